@@ -1,0 +1,167 @@
+import { SessionError } from '../errors.js'
+import type { SessionRecord, SessionStore, StoreReport, StoredSession, UpdateOutcome } from './store.js'
+
+export interface MemoryStoreOptions {
+  /** The most sessions that are kept, 1 or more; 100,000 by default, which is about 50 MB of sessions of 200 bytes. */
+  readonly maxSessions?: number
+  /** The time in epoch milliseconds; `Date.now` by default. */
+  readonly now?: () => number
+}
+
+/** How many records each `create` looks at for one that has expired: two for one outruns any growth. */
+const SWEPT_PER_CREATE = 2
+/** A quiet process frees expired records too, a batch at a time: a million within five minutes. */
+const SWEEP_INTERVAL = 5000
+const SWEEP_BATCH = 20_000
+
+/**
+ * Sessions in the memory of one process: for tests, and for apps whose users may be signed out by a restart.
+ *
+ * It never holds more than `maxSessions`. When it is full, a new session takes the place of the one that has been
+ * idle for the longest time; the first time that this ends a live session, it is reported.
+ */
+export class MemoryStore implements SessionStore {
+  /** In the order of last activity: the first one has been idle for the longest time. */
+  readonly #records = new Map<string, SessionRecord>()
+  readonly #idsOf = new Map<string, Set<string>>()
+  readonly #maxSessions: number
+  readonly #now: () => number
+  #cursor: Iterator<[string, SessionRecord]> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #report: ((report: StoreReport) => void) | undefined
+  #overflowed = false
+
+  constructor (options: MemoryStoreOptions = {}) {
+    this.#maxSessions = options.maxSessions ?? 100_000
+    this.#now = options.now ?? Date.now
+    if (!Number.isSafeInteger(this.#maxSessions) || this.#maxSessions < 1) {
+      throw new SessionError('FST_SESSION_OPTIONS', 'MemoryStore: maxSessions must be a whole number, 1 or more, such as 100000')
+    }
+  }
+
+  /** How many records are in memory, those included that have expired and are not freed yet. */
+  get size (): number {
+    return this.#records.size
+  }
+
+  async create (id: string, record: SessionRecord): Promise<boolean> {
+    const now = this.#now()
+    const old = this.#records.get(id)
+    if (old !== undefined && old.expiresAt > now) return false
+    if (old !== undefined) this.#remove(id, old)
+    this.#sweep(SWEPT_PER_CREATE, now)
+    if (record.expiresAt <= now) return true
+    if (this.#records.size >= this.#maxSessions) this.#evict(now)
+    this.#add(id, copy(record, record.expiresAt))
+    return true
+  }
+
+  async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
+    const record = this.#live(id)
+    if (record === undefined || touchTo === undefined || touchTo <= record.expiresAt) return record
+    const touched = copy(record, touchTo)
+    this.#records.delete(id)
+    this.#records.set(id, touched)
+    return touched
+  }
+
+  async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
+    const old = this.#live(id)
+    if (old === undefined) return 'missing'
+    if (old.version !== record.version - 1) return 'conflict'
+    this.#remove(id, old)
+    if (record.expiresAt > this.#now()) this.#add(id, copy(record, record.expiresAt))
+    return 'updated'
+  }
+
+  async delete (id: string): Promise<boolean> {
+    const record = this.#live(id)
+    if (record !== undefined) this.#remove(id, record)
+    return record !== undefined
+  }
+
+  async list (principal: string): Promise<readonly StoredSession[]> {
+    const found: StoredSession[] = []
+    for (const id of this.#idsOf.get(principal) ?? []) {
+      const record = this.#live(id)
+      if (record !== undefined) found.push({ id, record })
+    }
+    return found
+  }
+
+  async deleteAll (principal: string, except?: string): Promise<number> {
+    let deleted = 0
+    for (const id of this.#idsOf.get(principal) ?? []) {
+      const record = id === except ? undefined : this.#live(id)
+      if (record === undefined) continue
+      this.#remove(id, record)
+      deleted++
+    }
+    return deleted
+  }
+
+  observe (report: (report: StoreReport) => void): void {
+    this.#report = report
+  }
+
+  /** Forgets everything. */
+  async close (): Promise<void> {
+    clearInterval(this.#timer)
+    this.#timer = this.#cursor = undefined
+    this.#records.clear()
+    this.#idsOf.clear()
+  }
+
+  #live (id: string): SessionRecord | undefined {
+    const record = this.#records.get(id)
+    if (record === undefined || record.expiresAt > this.#now()) return record
+    this.#remove(id, record)
+    return undefined
+  }
+
+  #add (id: string, record: SessionRecord): void {
+    this.#records.set(id, record)
+    // Not kept alive by its own housekeeping: unref lets the process end, and an empty store has no timer at all.
+    this.#timer ??= setInterval(() => this.#sweep(SWEEP_BATCH, this.#now()), SWEEP_INTERVAL).unref()
+    if (record.principal === undefined) return
+    const ids = this.#idsOf.get(record.principal)
+    if (ids === undefined) this.#idsOf.set(record.principal, new Set([id]))
+    else ids.add(id)
+  }
+
+  #remove (id: string, record: SessionRecord): void {
+    this.#records.delete(id)
+    if (record.principal === undefined) return
+    const ids = this.#idsOf.get(record.principal)
+    ids?.delete(id)
+    if (ids?.size === 0) this.#idsOf.delete(record.principal)
+  }
+
+  /** Looks at the next `count` records, in turn, and frees those that have expired. */
+  #sweep (count: number, now: number): void {
+    for (let left = Math.min(count, this.#records.size); left > 0; left--) {
+      let next = this.#cursor?.next()
+      if (next === undefined || next.done) next = (this.#cursor = this.#records.entries()).next()
+      if (next.done) break
+      const [id, record] = next.value
+      if (record.expiresAt <= now) this.#remove(id, record)
+    }
+    if (this.#records.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #evict (now: number): void {
+    const [id, record] = this.#records.entries().next().value!
+    this.#remove(id, record)
+    if (record.expiresAt <= now || this.#overflowed) return
+    this.#overflowed = true
+    const error = new Error(`MemoryStore: more than ${this.#maxSessions} live sessions (maxSessions); the longest idle ones are ended`)
+    this.#report?.({ kind: 'failed', task: 'keep every live session', error })
+  }
+}
+
+/** Frozen, so that it can be handed out as it is: nobody can change what the store keeps. */
+function copy ({ payload, version, principal }: SessionRecord, expiresAt: number): SessionRecord {
+  return Object.freeze(principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal })
+}
