@@ -1,4 +1,5 @@
 import { SessionError } from '../errors.js'
+import { PrincipalIndex } from './principal-index.js'
 import type { SessionRecord, SessionStore, StoreReport, StoredSession, UpdateOutcome } from './store.js'
 
 export interface MemoryStoreOptions {
@@ -23,7 +24,7 @@ const SWEEP_BATCH = 20_000
 export class MemoryStore implements SessionStore {
   /** In the order of last activity: the first one has been idle for the longest time. */
   readonly #records = new Map<string, SessionRecord>()
-  readonly #idsOf = new Map<string, Set<string>>()
+  readonly #index = new PrincipalIndex()
   readonly #maxSessions: number
   readonly #now: () => number
   #cursor: Iterator<[string, SessionRecord]> | undefined
@@ -59,18 +60,20 @@ export class MemoryStore implements SessionStore {
   async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
     const record = this.#live(id)
     if (record === undefined || touchTo === undefined || touchTo <= record.expiresAt) return record
-    const touched = copy(record, touchTo)
-    this.#records.delete(id)
-    this.#records.set(id, touched)
-    return touched
+    return this.#renew(id, copy(record, touchTo))
   }
 
   async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
     const old = this.#live(id)
     if (old === undefined) return 'missing'
     if (old.version !== record.version - 1) return 'conflict'
-    this.#remove(id, old)
-    if (record.expiresAt > this.#now()) this.#add(id, copy(record, record.expiresAt))
+    const lives = record.expiresAt > this.#now()
+    if (lives && record.principal === old.principal) {
+      this.#renew(id, copy(record, record.expiresAt))
+    } else {
+      this.#remove(id, old)
+      if (lives) this.#add(id, copy(record, record.expiresAt))
+    }
     return 'updated'
   }
 
@@ -82,7 +85,7 @@ export class MemoryStore implements SessionStore {
 
   async list (principal: string): Promise<readonly StoredSession[]> {
     const found: StoredSession[] = []
-    for (const id of this.#idsOf.get(principal) ?? []) {
+    for (const id of this.#index.idsOf(principal)) {
       const record = this.#live(id)
       if (record !== undefined) found.push({ id, record })
     }
@@ -91,7 +94,7 @@ export class MemoryStore implements SessionStore {
 
   async deleteAll (principal: string, except?: string): Promise<number> {
     let deleted = 0
-    for (const id of this.#idsOf.get(principal) ?? []) {
+    for (const id of this.#index.idsOf(principal)) {
       const record = id === except ? undefined : this.#live(id)
       if (record === undefined) continue
       this.#remove(id, record)
@@ -109,7 +112,7 @@ export class MemoryStore implements SessionStore {
     clearInterval(this.#timer)
     this.#timer = this.#cursor = undefined
     this.#records.clear()
-    this.#idsOf.clear()
+    this.#index.clear()
   }
 
   #live (id: string): SessionRecord | undefined {
@@ -121,20 +124,21 @@ export class MemoryStore implements SessionStore {
 
   #add (id: string, record: SessionRecord): void {
     this.#records.set(id, record)
+    this.#index.add(record.principal, id)
     // Not kept alive by its own housekeeping: unref lets the process end, and an empty store has no timer at all.
     this.#timer ??= setInterval(() => this.#sweep(SWEEP_BATCH, this.#now()), SWEEP_INTERVAL).unref()
-    if (record.principal === undefined) return
-    const ids = this.#idsOf.get(record.principal)
-    if (ids === undefined) this.#idsOf.set(record.principal, new Set([id]))
-    else ids.add(id)
+  }
+
+  /** Puts the record in the place of the one before, at the end of the line. */
+  #renew (id: string, record: SessionRecord): SessionRecord {
+    this.#records.delete(id)
+    this.#records.set(id, record)
+    return record
   }
 
   #remove (id: string, record: SessionRecord): void {
     this.#records.delete(id)
-    if (record.principal === undefined) return
-    const ids = this.#idsOf.get(record.principal)
-    ids?.delete(id)
-    if (ids?.size === 0) this.#idsOf.delete(record.principal)
+    this.#index.remove(record.principal, id)
   }
 
   /** Looks at the next `count` records, in turn, and frees those that have expired. */
