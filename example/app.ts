@@ -1,0 +1,82 @@
+import { join } from 'node:path'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { SessionStore } from 'fastify-openapi-session'
+import sessionPlugin from 'fastify-openapi-session'
+import helmet from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
+import serveStatic from '@fastify/static'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import { api } from './api.js'
+import { pages } from './pages.js'
+import { errorPage, registerViews } from './render.js'
+import { Visitor } from './session.js'
+import { userById } from './users.js'
+
+export interface ExampleOptions {
+  /** Where sessions live; in memory when absent. */
+  readonly store?: SessionStore
+  /** `false` for development over plain HTTP in browsers that refuse Secure cookies there. */
+  readonly secureCookie?: boolean
+  /** Attempts to sign in, a minute and address. */
+  readonly loginAttempts?: number
+  readonly logger?: FastifyServerOptions['logger']
+  /** The clock of the sessions, epoch milliseconds; tests bring their own. */
+  readonly now?: () => number
+}
+
+/** The shop, ready to listen or to be injected into. */
+export async function buildApp (options: ExampleOptions = {}): Promise<FastifyInstance> {
+  const { store, secureCookie = true, loginAttempts = 10, logger = false, now = Date.now } = options
+  const app = Fastify({ logger })
+
+  await registerDefences(app)
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Leaf & Kettle', version: '1.0.0', description: 'Pages and API of a small tea shop, on one session.' }
+    }
+  })
+  await app.register(sessionPlugin, {
+    schema: Visitor,
+    ...(store !== undefined && { store }),
+    ...(!secureCookie && { cookie: { secure: false } }),
+    now,
+    principal: ({ userId }) => userId,
+    roles: ({ userId }) => userById(userId)?.roles ?? [],
+    // An account that is gone is signed out everywhere, at its next request.
+    verify: ({ userId }) => userById(userId) !== undefined,
+    openapi: { login: 'login', status: 'status', logout: 'logout' }
+  })
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+
+  await registerViews(app)
+  await app.register(serveStatic, { root: join(import.meta.dirname, 'public'), prefix: '/assets/' })
+  await app.register(api, { prefix: '/api', loginAttempts })
+  await app.register(pages, { loginAttempts })
+  app.setNotFoundHandler(async (request, reply) => {
+    if (!request.url.startsWith('/api/')) return await errorPage(reply, 404)
+    return reply.code(404).send({ statusCode: 404, error: 'Not Found', message: `${request.method} ${request.url} is not part of this API` })
+  })
+  return app
+}
+
+/** Headers that keep pages out of frames and scripts out of pages, and a brake on guessing passwords. */
+async function registerDefences (app: FastifyInstance): Promise<void> {
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        formAction: ["'self'"],
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"]
+      }
+    },
+    // Not "no-referrer": with it browsers send "Origin: null" along with our own forms.
+    referrerPolicy: { policy: 'same-origin' }
+  })
+  await app.register(rateLimit, { global: false, timeWindow: '1 minute' })
+}

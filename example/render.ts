@@ -1,0 +1,67 @@
+import { join } from 'node:path'
+import { Eta } from 'eta'
+import view from '@fastify/view'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { currentUser } from './session.js'
+
+const money = new Intl.NumberFormat('en', { style: 'currency', currency: 'EUR' })
+const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' })
+
+/** Written in every template as `it.price(950)` and `it.time(date)`. */
+const helpers = {
+  price: (cents: number) => money.format(cents / 100),
+  time: (date: Date) => `${moment.format(date)} UTC`
+}
+
+/** Gives `reply` the templates of example/views. */
+export async function registerViews (app: FastifyInstance): Promise<void> {
+  await app.register(view, {
+    engine: { eta: new Eta() },
+    root: join(import.meta.dirname, 'views'),
+    viewExt: 'eta',
+    defaultContext: helpers
+  })
+}
+
+/** A page of a route that declares the session: with the visitor's name, cart and flash message in its frame. */
+export async function page (request: FastifyRequest, reply: FastifyReply, name: string, data: object = {}): Promise<string> {
+  const { session } = request
+  const user = currentUser(request)
+  const { cart, flash } = session.data
+  if (flash !== undefined) session.unset('flash')
+  // What was made for one person is not kept, not even by the back button: after signing out it shows nothing of theirs.
+  if (user !== undefined) reply.header('cache-control', 'no-store')
+  const inCart = Object.values(cart).reduce((sum, count) => sum + count, 0)
+  return await reply.viewAsync(name, { visitor: { user, inCart }, flash, path: request.routeOptions.url, ...data })
+}
+
+/** A page that is the same for everybody, and needs no session. */
+export async function plainPage (reply: FastifyReply, name: string, data: object = {}): Promise<string> {
+  return await reply.viewAsync(name, { visitor: undefined, flash: undefined, path: undefined, ...data })
+}
+
+const problems: Readonly<Record<number, readonly [title: string, text: string]>> = {
+  400: ['That did not work', 'The form was not filled in as we expected. Please go back and try again.'],
+  403: ['Not for you', 'Your account may not see this page, or the request came from another site.'],
+  404: ['Nothing here', 'There is no page at this address.'],
+  429: ['Too many attempts', 'Please wait a minute, then try again.'],
+  503: ['Back in a moment', 'We cannot reach our records just now. You are still signed in; please try again.']
+}
+
+/** The page for an HTTP status code from 400 on. */
+export async function errorPage (reply: FastifyReply, status: number): Promise<string> {
+  const [title, text] = problems[status] ?? ['Something broke', 'It is our fault, not yours. Please try again.']
+  reply.code(status).header('cache-control', 'no-store')
+  return await plainPage(reply, 'error', { title, text, status })
+}
+
+/** Errors of pages are pages; who is not signed in is asked to, and comes back to where they were going. */
+export async function pageErrors (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  if (error.code === 'FST_SESSION_REQUIRED') {
+    const back = request.method === 'GET' ? `?next=${encodeURIComponent(request.url)}` : ''
+    return reply.redirect(`/login${back}`, 303)
+  }
+  const status = error.statusCode ?? 500
+  if (status >= 500) request.log.error(error)
+  return await errorPage(reply, status)
+}
