@@ -1,0 +1,26 @@
+/** Runs a task over and over in the background, one run at a time, by a timer that keeps no process alive. */
+export class Sweeper {
+  readonly #task: (stopped: () => boolean) => Promise<number>
+  readonly #timer: NodeJS.Timeout | undefined
+  #running: Promise<number> | undefined
+  #stopped = false
+
+  /** @param interval seconds between two runs; 0: only when `run` is called */
+  constructor (task: (stopped: () => boolean) => Promise<number>, interval: number, failed: (error: unknown) => void) {
+    this.#task = task
+    if (interval > 0) this.#timer = setInterval(() => { this.run().catch(failed) }, interval * 1000).unref()
+  }
+
+  /** Runs the task now, or joins the run that is under way. */
+  run (): Promise<number> {
+    this.#running ??= this.#task(() => this.#stopped).finally(() => { this.#running = undefined })
+    return this.#running
+  }
+
+  /** Resolves when the last run is over; one that is under way stops early, and how it ended is of no interest any more. */
+  async stop (): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    await this.#running?.catch(() => {})
+  }
+}
