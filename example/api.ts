@@ -75,7 +75,7 @@ export const api: FastifyPluginAsyncTypebox<{ loginAttempts: number }> = async (
       response: { 204: Nothing('Signed out, or never signed in') }
     }
   }, async (request, reply: FastifyReply) => {
-    await request.session.destroy()
+    request.session.destroy()
     return reply.code(204).send(null)
   })
 

@@ -82,7 +82,7 @@ const loginPages: FastifyPluginAsyncTypebox<PageOptions> = async (app, { loginAt
   })
 
   app.post('/logout', { schema: { hide: true, security: anyone } }, async (request, reply) => {
-    await request.session.destroy()
+    request.session.destroy()
     return reply.redirect('/goodbye', 303)
   })
 

@@ -64,7 +64,7 @@ export interface SessionInfo {
   readonly current: boolean
 }
 
-/** The sessions of the signed-in user, the one of this request first, then the newest. */
+/** The sessions of the signed-in user, the one of this request first, then the youngest login. */
 export async function listSessions (request: FastifyRequest): Promise<SessionInfo[]> {
   const sessions = await request.server.session.list(theUser(request).id)
   return sessions
@@ -75,14 +75,14 @@ export async function listSessions (request: FastifyRequest): Promise<SessionInf
       expiresAt: new Date(expiresAt),
       current: id === request.session.id
     }))
-    .sort((a, b) => Number(b.current) - Number(a.current) || b.createdAt.getTime() - a.createdAt.getTime())
+    .sort((a, b) => Number(b.current) - Number(a.current))
 }
 
 /** Ends one session of the signed-in user. `false` when the user has no session of this id, even if somebody else does. */
 export async function endSession (request: FastifyRequest, id: string): Promise<boolean> {
-  const sessions = await request.server.session.list(theUser(request).id)
-  if (!sessions.some((session) => session.id === id)) return false
-  if (id === request.session.id) await request.session.destroy()
+  const found = await request.server.session.find(id)
+  if (found === undefined || found.principal !== theUser(request).id) return false
+  if (id === request.session.id) request.session.destroy()
   else await request.server.session.revoke(id)
   return true
 }
