@@ -127,7 +127,6 @@ interface Running {
 function untilReady (child: ChildProcess, command: ServerCommand, deadline: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let output = ''
-    let timer: NodeJS.Timeout | undefined
     const fail = (why: string): void => {
       clearTimeout(timer)
       reject(new Error(`${command.command} ${why}:\n${output.slice(-4000)}`))
@@ -141,7 +140,7 @@ function untilReady (child: ChildProcess, command: ServerCommand, deadline: numb
       child.stderr?.off('data', read).resume()
       resolve()
     }
-    timer = setTimeout(() => {
+    const timer = setTimeout(() => {
       child.kill('SIGKILL')
       fail(`was not ready in ${deadline} ms`)
     }, deadline)
@@ -162,7 +161,7 @@ async function launch (command: ServerCommand, deadline: number): Promise<Runnin
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
   await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject))
   const watcher = guard(child.pid as number)
-  ended.then(() => watcher.kill('SIGKILL'), () => {})
+  void ended.then(() => watcher.kill('SIGKILL'))
   await untilReady(child, command, deadline)
   return { child, watcher, ended }
 }
