@@ -1,0 +1,177 @@
+/** @import { Field, FormValues, Operation } from './types.js' */
+
+import { resolveRef } from './document.js'
+
+// Showing a password on the screen because its schema lacks `format: password` is the worse mistake.
+const SECRET_NAME = /passw(or)?d|passphrase|secret|^pin$/i
+
+/**
+ * How to fill in an operation: one field for each property of its body and each required parameter.
+ * @param {any} spec
+ * @param {Operation} found
+ * @returns {{ fields: Field[], contentType: string | undefined }}
+ */
+export function formOf (spec, { operation, pathItem }) {
+  const parameters = [...(operation.parameters ?? []), ...(pathItem.parameters ?? [])]
+    .map((parameter) => resolveRef(spec, parameter))
+    .filter((parameter) => parameter.required === true && ['query', 'path', 'header'].includes(parameter.in))
+    .map((parameter) => field(spec, parameter.name, parameter.schema, true, parameter.in, parameter.description))
+  const content = resolveRef(spec, operation.requestBody).content ?? {}
+  const contentType = preferred(Object.keys(content))
+  const body = contentType === undefined ? [] : bodyFields(spec, content[contentType].schema)
+  return { fields: [...parameters, ...body], contentType }
+}
+
+/** @param {string[]} types */
+function preferred (types) {
+  const order = [/^application\/(.+\+)?json\b/, /^application\/x-www-form-urlencoded\b/, /^multipart\/form-data\b/, /./]
+  return order.map((pattern) => types.find((type) => pattern.test(type))).find((type) => type !== undefined)
+}
+
+/**
+ * @param {any} spec
+ * @param {any} schema
+ * @returns {Field[]}
+ */
+function bodyFields (spec, schema) {
+  const { properties, required } = objectShape(spec, schema, 0)
+  const names = Object.keys(properties)
+  if (names.length === 0) {
+    return [{ key: 'whole', name: 'body', in: 'whole', label: 'Body (JSON)', required: true, kind: 'json', initial: '{}' }]
+  }
+  return names
+    .filter((name) => resolveRef(spec, properties[name]).readOnly !== true)
+    .map((name) => field(spec, name, properties[name], required.includes(name), 'body'))
+}
+
+/**
+ * The properties of an object schema, those of `allOf` and of the first fitting `oneOf` or `anyOf` among them.
+ * @param {any} spec
+ * @param {any} schema
+ * @param {number} depth
+ * @returns {{ properties: Record<string, any>, required: string[] }}
+ */
+function objectShape (spec, schema, depth) {
+  const own = resolveRef(spec, schema)
+  if (depth > 8) return { properties: {}, required: [] }
+  const choice = [...(own.oneOf ?? []), ...(own.anyOf ?? [])]
+    .map((/** @type {any} */ part) => objectShape(spec, part, depth + 1))
+    .find((shape) => Object.keys(shape.properties).length > 0)
+  const parts = (own.allOf ?? []).map((/** @type {any} */ part) => objectShape(spec, part, depth + 1))
+  const shapes = [...parts, ...(choice === undefined ? [] : [choice])]
+  return {
+    properties: Object.assign({}, ...shapes.map((shape) => shape.properties), own.properties),
+    required: [...shapes.flatMap((shape) => shape.required), ...(own.required ?? [])]
+  }
+}
+
+/**
+ * @param {any} spec
+ * @param {string} name
+ * @param {any} reference
+ * @param {boolean} required
+ * @param {Field['in']} place
+ * @param {string} [description]
+ * @returns {Field}
+ */
+function field (spec, name, reference, required, place, description) {
+  const schema = simpleSchema(spec, reference)
+  const kind = kindOf(name, schema)
+  const help = schema.description ?? description
+  const autocomplete = completionOf(name, kind)
+  const choices = choicesOf(schema)
+  const raw = kind === 'text' || kind === 'password' || kind === 'email'
+  const preset = schema.default ?? (required && choices?.length === 1 ? JSON.parse(choices[0] ?? '') : undefined)
+  return {
+    key: `${place}.${name}`,
+    name,
+    in: place,
+    label: schema.title ?? name,
+    // A checkbox has an answer either way; `required` would force it to be ticked.
+    required: required && kind !== 'checkbox',
+    kind,
+    initial: preset === undefined || preset === false ? '' : raw ? String(preset) : JSON.stringify(preset),
+    ...(help !== undefined && { help }),
+    ...(autocomplete !== undefined && { autocomplete }),
+    ...(choices !== undefined && { choices })
+  }
+}
+
+/**
+ * The schema without `null` as an alternative: a field left empty is left out.
+ * @param {any} spec
+ * @param {any} reference
+ */
+function simpleSchema (spec, reference) {
+  const schema = resolveRef(spec, reference)
+  const alternatives = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]
+    .map((part) => resolveRef(spec, part))
+    .filter((part) => part.type !== 'null')
+  const type = Array.isArray(schema.type) ? schema.type.find((/** @type {string} */ one) => one !== 'null') : schema.type
+  if (alternatives.length === 1) return { ...alternatives[0], ...schema, type: alternatives[0].type }
+  if (alternatives.length > 0 && alternatives.every((part) => 'const' in part)) {
+    return { ...schema, type, enum: alternatives.map((part) => part.const) }
+  }
+  return { ...schema, type }
+}
+
+/** @param {any} schema */
+function choicesOf (schema) {
+  if ('const' in schema) return [JSON.stringify(schema.const)]
+  if (!Array.isArray(schema.enum)) return undefined
+  return schema.enum.filter((/** @type {unknown} */ value) => value !== null).map((/** @type {unknown} */ value) => JSON.stringify(value))
+}
+
+/**
+ * @param {string} name
+ * @param {any} schema
+ * @returns {Field['kind']}
+ */
+function kindOf (name, schema) {
+  if (choicesOf(schema) !== undefined) return 'select'
+  if (schema.type === 'boolean') return 'checkbox'
+  if (schema.type === 'integer' || schema.type === 'number') return 'number'
+  if (schema.type !== undefined && schema.type !== 'string') return 'json'
+  if (schema.format === 'password' || SECRET_NAME.test(name)) return 'password'
+  return schema.format === 'email' ? 'email' : 'text'
+}
+
+/**
+ * What a password manager needs to know (HTML, autofill detail tokens).
+ * @param {string} name
+ * @param {Field['kind']} kind
+ */
+function completionOf (name, kind) {
+  if (/otp|one.?time|^code$|token/i.test(name)) return 'one-time-code'
+  if (kind === 'password') return 'current-password'
+  return kind === 'email' || /^(user|login|e?-?mail|account)/i.test(name) ? 'username' : undefined
+}
+
+/**
+ * What is typed, as the values that the operation expects. Optional fields left empty are left out.
+ * Throws an error with a sentence for the reader when a JSON field holds no JSON.
+ * @param {Field[]} fields
+ * @param {FormValues} typed
+ * @returns {Array<{ field: Field, value: unknown }>}
+ */
+export function valuesOf (fields, typed) {
+  return fields.flatMap((field) => {
+    const text = typed[field.key] ?? field.initial
+    if (field.kind === 'checkbox') return [{ field, value: text !== '' }]
+    return text === '' && !field.required ? [] : [{ field, value: parsed(field, text) }]
+  })
+}
+
+/**
+ * @param {Field} field
+ * @param {string} text
+ */
+function parsed ({ kind, label }, text) {
+  if (kind === 'number') return Number(text)
+  if (kind !== 'select' && kind !== 'json') return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Error(`${label} is not JSON.`)
+  }
+}

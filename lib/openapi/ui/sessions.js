@@ -1,0 +1,282 @@
+/** @import { FormValues, Operation, Outcome, Scheme, SessionState, System } from './types.js' */
+/** @import { Input } from './call.js' */
+
+import { securityOf, sessionSchemes } from './document.js'
+import { requestOf, send } from './call.js'
+import { formOf, valuesOf } from './fields.js'
+
+/**
+ * What the reader's browser is signed in to, as the server says: one state for each session scheme of the document.
+ * Typed values pass through and are kept nowhere.
+ */
+export class Sessions {
+  /** @type {Map<string, SessionState>} */
+  #states = new Map()
+  /** @type {Set<() => void>} */
+  #listeners = new Set()
+  /** Checks under way, by scheme; `again` when something happened meanwhile. @type {Map<string, { done: Promise<void>, again: boolean }>} */
+  #checks = new Map()
+  /** Where the status was asked last, by scheme. @type {Map<string, string | undefined>} */
+  #asked = new Map()
+  /** @type {any} */
+  #spec = {}
+
+  /** @param {System} system */
+  constructor (system) {
+    this.getSystem = system.getSystem
+  }
+
+  get names () {
+    return [...this.#states.keys()]
+  }
+
+  get states () {
+    return [...this.#states.values()]
+  }
+
+  /** @param {string} name */
+  get = (name) => this.#states.get(name)
+
+  /**
+   * @param {() => void} listener
+   * @returns {() => void} Ends the subscription.
+   */
+  subscribe = (listener) => {
+    this.#listeners.add(listener)
+    return () => { this.#listeners.delete(listener) }
+  }
+
+  /** Takes up the document that the page shows now, and asks who is signed in. */
+  load () {
+    this.#spec = this.getSystem().specSelectors.specJson().toJS()
+    this.#checks.clear()
+    this.#states = new Map(sessionSchemes(this.#spec).map((scheme) => [scheme.name, fresh(scheme)]))
+    this.#tell()
+    return this.checkAll()
+  }
+
+  checkAll () {
+    return Promise.all(this.names.map((name) => this.check(name)))
+  }
+
+  /** The reader chose another server: what it knows may differ. */
+  moved () {
+    const elsewhere = this.states.filter(({ scheme: { name, status } }) => status !== undefined && this.#url(status) !== this.#asked.get(name))
+    return Promise.all(elsewhere.map(({ scheme }) => this.check(scheme.name)))
+  }
+
+  /**
+   * Asks the status operation. Calls during a check end with an answer that was asked for after the call.
+   * @param {string} name
+   * @returns {Promise<void>}
+   */
+  check (name) {
+    const running = this.#checks.get(name)
+    if (running !== undefined) {
+      running.again = true
+      return running.done
+    }
+    const check = { done: Promise.resolve(), again: false }
+    this.#checks.set(name, check)
+    check.done = this.#ask(name, check).finally(() => {
+      if (this.#checks.get(name) === check) this.#checks.delete(name)
+    })
+    return check.done
+  }
+
+  /**
+   * @param {string} name
+   * @param {{ again: boolean }} check
+   */
+  async #ask (name, check) {
+    const status = this.get(name)?.scheme.status
+    if (status === undefined) return
+    do {
+      check.again = false
+      this.#asked.set(name, this.#url(status))
+      const outcome = await this.#run(status)
+      if (!check.again && this.get(name)?.scheme.status === status) this.#believe(name, outcome)
+    } while (check.again)
+  }
+
+  /**
+   * @param {string} name
+   * @param {Outcome} outcome Of the status operation.
+   */
+  #believe (name, outcome) {
+    if (outcome.ok) this.#enter(name, outcome.body)
+    else if (outcome.status === 401) this.#leave(name)
+    // Neither yes nor no, such as a store that is down: what was true last stands, with the reason.
+    else this.#set(name, { doubt: outcome.message })
+  }
+
+  /**
+   * @param {string} name
+   * @param {FormValues} typed
+   */
+  async signIn (name, typed) {
+    const state = this.get(name)
+    const login = state?.scheme.login
+    if (login === undefined || state?.busy === true) return
+    this.#set(name, { busy: true })
+    const outcome = await this.#login(login, typed)
+    if (state?.scheme.status === undefined && outcome.ok) this.#enter(name)
+    await this.check(name)
+    this.#set(name, { busy: false })
+    if (this.get(name)?.phase !== 'in') this.#fail(name, outcome.ok ? NO_COOKIE : outcome.message)
+  }
+
+  /**
+   * @param {Operation} login
+   * @param {FormValues} typed
+   * @returns {Promise<Outcome>}
+   */
+  async #login (login, typed) {
+    const { fields, contentType } = formOf(this.#spec, login)
+    try {
+      return await this.#run(login, { contentType, values: valuesOf(fields, typed) })
+    } catch (error) {
+      return notSent(error)
+    }
+  }
+
+  /** @param {string} name */
+  async signOut (name) {
+    const state = this.get(name)
+    const logout = state?.scheme.logout
+    if (logout === undefined || state?.busy === true) return
+    this.#set(name, { busy: true })
+    const outcome = await this.#run(logout)
+    if (state?.scheme.status === undefined && (outcome.ok || outcome.status === 401)) this.#leave(name)
+    await this.check(name)
+    this.#set(name, { busy: false })
+    if (this.get(name)?.phase === 'in') this.#fail(name, outcome.ok ? STILL_IN : outcome.message)
+  }
+
+  /**
+   * An operation was run by hand: the status may have changed. Without a status operation its answer is all there is:
+   * 401 means signed out, success of an operation that cannot do without the session means signed in.
+   * @param {string} path
+   * @param {string} method
+   * @param {{ status?: number, ok?: boolean }} response
+   */
+  observe (path, method, response) {
+    const security = securityOf(this.#spec, path, method)
+    for (const { scheme } of this.states) {
+      const { name } = scheme
+      if (scheme.status !== undefined) void this.check(name)
+      else if (response.status === 401 && security.some((need) => name in need)) this.#leave(name)
+      else if (response.ok === true && security.length > 0 && security.every((need) => name in need)) this.#enter(name)
+    }
+  }
+
+  /** The fields of the sign-in form; none when the operation is a page to visit. @param {Scheme} scheme */
+  fields ({ login }) {
+    return login === undefined || login.method === 'get' ? [] : formOf(this.#spec, login).fields
+  }
+
+  /** Where to sign in when that is a page to visit, such as the start of an OAuth flow. @param {Scheme} scheme */
+  link ({ login }) {
+    return login?.method === 'get' ? this.#url(login) : undefined
+  }
+
+  /** The origin that the session's operations are sent to, when it is not the page's own. @param {Scheme} scheme */
+  elsewhere ({ login, status, logout }) {
+    const operation = status ?? logout ?? login
+    const url = operation && this.#url(operation)
+    if (url === undefined) return undefined
+    const { origin } = new URL(url, document.baseURI)
+    return origin === location.origin ? undefined : origin
+  }
+
+  /** @param {Operation} operation */
+  #url (operation) {
+    try {
+      return /** @type {string} */ (this.#request(operation).url)
+    } catch {
+      // A parameter that only the reader knows is missing.
+      return undefined
+    }
+  }
+
+  /**
+   * @param {Operation} operation
+   * @param {Input} [input]
+   */
+  #request (operation, input) {
+    return requestOf(this.getSystem(), this.#spec, operation, this.names, input)
+  }
+
+  /**
+   * @param {Operation} operation
+   * @param {Input} [input]
+   * @returns {Promise<Outcome>}
+   */
+  async #run (operation, input) {
+    try {
+      return await send(this.getSystem(), this.#request(operation, input))
+    } catch (error) {
+      return notSent(error)
+    }
+  }
+
+  /**
+   * @param {string} name
+   * @param {unknown} [answer]
+   */
+  #enter (name, answer) {
+    this.#set(name, { phase: 'in', answer, doubt: undefined, error: undefined, ended: false })
+  }
+
+  /** @param {string} name */
+  #leave (name) {
+    const state = this.get(name)
+    // The error of a failed attempt stays readable when the page is looked at again.
+    const ended = state?.phase === 'in' ? !state.busy : state?.ended === true
+    const error = state?.phase === 'in' ? undefined : state?.error
+    this.#set(name, { phase: 'out', answer: undefined, doubt: undefined, error, ended })
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} error
+   */
+  #fail (name, error) {
+    this.#set(name, { error, failures: (this.get(name)?.failures ?? 0) + 1, ended: false })
+  }
+
+  /**
+   * @param {string} name
+   * @param {{ [K in keyof SessionState]?: SessionState[K] | undefined }} change
+   */
+  #set (name, change) {
+    const state = this.#states.get(name)
+    if (state === undefined) return
+    this.#states.set(name, /** @type {SessionState} */ ({ ...state, ...change }))
+    this.#tell()
+  }
+
+  #tell () {
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+/**
+ * @param {Scheme} scheme
+ * @returns {SessionState}
+ */
+function fresh (scheme) {
+  return { scheme, phase: 'unknown', failures: 0, ended: false, busy: false }
+}
+
+/**
+ * @param {unknown} error
+ * @returns {Outcome}
+ */
+function notSent (error) {
+  return { ok: false, status: 0, body: undefined, message: /** @type {Error} */ (error).message }
+}
+
+const NO_COOKIE = 'The server took the sign-in, but the browser sent no session back. ' +
+  'It drops a Secure cookie that came over plain http, and a cookie of another site.'
+const STILL_IN = 'The server answered, but the session is still alive.'

@@ -1,0 +1,95 @@
+/**
+ * Names for what the other files pass around. Swagger UI ships no types for plugins, so `System` lists just the parts
+ * of it that are used here: if an upgrade moves one, this is the list to compare.
+ */
+
+/**
+ * What `x-session` of a security scheme says: the operations of the session, by operationId.
+ * `statusTouches: false` promises that asking for the status does not move the session's idle deadline.
+ * @typedef {{ login?: string, status?: string, logout?: string, statusTouches?: boolean }} SessionExtension
+ */
+
+/**
+ * An operation of the document, with what it takes to run it.
+ * @typedef {object} Operation
+ * @property {string} path
+ * @property {string} method In lower case, as in the document.
+ * @property {any} pathItem
+ * @property {any} operation
+ */
+
+/**
+ * A session of the document. An operation is missing when the document does not name it.
+ * @typedef {object} Scheme
+ * @property {string} name
+ * @property {string} cookie
+ * @property {Operation} [login]
+ * @property {Operation} [status]
+ * @property {Operation} [logout]
+ * @property {boolean} pollable Asking for the status does not keep the session alive.
+ */
+
+/**
+ * What this page knows about one session.
+ * - `unknown`: nobody could be asked yet
+ * - `out`, `in`: what the server answered last
+ * @typedef {object} SessionState
+ * @property {Scheme} scheme
+ * @property {'unknown' | 'out' | 'in'} phase
+ * @property {unknown} [answer] What the status operation answered.
+ * @property {string} [doubt] Why the server could not say who is signed in; `phase` is then what was true last.
+ * @property {string} [error] Why signing in or out failed.
+ * @property {number} failures How often it failed, so that the same error twice is told twice.
+ * @property {boolean} ended The session ended on the server, not by this page.
+ * @property {boolean} busy
+ */
+
+/**
+ * How an operation ended. `status` is 0 when no answer came.
+ * @typedef {{ ok: boolean, status: number, body: unknown, message: string }} Outcome
+ */
+
+/**
+ * One input of the sign-in form.
+ * @typedef {object} Field
+ * @property {string} key Unique in the form.
+ * @property {string} name
+ * @property {'body' | 'whole' | 'query' | 'path' | 'header'} in `whole`: the value is the entire body.
+ * @property {string} label
+ * @property {string} [help]
+ * @property {boolean} required
+ * @property {'text' | 'password' | 'email' | 'number' | 'checkbox' | 'select' | 'json'} kind
+ * @property {string[]} [choices] JSON texts.
+ * @property {string} initial The text of a text field, 'true' or '' of a checkbox, JSON text of the others.
+ * @property {string} [autocomplete]
+ */
+
+/** @typedef {Record<string, string>} FormValues What is typed, by `key` of the field. */
+
+/** @typedef {{ poll: number, roles: string }} Settings Seconds between two polls, 0 for none; JSON Pointer (RFC 6901) to the roles in the status answer. */
+
+/**
+ * The React of Swagger UI.
+ * @typedef {object} React
+ * @property {(type: any, props?: any, ...children: any[]) => any} createElement
+ * @property {<T>(subscribe: (listener: () => void) => () => void, snapshot: () => T) => T} useSyncExternalStore
+ * @property {<T>(initial: T | (() => T)) => [T, (next: T | ((last: T) => T)) => void]} useState
+ * @property {<T>(initial: T) => { current: T }} useRef
+ * @property {(effect: () => void | (() => void), dependencies?: unknown[]) => void} useEffect
+ */
+
+/**
+ * The parts of Swagger UI's system used here. `any` stands for values of Immutable.js.
+ * @typedef {object} System
+ * @property {() => System} getSystem
+ * @property {() => any} getConfigs
+ * @property {React} React
+ * @property {any} Im
+ * @property {{ buildRequest: (options: any) => any, fetch: ((request: any) => Promise<any>) & { withCredentials?: boolean } }} fn
+ * @property {{ specJson: () => any, url: () => string, security: () => any, securityDefinitions: () => any }} specSelectors
+ * @property {{ authorized: () => any, shownDefinitions: () => any }} authSelectors
+ * @property {{ restoreAuthorization: (payload: { authorized: any }) => void, showDefinitions: (shown: false) => void }} authActions
+ * @property {{ selectedServer: (namespace?: string) => string | undefined, serverVariables: (options: { server: any, namespace?: string }) => any }} oas3Selectors
+ */
+
+export {}
