@@ -1,0 +1,41 @@
+import { SessionError } from '../errors.js'
+import type { SessionStore } from '../store/store.js'
+
+/** Seconds after which a client may ask again while the store is out of order. */
+const RETRY_AFTER = '5'
+
+/**
+ * A store every call of which ends within `limit` milliseconds, and fails with the one error a client may see
+ * (`FST_SESSION_STORE`, 503): what the store itself said is its `cause`, for the log.
+ */
+export function inTime (store: SessionStore, limit: number): SessionStore {
+  return {
+    create: (id, record) => bounded(() => store.create(id, record), limit),
+    read: (id, touchTo) => bounded(() => store.read(id, touchTo), limit),
+    update: (id, record) => bounded(() => store.update(id, record), limit),
+    delete: (id) => bounded(() => store.delete(id), limit),
+    list: (principal) => bounded(() => store.list(principal), limit),
+    deleteAll: (principal, except) => bounded(() => store.deleteAll(principal, except), limit)
+  }
+}
+
+async function bounded<T> (call: () => Promise<T>, limit: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`the store gave no answer within ${limit} ms`)), limit)
+  })
+  try {
+    return await Promise.race([call(), late])
+  } catch (cause) {
+    if (cause instanceof SessionError) throw cause
+    throw unavailable(cause)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function unavailable (cause: unknown): SessionError {
+  return new SessionError('FST_SESSION_STORE', 'Sessions are not available at the moment. Try again in a few seconds.', {
+    cause, headers: { 'retry-after': RETRY_AFTER }
+  })
+}

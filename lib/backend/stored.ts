@@ -1,0 +1,269 @@
+import { SessionError } from '../errors.js'
+import { type Codec, type Content, type Data, merge } from '../record.js'
+import type { SessionRecord, SessionStore } from '../store/store.js'
+import { idOf, isToken } from '../token.js'
+import type { Backend, Change, Committed, Directory, Live, Loaded, Mutation, Report } from './backend.js'
+import { inTime } from './in-time.js'
+
+export interface StoredOptions {
+  readonly store: SessionStore
+  readonly codec: Codec
+  /** Milliseconds. */
+  readonly idleTimeout: number
+  /** Milliseconds that one call of the store may take. */
+  readonly storeTimeout: number
+  readonly maxPerPrincipal: number
+  readonly now: () => number
+  /** For what happens outside of any request. */
+  readonly report: Report
+}
+
+type Of<K extends Change['kind']> = Extract<Change, { kind: K }>
+
+// Each round of a conflict lets at least one request through, so this many would have to be at one session at once.
+const MAX_ROUNDS = 256
+
+/** A token in the cookie, a record in a store. */
+export class StoredBackend implements Backend {
+  readonly #options: StoredOptions
+  readonly #store: SessionStore
+
+  constructor (options: StoredOptions) {
+    this.#options = options
+    this.#store = inTime(options.store, options.storeTimeout)
+  }
+
+  async load (value: string, touch: boolean, report: Report): Promise<Loaded> {
+    if (!isToken(value)) {
+      report({ type: 'rejected', reason: 'malformed-cookie' })
+      return { kind: 'dead' }
+    }
+    const id = idOf(value)
+    const now = this.#options.now()
+    const record = await this.#store.read(id, touch ? now + this.#options.idleTimeout : undefined)
+    if (record === undefined || record.expiresAt <= now) {
+      report({ type: 'expired', reason: 'absent', id })
+      return { kind: 'dead' }
+    }
+    const live = this.#decode(id, record, report)
+    if (live === undefined) return { kind: 'dead' }
+    if (live.life.deadline <= now) {
+      // A touch may have carried the record past its absolute deadline.
+      await this.#store.delete(id)
+      report({ type: 'expired', reason: 'absolute', id, ...of(live.principal) })
+      return { kind: 'dead' }
+    }
+    return { kind: 'live', live: touch ? await this.#touchLonger(live, now) : live }
+  }
+
+  async commit (change: Change, report: Report): Promise<Committed> {
+    switch (change.kind) {
+      case 'none': return { live: undefined }
+      case 'refresh': return { live: change.live }
+      case 'create': return await this.#create(change, report)
+      case 'update': return await this.#update(change, report)
+      case 'renew': return await this.#renew(change, report)
+      case 'replace': return await this.#replace(change, report)
+      case 'destroy': return await this.#destroy(change, report)
+    }
+  }
+
+  async mutate (live: Live, mutation: Mutation, report: Report): Promise<Committed> {
+    let current: Live | undefined = live
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const saved = await this.#write(current, await mutation(JSON.parse(current.text)))
+      if (saved !== 'conflict') return this.#saved(saved, live, report)
+      current = await this.#look(live.id)
+      if (current === undefined) return this.#saved('missing', live, report)
+    }
+    throw conflict()
+  }
+
+  readonly directory: Directory = {
+    find: async (id) => isToken(id) ? await this.#look(id) : undefined,
+    list: async (principal) => {
+      const now = this.#options.now()
+      const found = await this.#store.list(principal)
+      return found.map(({ id, record }) => this.#decode(id, record, this.#options.report))
+        .filter((live): live is Live => live !== undefined && live.life.deadline > now)
+    },
+    revoke: async (id) => {
+      const done = isToken(id) && await this.#store.delete(id)
+      if (done) this.#options.report({ type: 'destroyed', reason: 'revoke', id })
+      return done
+    },
+    revokeAll: async (principal, except) => {
+      const count = await this.#store.deleteAll(principal, except)
+      if (count > 0) this.#options.report({ type: 'destroyed', reason: 'revoke', principal, detail: `${count} sessions` })
+      return count
+    }
+  }
+
+  async close (): Promise<void> {
+    await this.#options.store.close?.()
+  }
+
+  async #create ({ ticket, life, data, reason }: Pick<Of<'create'>, 'ticket' | 'life' | 'data' | 'reason'>, report: Report): Promise<Committed> {
+    const live = this.#assemble(ticket.id, 1, life, data)
+    await this.#insert(live)
+    report({ type: 'created', reason, id: live.id, ...of(live.principal) })
+    await this.#keepToLimit(live, report)
+    return { live, value: ticket.token }
+  }
+
+  /** Three-way merge: what this request changed goes on top of what is stored, until nobody else was faster. */
+  async #update ({ live, data }: Of<'update'>, report: Report): Promise<Committed> {
+    let saved = await this.#write(live, data)
+    for (let round = 1; saved === 'conflict'; round++) {
+      if (round === MAX_ROUNDS) throw conflict()
+      const theirs = await this.#look(live.id)
+      saved = theirs === undefined ? 'missing' : await this.#write(theirs, this.#merge(live, data, theirs))
+    }
+    return this.#saved(saved, live, report)
+  }
+
+  /**
+   * The new record is there before the old one ends, and the old one ends only if nobody wrote to it: a save meanwhile is
+   * merged, a logout meanwhile takes the new record, whose token nobody has seen, with it.
+   */
+  async #renew ({ live, ticket, life, data, reason }: Of<'renew'>, report: Report): Promise<Committed> {
+    let renewed = this.#assemble(ticket.id, 1, life, data)
+    await this.#insert(renewed)
+    try {
+      let ended = await this.#end(live)
+      for (let round = 1; ended === 'conflict'; round++) {
+        if (round === MAX_ROUNDS) throw conflict()
+        const theirs = await this.#look(live.id)
+        if (theirs === undefined) break
+        const next = this.#assemble(ticket.id, renewed.version + 1, life, this.#merge(live, data, theirs))
+        if (await this.#store.update(next.id, this.#record(next)) !== 'updated') break
+        renewed = next
+        ended = await this.#end(theirs)
+      }
+      if (ended !== 'updated') {
+        await this.#store.delete(ticket.id)
+        return this.#saved('missing', live, report)
+      }
+    } catch (error) {
+      await this.#forget(ticket.id)
+      throw error
+    }
+    report({ type: 'renewed', reason, id: renewed.id, ...of(renewed.principal) })
+    await this.#keepToLimit(renewed, report)
+    return { live: renewed, value: ticket.token }
+  }
+
+  async #replace (change: Of<'replace'>, report: Report): Promise<Committed> {
+    const live = this.#assemble(change.ticket.id, 1, change.life, change.data)
+    await this.#insert(live)
+    try {
+      if (await this.#store.delete(change.live.id)) report({ type: 'destroyed', reason: 'replaced', id: change.live.id, ...of(change.live.principal) })
+    } catch (error) {
+      await this.#forget(live.id)
+      throw error
+    }
+    report({ type: 'created', reason: 'start', id: live.id, ...of(live.principal) })
+    await this.#keepToLimit(live, report)
+    return { live, value: change.ticket.token }
+  }
+
+  async #destroy ({ live, reason }: Of<'destroy'>, report: Report): Promise<Committed> {
+    if (await this.#store.delete(live.id)) report({ type: 'destroyed', reason, id: live.id, ...of(live.principal) })
+    return { live: undefined }
+  }
+
+  async #insert (live: Live): Promise<void> {
+    if (await this.#store.create(live.id, this.#record(live))) return
+    // 256 random bits do not collide: this store, or the source of randomness, is broken.
+    throw new SessionError('FST_SESSION_STORE', 'The session could not be created.')
+  }
+
+  async #write (over: Live, data: Data): Promise<Live | 'conflict' | 'missing'> {
+    const next = this.#assemble(over.id, over.version + 1, over.life, data)
+    const outcome = await this.#store.update(next.id, this.#record(next))
+    return outcome === 'updated' ? next : outcome
+  }
+
+  /** Deletes a record only if it is still the one that was read. */
+  async #end (live: Live): Promise<'updated' | 'conflict' | 'missing'> {
+    return await this.#store.update(live.id, { payload: 'null', version: live.version + 1, expiresAt: 0 })
+  }
+
+  async #look (id: string): Promise<Live | undefined> {
+    const now = this.#options.now()
+    const record = await this.#store.read(id)
+    const live = record && this.#decode(id, record, this.#options.report)
+    return live === undefined || live.life.deadline <= now ? undefined : live
+  }
+
+  #merge (base: Live, mine: Data, theirs: Live): Data {
+    const merged = merge(JSON.parse(base.text), mine, theirs.data)
+    try {
+      this.#options.codec.text(merged)
+    } catch (cause) {
+      throw conflict(cause)
+    }
+    return merged
+  }
+
+  #saved (saved: Live | 'missing' | 'conflict', before: Live, report: Report): Committed {
+    if (typeof saved === 'object') return { live: saved }
+    report({ type: 'discarded', reason: 'ended-meanwhile', id: before.id, ...of(before.principal) })
+    return { live: undefined }
+  }
+
+  #assemble (id: string, version: number, life: Content['life'], data: Data): Live {
+    const { codec, idleTimeout, now } = this.#options
+    const expiresAt = Math.min(now() + (life.idleTimeout ?? idleTimeout), life.deadline)
+    return { id, version, life, data, text: codec.text(data), principal: codec.principal(data), expiresAt }
+  }
+
+  #record ({ version, life, text, principal, expiresAt }: Live): SessionRecord {
+    return { payload: this.#options.codec.encode(life, text), version, expiresAt, ...of(principal) }
+  }
+
+  #decode (id: string, record: SessionRecord, report: Report): Live | undefined {
+    const decoded = this.#options.codec.decode(record.payload)
+    if (decoded.kind === 'content') {
+      const { content } = decoded
+      return { ...content, id, version: record.version, principal: this.#options.codec.principal(content.data), expiresAt: Math.min(record.expiresAt, content.life.deadline) }
+    }
+    const reason = decoded.kind
+    report({ type: 'discarded', reason, id, ...(decoded.kind === 'unfit' ? { detail: decoded.problem } : {}) })
+    return undefined
+  }
+
+  // A store moves every record by the scheme's idle timeout; one with a longer life of its own takes a step more, rarely.
+  async #touchLonger (live: Live, now: number): Promise<Live> {
+    const idle = live.life.idleTimeout
+    if (idle === undefined) return live
+    const expiresAt = Math.min(now + idle, live.life.deadline)
+    if (expiresAt - live.expiresAt < idle / 10) return live
+    await this.#store.read(live.id, expiresAt)
+    return { ...live, expiresAt }
+  }
+
+  /** Ends the oldest sessions of a principal over the limit. Each login looks after its own record is in, so no two both pass. */
+  async #keepToLimit (newest: Live, report: Report): Promise<void> {
+    const { maxPerPrincipal } = this.#options
+    if (newest.principal === undefined || maxPerPrincipal === Infinity) return
+    const all = await this.directory.list(newest.principal)
+    const oldestLast = all.toSorted((a, b) => b.life.authenticatedAt - a.life.authenticatedAt || (a.id < b.id ? -1 : 1))
+    for (const { id, principal } of oldestLast.slice(maxPerPrincipal)) {
+      if (await this.#store.delete(id)) report({ type: 'destroyed', reason: 'limit', id, ...of(principal) })
+    }
+  }
+
+  // The error that led here is the one to tell. A record that stays has a token nobody was given, and expires.
+  async #forget (id: string): Promise<void> {
+    await this.#store.delete(id).catch(() => {})
+  }
+}
+
+function of (principal: string | undefined): { principal?: string } {
+  return principal === undefined ? {} : { principal }
+}
+
+function conflict (cause?: unknown): SessionError {
+  return new SessionError('FST_SESSION_CONFLICT', 'Another request changed the same session at the same time. Send the request again.', cause === undefined ? {} : { cause })
+}

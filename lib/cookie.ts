@@ -1,0 +1,99 @@
+import type { SerializeOptions } from '@fastify/cookie'
+import { SessionError } from './errors.js'
+
+/** Attributes of the session cookie (RFC 6265bis, 4.1.2). It is always HttpOnly. */
+export interface CookieOptions {
+  /** Default `__Host-session`, or `session` with `secure: false`. */
+  name?: string
+  /** Default `/`. */
+  path?: string
+  /** None by default: the cookie then goes back to the very host that set it, and to no other. */
+  domain?: string
+  /** Default `lax`. `none` needs `secure`. */
+  sameSite?: 'lax' | 'strict' | 'none'
+  /** Default `true`. `false` is for development over plain http on something other than localhost. */
+  secure?: boolean
+  /** A cookie jar for each top-level site (CHIPS). Needs `secure`. Default `false`. */
+  partitioned?: boolean
+  /** Whether the cookie outlives the browser's run, up to the absolute timeout. Default `false`; `start` can say otherwise. */
+  persistent?: boolean
+}
+
+type Serialize = (name: string, value: string, options: SerializeOptions) => string
+
+/** The cookie of one session scheme: how it is found in a request, written into a response, and taken back. */
+export interface CookiePolicy {
+  readonly name: string
+  readonly path: string
+  readonly domain: string | undefined
+  readonly secure: boolean
+  readonly persistent: boolean
+  /** The `Set-Cookie` value that hands out `value`. `maxAge` in seconds; without it the cookie ends with the browser's run. */
+  write: (value: string, maxAge?: number) => string
+  /** The `Set-Cookie` value that makes a browser forget the cookie: same name, path and domain (RFC 6265bis, 5.7). */
+  expire: () => string
+}
+
+/** Checks the attributes against each other, once. @throws `FST_SESSION_OPTIONS` */
+export function cookiePolicy (options: CookieOptions, serialize: Serialize): CookiePolicy {
+  const { path = '/', domain, sameSite = 'lax', secure = true, partitioned = false, persistent = false } = options
+  const name = options.name ?? (secure ? '__Host-session' : 'session')
+  check({ name, path, domain, sameSite, secure, partitioned })
+  const attributes: SerializeOptions = {
+    path, httpOnly: true, secure, sameSite, ...(domain === undefined ? {} : { domain }), ...(partitioned ? { partitioned } : {})
+  }
+  return Object.freeze({
+    name,
+    path,
+    domain,
+    secure,
+    persistent,
+    write: (value: string, maxAge?: number) => serialize(name, value, maxAge === undefined ? attributes : { ...attributes, maxAge }),
+    expire: () => serialize(name, '', { ...attributes, maxAge: 0, expires: new Date(0) })
+  })
+}
+
+function check ({ name, path, domain, sameSite, secure, partitioned }: Pick<CookiePolicy, 'name' | 'path' | 'domain' | 'secure'> & {
+  sameSite: string, partitioned: boolean
+}): void {
+  const refuse = (sentence: string): never => { throw new SessionError('FST_SESSION_OPTIONS', sentence) }
+
+  // RFC 6265bis, 4.1.1: a cookie's name is a token of RFC 9110.
+  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) refuse(`cookie.name ${JSON.stringify(name)} is no cookie name: use letters, digits, "-" and "_"`)
+  if (typeof path !== 'string' || !path.startsWith('/') || !/^[\x20-\x3a\x3c-\x7e]+$/.test(path)) refuse(`cookie.path ${JSON.stringify(path)} must start with "/" and be printable ASCII without ";"`)
+  if (!['lax', 'strict', 'none'].includes(sameSite)) refuse(`cookie.sameSite ${JSON.stringify(sameSite)} must be "lax", "strict" or "none"`)
+  if (typeof secure !== 'boolean') refuse('cookie.secure must be true or false: the connection of a single request does not decide it; use false in development only')
+  if (domain !== undefined && !/^\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(domain)) refuse(`cookie.domain ${JSON.stringify(domain)} is no host name: write it like "example.com"`)
+
+  // Browsers drop these in silence, so that nobody could ever sign in (RFC 6265bis, 4.1.3 and 5.7).
+  const lower = name.toLowerCase()
+  if (lower.startsWith('__host-') && !(secure && path === '/' && domain === undefined)) {
+    refuse(`cookie "${name}" needs secure: true, path: "/" and no domain; use another name to change one of them`)
+  }
+  if (lower.startsWith('__secure-') && !secure) refuse(`cookie "${name}" needs secure: true; use a name without the prefix "__Secure-"`)
+  if (lower.startsWith('__http-') || lower.startsWith('__host-http-')) refuse(`cookie "${name}": the prefixes "__Http-" and "__Host-Http-" are not understood by all browsers yet; use "__Host-"`)
+  if (sameSite === 'none' && !secure) refuse('cookie.sameSite "none" needs cookie.secure: true')
+  if (partitioned && !secure) refuse('cookie.partitioned needs cookie.secure: true')
+}
+
+/**
+ * Every value that a request's Cookie header gives a name, as it stands there. A session's token needs no decoding, and
+ * two cookies of one name are a sign of a forged one (RFC 6265bis, 8.6), which a parser that keeps one would hide.
+ */
+export function cookieValues (header: string | undefined, name: string): string[] {
+  const found: string[] = []
+  if (header === undefined) return found
+  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + 1)) {
+    const end = at + name.length
+    if (header[end] !== '=' || !startsPair(header, at)) continue
+    const stop = header.indexOf(';', end)
+    found.push(header.slice(end + 1, stop === -1 ? undefined : stop).trim())
+  }
+  return found
+}
+
+function startsPair (header: string, at: number): boolean {
+  let before = at - 1
+  while (before >= 0 && (header[before] === ' ' || header[before] === '\t')) before--
+  return before < 0 || header[before] === ';'
+}

@@ -1,0 +1,212 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Report } from './backend/backend.js'
+import { cookieValues } from './cookie.js'
+import { SessionError } from './errors.js'
+import { sessionRequired } from './challenge.js'
+import type { Plan, Registry } from './registry.js'
+import { RequestSession } from './request-session.js'
+import type { Scheme } from './scheme.js'
+import { isSameOrigin } from './security/origin.js'
+import { type Condition, judge, MET, type Verdict } from './security/requirement.js'
+import { mint } from './token.js'
+import { varyByCookie, cacheFor, warnOfDroppedCookie } from './response.js'
+
+/** One session of one request. */
+interface Entry {
+  readonly scheme: Scheme
+  readonly report: Report
+  /** Absent while, or because, it could not be loaded. */
+  session?: RequestSession
+  /** Why it could not. */
+  failure?: unknown
+  /** Whether the request brought a cookie of this scheme. */
+  sent: boolean
+  /** Whether there was a live session at any time, so that the answer may depend on it. */
+  seen: boolean
+  /** The `Set-Cookie` line to send. */
+  line?: string | undefined
+}
+
+/** The sessions of one request to a route that declares some: loaded and judged before the handler, stored after it. */
+export class Exchange {
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  readonly #plan: Plan
+  readonly #registry: Registry
+  readonly #entries: Entry[]
+  #phase: 'open' | 'refused' | 'finished' | 'failed' = 'open'
+
+  constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan, registry: Registry) {
+    this.#request = request
+    this.#reply = reply
+    this.#plan = plan
+    this.#registry = registry
+    this.#entries = plan.schemes.map((scheme) => ({ scheme, report: scheme.reportOn(request), sent: false, seen: false }))
+  }
+
+  /** The session of a scheme, as the decorator gives it to the handler; `undefined` when the route does not declare it. */
+  session (name: string): RequestSession | undefined {
+    const entry = this.#entries.find(({ scheme }) => scheme.name === name)
+    if (entry?.failure !== undefined) throw entry.failure
+    return entry?.session
+  }
+
+  /**
+   * Loads the sessions that the route declares and holds its requirement against them.
+   * @throws `FST_SESSION_CROSS_ORIGIN`, `FST_SESSION_REQUIRED`, `FST_SESSION_FORBIDDEN`, `FST_SESSION_STORE`
+   */
+  async admit (): Promise<void> {
+    this.#refuseOthersPages()
+    await Promise.all(this.#entries.map((entry) => this.#load(entry)))
+    const verdict = await judge(this.#plan.requirement, (condition) => this.#ask(condition))
+    if (verdict.kind !== 'met') this.#refuse(verdict)
+  }
+
+  /**
+   * Stores what the handler did and says so in the headers. Resolves at once when there is nothing to store.
+   * @throws `FST_SESSION_STORE`, `FST_SESSION_CONFLICT`, `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE`
+   */
+  finish (): Promise<void> | undefined {
+    varyByCookie(this.#reply)
+    // An error here makes Fastify send another response, which comes by once more.
+    if (this.#phase !== 'open') return undefined
+    this.#phase = 'finished'
+    const { statusCode } = this.#reply
+    const work = this.#entries.filter(({ session }) => session?.unsettled)
+    if (work.length === 0) return this.#writeHeaders()
+    return this.#storeAll(work, statusCode)
+  }
+
+  /** Called when the response is out: what is not stored by now is lost, and nobody would know. */
+  close (): void {
+    if (this.#phase === 'failed') return
+    const reason = this.#phase === 'refused' ? 'refused' : 'after-commit'
+    for (const { session, report } of this.#entries) {
+      if (session?.changed) report({ type: 'discarded', reason, ...(session.live ? { id: session.live.id } : {}) })
+    }
+  }
+
+  async #storeAll (entries: readonly Entry[], statusCode: number): Promise<void> {
+    const outcomes = await Promise.allSettled(entries.map((entry) => this.#store(entry, statusCode)))
+    // What is stored is stored: its cookie must reach the browser, whatever became of another session.
+    this.#writeHeaders()
+    const failed = outcomes.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
+    if (failed === undefined) return
+    this.#phase = 'failed'
+    throw failed.reason
+  }
+
+  #refuseOthersPages (): void {
+    const { method, host, headers } = this.#request
+    const entry = this.#entries.find(({ scheme: { settings: { trustedOrigins } } }) =>
+      trustedOrigins !== undefined && !isSameOrigin({ method, host, headers }, trustedOrigins))
+    if (entry === undefined) return
+    this.#phase = 'refused'
+    for (const each of this.#entries) each.session = this.#open(each, undefined)
+    entry.report({ type: 'rejected', reason: 'cross-origin' })
+    throw new SessionError('FST_SESSION_CROSS_ORIGIN', 'A page of another origin may not do this. If it is yours, its origin must be trusted here (option crossOrigin).')
+  }
+
+  async #load (entry: Entry): Promise<void> {
+    try {
+      entry.session = this.#open(entry, await this.#find(entry))
+    } catch (error) {
+      entry.failure = error
+      throw error
+    }
+  }
+
+  async #find (entry: Entry): Promise<RequestSession['live']> {
+    const { scheme, report } = entry
+    const [value, another] = cookieValues(this.#request.headers.cookie, scheme.cookie.name)
+    if (value === undefined || value === '') return undefined
+    entry.sent = true
+    if (another !== undefined) {
+      report({ type: 'rejected', reason: 'duplicate-cookie' })
+      return undefined
+    }
+    const loaded = await scheme.backend.load(value, this.#plan.touch, report)
+    if (loaded.kind === 'dead') return undefined
+    const { verify, principal } = scheme.settings
+    entry.seen = true
+    if (verify === undefined || (principal !== undefined && loaded.live.principal === undefined)) return loaded.live
+    if (await verify(loaded.live.data, this.#request)) return loaded.live
+    await scheme.backend.commit({ kind: 'destroy', live: loaded.live, reason: 'verify' }, report)
+    entry.line = scheme.cookie.expire()
+    return undefined
+  }
+
+  #open (entry: Entry, live: RequestSession['live']): RequestSession {
+    const { scheme: { settings, codec, backend, cookie, name }, report } = entry
+    return new RequestSession({
+      codec,
+      report,
+      mint,
+      now: settings.now,
+      lifetimes: settings,
+      required: () => sessionRequired(cookie.name, `There is no live session "${name}". Sign in.`),
+      commit: async () => {
+        if (this.#phase !== 'refused') await this.#store(entry, 200)
+        return entry.line
+      },
+      mutate: async (before, mutation) => {
+        const committed = await backend.mutate(before, mutation, report)
+        this.#handOut(entry, committed)
+        return committed
+      }
+    }, live)
+  }
+
+  async #store (entry: Entry, statusCode: number): Promise<void> {
+    const session = entry.session as RequestSession
+    const change = session.settle(statusCode)
+    const ended = session.destroyed
+    const committed = change.kind === 'none' ? { live: undefined } : await entry.scheme.backend.commit(change, entry.report)
+    session.committed(change, committed)
+    if (ended && entry.sent) entry.line = entry.scheme.cookie.expire()
+    this.#handOut(entry, committed)
+  }
+
+  #handOut (entry: Entry, { live, value }: Awaited<ReturnType<Scheme['backend']['commit']>>): void {
+    if (live !== undefined) entry.seen = true
+    if (live === undefined || value === undefined) return
+    entry.line = entry.scheme.line(value, live.life)
+    entry.sent = true
+  }
+
+  #writeHeaders (): undefined {
+    const lines = this.#entries.map(({ line }) => line).filter((line) => line !== undefined)
+    for (const line of lines) this.#reply.header('set-cookie', line)
+    if (lines.length > 0) warnOfDroppedCookie(this.#request, this.#entries.filter(({ line }) => line !== undefined).map(({ scheme }) => scheme))
+    cacheFor(this.#reply, lines.length > 0, this.#entries.some(({ seen }) => seen))
+  }
+
+  async #ask ({ scheme: name, scopes, foreign }: Condition): Promise<Verdict> {
+    if (!foreign) return this.#askSession(this.#entries.find(({ scheme }) => scheme.name === name) as Entry, scopes)
+    const holds = await this.#registry.verifier(name)?.(this.#request, scopes)
+    return holds ? MET : { kind: 'unauthenticated', why: `The security scheme "${name}" is not satisfied.` }
+  }
+
+  #askSession ({ scheme: { name, settings: { principal, roles, now } }, session }: Entry, scopes: readonly string[]): Verdict {
+    const live = session?.live
+    if (live === undefined || (principal !== undefined && live.principal === undefined)) {
+      return { kind: 'unauthenticated', why: `This needs a live session "${name}". Sign in.` }
+    }
+    const { maxAge } = this.#plan
+    if (maxAge !== undefined && now() - live.life.authenticatedAt > maxAge * 1000) {
+      return { kind: 'unauthenticated', why: `This needs a sign-in within the last ${maxAge} seconds. Sign in again.`, maxAge }
+    }
+    const held = scopes.length > 0 ? new Set(roles?.(live.data)) : undefined
+    const missing = scopes.filter((role) => !held?.has(role))
+    return missing.length === 0 ? MET : { kind: 'forbidden', why: `This needs the role ${missing.map((role) => `"${role}"`).join(' and ')}.` }
+  }
+
+  #refuse (verdict: Exclude<Verdict, { kind: 'met' }>): never {
+    const { kind, why } = verdict
+    const [entry] = this.#entries
+    entry?.report({ type: 'rejected', reason: kind, detail: why })
+    if (kind === 'forbidden') throw new SessionError('FST_SESSION_FORBIDDEN', why)
+    if (entry === undefined) throw new SessionError('FST_SESSION_REQUIRED', why)
+    throw sessionRequired(entry.scheme.cookie.name, why, verdict.maxAge)
+  }
+}

@@ -1,0 +1,33 @@
+import { SessionError } from './errors.js'
+import type { Life } from './record.js'
+import type { StartOptions } from './session.js'
+
+/** The timeouts of a scheme, in milliseconds, and whether its cookies outlive the browser's run. */
+export interface Lifetimes {
+  readonly idleTimeout: number
+  readonly absoluteTimeout: number
+  readonly persistent: boolean
+}
+
+/**
+ * The times of a session that begins `now`.
+ * @throws `FST_SESSION_OPTIONS` for timeouts that could not be kept
+ */
+export function beginLife (scheme: Lifetimes, options: StartOptions, now: number): Life {
+  const persistent = options.persistent ?? scheme.persistent
+  const absolute = milliseconds('absoluteTimeout', options.absoluteTimeout) ?? scheme.absoluteTimeout
+  const asked = milliseconds('idleTimeout', options.idleTimeout) ?? (options.persistent === true ? absolute : undefined)
+  if (options.idleTimeout !== undefined && asked !== undefined && asked < scheme.idleTimeout) {
+    // A store moves every session by the scheme's idle timeout, before anybody can know that this one has a shorter one.
+    throw new SessionError('FST_SESSION_OPTIONS', `idleTimeout of one session may not be below the plugin's, ${scheme.idleTimeout / 1000} seconds: lower the plugin's, or give this session a shorter absoluteTimeout`)
+  }
+  const own = asked !== undefined && asked > scheme.idleTimeout ? { idleTimeout: asked } : {}
+  return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
+}
+
+/** Seconds to milliseconds. @throws `FST_SESSION_OPTIONS` unless they are a positive number */
+export function milliseconds (name: string, seconds: number | undefined): number | undefined {
+  if (seconds === undefined) return undefined
+  if (typeof seconds === 'number' && Number.isFinite(seconds) && seconds > 0) return Math.round(seconds * 1000)
+  throw new SessionError('FST_SESSION_OPTIONS', `${name} must be a positive number of seconds, such as 1800`)
+}

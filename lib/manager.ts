@@ -1,0 +1,79 @@
+import type { Directory, Live } from './backend/backend.js'
+import { SessionError } from './errors.js'
+import { beginLife } from './life.js'
+import type { Scheme } from './scheme.js'
+import type { StartOptions } from './session.js'
+import { mint } from './token.js'
+
+/** A session that was begun without a request. */
+export interface IssuedSession {
+  readonly id: string
+  /** `name=value`, as a client sends it in its `Cookie` header. It is the credential: treat it like a password. */
+  readonly cookie: string
+  /** The `Set-Cookie` line that hands it to a browser. */
+  readonly setCookie: string
+}
+
+/** A live session as the store has it. Instants in epoch milliseconds. */
+export interface SessionInfo<T extends object = Record<string, any>> {
+  readonly id: string
+  readonly principal: string | undefined
+  readonly data: T
+  readonly createdAt: number
+  readonly authenticatedAt: number
+  readonly expiresAt: number
+}
+
+/** The sessions of a scheme beyond a single request, as `app.session` (or `app.<scheme>`) gives it. */
+export interface SessionManager<T extends object = Record<string, any>> {
+  /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
+  issue (data: T, options?: StartOptions): Promise<IssuedSession>
+  /** The live session with an id, `undefined` when it is over. It does not count as activity. */
+  find (id: string): Promise<SessionInfo<T> | undefined>
+  /** The live sessions of a principal, the youngest login first. */
+  list (principal: string): Promise<ReadonlyArray<SessionInfo<T>>>
+  /** Ends a session, final for requests under way too: whatever they save is dropped. Resolves whether it was alive. */
+  revoke (id: string): Promise<boolean>
+  /** Ends all sessions of a principal, all but `except` (an id). Resolves how many there were. */
+  revokeAll (principal: string, options?: { except?: string | undefined }): Promise<number>
+}
+
+export function createManager (scheme: Scheme): SessionManager {
+  const { backend, codec, settings, line, cookie, reportOn } = scheme
+  return Object.freeze({
+    async issue (data: object, options: StartOptions = {}) {
+      const life = beginLife(settings, options, settings.now())
+      const { live, value } = await backend.commit({ kind: 'create', reason: 'issue', ticket: mint(), life, data: codec.admit(data) }, reportOn())
+      const { id } = live as Live
+      return { id, cookie: `${cookie.name}=${value}`, setCookie: line(value as string, life) }
+    },
+    async find (id: string) {
+      const live = await directory(scheme, 'find').find(id)
+      return live && info(live)
+    },
+    async list (principal: string) {
+      const found = await directory(scheme, 'list').list(principal)
+      return found.map(info).sort((a, b) => b.authenticatedAt - a.authenticatedAt)
+    },
+    async revoke (id: string) {
+      return await directory(scheme, 'revoke').revoke(id)
+    },
+    async revokeAll (principal: string, { except }: { except?: string | undefined } = {}) {
+      return await directory(scheme, 'revokeAll').revokeAll(principal, except)
+    }
+  })
+}
+
+function directory ({ name, backend, settings }: Scheme, method: string): Directory {
+  if (backend.directory === undefined) {
+    throw new SessionError('FST_SESSION_OPTIONS', `app.${name}.${method}() needs a store: sealed cookies are nowhere but in the browsers. Use a store, or end them through the option verify and a generation number per user.`)
+  }
+  if (method !== 'revoke' && method !== 'find' && settings.principal === undefined) {
+    throw new SessionError('FST_SESSION_OPTIONS', `app.${name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
+  }
+  return backend.directory
+}
+
+function info ({ id, principal, data, life: { createdAt, authenticatedAt }, expiresAt }: Live): SessionInfo {
+  return { id, principal, data, createdAt, authenticatedAt, expiresAt }
+}

@@ -1,0 +1,118 @@
+import fastifyCookie from '@fastify/cookie'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { createManager } from './manager.js'
+import { SessionError } from './errors.js'
+import { Exchange } from './exchange.js'
+import { documentSession } from './openapi/swagger.js'
+import { readOptions, type SessionOptions, type Settings } from './options.js'
+import { Registry, type RouteFacts } from './registry.js'
+import { createScheme, type Scheme } from './scheme.js'
+import type { SessionStore } from './store/store.js'
+
+const kExchange = Symbol('fastify-openapi-session.exchange')
+
+type Exchanging = FastifyRequest & { [kExchange]: Exchange | null }
+
+/** Registers one session scheme: reads its options, decorates the app and, for the first scheme, guards its routes. */
+export async function sessionPlugin (app: FastifyInstance, options: SessionOptions<any, any>): Promise<void> {
+  const settings = readOptions(options)
+  // Cookies are parsed where a route declares a session, by this plugin; whoever wants `request.cookies` registers it so.
+  if (!app.hasDecorator('serializeCookie')) await app.register(fastifyCookie, { hook: false })
+  const scheme = createScheme(settings, app.serializeCookie, app.log)
+  const registry = Registry.isOwn(app) ? Registry.of(app) as Registry : guard(app)
+  registry.add(scheme)
+  decorate(app, scheme)
+  describe(app, scheme)
+  observe(settings, scheme, app)
+  app.addHook('onClose', async () => { await scheme.backend.close() })
+}
+
+/** The hooks, once for all schemes of an instance: admit, finish, close. */
+function guard (app: FastifyInstance): Registry {
+  const registry = new Registry(app)
+  const routes: Array<{ server: FastifyInstance, route: RouteFacts }> = []
+  if (!app.hasRequestDecorator(kExchange)) app.decorateRequest(kExchange, null)
+
+  app.addHook('onRoute', function (route) { routes.push({ server: this, route }) })
+  app.addHook('onReady', async () => {
+    for (const { server, route } of routes) Registry.of(server)?.check(route)
+  })
+
+  app.addHook('onRequest', (request, reply, done) => {
+    // Beside each other, two instances that guard the same route would do it twice.
+    if ((request as Exchanging)[kExchange] !== null || request.is404) return done()
+    let plan
+    const nearest = Registry.of(request.server) ?? registry
+    try {
+      plan = nearest.plan(request.routeOptions)
+    } catch (error) {
+      return done(error as Error)
+    }
+    if (plan === undefined) return done()
+    const exchange = new Exchange(request, reply, plan, nearest)
+    ;(request as Exchanging)[kExchange] = exchange
+    exchange.admit().then(() => done(), done)
+  })
+
+  app.addHook('onSend', (request, reply, payload, done) => {
+    const pending = exchangeOf(request)?.finish()
+    if (pending === undefined) return done()
+    pending.then(() => done(), done)
+  })
+
+  app.addHook('onResponse', (request, reply, done) => {
+    exchangeOf(request)?.close()
+    done()
+  })
+  return registry
+}
+
+function exchangeOf (request: FastifyRequest): Exchange | null {
+  return (request as Exchanging)[kExchange]
+}
+
+// Fields that Fastify sets on every request; its other names are found by asking it.
+const FIELDS_OF_REQUEST = new Set(['id', 'params', 'raw', 'query', 'log', 'body'])
+
+function decorate (app: FastifyInstance, scheme: Scheme): void {
+  const { name } = scheme
+  if (app.hasRequestDecorator(name) || app.hasDecorator(name) || FIELDS_OF_REQUEST.has(name)) {
+    throw new SessionError('FST_SESSION_OPTIONS', `request.${name} or app.${name} exists already, from Fastify or another plugin (another session plugin, say): take that one out, or use another name, scheme: "mySession"`)
+  }
+  app.decorate(name, createManager(scheme))
+  app.decorateRequest(name, {
+    getter (this: FastifyRequest) {
+      const session = exchangeOf(this)?.session(name)
+      if (session !== undefined) return session
+      throw undeclared(this, name)
+    }
+  })
+}
+
+function undeclared ({ method, routeOptions: { url } }: FastifyRequest, name: string): SessionError {
+  const example = `[{ ${/^\w+$/.test(name) ? name : JSON.stringify(name)}: [] }]`
+  return new SessionError('FST_SESSION_NOT_DECLARED',
+    `${method} ${url ?? '(not found)'} has no session "${name}" here: add security: ${example} to the route's schema (with a second alternative {} where it is optional), and ask for it after this plugin's onRequest hook.`)
+}
+
+function describe (app: FastifyInstance, { name, cookie, settings, backend }: Scheme): void {
+  const { openapi: { description, decorator = 'swagger', ...operations }, security, roles, trustedOrigins } = settings
+  documentSession(app, {
+    name,
+    cookie: cookie.name,
+    description,
+    operations,
+    roles: roles !== undefined,
+    crossOrigin: trustedOrigins !== undefined,
+    persistentStore: backend.directory !== undefined,
+    security,
+    decorator
+  })
+}
+
+function observe ({ store }: Settings, { reportOn }: Scheme, app: FastifyInstance): void {
+  (store as SessionStore).observe?.((told) => {
+    if (told.kind === 'damaged') reportOn()({ type: 'discarded', reason: 'damaged', id: told.id })
+    else app.log.error({ err: told.error }, `session store: ${told.task} failed`)
+  })
+}

@@ -1,0 +1,262 @@
+import type { Change, Committed, Live, Mutation, RenewedReason, Report } from './backend/backend.js'
+import { SessionError } from './errors.js'
+import { beginLife, type Lifetimes } from './life.js'
+import { type Codec, type Data, type Life, merge, own, put, toJson } from './record.js'
+import type { Session, StartOptions } from './session.js'
+import type { Ticket } from './token.js'
+
+/** What a session needs of its surroundings; `commit` and `mutate` are its only way to any I/O. */
+export interface SessionContext {
+  readonly codec: Codec
+  readonly lifetimes: Lifetimes
+  readonly now: () => number
+  readonly mint: () => Ticket
+  readonly report: Report
+  /** The error that says a session is required, with its challenge. */
+  readonly required: () => SessionError
+  readonly commit: (session: RequestSession) => Promise<string | undefined>
+  readonly mutate: (live: Live, mutation: Mutation) => Promise<Committed>
+}
+
+/** What the handler asked for, beside changes of the data. */
+type Order =
+  | { readonly kind: 'keep' | 'destroy' }
+  | { readonly kind: 'start', readonly ticket: Ticket, readonly life: Life }
+  | { readonly kind: 'renew', readonly ticket: Ticket, readonly reason: RenewedReason }
+
+type Renewal = Extract<Order, { kind: 'renew' }>
+
+const KEEP: Order = Object.freeze({ kind: 'keep' })
+const DESTROY: Order = Object.freeze({ kind: 'destroy' })
+const NONE: Change = Object.freeze({ kind: 'none' })
+
+/** The data of a session and what happened to it in one request. It stores nothing: `settle` says what there is to store. */
+export class RequestSession implements Session<Data> {
+  readonly #context: SessionContext
+  #live: Live | undefined
+  #order: Order = KEEP
+  /** What the handler works on, from the first look at it. */
+  #draft: Data | undefined
+  /** The JSON text of the draft when nobody had changed it. */
+  #pristine = ''
+
+  constructor (context: SessionContext, live: Live | undefined) {
+    this.#context = context
+    this.#live = live
+  }
+
+  get exists (): boolean {
+    return this.#order.kind === 'start' || this.#current !== undefined
+  }
+
+  get id (): string {
+    return this.#order.kind === 'start' || this.#order.kind === 'renew' ? this.#order.ticket.id : this.#required().id
+  }
+
+  get createdAt (): number { return this.#life.createdAt }
+
+  get authenticatedAt (): number { return this.#life.authenticatedAt }
+
+  get expiresAt (): number {
+    if (this.#order.kind !== 'start') return this.#required().expiresAt
+    const { deadline, idleTimeout = this.#context.lifetimes.idleTimeout } = this.#order.life
+    return Math.min(deadline, this.#context.now() + idleTimeout)
+  }
+
+  get data (): Data {
+    const draft = this.#open()
+    if (draft === undefined) throw this.#context.required()
+    return draft
+  }
+
+  get (key: string): any {
+    const draft = this.#open()
+    return draft && own(draft, key)
+  }
+
+  set (key: string, value: unknown): void {
+    put(this.data, key, value)
+  }
+
+  unset (key: string): void {
+    const draft = this.#open()
+    if (draft) delete draft[key]
+  }
+
+  start (data: Data, options: StartOptions = {}): void {
+    const life = beginLife(this.#context.lifetimes, options, this.#context.now())
+    this.#draft = this.#context.codec.admit(data)
+    this.#order = { kind: 'start', ticket: this.#context.mint(), life }
+  }
+
+  renew (): void {
+    this.#renew('renew')
+  }
+
+  async regenerate (keep: readonly string[] = []): Promise<void> {
+    const before = this.#open()
+    if (before === undefined) return
+    const after = this.#context.codec.blank() ?? {}
+    for (const key of keep) if (Object.hasOwn(before, key)) put(after, key, before[key])
+    this.#draft = after
+    if (this.exists) this.#renew('regenerate')
+  }
+
+  destroy (): void {
+    this.#order = DESTROY
+    this.#draft = undefined
+  }
+
+  async update (fn: (data: Data) => Data | void | Promise<Data | void>): Promise<Data> {
+    const apply: Mutation = async (stored) => this.#context.codec.admit(await fn(stored) ?? stored)
+    if (this.#order.kind !== 'keep') await this.commit()
+    if (this.#live === undefined) {
+      // Nobody else can know of a session that is not stored yet.
+      const first = await apply(structuredClone(this.data))
+      this.#draft = first
+      await this.commit()
+      return this.data
+    }
+    const { live } = await this.#context.mutate(this.#live, async (stored) => this.#samePrincipal(await apply(stored)))
+    if (live === undefined) {
+      this.#reset(undefined)
+      throw this.#context.required()
+    }
+    // What the handler changed before and has not saved yet stays to be saved.
+    const pending = this.#touched ? merge(JSON.parse(this.#pristine), this.data, live.data) : undefined
+    this.#reset(live)
+    if (pending === undefined) return this.data
+    this.#draft = pending
+    return pending
+  }
+
+  async commit (): Promise<string | undefined> {
+    return await this.#context.commit(this)
+  }
+
+  /** What the handler did, as one change to store. An answer of 500 and more takes back what it did to the data. */
+  settle (status: number): Change {
+    const failed = status >= 500
+    const live = this.#live
+    if (failed && this.#touched) this.#context.report({ type: 'discarded', reason: 'server-error', ...(live ? { id: live.id } : {}) })
+    const keepsData = !failed && this.#touched
+    switch (this.#order.kind) {
+      case 'start': {
+        if (failed) return NONE
+        const { ticket, life } = this.#order
+        return live ? { kind: 'replace', live, ticket, life, data: this.data } : { kind: 'create', reason: 'start', ticket, life, data: this.data }
+      }
+      case 'renew': return this.#renewal(this.#required(), this.#order, keepsData)
+      case 'destroy':
+        if (live === undefined) return keepsData ? this.#creation() : NONE
+        // What was put in after the end, a farewell say, goes into a session that has nothing of the old one.
+        return keepsData ? { ...this.#creation(), kind: 'replace', live } : { kind: 'destroy', live, reason: 'destroy' }
+      case 'keep':
+        if (live === undefined) return keepsData ? this.#creation() : NONE
+        if (keepsData) return this.#change(live)
+        return live.stale ? { kind: 'refresh', live } : NONE
+    }
+  }
+
+  /** Whether there is anything that is not stored. */
+  get changed (): boolean {
+    return this.#order.kind !== 'keep' || this.#touched
+  }
+
+  /** Whether `settle` may have anything to say. */
+  get unsettled (): boolean {
+    return this.changed || this.#live?.stale === true
+  }
+
+  get live (): Live | undefined {
+    return this.#live
+  }
+
+  /** Whether the handler asked for the end of the session, also of one that was over already. */
+  get destroyed (): boolean {
+    return this.#order.kind === 'destroy'
+  }
+
+  /** Told what came of the change that `settle` gave. */
+  committed (change: Change, { live }: Committed): void {
+    if (change.kind !== 'none') return this.#reset(live)
+    this.#order = KEEP
+    if (this.#touched) this.#draft = undefined
+  }
+
+  /** Takes a state as the one that is stored now. A draft that is the same stays the very object the handler holds. */
+  #reset (live: Live | undefined): void {
+    this.#live = live
+    this.#order = KEEP
+    if (live === undefined || (this.#draft !== undefined && textOf(this.#draft) !== live.text)) this.#draft = undefined
+    this.#pristine = live?.text ?? ''
+  }
+
+  #creation (): Extract<Change, { kind: 'create' }> {
+    const { mint, lifetimes, now } = this.#context
+    return { kind: 'create', reason: 'first-write', ticket: mint(), life: beginLife(lifetimes, {}, now()), data: this.data }
+  }
+
+  #renewal (live: Live, { ticket, reason }: Renewal, keepsData: boolean): Change {
+    const data: Data = keepsData ? this.data : JSON.parse(live.text)
+    return { kind: 'renew', live, ticket, reason, life: this.#lifeWith(live, data), data }
+  }
+
+  #change (live: Live): Change {
+    const { data } = this
+    if (this.#context.codec.principal(data) === live.principal) return { kind: 'update', live, data }
+    return { kind: 'renew', reason: 'principal', live, ticket: this.#context.mint(), life: this.#lifeWith(live, data), data }
+  }
+
+  // A session that gets another principal was signed in just now. Its end stays where it was.
+  #lifeWith (live: Live, data: Data): Life {
+    return this.#context.codec.principal(data) === live.principal ? live.life : { ...live.life, authenticatedAt: this.#context.now() }
+  }
+
+  #renew (reason: RenewedReason): void {
+    if (this.#order.kind === 'start') return
+    this.#required()
+    this.#order = { kind: 'renew', ticket: this.#context.mint(), reason }
+  }
+
+  #samePrincipal (data: Data): Data {
+    if (this.#context.codec.principal(data) === this.#live?.principal) return data
+    throw new SessionError('FST_SESSION_INVALID_DATA', 'update() cannot change whom a session belongs to, for that needs a new token: use start(). Nothing was saved.')
+  }
+
+  /** The data as the handler sees them first; `undefined` where there is nothing to see. */
+  #open (): Data | undefined {
+    if (this.#draft !== undefined) return this.#draft
+    const live = this.#current
+    this.#draft = live ? live.data : this.#context.codec.blank()
+    this.#pristine = live ? live.text : textOf(this.#draft)
+    return this.#draft
+  }
+
+  get #touched (): boolean {
+    return this.#draft !== undefined && textOf(this.#draft) !== this.#pristine
+  }
+
+  get #current (): Live | undefined {
+    return this.#order.kind === 'keep' || this.#order.kind === 'renew' ? this.#live : undefined
+  }
+
+  get #life (): Life {
+    return this.#order.kind === 'start' ? this.#order.life : this.#required().life
+  }
+
+  #required (): Live {
+    const live = this.#current
+    if (live === undefined) throw this.#context.required()
+    return live
+  }
+}
+
+/** JSON text to compare by. What has none is told with the reason. */
+function textOf (data: Data | undefined): string {
+  try {
+    return JSON.stringify(data) ?? ''
+  } catch {
+    return toJson(data)
+  }
+}

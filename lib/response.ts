@@ -1,0 +1,41 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Scheme } from './scheme.js'
+
+/** Says that the response depends on the Cookie header (RFC 9110, 12.5.5), beside what else it depends on. */
+export function varyByCookie (reply: FastifyReply): void {
+  const vary = String(reply.getHeader('vary') ?? '')
+  const names = vary.toLowerCase().split(',').map((name) => name.trim())
+  if (names.includes('cookie') || names.includes('*')) return
+  reply.header('vary', vary === '' ? 'Cookie' : `${vary}, Cookie`)
+}
+
+/**
+ * Keeps what belongs to one person out of caches (RFC 9111, 7.3). What the handler chose stays, unless it would let a
+ * shared cache hand one person's cookie to another.
+ */
+export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: boolean): void {
+  const chosen = reply.getHeader('cache-control')
+  if (setsCookie) {
+    if (chosen === undefined || !/\b(no-store|private)\b/i.test(String(chosen))) reply.header('cache-control', 'no-store')
+  } else if (sawSession && chosen === undefined) {
+    reply.header('cache-control', 'private, no-cache')
+  }
+}
+
+const warned = new WeakSet<Scheme>()
+
+/** The most asked question of this field is why a browser does not keep the cookie. Its usual cause is told once. */
+export function warnOfDroppedCookie (request: FastifyRequest, schemes: readonly Scheme[]): void {
+  for (const scheme of schemes) {
+    if (!scheme.cookie.secure || request.protocol === 'https' || warned.has(scheme) || isLoopback(request.hostname)) continue
+    // Behind a proxy that ends TLS the browser does see https, and keeps the cookie.
+    if (request.headers['x-forwarded-proto'] === 'https') continue
+    warned.add(scheme)
+    request.log.warn({ session: { scheme: scheme.name, cookie: scheme.cookie.name } },
+      'a Secure session cookie goes out over plain http, where browsers drop it in silence: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that does, or use cookie: { secure: false } in development')
+  }
+}
+
+function isLoopback (hostname: string): boolean {
+  return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || hostname.startsWith('127.')
+}
