@@ -42,7 +42,7 @@ function checkFiles (files: ReadonlySet<string>): void {
     const targets = typeof target === 'string' ? [target] : Object.values(target)
     for (const path of targets) must(files.has(path.slice(2)), `exports["${entry}"] names ${path}, which is not packed`)
   }
-  const known = /^(dist\/.+\.(js|d\.ts)(\.map)?|lib\/.+\.ts|(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md))$/
+  const known = /^(dist\/.+\.(js|d\.ts)(\.map)?|lib\/.+\.(ts|js)|(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md))$/
   for (const path of files) must(known.test(path), `${path} would be published`)
   for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md']) must(files.has(path), `${path} is not packed`)
 }
