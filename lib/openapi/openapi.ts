@@ -1,0 +1,86 @@
+import type { SecurityRequirement } from '../security/requirement.js'
+
+/** The parts of an OpenAPI document (2.0 to 3.2) that are read or written here; everything else passes through as it is. */
+export interface OpenApiDocument extends Extensible {
+  openapi?: string
+  swagger?: string
+  security?: readonly SecurityRequirement[]
+  components?: Components
+  paths?: Readonly<Record<string, PathItem | undefined>>
+}
+
+export interface Components extends Extensible {
+  schemas?: ComponentMap
+  responses?: ComponentMap
+  headers?: ComponentMap
+  securitySchemes?: ComponentMap
+}
+
+export type ComponentMap = Readonly<Record<string, object | undefined>>
+
+export interface PathItem extends Extensible {
+  /** OpenAPI 3.2: the methods that have no field of their own, in the case they are sent in. */
+  additionalOperations?: Readonly<Record<string, Operation>>
+}
+
+export interface Operation extends Extensible {
+  operationId?: string
+  security?: readonly SecurityRequirement[]
+  responses?: Readonly<Record<string, Response | undefined>>
+}
+
+export interface Response extends Extensible {
+  $ref?: string
+  headers?: Readonly<Record<string, object>>
+}
+
+interface Extensible {
+  [key: string]: unknown
+}
+
+/** `method` as it is sent: upper case. */
+export type OperationChange = (operation: Operation, method: string, pathItem: PathItem) => Operation
+
+const METHOD_FIELDS = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query'])
+
+/**
+ * The document with each operation replaced by what `change` makes of it. What `change` hands back unchanged stays the very
+ * same object, and so do the path items and the document around it.
+ */
+export function mapOperations (document: OpenApiDocument, change: OperationChange): OpenApiDocument {
+  if (document.paths === undefined) return document
+  const paths = mapValues(document.paths, (item) => item && mapPathItem(item, change))
+  return paths === document.paths ? document : { ...document, paths }
+}
+
+function mapPathItem (item: PathItem, change: OperationChange): PathItem {
+  return mapValues(item, (value, key) => {
+    if (METHOD_FIELDS.has(key)) return change(value as Operation, key.toUpperCase(), item)
+    if (key !== 'additionalOperations') return value
+    return mapValues(value as Record<string, Operation>, (operation, method) => change(operation, method, item))
+  })
+}
+
+/** A copy of `values` with each one mapped, or `values` itself when that changed none. */
+export function mapValues<T, V extends Readonly<Record<string, T>>> (values: V, map: (value: V[string], key: string) => T): V {
+  let changed: Record<string, T> | undefined
+  for (const key of Object.keys(values)) {
+    const value = values[key] as V[string]
+    const mapped = map(value, key)
+    if (mapped !== value) (changed ??= { ...values })[key] = mapped
+  }
+  return (changed as V | undefined) ?? values
+}
+
+/** Each operationId of the document, with where it stands, such as `POST /login`. */
+export function operationIds (document: OpenApiDocument): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const [path, item] of Object.entries(document.paths ?? {})) {
+    if (item === undefined) continue
+    mapPathItem(item, (operation, method) => {
+      if (operation.operationId !== undefined) found.set(operation.operationId, `${method} ${path}`)
+      return operation
+    })
+  }
+  return found
+}

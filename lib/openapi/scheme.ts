@@ -1,0 +1,51 @@
+import { operationIds, type OpenApiDocument } from './openapi.js'
+import type { SecurityRequirement } from '../security/requirement.js'
+
+/** What the document has to know of one registered session scheme. */
+export interface DocumentedScheme {
+  /** Its name in `security` and in `components.securitySchemes`. */
+  readonly name: string
+  /** The cookie's real name. */
+  readonly cookie: string
+  /** For people who read the document; without it, one is written that tells how to sign in. */
+  readonly description: string | undefined
+  /** operationIds of the routes that sign in, tell who is signed in, and sign out. */
+  readonly operations: { readonly login?: string, readonly status?: string, readonly logout?: string }
+  /** Whether sessions have roles, so that one can be missing (403). */
+  readonly roles: boolean
+  /** Whether unsafe requests from pages of another origin are refused (403). */
+  readonly crossOrigin: boolean
+  /** Whether a store is asked, which may be down (503); false for sealed cookies. */
+  readonly persistentStore: boolean
+  /** What routes without a `security` of their own require. */
+  readonly security: readonly SecurityRequirement[] | undefined
+  /** Name or names under which @fastify/swagger decorated the instance: its option `decorator`, `swagger` by default. */
+  readonly decorator: string | readonly string[]
+}
+
+/**
+ * The Security Scheme Object (OpenAPI 3, 4.8.27): a cookie is an API key to OpenAPI. What the app wrote under the same name
+ * is kept, but for the three facts that tools act upon. `x-session` names the operations that sign in and out.
+ */
+export function securityScheme (document: OpenApiDocument, scheme: DocumentedScheme): object {
+  return {
+    description: scheme.description ?? describe(document, scheme),
+    ...document.components?.securitySchemes?.[scheme.name],
+    type: 'apiKey',
+    in: 'cookie',
+    name: scheme.cookie,
+    'x-session': { ...scheme.operations }
+  }
+}
+
+function describe (document: OpenApiDocument, { cookie, operations: { login, logout } }: DocumentedScheme): string {
+  const operations = operationIds(document)
+  const call = (operationId: string): string => {
+    const where = operations.get(operationId)
+    return `the operation \`${operationId}\`${where === undefined ? '' : ` (\`${where}\`)`}`
+  }
+  const signIn = login === undefined ? 'sign in to this site in this browser' : `run ${call(login)}`
+  return `A session, kept in the cookie \`${cookie}\`. To sign in, ${signIn}: the server sets the cookie, and the browser sends it with ` +
+    'every request to this origin. No script can read or write it (HttpOnly), so it cannot be typed in here.' +
+    (logout === undefined ? '' : ` To sign out, run ${call(logout)}.`)
+}
