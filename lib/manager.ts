@@ -43,7 +43,7 @@ export function createManager (scheme: Scheme): SessionManager {
   return Object.freeze({
     async issue (data: object, options: StartOptions = {}) {
       const life = beginLife(settings, options, settings.now())
-      const { live, value } = await backend.commit({ kind: 'create', reason: 'issue', ticket: mint(), life, data: codec.admit(data) }, reportOn())
+      const { live, value } = await backend.commit({ kind: 'create', reason: 'issue', ticket: mint(), life, content: codec.prepare(codec.admit(data)) }, reportOn())
       const { id } = live as Live
       return { id, cookie: `${cookie.name}=${value}`, setCookie: line(value as string, life) }
     },

@@ -18,12 +18,17 @@ export interface Life {
   readonly persistent: boolean
 }
 
-/** What a payload holds, read and checked. */
-export interface Content {
-  readonly life: Life
+/** Data that fit their schema, with what is known of them. */
+export interface Prepared {
   readonly data: Data
-  /** The JSON text of `data`, to tell later whether the handler changed it. */
+  /** The JSON text of `data` as it is stored, to tell later whether a handler changed them. */
   readonly text: string
+  readonly principal: string | undefined
+}
+
+/** What a payload holds, read and checked. */
+export interface Content extends Prepared {
+  readonly life: Life
 }
 
 export type Decoded =
@@ -62,15 +67,15 @@ export class Codec {
     return copy
   }
 
-  /** The JSON text of data that are about to be saved. @throws `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE` */
-  text (data: Data): string {
+  /** Data that are about to be saved, checked. @throws `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE` */
+  prepare (data: Data): Prepared {
     const text = toJson(data)
     if (!this.#fits(data)) throw this.#invalid(data)
     const size = Buffer.byteLength(text)
     if (size > this.#options.maxSize) {
       throw new SessionError('FST_SESSION_TOO_LARGE', `The session's data take ${size} bytes of JSON, and ${this.#options.maxSize} are allowed (option maxSize): keep large things elsewhere and their key in the session.`)
     }
-    return text
+    return { data, text, principal: this.principal(data) }
   }
 
   /** Whom the data belong to. @throws `FST_SESSION_INVALID_DATA` when the option `principal` gives anything but text */
@@ -98,7 +103,7 @@ export class Codec {
     if (!this.#fits(data)) return this.#fit(life, data)
     const text = payload.slice(payload.indexOf('"data":') + 7, -1)
     // Whoever else wrote it may have spelled the same JSON in another way.
-    return { kind: 'content', content: { life, data, text: this.encode(life, text) === payload ? text : JSON.stringify(data) } }
+    return this.#content(life, data, this.encode(life, text) === payload ? text : JSON.stringify(data))
   }
 
   // Data from before a change of the schema: its defaults may be all that is missing, else `migrate` gets them as they were.
@@ -113,7 +118,11 @@ export class Codec {
       }
     }
     if (!this.#fits(candidate)) return { kind: 'unfit', problem: this.#problem(candidate) }
-    return { kind: 'content', content: { life, data: candidate, text: JSON.stringify(candidate) } }
+    return this.#content(life, candidate, JSON.stringify(candidate))
+  }
+
+  #content (life: Life, data: Data, text: string): Decoded {
+    return { kind: 'content', content: { life, data, text, principal: this.principal(data) } }
   }
 
   #fits (data: unknown): data is Data {
@@ -161,24 +170,43 @@ export function put (data: Data, key: string, value: unknown): void {
  * @throws `FST_SESSION_INVALID_DATA` naming the first thing that would not: a Date, a Map, NaN, a cycle, ...
  */
 export function toJson (data: unknown): string {
-  const problem = unlikeJson(data, 'the data', [])
-  if (problem !== undefined) throw new SessionError('FST_SESSION_INVALID_DATA', `A session holds JSON only: ${problem}. Nothing was saved.`)
-  return JSON.stringify(data)
+  let text: string
+  try {
+    text = JSON.stringify(data)
+  } catch (cause) {
+    // A cycle, a BigInt, or a toJSON that throws: V8 says which, and where.
+    throw noJson((cause as Error).message.split('\n').join(' '), cause)
+  }
+  const problem = unlikeJson(data)
+  if (problem !== undefined) throw noJson(`data${problem}`)
+  return text
 }
 
-function unlikeJson (value: unknown, path: string, above: readonly unknown[]): string | undefined {
+function noJson (problem: string, cause?: unknown): SessionError {
+  return new SessionError('FST_SESSION_INVALID_DATA', `A session holds JSON only: ${problem}. Nothing was saved.`, cause === undefined ? {} : { cause })
+}
+
+/** Where and how a value, free of cycles, would come back from JSON as another one. */
+function unlikeJson (value: unknown): string | undefined {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined
-  if (typeof value === 'number') return Number.isFinite(value) ? undefined : `${path} is ${value}; use null`
-  if (typeof value !== 'object') return `${path} is a ${typeof value}`
-  if (above.includes(value)) return `${path} contains itself`
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) {
-    return `${path} is a ${value.constructor?.name ?? 'class instance'}${value instanceof Date ? '; use date.toISOString()' : '; use a plain object or an array'}`
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : ` is ${value}; use null`
+  if (typeof value !== 'object') return ` is ${typeof value}`
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) {
+      const problem = unlikeJson(value[index])
+      if (problem !== undefined) return `[${index}]${problem}`
+    }
+    return undefined
   }
-  for (const [key, item] of Object.entries(value)) {
-    if (item === undefined && !Array.isArray(value)) continue
-    const problem = unlikeJson(item, `${path}${Array.isArray(value) ? `[${key}]` : `.${key}`}`, [...above, value])
-    if (problem !== undefined) return problem
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) {
+    return ` is a ${value.constructor?.name ?? 'class instance'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`
+  }
+  for (const key in value) {
+    const item = (value as Data)[key]
+    // JSON leaves it out, which reads back the same.
+    const problem = item === undefined ? undefined : unlikeJson(item)
+    if (problem !== undefined) return `.${key}${problem}`
   }
   return undefined
 }

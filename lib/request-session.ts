@@ -1,7 +1,7 @@
 import type { Change, Committed, Live, Mutation, RenewedReason, Report } from './backend/backend.js'
 import { SessionError } from './errors.js'
 import { beginLife, type Lifetimes } from './life.js'
-import { type Codec, type Data, type Life, merge, own, put, toJson } from './record.js'
+import { type Codec, type Data, type Life, merge, own, type Prepared, put, toJson } from './record.js'
 import type { Session, StartOptions } from './session.js'
 import type { Ticket } from './token.js'
 
@@ -108,12 +108,11 @@ export class RequestSession implements Session<Data> {
   }
 
   async update (fn: (data: Data) => Data | void | Promise<Data | void>): Promise<Data> {
-    const apply: Mutation = async (stored) => this.#context.codec.admit(await fn(stored) ?? stored)
+    const apply = async (stored: Data): Promise<Data> => this.#context.codec.admit(await fn(stored) ?? stored)
     if (this.#order.kind !== 'keep') await this.commit()
     if (this.#live === undefined) {
       // Nobody else can know of a session that is not stored yet.
-      const first = await apply(structuredClone(this.data))
-      this.#draft = first
+      this.#draft = await apply(structuredClone(this.data))
       await this.commit()
       return this.data
     }
@@ -125,9 +124,8 @@ export class RequestSession implements Session<Data> {
     // What the handler changed before and has not saved yet stays to be saved.
     const pending = this.#touched ? merge(JSON.parse(this.#pristine), this.data, live.data) : undefined
     this.#reset(live)
-    if (pending === undefined) return this.data
     this.#draft = pending
-    return pending
+    return this.data
   }
 
   async commit (): Promise<string | undefined> {
@@ -136,25 +134,21 @@ export class RequestSession implements Session<Data> {
 
   /** What the handler did, as one change to store. An answer of 500 and more takes back what it did to the data. */
   settle (status: number): Change {
-    const failed = status >= 500
     const live = this.#live
-    if (failed && this.#touched) this.#context.report({ type: 'discarded', reason: 'server-error', ...(live ? { id: live.id } : {}) })
-    const keepsData = !failed && this.#touched
+    const touched = this.#touched
+    const failed = status >= 500
+    if (failed && touched) this.#context.report({ type: 'discarded', reason: 'server-error', ...(live ? { id: live.id } : {}) })
+    const content = touched && !failed ? this.#context.codec.prepare(this.data) : undefined
     switch (this.#order.kind) {
-      case 'start': {
-        if (failed) return NONE
-        const { ticket, life } = this.#order
-        return live ? { kind: 'replace', live, ticket, life, data: this.data } : { kind: 'create', reason: 'start', ticket, life, data: this.data }
-      }
-      case 'renew': return this.#renewal(this.#required(), this.#order, keepsData)
+      case 'start': return failed ? NONE : this.#beginning(live, this.#order)
+      case 'renew': return this.#renewal(this.#required(), this.#order, content)
       case 'destroy':
-        if (live === undefined) return keepsData ? this.#creation() : NONE
         // What was put in after the end, a farewell say, goes into a session that has nothing of the old one.
-        return keepsData ? { ...this.#creation(), kind: 'replace', live } : { kind: 'destroy', live, reason: 'destroy' }
+        if (content) return live ? { ...this.#creation(content), kind: 'replace', live } : this.#creation(content)
+        return live ? { kind: 'destroy', live, reason: 'destroy' } : NONE
       case 'keep':
-        if (live === undefined) return keepsData ? this.#creation() : NONE
-        if (keepsData) return this.#change(live)
-        return live.stale ? { kind: 'refresh', live } : NONE
+        if (content) return live ? this.#change(live, content) : this.#creation(content)
+        return live?.stale ? { kind: 'refresh', live } : NONE
     }
   }
 
@@ -163,9 +157,9 @@ export class RequestSession implements Session<Data> {
     return this.#order.kind !== 'keep' || this.#touched
   }
 
-  /** Whether `settle` may have anything to say. */
+  /** Whether `settle` may have anything to say; costs nothing to ask. */
   get unsettled (): boolean {
-    return this.changed || this.#live?.stale === true
+    return this.#order.kind !== 'keep' || this.#draft !== undefined || this.#live?.stale === true
   }
 
   get live (): Live | undefined {
@@ -181,36 +175,43 @@ export class RequestSession implements Session<Data> {
   committed (change: Change, { live }: Committed): void {
     if (change.kind !== 'none') return this.#reset(live)
     this.#order = KEEP
+    // What an answer of 500 took back is gone for good, and was told.
     if (this.#touched) this.#draft = undefined
   }
 
-  /** Takes a state as the one that is stored now. A draft that is the same stays the very object the handler holds. */
+  /**
+   * Takes a state as the one that is stored now. A draft that came out as the handler has it stays the very object that it
+   * holds; one that changes of others were merged into is handed out anew.
+   */
   #reset (live: Live | undefined): void {
     this.#live = live
     this.#order = KEEP
-    if (live === undefined || (this.#draft !== undefined && textOf(this.#draft) !== live.text)) this.#draft = undefined
+    if (live === undefined || live.data !== this.#draft) this.#draft = undefined
     this.#pristine = live?.text ?? ''
   }
 
-  #creation (): Extract<Change, { kind: 'create' }> {
+  #beginning (live: Live | undefined, { ticket, life }: Extract<Order, { kind: 'start' }>): Change {
+    const content = this.#context.codec.prepare(this.data)
+    return live ? { kind: 'replace', live, ticket, life, content } : { kind: 'create', reason: 'start', ticket, life, content }
+  }
+
+  #creation (content: Prepared): Extract<Change, { kind: 'create' }> {
     const { mint, lifetimes, now } = this.#context
-    return { kind: 'create', reason: 'first-write', ticket: mint(), life: beginLife(lifetimes, {}, now()), data: this.data }
+    return { kind: 'create', reason: 'first-write', ticket: mint(), life: beginLife(lifetimes, {}, now()), content }
   }
 
-  #renewal (live: Live, { ticket, reason }: Renewal, keepsData: boolean): Change {
-    const data: Data = keepsData ? this.data : JSON.parse(live.text)
-    return { kind: 'renew', live, ticket, reason, life: this.#lifeWith(live, data), data }
+  #renewal (live: Live, { ticket, reason }: Renewal, content: Prepared = asStored(live)): Change {
+    return { kind: 'renew', reason, live, ticket, life: this.#lifeWith(live, content), content }
   }
 
-  #change (live: Live): Change {
-    const { data } = this
-    if (this.#context.codec.principal(data) === live.principal) return { kind: 'update', live, data }
-    return { kind: 'renew', reason: 'principal', live, ticket: this.#context.mint(), life: this.#lifeWith(live, data), data }
+  #change (live: Live, content: Prepared): Change {
+    if (content.principal === live.principal) return { kind: 'update', live, content }
+    return this.#renewal(live, { kind: 'renew', reason: 'principal', ticket: this.#context.mint() }, content)
   }
 
   // A session that gets another principal was signed in just now. Its end stays where it was.
-  #lifeWith (live: Live, data: Data): Life {
-    return this.#context.codec.principal(data) === live.principal ? live.life : { ...live.life, authenticatedAt: this.#context.now() }
+  #lifeWith ({ life, principal }: Live, content: Prepared): Life {
+    return content.principal === principal ? life : { ...life, authenticatedAt: this.#context.now() }
   }
 
   #renew (reason: RenewedReason): void {
@@ -219,8 +220,9 @@ export class RequestSession implements Session<Data> {
     this.#order = { kind: 'renew', ticket: this.#context.mint(), reason }
   }
 
-  #samePrincipal (data: Data): Data {
-    if (this.#context.codec.principal(data) === this.#live?.principal) return data
+  #samePrincipal (data: Data): Prepared {
+    const content = this.#context.codec.prepare(data)
+    if (content.principal === this.#live?.principal) return content
     throw new SessionError('FST_SESSION_INVALID_DATA', 'update() cannot change whom a session belongs to, for that needs a new token: use start(). Nothing was saved.')
   }
 
@@ -250,6 +252,11 @@ export class RequestSession implements Session<Data> {
     if (live === undefined) throw this.#context.required()
     return live
   }
+}
+
+/** The data without what a handler did to them since. */
+function asStored ({ text, principal }: Live): Prepared {
+  return { data: JSON.parse(text), text, principal }
 }
 
 /** JSON text to compare by. What has none is told with the reason. */

@@ -1,4 +1,4 @@
-import type { Content, Data, Life } from '../record.js'
+import type { Content, Data, Life, Prepared } from '../record.js'
 import type { Ticket } from '../token.js'
 
 /** A session that was alive when it was last looked at. */
@@ -7,7 +7,6 @@ export interface Live extends Content {
   readonly version: number
   /** Epoch milliseconds: idle or absolute, whichever is sooner. */
   readonly expiresAt: number
-  readonly principal: string | undefined
   /** Its cookie has to be written anew although nothing changed: the deadline or the key inside it is old. */
   readonly stale?: boolean
 }
@@ -20,14 +19,14 @@ export type Loaded =
 export type Change =
   | { readonly kind: 'none' }
   /** Nothing of it is stored yet. */
-  | { readonly kind: 'create', readonly ticket: Ticket, readonly life: Life, readonly data: Data, readonly reason: CreatedReason }
-  | { readonly kind: 'update', readonly live: Live, readonly data: Data }
+  | { readonly kind: 'create', readonly ticket: Ticket, readonly life: Life, readonly content: Prepared, readonly reason: CreatedReason }
+  | { readonly kind: 'update', readonly live: Live, readonly content: Prepared }
   /** Nothing but its deadline or its key is new. */
   | { readonly kind: 'refresh', readonly live: Live }
   /** The same session under a new token. */
-  | { readonly kind: 'renew', readonly live: Live, readonly ticket: Ticket, readonly life: Life, readonly data: Data, readonly reason: RenewedReason }
+  | { readonly kind: 'renew', readonly live: Live, readonly ticket: Ticket, readonly life: Life, readonly content: Prepared, readonly reason: RenewedReason }
   /** Another session in the place of the old one. */
-  | { readonly kind: 'replace', readonly live: Live, readonly ticket: Ticket, readonly life: Life, readonly data: Data }
+  | { readonly kind: 'replace', readonly live: Live, readonly ticket: Ticket, readonly life: Life, readonly content: Prepared }
   | { readonly kind: 'destroy', readonly live: Live, readonly reason: DestroyedReason }
 
 /**
@@ -61,7 +60,7 @@ type WithoutScheme<E> = E extends unknown ? Omit<E, 'scheme'> : never
 export type Report = (event: WithoutScheme<SessionEvent>) => void
 
 /** What runs again on a conflict in `Session.update`: the stored data in, the data to store out. */
-export type Mutation = (data: Data) => Data | Promise<Data>
+export type Mutation = (data: Data) => Promise<Prepared>
 
 /** Where the sessions of one scheme live, seen from a request: a cookie value goes in, one change goes out. */
 export interface Backend {

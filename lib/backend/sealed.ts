@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { SessionError } from '../errors.js'
-import type { Codec, Data, Life } from '../record.js'
+import type { Codec, Life, Prepared } from '../record.js'
 import type { Backend, Change, Committed, Live, Loaded, Mutation, Report } from './backend.js'
 
 export interface SealedCookieOptions {
@@ -92,20 +92,18 @@ class SealedBackend implements Backend {
   }
 
   async commit (change: Change, report: Report): Promise<Committed> {
-    const { codec } = this.#context
     switch (change.kind) {
       case 'none': return { live: undefined }
       case 'destroy':
-        report({ type: 'destroyed', reason: change.reason, id: change.live.id })
+        report({ type: 'destroyed', reason: change.reason, id: change.live.id, ...of(change.live) })
         return { live: undefined }
-      case 'refresh': return this.#seal(change.live.id, change.live.version, change.live.life, JSON.parse(change.live.text))
-      case 'update': return this.#seal(change.live.id, change.live.version + 1, change.live.life, change.data)
+      case 'refresh': return this.#seal(change.live.id, change.live.version, change.live.life, change.live)
+      case 'update': return this.#seal(change.live.id, change.live.version + 1, change.live.life, change.content)
       default: {
-        const sealed = this.#seal(change.ticket.id, 1, change.life, change.data)
-        const principal = codec.principal(change.data)
-        const of = principal === undefined ? {} : { principal }
-        if (change.kind === 'renew') report({ type: 'renewed', reason: change.reason, id: change.ticket.id, ...of })
-        else report({ type: 'created', reason: change.kind === 'create' ? change.reason : 'start', id: change.ticket.id, ...of })
+        const { ticket: { id }, life, content } = change
+        const sealed = this.#seal(id, 1, life, content)
+        if (change.kind === 'renew') report({ type: 'renewed', reason: change.reason, id, ...of(content) })
+        else report({ type: 'created', reason: change.kind === 'create' ? change.reason : 'start', id, ...of(content) })
         return sealed
       }
     }
@@ -117,16 +115,15 @@ class SealedBackend implements Backend {
 
   async close (): Promise<void> {}
 
-  #seal (id: string, version: number, life: Life, data: Data): Committed {
+  #seal (id: string, version: number, life: Life, { data, text, principal }: Prepared): Committed {
     const { codec, now, idleTimeout, line } = this.#context
-    const text = codec.text(data)
     const expiresAt = Math.min(now() + (life.idleTimeout ?? idleTimeout), life.deadline)
     const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode(life, text)}`)
     const size = Buffer.byteLength(line(value, life))
     if (size > MAX_LINE) {
       throw new SessionError('FST_SESSION_TOO_LARGE', `The sealed cookie would take ${size} bytes and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)
     }
-    return { live: { id, version, life, data, text, expiresAt, principal: codec.principal(data) }, value }
+    return { live: { id, version, life, data, text, principal, expiresAt }, value }
   }
 
   #read (text: string, report: Report): Live | undefined {
@@ -137,7 +134,7 @@ class SealedBackend implements Backend {
       return undefined
     }
     const { content } = decoded
-    return { ...content, id, version: Number(version), expiresAt: Number(expiresAt), principal: this.#context.codec.principal(content.data) }
+    return { ...content, id, version: Number(version), expiresAt: Number(expiresAt) }
   }
 
   #encrypt (text: string): string {
@@ -168,6 +165,10 @@ class SealedBackend implements Backend {
       return undefined
     }
   }
+}
+
+function of ({ principal }: Prepared): { principal?: string } {
+  return principal === undefined ? {} : { principal }
 }
 
 function readKeys (keys: unknown): Buffer[] {

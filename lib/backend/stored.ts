@@ -1,5 +1,5 @@
 import { SessionError } from '../errors.js'
-import { type Codec, type Content, type Data, merge } from '../record.js'
+import { type Codec, type Life, merge, type Prepared } from '../record.js'
 import type { SessionRecord, SessionStore } from '../store/store.js'
 import { idOf, isToken } from '../token.js'
 import type { Backend, Change, Committed, Directory, Live, Loaded, Mutation, Report } from './backend.js'
@@ -103,8 +103,8 @@ export class StoredBackend implements Backend {
     await this.#options.store.close?.()
   }
 
-  async #create ({ ticket, life, data, reason }: Pick<Of<'create'>, 'ticket' | 'life' | 'data' | 'reason'>, report: Report): Promise<Committed> {
-    const live = this.#assemble(ticket.id, 1, life, data)
+  async #create ({ ticket, life, content, reason }: Of<'create'>, report: Report): Promise<Committed> {
+    const live = this.#assemble(ticket.id, 1, life, content)
     await this.#insert(live)
     report({ type: 'created', reason, id: live.id, ...of(live.principal) })
     await this.#keepToLimit(live, report)
@@ -112,12 +112,12 @@ export class StoredBackend implements Backend {
   }
 
   /** Three-way merge: what this request changed goes on top of what is stored, until nobody else was faster. */
-  async #update ({ live, data }: Of<'update'>, report: Report): Promise<Committed> {
-    let saved = await this.#write(live, data)
+  async #update ({ live, content }: Of<'update'>, report: Report): Promise<Committed> {
+    let saved = await this.#write(live, content)
     for (let round = 1; saved === 'conflict'; round++) {
       if (round === MAX_ROUNDS) throw conflict()
       const theirs = await this.#look(live.id)
-      saved = theirs === undefined ? 'missing' : await this.#write(theirs, this.#merge(live, data, theirs))
+      saved = theirs === undefined ? 'missing' : await this.#write(theirs, this.#merge(live, content, theirs))
     }
     return this.#saved(saved, live, report)
   }
@@ -126,8 +126,8 @@ export class StoredBackend implements Backend {
    * The new record is there before the old one ends, and the old one ends only if nobody wrote to it: a save meanwhile is
    * merged, a logout meanwhile takes the new record, whose token nobody has seen, with it.
    */
-  async #renew ({ live, ticket, life, data, reason }: Of<'renew'>, report: Report): Promise<Committed> {
-    let renewed = this.#assemble(ticket.id, 1, life, data)
+  async #renew ({ live, ticket, life, content, reason }: Of<'renew'>, report: Report): Promise<Committed> {
+    let renewed = this.#assemble(ticket.id, 1, life, content)
     await this.#insert(renewed)
     try {
       let ended = await this.#end(live)
@@ -135,7 +135,7 @@ export class StoredBackend implements Backend {
         if (round === MAX_ROUNDS) throw conflict()
         const theirs = await this.#look(live.id)
         if (theirs === undefined) break
-        const next = this.#assemble(ticket.id, renewed.version + 1, life, this.#merge(live, data, theirs))
+        const next = this.#assemble(ticket.id, renewed.version + 1, life, this.#merge(live, content, theirs))
         if (await this.#store.update(next.id, this.#record(next)) !== 'updated') break
         renewed = next
         ended = await this.#end(theirs)
@@ -154,7 +154,7 @@ export class StoredBackend implements Backend {
   }
 
   async #replace (change: Of<'replace'>, report: Report): Promise<Committed> {
-    const live = this.#assemble(change.ticket.id, 1, change.life, change.data)
+    const live = this.#assemble(change.ticket.id, 1, change.life, change.content)
     await this.#insert(live)
     try {
       if (await this.#store.delete(change.live.id)) report({ type: 'destroyed', reason: 'replaced', id: change.live.id, ...of(change.live.principal) })
@@ -178,8 +178,8 @@ export class StoredBackend implements Backend {
     throw new SessionError('FST_SESSION_STORE', 'The session could not be created.')
   }
 
-  async #write (over: Live, data: Data): Promise<Live | 'conflict' | 'missing'> {
-    const next = this.#assemble(over.id, over.version + 1, over.life, data)
+  async #write (over: Live, content: Prepared): Promise<Live | 'conflict' | 'missing'> {
+    const next = this.#assemble(over.id, over.version + 1, over.life, content)
     const outcome = await this.#store.update(next.id, this.#record(next))
     return outcome === 'updated' ? next : outcome
   }
@@ -196,14 +196,12 @@ export class StoredBackend implements Backend {
     return live === undefined || live.life.deadline <= now ? undefined : live
   }
 
-  #merge (base: Live, mine: Data, theirs: Live): Data {
-    const merged = merge(JSON.parse(base.text), mine, theirs.data)
+  #merge (base: Live, mine: Prepared, theirs: Live): Prepared {
     try {
-      this.#options.codec.text(merged)
+      return this.#options.codec.prepare(merge(JSON.parse(base.text), mine.data, theirs.data))
     } catch (cause) {
       throw conflict(cause)
     }
-    return merged
   }
 
   #saved (saved: Live | 'missing' | 'conflict', before: Live, report: Report): Committed {
@@ -212,10 +210,9 @@ export class StoredBackend implements Backend {
     return { live: undefined }
   }
 
-  #assemble (id: string, version: number, life: Content['life'], data: Data): Live {
-    const { codec, idleTimeout, now } = this.#options
-    const expiresAt = Math.min(now() + (life.idleTimeout ?? idleTimeout), life.deadline)
-    return { id, version, life, data, text: codec.text(data), principal: codec.principal(data), expiresAt }
+  #assemble (id: string, version: number, life: Life, content: Prepared): Live {
+    const { idleTimeout, now } = this.#options
+    return { ...content, id, version, life, expiresAt: Math.min(now() + (life.idleTimeout ?? idleTimeout), life.deadline) }
   }
 
   #record ({ version, life, text, principal, expiresAt }: Live): SessionRecord {
@@ -226,7 +223,7 @@ export class StoredBackend implements Backend {
     const decoded = this.#options.codec.decode(record.payload)
     if (decoded.kind === 'content') {
       const { content } = decoded
-      return { ...content, id, version: record.version, principal: this.#options.codec.principal(content.data), expiresAt: Math.min(record.expiresAt, content.life.deadline) }
+      return { ...content, id, version: record.version, expiresAt: Math.min(record.expiresAt, content.life.deadline) }
     }
     const reason = decoded.kind
     report({ type: 'discarded', reason, id, ...(decoded.kind === 'unfit' ? { detail: decoded.problem } : {}) })
