@@ -25,6 +25,8 @@ interface Entry {
   seen: boolean
   /** The `Set-Cookie` line to send. */
   line?: string | undefined
+  /** The store's answer that is awaited. */
+  storing?: Promise<void>
 }
 
 /** The sessions of one request to a route that declares some: loaded and judged before the handler, stored after it. */
@@ -157,7 +159,15 @@ export class Exchange {
     }, live)
   }
 
+  /** Stores what the handler did since the last time. One at a time: what is being created must not be created twice. */
   async #store (entry: Entry, statusCode: number): Promise<void> {
+    const before = entry.storing
+    const storing = before === undefined ? this.#settle(entry, statusCode) : before.catch(() => {}).then(() => this.#settle(entry, statusCode))
+    entry.storing = storing
+    await storing
+  }
+
+  async #settle (entry: Entry, statusCode: number): Promise<void> {
     const session = entry.session as RequestSession
     const change = session.settle(statusCode)
     const ended = session.destroyed

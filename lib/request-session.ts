@@ -1,7 +1,7 @@
 import type { Change, Committed, Live, Mutation, RenewedReason, Report } from './backend/backend.js'
 import { SessionError } from './errors.js'
 import { beginLife, type Lifetimes } from './life.js'
-import { type Codec, type Data, type Life, merge, own, type Prepared, put, toJson } from './record.js'
+import { type Codec, type Data, type Life, merge, own, type Prepared, put } from './record.js'
 import type { Session, StartOptions } from './session.js'
 import type { Ticket } from './token.js'
 
@@ -14,7 +14,7 @@ export interface SessionContext {
   readonly report: Report
   /** The error that says a session is required, with its challenge. */
   readonly required: () => SessionError
-  readonly commit: (session: RequestSession) => Promise<string | undefined>
+  readonly commit: () => Promise<string | undefined>
   readonly mutate: (live: Live, mutation: Mutation) => Promise<Committed>
 }
 
@@ -39,6 +39,7 @@ export class RequestSession implements Session<Data> {
   #draft: Data | undefined
   /** The JSON text of the draft when nobody had changed it. */
   #pristine = ''
+  #creating: Promise<void> | undefined
 
   constructor (context: SessionContext, live: Live | undefined) {
     this.#context = context
@@ -110,12 +111,7 @@ export class RequestSession implements Session<Data> {
   async update (fn: (data: Data) => Data | void | Promise<Data | void>): Promise<Data> {
     const apply = async (stored: Data): Promise<Data> => this.#context.codec.admit(await fn(stored) ?? stored)
     if (this.#order.kind !== 'keep') await this.commit()
-    if (this.#live === undefined) {
-      // Nobody else can know of a session that is not stored yet.
-      this.#draft = await apply(structuredClone(this.data))
-      await this.commit()
-      return this.data
-    }
+    if (this.#live === undefined) return await this.#first(apply)
     const { live } = await this.#context.mutate(this.#live, async (stored) => this.#samePrincipal(await apply(stored)))
     if (live === undefined) {
       this.#reset(undefined)
@@ -129,7 +125,7 @@ export class RequestSession implements Session<Data> {
   }
 
   async commit (): Promise<string | undefined> {
-    return await this.#context.commit(this)
+    return await this.#context.commit()
   }
 
   /** What the handler did, as one change to store. An answer of 500 and more takes back what it did to the data. */
@@ -190,6 +186,24 @@ export class RequestSession implements Session<Data> {
     this.#pristine = live?.text ?? ''
   }
 
+  /** An update of what is not stored yet: nobody else can know of it, but this very request may ask for two at once. */
+  async #first (apply: (stored: Data) => Promise<Data>): Promise<Data> {
+    if (this.#creating !== undefined) {
+      await this.#creating.catch(() => {})
+      return await this.update(apply)
+    }
+    this.#creating = apply(structuredClone(this.data)).then(async (data) => {
+      this.#draft = data
+      await this.commit()
+    })
+    try {
+      await this.#creating
+    } finally {
+      this.#creating = undefined
+    }
+    return this.data
+  }
+
   #beginning (live: Live | undefined, { ticket, life }: Extract<Order, { kind: 'start' }>): Change {
     const content = this.#context.codec.prepare(this.data)
     return live ? { kind: 'replace', live, ticket, life, content } : { kind: 'create', reason: 'start', ticket, life, content }
@@ -231,7 +245,7 @@ export class RequestSession implements Session<Data> {
     if (this.#draft !== undefined) return this.#draft
     const live = this.#current
     this.#draft = live ? live.data : this.#context.codec.blank()
-    this.#pristine = live ? live.text : textOf(this.#draft)
+    this.#pristine = live ? live.text : JSON.stringify(this.#draft)
     return this.#draft
   }
 
@@ -259,11 +273,11 @@ function asStored ({ text, principal }: Live): Prepared {
   return { data: JSON.parse(text), text, principal }
 }
 
-/** JSON text to compare by. What has none is told with the reason. */
-function textOf (data: Data | undefined): string {
+/** JSON text to compare by; `undefined` for what has none and so is not what was stored. */
+function textOf (data: Data): string | undefined {
   try {
-    return JSON.stringify(data) ?? ''
+    return JSON.stringify(data)
   } catch {
-    return toJson(data)
+    return undefined
   }
 }
