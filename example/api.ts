@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { preHandlerAsyncHookHandler } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { admin, anyone, endSession, listSessions, signedIn, signIn, theUser } from './session.js'
 import { allUsers, checkPassword, type User } from './users.js'
@@ -41,10 +41,15 @@ function profile ({ id, username, name, roles }: User) {
   return { id, username, name, roles: [...roles] }
 }
 
+interface ApiOptions {
+  /** Lets only so many attempts to sign in through. */
+  readonly loginLimit: preHandlerAsyncHookHandler
+}
+
 /** The JSON API, under /api: the same session, users and rules as the pages. */
-export const api: FastifyPluginAsyncTypebox<{ loginAttempts: number }> = async (app, { loginAttempts }) => {
+export const api: FastifyPluginAsyncTypebox<ApiOptions> = async (app, { loginLimit }) => {
   app.post('/login', {
-    config: { rateLimit: { max: loginAttempts, groupId: 'login' } },
+    preHandler: loginLimit,
     schema: {
       operationId: 'login',
       summary: 'Sign in',
@@ -74,7 +79,7 @@ export const api: FastifyPluginAsyncTypebox<{ loginAttempts: number }> = async (
       security: anyone,
       response: { 204: Nothing('Signed out, or never signed in') }
     }
-  }, async (request, reply: FastifyReply) => {
+  }, async (request, reply) => {
     request.session.destroy()
     return reply.code(204).send(null)
   })
@@ -101,7 +106,7 @@ export const api: FastifyPluginAsyncTypebox<{ loginAttempts: number }> = async (
       params: Type.Object({ id: Type.String({ maxLength: 100 }) }),
       response: { 204: Nothing('That session has ended'), 404: Problem }
     }
-  }, async (request: FastifyRequest<{ Params: { id: string } }>, reply) => {
+  }, async (request, reply) => {
     if (!await endSession(request, request.params.id)) throw new UnknownSession()
     return reply.code(204).send(null)
   })

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { SessionStore } from 'fastify-openapi-session'
 import sessionPlugin from 'fastify-openapi-session'
+import { sessionUi } from 'fastify-openapi-session/swagger-ui'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import serveStatic from '@fastify/static'
@@ -48,12 +49,14 @@ export async function buildApp (options: ExampleOptions = {}): Promise<FastifyIn
     verify: ({ userId }) => userById(userId) !== undefined,
     openapi: { login: 'login', status: 'status', logout: 'logout' }
   })
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+  await app.register(swaggerUi, sessionUi({ routePrefix: '/docs', staticCSP: true }))
 
   await registerViews(app)
   await app.register(serveStatic, { root: join(import.meta.dirname, 'public'), prefix: '/assets/' })
-  await app.register(api, { prefix: '/api', loginAttempts })
-  await app.register(pages, { loginAttempts })
+  // One count for the form and the API, or guessing would go twice as fast.
+  const loginLimit = app.rateLimit({ max: loginAttempts, timeWindow: '1 minute' })
+  await app.register(api, { prefix: '/api', loginLimit })
+  await app.register(pages, { loginLimit })
   app.setNotFoundHandler(async (request, reply) => {
     if (!request.url.startsWith('/api/')) return await errorPage(reply, 404)
     return reply.code(404).send({ statusCode: 404, error: 'Not Found', message: `${request.method} ${request.url} is not part of this API` })
@@ -78,5 +81,5 @@ async function registerDefences (app: FastifyInstance): Promise<void> {
     // Not "no-referrer": with it browsers send "Origin: null" along with our own forms.
     referrerPolicy: { policy: 'same-origin' }
   })
-  await app.register(rateLimit, { global: false, timeWindow: '1 minute' })
+  await app.register(rateLimit, { global: false })
 }

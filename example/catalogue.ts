@@ -17,6 +17,11 @@ export const teas: readonly Tea[] = [
   { id: 'mint', name: 'Moroccan Mint', origin: 'Meknes, Morocco', notes: 'Cool, clear, made for hot days.', price: 690 }
 ]
 
+/** The name of the tea with this id, or the id where there is none. */
+export function teaName (id: string): string {
+  return teas.find((tea) => tea.id === id)?.name ?? id
+}
+
 export interface CartLine {
   readonly tea: Tea
   readonly count: number

@@ -1,15 +1,16 @@
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { preHandlerAsyncHookHandler } from 'fastify'
 import { Type } from '@sinclair/typebox'
-import { cartLines, teas, total } from './catalogue.js'
+import { cartLines, teaName, teas, total } from './catalogue.js'
 import { safeNext } from './next.js'
 import { page, pageErrors, plainPage } from './render.js'
 import { admin, anyone, currentUser, endSession, listSessions, signedIn, signIn, theUser } from './session.js'
 import { allUsers, checkPassword } from './users.js'
 
 interface PageOptions {
-  /** Attempts to sign in, a minute and address. */
-  readonly loginAttempts: number
+  /** Lets only so many attempts to sign in through. */
+  readonly loginLimit: preHandlerAsyncHookHandler
 }
 
 /** The pages. Forms are sent with POST and answered with a redirect, so that "reload" never sends one twice. */
@@ -37,12 +38,14 @@ const shopPages: FastifyPluginAsyncTypebox = async (app) => {
     const { tea } = request.body
     // The first write creates the session of a guest.
     data.cart[tea] = Math.min(99, (data.cart[tea] ?? 0) + 1)
-    data.flash = `${teas.find(({ id }) => id === tea)?.name} is in your cart.`
+    data.flash = `${teaName(tea)} is in your cart.`
     return reply.redirect('/', 303)
   })
 
   app.post('/cart/remove', { schema: { hide: true, security: anyone, body: TeaForm } }, async (request, reply) => {
-    delete request.session.data.cart[request.body.tea]
+    const { data } = request.session
+    delete data.cart[request.body.tea]
+    data.flash = `${teaName(request.body.tea)} is out of your cart.`
     return reply.redirect('/cart', 303)
   })
 }
@@ -56,7 +59,7 @@ const LoginForm = Type.Object({
 })
 
 /** Signing in and out. */
-const loginPages: FastifyPluginAsyncTypebox<PageOptions> = async (app, { loginAttempts }) => {
+const loginPages: FastifyPluginAsyncTypebox<PageOptions> = async (app, { loginLimit }) => {
   app.get('/login', {
     schema: { hide: true, security: anyone, querystring: Type.Object({ next: Next }) }
   }, async (request, reply) => {
@@ -67,7 +70,7 @@ const loginPages: FastifyPluginAsyncTypebox<PageOptions> = async (app, { loginAt
 
   // No hidden token in the form: the plugin refuses posts from other origins wherever a session is declared.
   app.post('/login', {
-    config: { rateLimit: { max: loginAttempts, groupId: 'login' } },
+    preHandler: loginLimit,
     schema: { hide: true, security: anyone, body: LoginForm }
   }, async (request, reply) => {
     const { username, password } = request.body

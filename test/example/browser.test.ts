@@ -13,7 +13,9 @@ async function listen (t: Test): Promise<string> {
   const app = await buildApp({ loginAttempts: 1000 })
   t.teardown(() => app.close())
   await app.listen({ port: 0, host: 'localhost' })
-  return `http://localhost:${app.addresses()[0]?.port}`
+  const address = app.server.address()
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
+  return `http://localhost:${address.port}`
 }
 
 /** Somebody's browser: cookies of its own. What a page's policy or the console complains of fails the test. */
