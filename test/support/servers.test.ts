@@ -2,7 +2,7 @@ import t from 'tap'
 import { createConnection } from 'mysql2/promise'
 import { Cluster, Redis } from 'ioredis'
 import pg from 'pg'
-import { startMariaDb, startPostgres, startRedis, startRedisCluster } from './servers.js'
+import { startMariaDb, startPostgres, startRedis, startRedisCluster, startRedisSentinel } from './servers.js'
 
 t.test('a Redis keeps its port over stop, crash and restart', async (t) => {
   const server = await startRedis(t, { args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
@@ -43,6 +43,18 @@ t.test('a Redis Cluster takes every key', async (t) => {
   t.equal(sizes.length, 3)
   t.ok(sizes.every((size) => size > 0), 'each node holds some of them')
   t.equal(sizes.reduce((sum, size) => sum + size), 50)
+})
+
+t.test('a Sentinel promotes the replica of a dead primary', async (t) => {
+  const { sentinels, name, primary } = await startRedisSentinel(t)
+  const client = new Redis({ sentinels: [...sentinels], name, retryStrategy: () => 50, sentinelRetryStrategy: () => 50 })
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  await client.set('key', 'value')
+  await client.wait(1, 5000)
+  await primary.kill9()
+  t.equal(await client.get('key'), 'value', 'the replica answers')
+  t.equal((await client.role())[0], 'master')
 })
 
 t.test('a PostgreSQL keeps committed rows over a crash', async (t) => {
