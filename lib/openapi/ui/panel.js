@@ -31,7 +31,7 @@ export function sessionPanel ({ React }, sessions, settings) {
     return h('div', { ref: root, className: 'session-panel', 'data-buttons': buttonsOf(state) },
       h('h4', null, h('code', null, name), ' (cookie session)'),
       h('div', { className: 'session-state', role: 'status', tabIndex: -1, 'data-phase': phase }, sentence(state)),
-      phase !== 'in' && h(Markdown, { source: schema.get('description') }),
+      phase !== 'in' && about(h, Markdown, schema.get('description'), fields.length > 0),
       doubt(h, state),
       elsewhere(h, sessions.elsewhere(state.scheme)),
       phase === 'in' ? h('div', null, answer(h, state.answer), need(h, schema, rolesOf(state.answer, settings.roles))) : null,
@@ -85,6 +85,19 @@ export function sentence ({ phase, busy, ended, scheme, doubt }) {
   if (phase === 'out') return 'Signed out'
   if (scheme.status === undefined) return 'This page cannot ask whether you are signed in'
   return doubt === undefined ? 'Asking the server…' : 'Not known whether you are signed in'
+}
+
+/**
+ * The scheme's own description. It has to say how to sign in, for readers of the bare document: beside the form it steps back.
+ * @param {System['React']['createElement']} h
+ * @param {any} Markdown
+ * @param {string | undefined} description
+ * @param {boolean} withForm
+ */
+function about (h, Markdown, description, withForm) {
+  if (description === undefined) return null
+  const text = h(Markdown, { source: description })
+  return withForm ? h('details', { className: 'session-about' }, h('summary', null, 'About this session'), text) : text
 }
 
 /**

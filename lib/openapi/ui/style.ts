@@ -14,6 +14,8 @@ export const style = `
   padding: 8px 10px; border: 1px solid #d9d9d9; border-radius: 4px; background: #fff; color: #3b4151;
 }
 .swagger-ui .session-panel [aria-invalid="true"] { border-color: #c9252d; }
+.swagger-ui .session-panel .session-about { margin: 0 0 14px; font-size: 12px; }
+.swagger-ui .session-panel .session-about summary { cursor: pointer; }
 .swagger-ui .session-panel .session-optional { font-weight: 400; }
 .swagger-ui .session-panel .session-help { margin: 4px 0 0; font-size: 12px; opacity: .8; }
 .swagger-ui .session-panel .session-error p, .swagger-ui .session-panel .session-missing, .swagger-ui .session-panel .session-note {
@@ -24,6 +26,7 @@ export const style = `
 .swagger-ui .session-panel .session-answer dt { font-weight: 700; }
 .swagger-ui .session-panel .session-answer dd { margin: 0; overflow-wrap: anywhere; }
 .swagger-ui .auth-container form:has(.session-panel[data-buttons="none"]) .auth-btn-wrapper .btn:not(.btn-done) { display: none; }
+.swagger-ui .session-dialog { position: fixed; inset: 0; z-index: 9999; }
 .swagger-ui .session-dialog:focus, .swagger-ui .session-state:focus { outline: none; }
 .swagger-ui .session-state:focus-visible { outline: 2px solid currentColor; outline-offset: 4px; }
 .session-announcer { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }

@@ -1,0 +1,63 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import createError from '@fastify/error'
+import { type Static, Type } from '@sinclair/typebox'
+
+export const Account = Type.Object({
+  user: Type.Optional(Type.String()),
+  roles: Type.Array(Type.String(), { default: [] })
+})
+
+declare module 'fastify-openapi-session' {
+  interface SessionSchemas {
+    account: typeof Account
+    staff: typeof Account
+  }
+}
+
+/** The options of the session plugin that go with the API. */
+export const account = {
+  scheme: 'account',
+  principal: ({ user }: Static<typeof Account>) => user,
+  roles: ({ roles }: Static<typeof Account>) => roles
+} as const
+
+export const ada = { username: 'ada', password: 'engine-1843' }
+export const grace = { username: 'grace', password: 'nanosecond-1952' }
+const roles = new Map([['ada', ['admin', 'editor']], ['grace', ['editor']]])
+const passwords = new Map([ada, grace].map(({ username, password }) => [username, password]))
+
+export const Wrong = createError('SHOP_WRONG', 'Unknown user name or wrong password.', 401)
+
+export const Credentials = Type.Object({
+  username: Type.String({ description: 'ada or grace' }),
+  password: Type.String({ format: 'password' })
+})
+
+/** Checks a password and starts the session `scheme`. */
+export function signIn (request: FastifyRequest, body: unknown, scheme: 'account' | 'staff' = 'account'): object {
+  const { username, password } = body as Static<typeof Credentials>
+  if (password !== passwords.get(username)) throw new Wrong()
+  request[scheme].start({ user: username, roles: roles.get(username) ?? [] })
+  return request[scheme].data
+}
+
+// Asking who is signed in is no sign of life.
+export const quiet = { session: { touch: false } }
+
+/** A route to sign in, one to ask and one to sign out, and some to try what it is good for. */
+export async function api (app: FastifyInstance): Promise<void> {
+  const operation = (operationId: string, security: Array<Record<string, string[]>>, more: object = {}) => ({ operationId, security, tags: ['shop'], ...more })
+  const answer = async (): Promise<object> => ({ ok: true })
+  app.post('/login', { schema: operation('login', [{}, { account: [] }], { body: Credentials }) }, async (request) => signIn(request, request.body))
+  app.get('/me', { config: quiet, schema: operation('status', [{ account: [] }]) }, async (request) => request.account.data)
+  app.post('/logout', { schema: operation('logout', [{ account: [] }, {}]) }, endSession)
+  app.get('/orders', { schema: operation('orders', [{ account: [] }]) }, answer)
+  app.get('/report', { schema: operation('report', [{ account: ['admin'] }]) }, answer)
+  app.get('/news', { schema: operation('news', [{}, { account: [] }]) }, answer)
+  app.get('/open', { schema: { operationId: 'open', tags: ['shop'] } }, answer)
+}
+
+export async function endSession (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  await request.account.destroy()
+  return reply.code(204).send()
+}
