@@ -40,6 +40,8 @@ export class RequestSession implements Session<Data> {
   /** The JSON text of the draft when nobody had changed it. */
   #pristine = ''
   #creating: Promise<void> | undefined
+  /** The order that is being carried out. */
+  #settled: Order = KEEP
 
   constructor (context: SessionContext, live: Live | undefined) {
     this.#context = context
@@ -50,8 +52,9 @@ export class RequestSession implements Session<Data> {
     return this.#order.kind === 'start' || this.#current !== undefined
   }
 
+  // A renewal gets its id when it is stored: until then whoever revokes it, or spares it, has to name the one before.
   get id (): string {
-    return this.#order.kind === 'start' || this.#order.kind === 'renew' ? this.#order.ticket.id : this.#required().id
+    return this.#order.kind === 'start' ? this.#order.ticket.id : this.#required().id
   }
 
   get createdAt (): number { return this.#life.createdAt }
@@ -113,14 +116,8 @@ export class RequestSession implements Session<Data> {
     if (this.#order.kind !== 'keep') await this.commit()
     if (this.#live === undefined) return await this.#first(apply)
     const { live } = await this.#context.mutate(this.#live, async (stored) => this.#samePrincipal(await apply(stored)))
-    if (live === undefined) {
-      this.#reset(undefined)
-      throw this.#context.required()
-    }
-    // What the handler changed before and has not saved yet stays to be saved.
-    const pending = this.#touched ? merge(JSON.parse(this.#pristine), this.data, live.data) : undefined
-    this.#reset(live)
-    this.#draft = pending
+    this.#reset(live, this.#pristine, KEEP)
+    if (live === undefined) throw this.#context.required()
     return this.data
   }
 
@@ -133,7 +130,11 @@ export class RequestSession implements Session<Data> {
     const live = this.#live
     const touched = this.#touched
     const failed = status >= 500
-    if (failed && touched) this.#context.report({ type: 'discarded', reason: 'server-error', ...(live ? { id: live.id } : {}) })
+    this.#settled = this.#order
+    if (failed && touched) {
+      this.#context.report({ type: 'discarded', reason: 'server-error', ...(live ? { id: live.id } : {}) })
+      this.#draft = undefined
+    }
     const content = touched && !failed ? this.#context.codec.prepare(this.data) : undefined
     switch (this.#order.kind) {
       case 'start': return failed ? NONE : this.#beginning(live, this.#order)
@@ -169,21 +170,30 @@ export class RequestSession implements Session<Data> {
 
   /** Told what came of the change that `settle` gave. */
   committed (change: Change, { live }: Committed): void {
-    if (change.kind !== 'none') return this.#reset(live)
-    this.#order = KEEP
-    // What an answer of 500 took back is gone for good, and was told.
-    if (this.#touched) this.#draft = undefined
+    if (change.kind === 'none') this.#carriedOut(this.#settled)
+    else this.#reset(live, 'content' in change ? change.content.text : this.#pristine, this.#settled)
   }
 
   /**
-   * Takes a state as the one that is stored now. A draft that came out as the handler has it stays the very object that it
-   * holds; one that changes of others were merged into is handed out anew.
+   * Takes a state as the one that is stored now. The handler's draft stays the very object that it holds: it gets what
+   * others stored, and keeps what the handler changed since it had the JSON text `base`, which is still to be saved.
    */
-  #reset (live: Live | undefined): void {
+  #reset (live: Live | undefined, base: string, order: Order): void {
+    const draft = this.#draft
     this.#live = live
-    this.#order = KEEP
-    if (live === undefined || live.data !== this.#draft) this.#draft = undefined
+    // Started or ended anew meanwhile: what is in the draft now belongs to that.
+    if (!this.#carriedOut(order) && this.#order.kind !== 'renew') return
+    if (live === undefined) this.#draft = undefined
+    // What is no JSON stays as it is, for the next commit to say so.
+    else if (draft !== undefined && draft !== live.data && textOf(draft) !== undefined) refill(draft, merge(JSON.parse(base), draft, live.data))
     this.#pristine = live?.text ?? ''
+  }
+
+  /** Whether an order that was carried out is the last one that the handler gave. */
+  #carriedOut (order: Order): boolean {
+    if (this.#order !== order) return false
+    this.#order = KEEP
+    return true
   }
 
   /** An update of what is not stored yet: nobody else can know of it, but this very request may ask for two at once. */
@@ -271,6 +281,16 @@ export class RequestSession implements Session<Data> {
 /** The data without what a handler did to them since. */
 function asStored ({ text, principal }: Live): Prepared {
   return { data: JSON.parse(text), text, principal }
+}
+
+/** Makes `target` equal to `source` in keys and order; values that are equal stay the objects they are. */
+function refill (target: Data, source: Data): void {
+  const before = { ...target }
+  for (const key of Object.keys(target)) delete target[key]
+  for (const [key, value] of Object.entries(source)) {
+    const old = own(before, key)
+    put(target, key, JSON.stringify(old) === JSON.stringify(value) ? old : value)
+  }
 }
 
 /** JSON text to compare by; `undefined` for what has none and so is not what was stored. */
