@@ -69,7 +69,7 @@ export class Exchange {
    * @throws `FST_SESSION_STORE`, `FST_SESSION_CONFLICT`, `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE`
    */
   finish (): Promise<void> | undefined {
-    varyByCookie(this.#reply)
+    if (this.#entries.length > 0) varyByCookie(this.#reply)
     // An error here makes Fastify send another response, which comes by once more.
     if (this.#phase !== 'open') return undefined
     this.#phase = 'finished'

@@ -11,7 +11,7 @@ import type { SessionStore } from './store/store.js'
 
 const kExchange = Symbol('fastify-openapi-session.exchange')
 
-type Exchanging = FastifyRequest & { [kExchange]: Exchange | null }
+type Exchanging = FastifyRequest & { [kExchange]?: Exchange | null }
 
 /** Registers one session scheme: reads its options, decorates the app and, for the first scheme, guards its routes. */
 export async function sessionPlugin (app: FastifyInstance, options: SessionOptions<any, any>): Promise<void> {
@@ -39,12 +39,13 @@ function guard (app: FastifyInstance): Registry {
   })
 
   app.addHook('onRequest', (request, reply, done) => {
-    // Beside each other, two instances that guard the same route would do it twice.
-    if ((request as Exchanging)[kExchange] !== null || request.is404) return done()
+    // Beside each other, two instances that guard the same route would do it twice. (Requests of a context that was there
+    // before the plugin do not know the decorator: it is absent there, not null.)
+    if (exchangeOf(request) || request.is404) return done()
     let plan
     const nearest = Registry.of(request.server) ?? registry
     try {
-      plan = nearest.plan(request.routeOptions)
+      plan = nearest.plan(request.routeOptions, request.method)
     } catch (error) {
       return done(error as Error)
     }
@@ -67,7 +68,7 @@ function guard (app: FastifyInstance): Registry {
   return registry
 }
 
-function exchangeOf (request: FastifyRequest): Exchange | null {
+function exchangeOf (request: FastifyRequest): Exchange | null | undefined {
   return (request as Exchanging)[kExchange]
 }
 

@@ -65,10 +65,11 @@ export class Registry {
   }
 
   /**
-   * The plan of a route, `undefined` for one that asks nothing. It is made at the first call and kept.
+   * The plan of a route for a request's method, `undefined` where nothing is asked. It is made at the first call and kept.
    * @throws `FST_SESSION_OPTIONS` naming the route, when its `security` cannot be kept: nothing is ever let through unread
    */
-  plan (route: RouteFacts): Plan | undefined {
+  plan (route: RouteFacts, method: string): Plan | undefined {
+    if (method === 'OPTIONS' && ownSecurity(route) === undefined) return undefined
     const key = route.config as object
     const known = this.#plans.get(key)
     if (known !== undefined) return known
@@ -86,11 +87,10 @@ export class Registry {
   }
 
   /** A route's own `security`, or else the default of the nearest scheme that gives one. */
-  securityOf ({ schema, method }: RouteFacts): unknown {
-    const own = (schema as { security?: unknown } | undefined)?.security
-    if (own !== undefined) return own
+  securityOf (route: RouteFacts): unknown {
+    const own = ownSecurity(route)
     // A browser asks with OPTIONS before it may send its cookies: a default that it can never satisfy would lock it out.
-    if (method === 'OPTIONS') return undefined
+    if (own !== undefined || route.method === 'OPTIONS') return own
     // Asked for the first time when every scheme is registered, and for every request to an undeclared route after that.
     this.#default ??= { security: [...this.#visible()].find(({ settings }) => settings.security)?.settings.security }
     return this.#default.security
@@ -128,6 +128,10 @@ export class Registry {
     const outer = Registry.of(Object.getPrototypeOf(this.#instance))
     if (outer) yield * outer.#visible()
   }
+}
+
+function ownSecurity ({ schema }: RouteFacts): unknown {
+  return (schema as { security?: unknown } | undefined)?.security
 }
 
 /** The options of a single route: `config: { session: { touch: false } }`. */

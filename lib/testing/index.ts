@@ -1,4 +1,5 @@
 export { createClock } from './clock.js'
 export type { Clock } from './clock.js'
+export { Client, CookieJar } from './jar.js'
 export { storeContract } from './store-contract.js'
 export type { MakeStore, StoreCase, StoreUnderTest } from './store-contract.js'
