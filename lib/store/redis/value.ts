@@ -1,0 +1,40 @@
+import type { SessionRecord } from '../store.js'
+
+/** A record as Redis keeps it: one string, a line of facts and the payload. */
+export interface Value {
+  readonly record: SessionRecord
+  /** Until when the index of the principal knows the session, at least, in epoch milliseconds; 0 without a principal. */
+  readonly indexedUntil: number
+}
+
+/**
+ * `1 expiresAt indexedUntil version write owner`: the first two have a fixed width, so that a touch overwrites
+ * them in place; `write` tells one write from another. `scripts.ts` reads it as well.
+ */
+const head = /^1 (\d{16}) (\d{16}) (\d+) (\S+) ([-=][^\n]*)\n/
+
+/** Any text as a text of its own without control characters and lone surrogates, which UTF-8 would all write alike. */
+export const quote = (text: string): string =>
+  text.replace(/[\\\p{Cc}\p{Cs}]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+export const unquote = (text: string): string =>
+  text.replace(/\\u([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+
+/** A principal as the scripts and the index know it: `-` is nobody. */
+export const ownerOf = (principal: string | undefined): string => principal === undefined ? NOBODY : `=${quote(principal)}`
+export const NOBODY = '-'
+
+const instant = (time: number): string => String(time).padStart(16, '0')
+
+export function encode ({ record: { payload, version, expiresAt, principal }, indexedUntil }: Value, write: string): string {
+  return `1 ${instant(expiresAt)} ${instant(indexedUntil)} ${version} ${write} ${ownerOf(principal)}\n${payload}`
+}
+
+/** `undefined` when the text is not what `encode` wrote. */
+export function decode (text: string): Value | undefined {
+  const found = head.exec(text)
+  if (found === null) return undefined
+  const [line, expiresAt, indexedUntil, version, , owner = NOBODY] = found
+  const facts = { payload: text.slice(line.length), version: Number(version), expiresAt: Number(expiresAt) }
+  const record = owner === NOBODY ? facts : { ...facts, principal: unquote(owner.slice(1)) }
+  return { record: Object.freeze(record), indexedUntil: Number(indexedUntil) }
+}
