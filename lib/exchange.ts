@@ -121,12 +121,13 @@ export class Exchange {
   async #find (entry: Entry): Promise<RequestSession['live']> {
     const { scheme, report } = entry
     const [value, another] = cookieValues(this.#request.headers.cookie, scheme.cookie.name)
-    if (value === undefined || value === '') return undefined
-    entry.sent = true
     if (another !== undefined) {
+      entry.sent = true
       report({ type: 'rejected', reason: 'duplicate-cookie' })
       return undefined
     }
+    if (value === undefined || value === '') return undefined
+    entry.sent = true
     const loaded = await scheme.backend.load(value, this.#plan.touch, report)
     if (loaded.kind === 'dead') return undefined
     const { verify, principal } = scheme.settings
@@ -200,23 +201,29 @@ export class Exchange {
   #askSession ({ scheme: { name, settings: { principal, roles, now } }, session }: Entry, scopes: readonly string[]): Verdict {
     const live = session?.live
     if (live === undefined || (principal !== undefined && live.principal === undefined)) {
-      return { kind: 'unauthenticated', why: `This needs a live session "${name}". Sign in.` }
+      return { kind: 'unauthenticated', scheme: name, why: `This needs a live session "${name}". Sign in.` }
     }
     const { maxAge } = this.#plan
     if (maxAge !== undefined && now() - live.life.authenticatedAt > maxAge * 1000) {
-      return { kind: 'unauthenticated', why: `This needs a sign-in within the last ${maxAge} seconds. Sign in again.`, maxAge }
+      return { kind: 'unauthenticated', scheme: name, why: `This needs a sign-in within the last ${maxAge} seconds. Sign in again.`, maxAge }
     }
-    const held = scopes.length > 0 ? new Set(roles?.(live.data)) : undefined
-    const missing = scopes.filter((role) => !held?.has(role))
-    return missing.length === 0 ? MET : { kind: 'forbidden', why: `This needs the role ${missing.map((role) => `"${role}"`).join(' and ')}.` }
+    const held = scopes.length > 0 ? listOf(roles?.(live.data)) : undefined
+    const missing = scopes.filter((role) => !held?.includes(role))
+    return missing.length === 0 ? MET : { kind: 'forbidden', scheme: name, why: `This needs the role ${missing.map((role) => `"${role}"`).join(' and ')}.` }
   }
 
   #refuse (verdict: Exclude<Verdict, { kind: 'met' }>): never {
     const { kind, why } = verdict
-    const [entry] = this.#entries
+    const entry = this.#entries.find(({ scheme }) => scheme.name === verdict.scheme) ?? this.#entries[0]
     entry?.report({ type: 'rejected', reason: kind, detail: why })
     if (kind === 'forbidden') throw new SessionError('FST_SESSION_FORBIDDEN', why)
     if (entry === undefined) throw new SessionError('FST_SESSION_REQUIRED', why)
     throw sessionRequired(entry.scheme.cookie.name, why, verdict.maxAge)
   }
+}
+
+// A single role given as text is no list of its letters.
+function listOf (roles: unknown): readonly unknown[] {
+  if (Array.isArray(roles)) return roles
+  throw new SessionError('FST_SESSION_INVALID_DATA', `The option roles gave ${roles === null ? 'null' : typeof roles} instead of a list: return [] where there are none.`)
 }

@@ -138,7 +138,7 @@ class SealedBackend implements Backend {
   }
 
   #encrypt (text: string): string {
-    const nonce = randomBytes(NONCE_BYTES)
+    const nonce = freshNonce()
     const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce, { authTagLength: TAG_BYTES }).setAAD(this.#bound)
     return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
@@ -169,6 +169,14 @@ class SealedBackend implements Backend {
 
 function of ({ principal }: Prepared): { principal?: string } {
   return principal === undefined ? {} : { principal }
+}
+
+function freshNonce (): Buffer {
+  try {
+    return randomBytes(NONCE_BYTES)
+  } catch (cause) {
+    throw new SessionError('FST_SESSION_STORE', 'No session can be sealed at the moment.', { cause })
+  }
 }
 
 function readKeys (keys: unknown): Buffer[] {

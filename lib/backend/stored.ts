@@ -197,11 +197,15 @@ export class StoredBackend implements Backend {
   }
 
   #merge (base: Live, mine: Prepared, theirs: Live): Prepared {
+    let merged: Prepared
     try {
-      return this.#options.codec.prepare(merge(JSON.parse(base.text), mine.data, theirs.data))
+      merged = this.#options.codec.prepare(merge(JSON.parse(base.text), mine.data, theirs.data))
     } catch (cause) {
       throw conflict(cause)
     }
+    // What neither request meant: two changes that make somebody else of the person only together.
+    if (merged.principal !== mine.principal) throw conflict()
+    return merged
   }
 
   #saved (saved: Live | 'missing' | 'conflict', before: Live, report: Report): Committed {

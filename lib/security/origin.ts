@@ -5,10 +5,10 @@ export interface CrossOriginOptions {
   trusted?: readonly string[]
 }
 
-/** What the check needs to know of a request. `host` is the host and port that the client asked for. */
+/** What the check needs to know of a request. `host` is the host and port that the client asked for, if it said so. */
 export interface OriginFacts {
   readonly method: string
-  readonly host: string
+  readonly host: string | undefined
   readonly headers: IncomingHttpHeaders
 }
 
@@ -32,9 +32,10 @@ export function isSameOrigin ({ method, host, headers }: OriginFacts, trusted: R
   if (origin !== undefined && trusted.has(origin)) return true
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== '') return site === 'same-origin' || site === 'none'
-  return origin === undefined || origin === '' || hostOf(origin) === host.toLowerCase()
+  return origin === undefined || origin === '' || isAt(origin, host)
 }
 
-function hostOf (origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined
+// Neither "null" nor "file://" has a host, nor has a request of HTTP/1.0: nothing is not the same as nothing.
+function isAt (origin: string, host: string | undefined): boolean {
+  return host !== undefined && host !== '' && URL.canParse(origin) && new URL(origin).host === host.toLowerCase()
 }

@@ -19,6 +19,8 @@ export interface Condition {
 export type Verdict = { readonly kind: 'met' } | {
   readonly kind: 'unauthenticated' | 'forbidden'
   readonly why: string
+  /** The session that is missing, too old, or lacks a role. */
+  readonly scheme?: string
   /** Seconds: a younger login than the one there is would do. */
   readonly maxAge?: number
 }
@@ -39,8 +41,9 @@ export function compileRequirement (
 }
 
 function conditions (requirement: unknown, isSession: (scheme: string) => boolean, isForeign: (scheme: string) => boolean): Condition[] {
-  if (typeof requirement !== 'object' || requirement === null || Array.isArray(requirement)) {
-    throw new Error('each alternative of `security` must be an object such as { session: [] }')
+  // A requirement that hides in a prototype would read as {}, which lets everybody in.
+  if (typeof requirement !== 'object' || requirement === null || ![Object.prototype, null].includes(Object.getPrototypeOf(requirement) as null)) {
+    throw new Error('each alternative of `security` must be a plain object such as { session: [] }')
   }
   const found = Object.entries(requirement).map(([scheme, scopes]: [string, unknown]) => {
     if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === 'string')) {

@@ -1,0 +1,170 @@
+import t from 'tap'
+import { backends } from './backends.js'
+import { bootError, COOKIE, cookies, createWorld, guarded, onEach, type Options, replay, told, tokenOf } from './support.js'
+
+/** The attributes of a `Set-Cookie` line, sorted, without the name and value. */
+const attributes = (line: string): string[] => line.split('; ').slice(1).sort()
+
+onEach(t, 'C1 the cookie is __Host-, Secure, HttpOnly, Path=/, SameSite=Lax and without Domain: on create, renew and delete', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const client = world.visitor()
+  const [created = ''] = cookies(await client.post('/login', { userId: 'ada' }))
+  const [renewed = ''] = cookies(await client.post('/do/renew'))
+  const [deleted = ''] = cookies(await client.post('/logout'))
+  for (const line of [created, renewed, deleted]) t.match(line, new RegExp(`^${COOKIE}=`))
+  const expected = ['HttpOnly', 'Path=/', 'SameSite=Lax', 'Secure']
+  t.same(attributes(created), expected)
+  t.same(attributes(renewed), expected)
+  t.same(attributes(deleted), ['Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax', 'Secure'])
+})
+
+t.test('C1 whatever the attributes, the line that deletes the cookie has the same name, path, domain and flags', async (t) => {
+  const cookie = {
+    plain: { secure: false },
+    strict: { name: 'id', path: '/app', sameSite: 'strict' },
+    domain: { name: '__Secure-id', domain: 'example.com', sameSite: 'none', partitioned: true },
+    persistent: { name: 'id', persistent: true }
+  } satisfies Record<string, NonNullable<Options['cookie']>>
+  for (const [name, options] of Object.entries(cookie)) {
+    const world = await createWorld(t, backends['memory'], { cookie: options })
+    const client = world.visitor()
+    const [created = ''] = cookies(await client.post('/login', { userId: 'ada' }))
+    const [sent = ''] = created.split(';')
+    const [deleted = ''] = cookies(await world.app.inject({ method: 'POST', url: '/logout', headers: { cookie: sent } }))
+    const lasting = (line: string): string[] => attributes(line).filter((attribute) => !/^(Max-Age|Expires)=/.test(attribute))
+    t.same(lasting(deleted), lasting(created), name)
+    t.match(deleted, /Max-Age=0/, name)
+    t.equal(deleted.split('=')[0], created.split('=')[0], name)
+  }
+})
+
+t.test('C1 a __Host- or __Secure- cookie that browsers would drop stops the boot', async (t) => {
+  const wrong: Array<NonNullable<Options['cookie']>> = [
+    { name: '__Host-id', domain: 'example.com' }, { name: '__Host-id', path: '/app' }, { name: '__Host-id', secure: false },
+    { name: '__HOST-id', path: '/app' }, { name: '__Secure-id', secure: false }, { domain: 'example.com' }, { path: '/app' }
+  ]
+  for (const cookie of wrong) {
+    const { code, message } = await bootError({ cookie })
+    t.equal(code, 'FST_SESSION_OPTIONS', JSON.stringify(cookie))
+    t.match(message, /needs secure: true/)
+  }
+})
+
+t.test('C34 SameSite=None and Partitioned without Secure stop the boot', async (t) => {
+  for (const cookie of [{ sameSite: 'none', secure: false }, { partitioned: true, secure: false }] as const) {
+    const { code, message } = await bootError({ cookie })
+    t.equal(code, 'FST_SESSION_OPTIONS')
+    t.match(message, /needs cookie.secure: true/)
+  }
+})
+
+t.test('C34 no attribute can smuggle another header or attribute in', async (t) => {
+  const wrong = [
+    { name: 'a b' }, { name: 'a=b' }, { name: 'a;b' }, { name: 'a\r\nb' }, { name: '' }, { path: 'app' }, { path: '/a; Domain=evil.example' }, { path: '/\r\nx' },
+    { domain: 'example.com; HttpOnly' }, { domain: 'a\r\nb' }, { domain: '' }, { sameSite: 'Lax; Domain=evil.example' }, { secure: 'auto' }
+  ]
+  for (const cookie of wrong) t.equal((await bootError({ cookie: cookie as never })).code, 'FST_SESSION_OPTIONS', JSON.stringify(cookie))
+})
+
+const malformed: Record<string, string> = {
+  'nothing': '',
+  'short': 'abc',
+  '42 characters': 'A'.repeat(42),
+  '44 characters': 'A'.repeat(44),
+  '5 kB': 'A'.repeat(5000),
+  'NUL': `${'A'.repeat(42)}\0`,
+  'quoted': `"${'A'.repeat(43)}"`,
+  'per cent': `%41${'A'.repeat(40)}`,
+  'percent for the whole': '%41'.repeat(43),
+  'base64 instead of base64url': `${'A'.repeat(41)}+A`,
+  'bits left over in the last character': `${'A'.repeat(42)}B`,
+  'padding': `${'A'.repeat(42)}=`,
+  'unicode': `${'A'.repeat(42)}é`,
+  'a signed one': `s%3A${'A'.repeat(43)}.${'B'.repeat(43)}`,
+  'path': '../../etc/passwd',
+  'prototype': '__proto__',
+  'SQL': "' OR 1=1 --",
+  'JSON': '{"userId":"ada"}'
+}
+
+onEach(t, 'C2 what is no token is nobody, and reaches no store', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  for (const [name, value] of Object.entries(malformed)) {
+    const response = await world.app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${value}` } })
+    t.equal(response.statusCode, 401, name)
+    t.same(cookies(response), [], name)
+  }
+  t.equal(await world.place.atRest(), '', 'no call of the store')
+  t.same(told(world.events).filter((event) => event === 'rejected:malformed-cookie').length, Object.keys(malformed).length - 1, 'each told, but for the empty one')
+})
+
+onEach(t, 'C3 the cookie twice in one request is nobody, in both orders, and told', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const token = tokenOf(await world.signedIn())
+  const other = tokenOf(await world.signedIn('bob'))
+  for (const header of [
+    `${COOKIE}=junk; ${COOKIE}=${token}`, `${COOKIE}=${token}; ${COOKIE}=junk`, `${COOKIE}=${token};${COOKIE}=${token}`,
+    `${COOKIE}=${token}; a=b; ${COOKIE}=${other}`, `${COOKIE}=${token}; ${COOKIE}=`, `${COOKIE}=; ${COOKIE}=${token}`
+  ]) {
+    world.events.length = 0
+    t.equal((await world.app.inject({ url: '/me', headers: { cookie: header } })).statusCode, 401, header)
+    t.same(told(world.events), ['rejected:duplicate-cookie', 'rejected:unauthenticated'])
+  }
+  t.equal(await replay(world, token), 200, 'alone it is somebody')
+})
+
+t.test('C3 the name inside another name or value is another cookie', async (t) => {
+  const world = await createWorld(t)
+  const token = tokenOf(await world.signedIn())
+  for (const header of [`x${COOKIE}=${token}`, `${COOKIE}x=${token}`, `a=${COOKIE}=${token}`, `a="; ${COOKIE.slice(1)}=${token}`, `${COOKIE.toLowerCase()}=${token}`]) {
+    t.equal((await world.app.inject({ url: '/me', headers: { cookie: header } })).statusCode, 401, header)
+  }
+  for (const header of [`a=b;${COOKIE}=${token}`, ` ${COOKIE}=${token} `, `x${COOKIE}=no; ${COOKIE}=${token}; ${COOKIE}x=no`]) {
+    t.equal((await world.app.inject({ url: '/me', headers: { cookie: header } })).statusCode, 200, header)
+  }
+})
+
+onEach(t, 'C32 a token counts in the cookie only: not in the query, the body, a header or another cookie', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  world.app.post('/echo', { schema: guarded }, async () => 'in')
+  const token = tokenOf(await world.signedIn())
+  t.equal(await replay(world, token), 200)
+  const places = [
+    { url: `/me?${COOKIE}=${token}&session=${token}&token=${token}` },
+    { method: 'POST', url: '/echo', payload: { [COOKIE]: token, session: token } },
+    { url: '/me', headers: { authorization: `Bearer ${token}` } },
+    { url: '/me', headers: { authorization: `Cookie ${COOKIE}=${token}` } },
+    { url: '/me', headers: { [COOKIE]: token, 'x-session': token, cookie2: `${COOKIE}=${token}` } },
+    { url: '/me', headers: { cookie: `session=${token}; sessionId=${token}` } }
+  ] as const
+  for (const place of places) t.equal((await world.app.inject(place)).statusCode, 401, JSON.stringify(place).slice(0, 60))
+})
+
+t.test('C31 every 401 says how to authenticate, and never with a password box of the browser', async (t) => {
+  const world = await createWorld(t)
+  const token = tokenOf(await world.signedIn())
+  await world.clock.advance(43_200_000)
+  const asked = { 'no cookie': {}, 'malformed': { cookie: `${COOKIE}=x` }, 'expired': { cookie: `${COOKIE}=${token}` }, 'twice': { cookie: `${COOKIE}=x; ${COOKIE}=y` } }
+  for (const [name, headers] of Object.entries(asked)) {
+    const response = await world.app.inject({ url: '/me', headers })
+    t.equal(response.statusCode, 401, name)
+    t.equal(response.headers['www-authenticate'], `Cookie cookie-name="${COOKIE}"`, name)
+    t.notMatch(response.headers['www-authenticate'], /basic|digest|negotiate/i)
+  }
+})
+
+t.test('C31 the challenge names the cookie that is missing, where a route asks for several', async (t) => {
+  const world = await createWorld(t)
+  await world.app.register(async (app) => {
+    const { plugin, managerOf } = await import('./support.js')
+    await app.register(plugin, { scheme: 'admin', cookie: { name: '__Host-admin' }, now: world.clock.now })
+    app.get('/both', { schema: { security: [{ session: [], admin: [] }] } }, async () => 'in')
+    t.ok(managerOf(app, 'admin'))
+  })
+  const client = await world.signedIn()
+  const response = await client.get('/both')
+  t.equal(response.statusCode, 401)
+  t.equal(response.headers['www-authenticate'], 'Cookie cookie-name="__Host-admin"')
+  t.equal((await world.visitor().get('/both')).headers['www-authenticate'], `Cookie cookie-name="${COOKIE}"`)
+})
+

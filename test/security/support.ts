@@ -1,0 +1,194 @@
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest, type FastifyServerOptions } from 'fastify'
+import sessionPlugin, { type Session, type SessionEvent, type SessionManager, type SessionOptions, type SessionStore } from 'fastify-openapi-session'
+import { Client, CookieJar, createClock } from 'fastify-openapi-session/testing'
+import { Type } from '@sinclair/typebox'
+import type { Test } from 'tap'
+import { createGate, type Gate } from '../support/gate.js'
+import { backends, type Backend, type Place } from './backends.js'
+
+/** Anything may be kept, so that a test can write any key; `userId` says whose it is. */
+export const Visitor = Type.Object({
+  userId: Type.Optional(Type.String()),
+  roles: Type.Array(Type.String(), { default: [] })
+}, { additionalProperties: true })
+
+export type Options = SessionOptions<string, any>
+export type Clock = ReturnType<typeof createClock>
+
+export interface World {
+  readonly app: FastifyInstance
+  readonly place: Place
+  readonly clock: Clock
+  readonly events: SessionEvent[]
+  /** Lines of the log, as written. */
+  readonly log: string[]
+  /** A browser of its own. */
+  readonly visitor: () => Client
+  /** Somebody signed in as `user`. */
+  readonly signedIn: (user?: string, roles?: readonly string[]) => Promise<Client>
+  /** What a request to `/slow/:work` waits at. */
+  readonly gates: Map<string, Gate>
+}
+
+export const COOKIE = '__Host-session'
+export const guarded = { security: [{ session: [] }] }
+export const optional = { security: [{ session: [] }, {}] }
+
+export const plugin = sessionPlugin as unknown as FastifyPluginAsync<Options>
+
+export function sessionOf (request: FastifyRequest, name = 'session'): Session<any> {
+  return (request as unknown as Record<string, Session<any>>)[name] as Session<any>
+}
+
+export function managerOf (app: FastifyInstance, name = 'session'): SessionManager<any> {
+  return (app as unknown as Record<string, SessionManager<any>>)[name] as SessionManager<any>
+}
+
+/** An app on one backend with the shop's routes, a clock that stands still and ears everywhere. */
+export async function createWorld (t: Test, backend: Backend = backends['memory'] as Backend, options: Options = {}, server: FastifyServerOptions = {}): Promise<World> {
+  const log: string[] = []
+  const app = Fastify({ logger: { level: 'trace', stream: { write: (line: string) => { log.push(line) } } }, ...server })
+  t.teardown(() => app.close())
+  const clock = createClock()
+  const place = await backend.make(t, clock.now)
+  const events: SessionEvent[] = []
+  await app.register(plugin, {
+    schema: Visitor,
+    store: place.store,
+    now: clock.now,
+    principal: (data) => data.userId,
+    roles: (data) => data.roles,
+    onEvent: (event) => { events.push(event) },
+    ...options
+  })
+  const gates = new Map<string, Gate>()
+  addRoutes(app, gates)
+  const visitor = (): Client => new Client(app, new CookieJar(clock.now))
+  return {
+    app,
+    place,
+    clock,
+    events,
+    log,
+    gates,
+    visitor,
+    async signedIn (user = 'ada', roles = []) {
+      const client = visitor()
+      await client.post('/login', { userId: user, roles })
+      return client
+    }
+  }
+}
+
+/** What a handler does to the session of its request. */
+const works: Record<string, (session: Session<any>) => unknown> = {
+  read: (session) => session.data,
+  touch: () => {},
+  write: (session) => { session.data.late = true },
+  renew: (session) => { session.renew() },
+  update: (session) => session.update((data: any) => { data.late = true }),
+  commit: async (session) => { session.data.late = true; await session.commit() },
+  become: (session) => { session.data.userId = 'eve' },
+  regenerate: (session) => session.regenerate(['userId']),
+  destroy: (session) => { session.destroy() }
+}
+
+export const workNames = Object.keys(works)
+
+function addRoutes (app: FastifyInstance, gates: Map<string, Gate>): void {
+  app.post('/login', { schema: optional }, async (request) => {
+    sessionOf(request).start(request.body as object)
+    return { ok: true }
+  })
+  app.post('/logout', { schema: optional }, async (request) => {
+    sessionOf(request).destroy()
+    return { ok: true }
+  })
+  app.get('/me', { schema: guarded }, async (request) => sessionOf(request).data)
+  app.get('/admin', { schema: { security: [{ session: ['admin'] }] } }, async () => 'secret')
+  app.get('/seen', { schema: optional }, async (request) => ({ exists: sessionOf(request).exists }))
+  app.post('/put', { schema: optional }, async (request) => {
+    for (const [key, value] of Object.entries(request.body as object)) sessionOf(request).set(key, value)
+    return { ok: true }
+  })
+  app.post('/do/:work', { schema: guarded }, async (request) => {
+    await works[(request.params as { work: string }).work]?.(sessionOf(request))
+    return { ok: true }
+  })
+  app.post('/add/:key', { schema: guarded }, async (request) => {
+    const { key } = request.params as { key: string }
+    return await sessionOf(request).update((data: any) => { data[key] = (data[key] ?? 0) + 1 })
+  })
+  // Reads the session, waits, and then does its work: a slow request that others can overtake.
+  app.post('/slow/:work/:gate', { schema: guarded }, async (request) => {
+    const { work, gate } = request.params as { work: string, gate: string }
+    const session = sessionOf(request)
+    void session.data
+    await gates.get(gate)?.pass()
+    await works[work]?.(session)
+    return { ok: true }
+  })
+  app.get('/plain', async () => ({ ok: true }))
+}
+
+/** A slow request on its way: it has loaded its session, and goes on when `release` is called. */
+export async function startSlow ({ gates }: World, client: Client, work: string): Promise<{ release: () => ReturnType<Client['post']> }> {
+  const name = `g${gates.size}`
+  const gate = createGate()
+  gates.set(name, gate)
+  const answer = client.post(`/slow/${work}/${name}`)
+  await Promise.race([gate.reached, answer])
+  return {
+    release () {
+      gate.open()
+      return answer
+    }
+  }
+}
+
+/** The value of the session cookie that a browser holds. */
+export function tokenOf (client: Client, name = COOKIE): string {
+  return client.jar.get(name) ?? ''
+}
+
+/** What a request with this cookie, and no other, is answered. */
+export async function replay ({ app }: Pick<World, 'app'>, token: string, url = '/me', name = COOKIE): Promise<number> {
+  return (await app.inject({ url, headers: { cookie: `${name}=${token}` } })).statusCode
+}
+
+/** The `Set-Cookie` lines of a response. */
+export function cookies (response: { headers: Record<string, unknown> }): string[] {
+  return [response.headers['set-cookie'] ?? []].flat() as string[]
+}
+
+/** What happened, shorter: `created:start`. */
+export function told (events: readonly SessionEvent[]): string[] {
+  return events.map(({ type, reason }) => `${type}:${reason}`)
+}
+
+/** One test of a promise on each backend that can keep it. */
+export function onEach (t: Test, name: string, run: (t: Test, backend: Backend) => Promise<void>, wanted: (backend: Backend) => boolean = () => true): void {
+  void t.test(name, async (t) => {
+    for (const backend of Object.values(backends).filter(wanted)) await t.test(backend.name, (t) => run(t, backend))
+  })
+}
+
+/** Backends with a store: those where a session can be ended from elsewhere. */
+export const stored = ({ sealed }: Backend): boolean => !sealed
+
+/** The error that stops a boot. */
+export async function bootError (options: Options, routes: (app: FastifyInstance) => unknown = () => {}, server: FastifyServerOptions = {}): Promise<Error & { code?: string }> {
+  const app = Fastify(server)
+  try {
+    await app.register(plugin, options)
+    await routes(app)
+    await app.ready()
+  } catch (error) {
+    return error as Error & { code?: string }
+  } finally {
+    await app.close().catch(() => {})
+  }
+  throw new Error('the app started')
+}
+
+export type { SessionStore }
