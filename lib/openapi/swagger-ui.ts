@@ -5,9 +5,9 @@ import { style } from './ui/style.js'
 
 export interface SessionUiOptions {
   /**
-   * Seconds between two questions to the status operation while the page is looked at and somebody is signed in;
-   * 0 asks only on an occasion. Default 30. It is never asked unprompted when that would keep the session alive: give
-   * the route `config: { session: { touch: false } }`.
+   * Seconds between two questions to the status operation, while somebody is signed in and at the page; 0 asks only on
+   * an occasion. Default 30. Give that route `config: { session: { touch: false } }`, or reading the documentation
+   * counts as using the session.
    */
   poll?: number
   /** JSON Pointer (RFC 6901) to the list of role names in the status answer. Default `/roles`. */

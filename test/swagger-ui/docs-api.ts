@@ -57,7 +57,7 @@ export async function api (app: FastifyInstance): Promise<void> {
   app.get('/open', { schema: { operationId: 'open', tags: ['shop'] } }, answer)
 }
 
-export async function endSession (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  await request.account.destroy()
+export function endSession (request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  request.account.destroy()
   return reply.code(204).send()
 }

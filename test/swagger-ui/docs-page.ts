@@ -26,6 +26,13 @@ export class DocsPage {
     return new DocsPage(page)
   }
 
+  /** Lets the page lose and gain the focus like a tab of a person's browser; Playwright tells every page that it has it. */
+  async asTab (): Promise<this> {
+    const devtools = await this.page.context().newCDPSession(this.page)
+    await devtools.send('Emulation.setFocusEmulationEnabled', { enabled: false })
+    return this
+  }
+
   get dialog (): Locator {
     return this.page.getByRole('dialog', { name: 'Available authorizations' })
   }
@@ -58,14 +65,14 @@ export class DocsPage {
     await this.dialog.waitFor({ state: 'detached' })
   }
 
-  async fill ({ username, password }: Credentials, scheme = 'account'): Promise<void> {
+  async enter ({ username, password }: Credentials, scheme = 'account'): Promise<void> {
     await this.field('username', scheme).fill(username)
     await this.field('password', scheme).fill(password)
   }
 
   async signIn (credentials: Credentials): Promise<void> {
     await this.openDialog()
-    await this.fill(credentials)
+    await this.enter(credentials)
     await this.button('Authorize').click()
     await this.says('Signed in')
     await this.closeDialog()
@@ -95,7 +102,7 @@ export class DocsPage {
     await this.dialog.waitFor()
   }
 
-  /** "Try it out" and "Execute"; the status that the page shows then. */
+  /** "Try it out" and "Execute"; the status code that the page shows then. */
   async run (operationId: string, parameters: Record<string, string> = {}): Promise<string> {
     const operation = this.operation(operationId)
     if (await operation.locator('.opblock-body').count() === 0) await operation.locator('.opblock-summary').first().click()
@@ -108,7 +115,7 @@ export class DocsPage {
     const clear = operation.locator('.btn-clear')
     if (await clear.count() > 0) await clear.click()
     await operation.locator('.execute').click()
-    return (await operation.locator('.live-responses-table tbody .response-col_status').first().innerText()).trim()
+    return (await operation.locator('.live-responses-table tbody .response-col_status').first().innerText()).slice(0, 3)
   }
 
   /** The curl command of the last run. */

@@ -18,9 +18,9 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
   const { parameters: shared, servers } = pathItem
   const parameters = values.filter(({ field }) => field.in !== 'body' && field.in !== 'whole')
   // The body is written here: Swagger UI would read the text "1e3" typed into a form field as the number 1000.
-  const { requestBody, ...bare } = operation
+  const bare = { ...operation, operationId: 'it', requestBody: undefined }
   const request = fn.buildRequest({
-    spec: { ...spec, paths: { [path]: { servers, parameters: shared, [method]: { ...bare, operationId: 'it' } } } },
+    spec: { ...spec, paths: { [path]: { servers, parameters: shared, [method]: bare } } },
     operationId: 'it',
     parameters: Object.fromEntries(parameters.map(({ field, value }) => [`${field.in}.${field.name}`, value])),
     contextUrl: new URL(specSelectors.url(), document.baseURI).href,
@@ -56,8 +56,9 @@ function server ({ oas3Selectors }, path, method) {
  * @param {readonly string[]} sessions
  */
 function credentials ({ authSelectors, specSelectors }, sessions) {
+  const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => !sessions.includes(name)
   return {
-    authorized: authSelectors.authorized().filter((/** @type {unknown} */ _entry, /** @type {string} */ name) => !sessions.includes(name)).toJS(),
+    authorized: authSelectors.authorized().filter(isOther).toJS(),
     definitions: specSelectors.securityDefinitions()?.toJS(),
     specSecurity: specSelectors.security()?.toJS()
   }

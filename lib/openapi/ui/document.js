@@ -54,7 +54,7 @@ export function sessionSchemes (spec) {
     const extension = /** @type {SessionExtension | undefined} */ (definition['x-session'])
     if (definition.type !== 'apiKey' || definition.in !== 'cookie' || extension === undefined) return []
     /** @type {Scheme} */
-    const scheme = { name, cookie: definition.name, pollable: extension.statusTouches === false }
+    const scheme = { name, cookie: definition.name }
     for (const role of /** @type {const} */ (['login', 'status', 'logout'])) {
       const operation = findOperation(spec, extension[role])
       if (operation !== undefined) scheme[role] = operation

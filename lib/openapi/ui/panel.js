@@ -151,7 +151,8 @@ function answer (h, value) {
  */
 function plain (value) {
   if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) return value.length === 0 ? 'none' : value.join(', ')
-  return value !== null && typeof value === 'object' ? JSON.stringify(value) : String(value ?? 'none')
+  if (typeof value === 'string') return value
+  return value === null ? 'none' : JSON.stringify(value)
 }
 
 /**

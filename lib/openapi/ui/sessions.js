@@ -14,7 +14,10 @@ export class Sessions {
   #states = new Map()
   /** @type {Set<() => void>} */
   #listeners = new Set()
-  /** Checks under way, by scheme; `again` when something happened meanwhile. @type {Map<string, { done: Promise<void>, again: boolean }>} */
+  /**
+   * Checks under way, by scheme; `again` when something happened meanwhile.
+   * @type {Map<string, { done: Promise<void>, again: boolean }>}
+   */
   #checks = new Map()
   /** Where the status was asked last, by scheme. @type {Map<string, string | undefined>} */
   #asked = new Map()
@@ -61,8 +64,8 @@ export class Sessions {
 
   /** The reader chose another server: what it knows may differ. */
   moved () {
-    const elsewhere = this.states.filter(({ scheme: { name, status } }) => status !== undefined && this.#url(status) !== this.#asked.get(name))
-    return Promise.all(elsewhere.map(({ scheme }) => this.check(scheme.name)))
+    const differs = (/** @type {Scheme} */ { name, status }) => status !== undefined && this.#url(status) !== this.#asked.get(name)
+    return Promise.all(this.states.filter(({ scheme }) => differs(scheme)).map(({ scheme }) => this.check(scheme.name)))
   }
 
   /**
@@ -158,15 +161,15 @@ export class Sessions {
    * 401 means signed out, success of an operation that cannot do without the session means signed in.
    * @param {string} path
    * @param {string} method
-   * @param {{ status?: number, ok?: boolean }} response
+   * @param {{ ok?: boolean, err?: { statusCode?: number } }} response As Swagger UI keeps it: an error status is an error.
    */
-  observe (path, method, response) {
+  observe (path, method, { ok, err }) {
     const security = securityOf(this.#spec, path, method)
     for (const { scheme } of this.states) {
       const { name } = scheme
       if (scheme.status !== undefined) void this.check(name)
-      else if (response.status === 401 && security.some((need) => name in need)) this.#leave(name)
-      else if (response.ok === true && security.length > 0 && security.every((need) => name in need)) this.#enter(name)
+      else if (err?.statusCode === 401 && security.some((need) => name in need)) this.#leave(name)
+      else if (ok === true && security.length > 0 && security.every((need) => name in need)) this.#enter(name)
     }
   }
 

@@ -5,8 +5,7 @@
 
 /**
  * What `x-session` of a security scheme says: the operations of the session, by operationId.
- * `statusTouches: false` promises that asking for the status does not move the session's idle deadline.
- * @typedef {{ login?: string, status?: string, logout?: string, statusTouches?: boolean }} SessionExtension
+ * @typedef {{ login?: string, status?: string, logout?: string }} SessionExtension
  */
 
 /**
@@ -26,7 +25,6 @@
  * @property {Operation} [login]
  * @property {Operation} [status]
  * @property {Operation} [logout]
- * @property {boolean} pollable Asking for the status does not keep the session alive.
  */
 
 /**
@@ -66,7 +64,11 @@
 
 /** @typedef {Record<string, string>} FormValues What is typed, by `key` of the field. */
 
-/** @typedef {{ poll: number, roles: string }} Settings Seconds between two polls, 0 for none; JSON Pointer (RFC 6901) to the roles in the status answer. */
+/**
+ * @typedef {object} Settings
+ * @property {number} poll Seconds between two polls, 0 for none.
+ * @property {string} roles JSON Pointer (RFC 6901) to the roles in the status answer.
+ */
 
 /**
  * The React of Swagger UI.
@@ -76,6 +78,12 @@
  * @property {<T>(initial: T | (() => T)) => [T, (next: T | ((last: T) => T)) => void]} useState
  * @property {<T>(initial: T) => { current: T }} useRef
  * @property {(effect: () => void | (() => void), dependencies?: unknown[]) => void} useEffect
+ */
+
+/**
+ * @typedef {object} OAS3Selectors
+ * @property {(namespace?: string) => string | undefined} selectedServer
+ * @property {(options: { server: any, namespace?: string }) => any} serverVariables
  */
 
 /**
@@ -89,7 +97,7 @@
  * @property {{ specJson: () => any, url: () => string, security: () => any, securityDefinitions: () => any }} specSelectors
  * @property {{ authorized: () => any, shownDefinitions: () => any }} authSelectors
  * @property {{ restoreAuthorization: (payload: { authorized: any }) => void, showDefinitions: (shown: false) => void }} authActions
- * @property {{ selectedServer: (namespace?: string) => string | undefined, serverVariables: (options: { server: any, namespace?: string }) => any }} oas3Selectors
+ * @property {OAS3Selectors} oas3Selectors
  */
 
 export {}

@@ -1,23 +1,32 @@
 /** @import { SessionState, Settings } from './types.js' */
 /** @import { Sessions } from './sessions.js' */
 
+/** Milliseconds after their last move for which a reader counts as being at the page. */
+const ATTENTION = 300_000
+
 /**
- * Asks who is signed in when the page is looked at again (another tab may have signed in or out), and from time to time
- * while it is looked at: sessions expire and are revoked. Only a status operation that does not keep the session alive is
- * asked unprompted.
+ * Asks who is signed in when the page is looked at again, since another tab may have signed in or out, and every `poll`
+ * seconds while somebody is at it, since sessions expire and are revoked. A page that was left alone stops asking: it must
+ * not keep a session alive that nobody uses, whatever the status operation does to the idle timeout.
  * @param {Sessions} sessions
  * @param {Settings} settings
  */
 export function watch (sessions, { poll }) {
+  let moved = Date.now()
   const look = () => { if (document.visibilityState === 'visible') void sessions.checkAll() }
+  const move = () => {
+    const away = Date.now() - moved
+    moved = Date.now()
+    if (away > ATTENTION) look()
+  }
   document.addEventListener('visibilitychange', look)
   addEventListener('focus', look)
-  addEventListener('pageshow', (event) => { if (event.persisted) look() })
+  for (const event of ['pointermove', 'pointerdown', 'keydown', 'wheel']) addEventListener(event, move, { passive: true, capture: true })
   if (poll === 0) return
   setInterval(() => {
-    if (document.visibilityState !== 'visible') return
-    for (const { scheme, phase } of sessions.states) {
-      if (phase === 'in' && scheme.pollable) void sessions.check(scheme.name)
+    if (document.visibilityState !== 'visible' || Date.now() - moved > ATTENTION) return
+    for (const { scheme, phase, doubt } of sessions.states) {
+      if (phase === 'in' || doubt !== undefined) void sessions.check(scheme.name)
     }
   }, poll * 1000)
 }
