@@ -1,13 +1,60 @@
-import { Kysely, MysqlDialect } from 'kysely'
-import { createPool } from 'mysql2'
+import { CompiledQuery, Kysely, type LogEvent, MysqlDialect, sql } from 'kysely'
+import { createPool, type PoolOptions } from 'mysql2'
 import t from 'tap'
+import { SqlStore } from '../../lib/store/sql.js'
 import { startMariaDb } from '../support/servers.js'
-import { sqlSuite } from '../support/sql-suite.js'
+import { noDeadlocks } from '../support/sql-processes.js'
+import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
+
+const MINUTE = 60_000
 
 t.test('MariaDB', async (t) => {
-  const { url } = await startMariaDb(t)
-  await sqlSuite(t, {
-    connect: (log) => new Kysely({ dialect: new MysqlDialect({ pool: createPool({ uri: url, connectionLimit: 4 }) }), ...log && { log } }),
-    statementsOverExpired: 2
+  const server = await startMariaDb(t)
+  const open = (options: PoolOptions, log?: (event: LogEvent) => void): Kysely<unknown> =>
+    new Kysely({ dialect: new MysqlDialect({ pool: createPool({ uri: server.url, connectionLimit: 4, ...options }) }), ...log && { log } })
+  const subject: Subject = { connect: (log) => open({}, log), statementsOverExpired: 2 }
+  await sqlSuite(t, subject)
+  await t.test('processes never wait for each other in a circle', (t) => noDeadlocks(t, subject))
+
+  await t.test('many rows are deleted by the primary key, so that all lock them in its order', async (t) => {
+    const deletes: CompiledQuery[] = []
+    const log = ({ query }: LogEvent): void => { if (query.sql.startsWith('delete') && query.sql.includes(' in ')) deletes.push(query) }
+    const { db, clock, store } = await makeBench(t, { ...subject, connect: () => open({}, log) })
+    const fill = async (): Promise<void> => {
+      await db.deleteFrom('sessions').execute()
+      const row = (n: number) => ({ id: `${n}`, payload: '', version: 1, expires_at: clock.now() + (n % 200 === 0 ? -1 : n), principal: `p${n % 100}` })
+      for (let n = 0; n < 2000; n += 200) await db.insertInto('sessions').values(Array.from({ length: 200 }, (_, i) => row(n + i))).execute()
+      await sql`analyze table sessions`.execute(db)
+    }
+    await fill()
+    t.equal(await store.sweep(), 10)
+    t.equal(await store.deleteAll('p1'), 20)
+    await fill()
+    for (const query of deletes) {
+      const plan = await db.executeQuery<{ key: string }>({ ...query, sql: `explain ${query.sql}` })
+      t.equal(plan.rows[0]?.key, 'PRIMARY', query.sql.replace(/\?, /g, ''))
+    }
+    t.equal(deletes.length, 2)
+  })
+
+  await t.test('drivers may hand out big numbers as text, and report changed rows only', async (t) => {
+    const connect = (log?: (event: LogEvent) => void) => open({ supportBigNumbers: true, bigNumberStrings: true, flags: ['-FOUND_ROWS'] }, log)
+    const { store, record, clock } = await makeBench(t, { ...subject, connect })
+    const given = record()
+    t.ok(await store.create('a', given))
+    t.same(await store.read('a'), given)
+    t.equal(await store.update('a', record({ version: 2 })), 'updated')
+    t.equal((await store.read('a', clock.now() + 2 * MINUTE))?.expiresAt, clock.now() + 2 * MINUTE)
+    t.notOk(await store.create('a', given))
+    await clock.advance(2 * MINUTE)
+    t.ok(await store.create('a', given))
+  })
+
+  await t.test('errors of the database reach the caller', async (t) => {
+    const db = subject.connect()
+    t.teardown(() => db.destroy())
+    const store = new SqlStore({ db, table: 'nowhere', sweepInterval: 0 })
+    await t.rejects(store.create('x', { payload: '', version: 1, expiresAt: 1 }), { code: 'ER_NO_SUCH_TABLE' })
+    await t.rejects(store.read('x'), { code: 'ER_NO_SUCH_TABLE' })
   })
 })

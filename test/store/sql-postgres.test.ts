@@ -1,17 +1,88 @@
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely, type LogEvent, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
-import { startPostgres } from '../support/servers.js'
-import { sqlSuite } from '../support/sql-suite.js'
+import { createTable, SqlStore } from '../../lib/store/sql.js'
+import { startPostgres, type SqlServer } from '../support/servers.js'
+import { noDeadlocks } from '../support/sql-processes.js'
+import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
+
+const MINUTE = 60_000
+
+function open (server: SqlServer, options: pg.PoolConfig = {}, log?: (event: LogEvent) => void): Kysely<unknown> {
+  const pool = new pg.Pool({ connectionString: server.url, max: 4, ...options })
+  // Without a listener, an idle connection that a stopping server ends would end the process.
+  pool.on('error', () => {})
+  return new Kysely({ dialect: new PostgresDialect({ pool }), ...log && { log } })
+}
 
 t.test('PostgreSQL', async (t) => {
-  const { url } = await startPostgres(t)
-  const makePool = (): pg.Pool => {
-    // Without a listener, an idle connection that the stopping server ends would end the process.
-    return new pg.Pool({ connectionString: url, max: 4 }).on('error', () => {})
-  }
-  await sqlSuite(t, {
-    connect: (log) => new Kysely({ dialect: new PostgresDialect({ pool: makePool() }), ...log && { log } }),
-    statementsOverExpired: 1
+  const server = await startPostgres(t)
+  const subject: Subject = { connect: (log) => open(server, {}, log), statementsOverExpired: 1 }
+  await sqlSuite(t, subject)
+  await t.test('processes never wait for each other in a circle', (t) => noDeadlocks(t, subject))
+
+  await t.test('rows are locked in the order of their ids, whatever their order in the table', async (t) => {
+    const { db, store, record } = await makeBench(t, subject)
+    for (const id of ['c', 'b', 'a']) await store.create(id, record({ principal: 'p' }))
+    const lockable = async (): Promise<string[]> =>
+      (await db.selectFrom('sessions').select('id').orderBy('id').forUpdate().skipLocked().execute()).map(({ id }) => id)
+    const waiting = async (): Promise<boolean> => {
+      const query = sql<{ n: string }>`select count(*) as n from pg_stat_activity where wait_event_type = 'Lock'`
+      return Number((await query.execute(db)).rows[0]?.n) > 0
+    }
+    let ended: Promise<number> | undefined
+    await db.transaction().execute(async (other) => {
+      await other.selectFrom('sessions').select('id').where('id', '=', 'b').forUpdate().execute()
+      ended = store.deleteAll('p')
+      while (!await waiting()) await new Promise(setImmediate)
+      t.same(await lockable(), ['c'], 'a is locked, b is waited for, c comes after it')
+    })
+    t.equal(await ended, 3)
+  })
+
+  await t.test('a sweep passes over rows that another process has locked', async (t) => {
+    const { db, store, clock, record, statements } = await makeBench(t, subject)
+    for (const id of ['a', 'b', 'c']) await store.create(id, record())
+    await clock.advance(MINUTE)
+    await db.transaction().execute(async (other) => {
+      await other.selectFrom('sessions').select('id').where('id', '=', 'b').forUpdate().execute()
+      t.equal(await store.sweep(), 2)
+      statements()
+      t.equal(await store.sweep(), 0, 'and does not try again at once')
+      t.same(statements(), ['select', 'delete'])
+    })
+  })
+
+  await t.test('a table in a schema of its own', async (t) => {
+    const db = subject.connect()
+    t.teardown(() => db.destroy())
+    await db.schema.createSchema('auth').execute()
+    const { store, record } = await makeBench(t, subject, { table: 'auth.visits' })
+    t.ok(await store.create('a', record()))
+    t.notOk(await store.create('a', record()))
+    t.equal(await store.update('a', record({ version: 2 })), 'updated')
+    t.equal((await sql`select * from auth.visits`.execute(db)).rows.length, 1)
+  })
+
+  await t.test('when no connection is to be had, every call is rejected, and works again afterwards', async (t) => {
+    const db = open(server, { max: 1, connectionTimeoutMillis: 50 })
+    t.teardown(() => db.destroy())
+    await createTable(db)
+    const store = new SqlStore({ db, sweepInterval: 0 })
+    const record = { payload: '', version: 1, expiresAt: Date.now() + MINUTE }
+    const calls = () => [
+      store.create('x', record), store.read('x'), store.update('x', { ...record, version: 2 }), store.delete('x'),
+      store.list('p'), store.deleteAll('p'), store.sweep()
+    ]
+    const rejected = async (name: string): Promise<void> => {
+      const settled = await Promise.allSettled(calls())
+      t.same(settled.map(({ status }) => status), settled.map(() => 'rejected'), name)
+    }
+    await db.connection().execute(() => rejected('the pool is exhausted'))
+    t.equal(await store.read('x'), undefined)
+    await server.stop()
+    await rejected('the server is down')
+    await server.restart()
+    t.equal(await store.create('x', record), true)
   })
 })

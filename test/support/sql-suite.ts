@@ -97,7 +97,7 @@ async function counts (t: Test, subject: Subject): Promise<void> {
   statements()
   await count('deleteAll', store.deleteAll('p'), 1, ['select', 'delete', 'select'])
   await store.create('a', first)
-  clock.advance(MINUTE)
+  await clock.advance(MINUTE)
   statements()
   const overExpired = subject.statementsOverExpired === 1 ? ['insert'] : ['insert', 'update']
   await count('create over an expired row', store.create('a', record()), true, overExpired)
@@ -115,9 +115,9 @@ async function touches (t: Test, subject: Subject): Promise<void> {
     return statements().slice(0, -1)
   }
   t.same(await touch(), ['select'])
-  clock.advance(MINUTE / 10 - 1)
+  await clock.advance(MINUTE / 10 - 1)
   t.same(await touch(), ['select'], 'a millisecond too early')
-  clock.advance(1)
+  await clock.advance(1)
   t.same(await touch(), ['select', 'update'])
   t.equal((await store.read('a'))?.expiresAt, start + MINUTE * 1.1)
   t.same((await store.read('a'))?.version, 1)

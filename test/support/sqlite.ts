@@ -9,7 +9,10 @@ type Values = Parameters<wasm.Database['all']>[1]
 interface NodeSqlite {
   readonly DatabaseSync: new (file: string) => {
     close (): void
-    prepare (sql: string): { all (...values: unknown[]): unknown[], run (...values: unknown[]): { changes: number, lastInsertRowid: number } }
+    prepare (sql: string): {
+      all (...values: unknown[]): unknown[]
+      run (...values: unknown[]): { changes: number, lastInsertRowid: number }
+    }
   }
 }
 

@@ -82,7 +82,7 @@ function rows<R> (db: Kysely<Tables>, query: Compilable<R>): Rows<R> {
   return async (values) => (await execute(values)).rows
 }
 
-function write (db: Kysely<Tables>, query: Compilable<unknown>): Write {
+function write (db: Kysely<Tables>, query: Compilable): Write {
   const execute = run(db, query)
   return async (values) => affected(await execute(values))
 }

@@ -1,0 +1,163 @@
+import { SessionError } from '../errors.js'
+import { called, type ExpressStore } from './express/callbacks.js'
+import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
+import { type ExpressLimit, limits, warning } from './express/limits.js'
+import { KeyedQueue } from './express/queue.js'
+import type { SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store.js'
+
+export type { ExpressStore } from './express/callbacks.js'
+export type { ExpressLimit } from './express/limits.js'
+
+export interface ExpressStoreOptions {
+  /** The time in epoch milliseconds; `Date.now` by default. */
+  readonly now?: () => number
+}
+
+/** A `SessionStore` that keeps less than others promise, and says so. */
+export interface WrappedExpressStore extends SessionStore {
+  /** One line for the log at boot. */
+  readonly warning: string
+  /** Each promise, and how far it goes. */
+  readonly limits: readonly ExpressLimit[]
+}
+
+/**
+ * Keeps sessions in a store made for express-session, such as connect-mongo or connect-pg-simple.
+ *
+ * Within one process every promise of `SessionStore` holds, since calls for one id wait for each other. Between
+ * processes the store's interface has no compare and set: `limits` says what that means.
+ *
+ * @throws `FST_SESSION_OPTIONS` when `store` has not the methods of an express-session store
+ */
+export function fromExpressStore (store: ExpressStore, options: ExpressStoreOptions = {}): WrappedExpressStore {
+  for (const method of ['get', 'set', 'destroy'] as const) {
+    if (typeof store?.[method] === 'function') continue
+    throw new SessionError('FST_SESSION_OPTIONS', 'fromExpressStore: give it an instance of an express-session store, such as new MemoryStore()')
+  }
+  return new Wrapped(store, options)
+}
+
+class Wrapped implements WrappedExpressStore {
+  readonly warning = warning
+  readonly limits = limits
+  readonly #store: ExpressStore
+  readonly #now: () => number
+  readonly #queue = new KeyedQueue()
+  readonly #observers: Array<(report: StoreReport) => void> = []
+
+  constructor (store: ExpressStore, { now = Date.now }: ExpressStoreOptions) {
+    this.#store = store
+    this.#now = now
+  }
+
+  async create (id: string, record: SessionRecord): Promise<boolean> {
+    return await this.#queue.run(id, async () => {
+      if (await this.#live(id) !== undefined) return false
+      await this.#set(id, record)
+      return true
+    })
+  }
+
+  /** Only a touch that gains a tenth of the time from now to `touchTo` waits for other calls, and writes. */
+  async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
+    const record = await this.#live(id)
+    if (record === undefined || touchTo === undefined || !this.#isDue(touchTo, record)) return record
+    return await this.#queue.run(id, async () => {
+      const latest = await this.#live(id)
+      if (latest === undefined || !this.#isDue(touchTo, latest)) return latest
+      const touched = { ...latest, expiresAt: touchTo }
+      await this.#set(id, touched)
+      return touched
+    })
+  }
+
+  async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
+    return await this.#queue.run(id, async () => {
+      const stored = await this.#live(id)
+      if (stored === undefined) return 'missing'
+      if (stored.version !== record.version - 1) return 'conflict'
+      await (record.expiresAt > this.#now() ? this.#set(id, record) : this.#destroy(id))
+      return 'updated'
+    })
+  }
+
+  async delete (id: string): Promise<boolean> {
+    return await this.#queue.run(id, async () => {
+      const record = await this.#live(id)
+      await this.#destroy(id)
+      return record !== undefined
+    })
+  }
+
+  async list (principal: string): Promise<readonly StoredSession[]> {
+    return (await this.#all(principal)).filter(({ record }) => this.#isLive(record))
+  }
+
+  async deleteAll (principal: string, except?: string): Promise<number> {
+    const seen = new Set([except])
+    let deleted = 0
+    while (true) {
+      const found = (await this.#all(principal)).filter(({ id }) => !seen.has(id))
+      if (found.length === 0) return deleted
+      const outcomes = await Promise.all(found.map(({ id }) => this.delete(id)))
+      deleted += outcomes.filter(Boolean).length
+      for (const { id } of found) seen.add(id)
+    }
+  }
+
+  observe (report: (report: StoreReport) => void): void {
+    this.#observers.push(report)
+  }
+
+  async #live (id: string): Promise<SessionRecord | undefined> {
+    const session = await this.#get(id)
+    if (session === undefined) return undefined
+    const stored = unwrap(session)
+    if (stored?.id === id) return this.#isLive(stored.record) ? stored.record : undefined
+    await this.#drop(id)
+    return undefined
+  }
+
+  async #get (id: string): Promise<object | undefined> {
+    try {
+      return await called<object | null>((callback) => this.#store.get(keyOf(id), callback)) ?? undefined
+    } catch (error) {
+      // How session-file-store says that there is none; express-session takes it for that too.
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+      if (!(error instanceof SyntaxError)) throw error
+      await this.#drop(id, error)
+      return undefined
+    }
+  }
+
+  async #set (id: string, record: SessionRecord): Promise<void> {
+    await called((callback) => this.#store.set(keyOf(id), wrap(id, record, this.#now()), callback))
+  }
+
+  async #destroy (id: string): Promise<void> {
+    await called((callback) => this.#store.destroy(keyOf(id), callback))
+  }
+
+  async #drop (id: string, error: unknown = new TypeError('not a session of this package')): Promise<void> {
+    for (const observer of this.#observers) observer({ kind: 'damaged', id, error })
+    await this.#destroy(id)
+  }
+
+  async #all (principal: string): Promise<StoredSession[]> {
+    const store = this.#store
+    if (typeof store.all !== 'function') {
+      throw new SessionError('FST_SESSION_OPTIONS', 'fromExpressStore: this express-session store has no all(), so the sessions of a principal cannot be found. Use SqlStore or RedisStore to list and revoke them.')
+    }
+    const sessions = await called((callback) => store.all?.(callback))
+    return unwrapAll(sessions).filter(({ record }) => record.principal === principal)
+  }
+
+  #isLive ({ expiresAt }: SessionRecord): boolean {
+    return expiresAt > this.#now()
+  }
+
+  #isDue (touchTo: number, { expiresAt }: SessionRecord): boolean {
+    const gained = touchTo - expiresAt
+    return gained > 0 && gained >= (touchTo - this.#now()) / 10
+  }
+}

@@ -1,0 +1,34 @@
+/** What a session is to an express-session store: JSON with a `cookie` that tells how long it lives. */
+export interface ExpressSession {
+  cookie: {
+    originalMaxAge: number | null
+    maxAge?: number
+    expires?: Date | string | null
+    httpOnly?: boolean
+    path?: string
+  }
+}
+
+type Callback<T> = (error?: unknown, result?: T) => void
+
+/**
+ * What is asked of an express-session store, by shape: the methods that its documentation calls required, and `all`,
+ * which it calls optional. Sessions are `any` because each store declares another type for them.
+ */
+export interface ExpressStore {
+  get (id: string, callback: Callback<any>): unknown
+  set (id: string, session: any, callback: Callback<any>): unknown
+  destroy (id: string, callback: Callback<any>): unknown
+  all? (callback: Callback<any>): unknown
+}
+
+/** Settles as the callback does, or as the call itself where a store throws or rejects instead of calling back. */
+export function called<T> (call: (callback: Callback<T>) => unknown): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const returned = call((error, result) => {
+      if (error) reject(error)
+      else resolve(result)
+    })
+    if (returned instanceof Promise) returned.catch(reject)
+  })
+}
