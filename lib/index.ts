@@ -1,10 +1,10 @@
-import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type {} from './openapi/fastify-schema.js'
 import { SessionError } from './errors.js'
 import type { SessionManager } from './manager.js'
-import type { SchemeName, SessionData, SessionPluginOptions } from './options.js'
+import type { SchemeName, SessionData } from './options.js'
 import { sessionPlugin } from './plugin.js'
+import type { SessionPlugin } from './register.js'
 import type { SessionRouteConfig } from './registry.js'
 import type { Session } from './session.js'
 import { MemoryStore } from './store/memory.js'
@@ -27,10 +27,7 @@ declare module 'fastify' {
  * Register it once for each session scheme of the app.
  * @throws `FST_SESSION_OPTIONS` at boot, with a sentence that says what to write
  */
-const plugin: FastifyPluginAsync<SessionPluginOptions> = fp(sessionPlugin as FastifyPluginAsync<SessionPluginOptions>, {
-  fastify: '5.x',
-  name: 'fastify-openapi-session'
-})
+const plugin = fp(sessionPlugin, { fastify: '5.x', name: 'fastify-openapi-session' }) as SessionPlugin
 
 export default plugin
 export { plugin as sessionPlugin, MemoryStore, SessionError }
@@ -43,6 +40,7 @@ export type { CookieOptions } from './cookie.js'
 export type { SessionErrorCode } from './errors.js'
 export type { IssuedSession, SessionInfo, SessionManager } from './manager.js'
 export type { OpenApiOptions, SchemeName, SessionData, SessionOptions, SessionPluginOptions, SessionSchemas, Verifier } from './options.js'
+export type { SessionPlugin } from './register.js'
 export type { SessionRouteConfig } from './registry.js'
 export type { CrossOriginOptions } from './security/origin.js'
 export type { SecurityRequirement } from './security/requirement.js'
