@@ -43,7 +43,7 @@ export class RedisStore implements SessionStore {
     const { client, prefix = 'session:', timeout = 2, maxPending = 10_000, now = Date.now } = options ?? {}
     must(typeof client?.defineCommand === 'function', 'client must be a client of ioredis, such as new Redis() or new Cluster([...])')
     must(typeof prefix === 'string', 'prefix must be a text, such as "session:"')
-    must(timeout > 0 && timeout < 2 ** 31 / 1000, 'timeout must be a number of seconds above 0, such as 2')
+    must(typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31 / 1000, 'timeout must be a number of seconds above 0, such as 2')
     must(Number.isSafeInteger(maxPending) && maxPending > 0, 'maxPending must be a whole number, 1 or more, such as 10000')
     defineScripts(client)
     this.#connection = new Connection(client, { time: timeout * 1000, pending: maxPending })

@@ -61,3 +61,230 @@ t.test('the contract in a cluster', async (t) => {
   await t.test('with ioredis 5, a keyPrefix and automatic pipelines', (t) =>
     contract(t, connect(t, new Cluster5([...nodes], { keyPrefix: '{x}y:', enableAutoPipelining: true }))))
 })
+
+const record = (over: Partial<SessionRecord> = {}): SessionRecord =>
+  ({ payload: '{"n":1}', version: 1, expiresAt: Date.now() + MINUTE, ...over })
+
+const reportsOf = (store: RedisStore): StoreReport[] => {
+  const reports: StoreReport[] = []
+  store.observe((report) => reports.push(report))
+  return reports
+}
+
+t.test('what each call costs, as the server sees it', async (t) => {
+  const { port } = await startRedis(t)
+  const clock = createClock()
+  const store = new RedisStore({ client: connect(t, new Redis(port)), now: clock.now })
+  const inspector = connect(t, new Redis(port))
+  const monitor = connect(t, await connect(t, new Redis(port)).monitor())
+  const seen: string[] = []
+  let mark = (): void => {}
+  monitor.on('monitor', (_time: string, args: string[], source: string) => {
+    if (args[0] === 'echo') mark()
+    else if (source !== 'lua') seen.push(args[0]!.toLowerCase())
+  })
+  const commandsOf = async (call: () => Promise<unknown>): Promise<string[]> => {
+    seen.length = 0
+    await call()
+    const marked = new Promise<void>((resolve) => { mark = resolve })
+    await inspector.echo('done')
+    await marked
+    return [...seen]
+  }
+  const life = 30 * MINUTE
+  const user = (over: Partial<SessionRecord> = {}) => record({ principal: 'user', expiresAt: clock.now() + life, ...over })
+
+  // Every script is sent once: from then on it is known by its digest.
+  for (const id of ['x', 'y']) await store.create(id, user())
+  await store.read('x')
+  await store.update('x', user({ version: 2 }))
+  await store.delete('x')
+  await store.deleteAll('user')
+  await store.list('user')
+  await commandsOf(async () => {})
+
+  t.same(await commandsOf(() => store.create('cart', record({ expiresAt: clock.now() + life }))), ['evalsha'], 'a session without a principal')
+  t.same(await commandsOf(() => store.create('a', user())), ['evalsha', 'evalsha'], 'login: record and index')
+  t.same(await commandsOf(() => store.read('a')), ['evalsha'])
+  t.same(await commandsOf(() => store.read('nothing')), ['evalsha'])
+  let version = 1
+  for (let minute = 0; minute < 30; minute += 5) {
+    clock.advance(5 * MINUTE)
+    t.same(await commandsOf(() => store.read('a', clock.now() + life)), ['evalsha'], 'idle expiry moves in the command that reads')
+    t.same(await commandsOf(() => store.update('a', user({ version: ++version }))), ['evalsha'], 'save: compare and set')
+  }
+  t.same(await commandsOf(() => store.update('a', user({ version: 1 }))), ['evalsha'], 'a stale save')
+  clock.advance(5 * MINUTE)
+  t.same(await commandsOf(() => store.read('a', clock.now() + life)), ['evalsha', 'evalsha', 'evalsha'], 'once an idle timeout the index is told')
+  t.same(await commandsOf(() => store.read('a', clock.now() + life)), ['evalsha'])
+  t.same(await commandsOf(() => store.update('a', user({ version: ++version, expiresAt: clock.now() - 1 }))), ['evalsha', 'zrem'], 'renewal ends the old one')
+  await store.create('b', user())
+  t.same(await commandsOf(() => store.delete('b')), ['evalsha', 'zrem'], 'logout: record and index')
+  t.same(await commandsOf(() => store.delete('cart')), ['evalsha'])
+  t.same(await commandsOf(() => store.delete('nothing')), ['evalsha'])
+  for (const id of ['c', 'd', 'e']) await store.create(id, user())
+  t.same(await commandsOf(() => store.list('user')), Array(4).fill('evalsha'), 'the index and each session')
+  t.same(await commandsOf(() => store.deleteAll('user', 'e')), ['evalsha', 'evalsha', 'evalsha', 'zrem', 'evalsha'], 'and a look whether any came meanwhile')
+})
+
+t.test('the index outlives every record and is gone soon after the last one', async (t) => {
+  const { port } = await startRedis(t)
+  const clock = createClock()
+  const client = connect(t, new Redis(port))
+  const store = new RedisStore({ client, prefix: 'p:', now: clock.now })
+  const ttls = async () => [await client.pttl('p:id:a'), await client.pttl('p:principal:user')]
+  const near = (actual: number, expected: number): boolean => actual <= expected && actual > expected - 10_000
+  await store.create('a', record({ expiresAt: clock.now() + MINUTE, principal: 'user' }))
+  let [own = 0, index = 0] = await ttls()
+  t.ok(near(own, MINUTE) && near(index, 2 * MINUTE), `${own} ${index}`)
+  for (let n = 0; n < 50; n++) {
+    clock.advance(MINUTE / 3)
+    await store.read('a', clock.now() + MINUTE);
+    [own = 0, index = 0] = await ttls()
+    t.ok(near(own, MINUTE) && index > own && index <= 2 * MINUTE, `${own} ${index}`)
+  }
+  await store.update('a', record({ version: 2, principal: 'user', expiresAt: clock.now() + 100 * MINUTE }));
+  [own = 0, index = 0] = await ttls()
+  t.ok(near(own, 100 * MINUTE) && near(index, 200 * MINUTE), `${own} ${index}`)
+  await store.delete('a')
+  t.same(await client.keys('*'), [], 'nothing is left after a logout')
+
+  await store.create('short', record({ expiresAt: clock.now() + 40, principal: 'user' }))
+  while ((await client.keys('*')).length > 0);
+  t.pass('nothing is left after expiry')
+})
+
+t.test('the index heals itself', async (t) => {
+  const { port } = await startRedis(t)
+  const clock = createClock()
+  const client = connect(t, new Redis(port))
+  const store = new RedisStore({ client, prefix: '', now: clock.now })
+  const members = async () => (await client.zrange('principal:user', '0', '-1')).sort()
+  const create = (id: string, life: number) => store.create(id, record({ principal: 'user', expiresAt: clock.now() + life }))
+  for (const id of ['a', 'b', 'c']) await create(id, 10 * MINUTE)
+  await create('short', MINUTE)
+  await client.del('id:b')
+  t.same((await store.list('user')).map(({ id }) => id).sort(), ['a', 'c', 'short'])
+  t.same(await members(), ['a', 'c', 'short'], 'a record that is gone leaves with the next list')
+  clock.advance(5 * MINUTE)
+  await create('d', MINUTE)
+  t.same(await members(), ['a', 'c', 'd'], 'an expired one with the next login')
+  await client.del('id:a')
+  t.equal(await store.deleteAll('user'), 2)
+  t.same(await client.keys('*'), ['id:short'], 'all with deleteAll; what has expired by the clock of the test alone is left to the server')
+
+  const reports = reportsOf(store)
+  await create('e', MINUTE)
+  await client.set('principal:user', 'not an index', 'EX', 10)
+  t.equal(await store.delete('e'), true, 'a logout is one, even if the index cannot be tidied up')
+  t.match(reports, [{ kind: 'failed', task: /index/, error: Error }])
+  await t.rejects(create('f', MINUTE), /WRONGTYPE/, 'but nobody is signed in whom a sign-out everywhere would not find')
+})
+
+t.test('values of another type are damaged records', async (t) => {
+  const { port } = await startRedis(t)
+  const client = connect(t, new Redis(port))
+  const store = new RedisStore({ client })
+  const reports = reportsOf(store)
+  await client.rpush('session:id:a', 'list')
+  t.equal(await store.read('a'), undefined)
+  t.same(reports, [{ kind: 'damaged', id: 'a' }])
+  t.same(await client.keys('*'), [])
+})
+
+t.test('a write that the client sends again counts once', async (t) => {
+  const { port } = await startRedis(t)
+  const real = connect(t, new Redis(port))
+  /** Sends every script twice, as ioredis does when the connection is lost before the answer. */
+  const client = new Proxy(real, {
+    get (target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      if (!String(name).startsWith('fastifyOpenapiSession')) return value.bind(target) as unknown
+      return async (...args: unknown[]) => {
+        await Reflect.apply(value, target, [...args])
+        return await Reflect.apply(value, target, args) as unknown
+      }
+    }
+  })
+  const store = new RedisStore({ client })
+  t.equal(await store.create('a', record()), true)
+  t.equal(await store.create('a', record()), false)
+  for (let version = 2; version < 10; version++) t.equal(await store.update('a', record({ version })), 'updated')
+  t.equal(await store.update('a', record({ version: 9 })), 'conflict')
+  t.equal((await store.read('a'))?.version, 9)
+})
+
+t.test('a server that does not answer', async (t) => {
+  const server = await startRedis(t)
+  const client = connect(t, new Redis(server.port))
+  const store = new RedisStore({ client, timeout: 0.3, maxPending: 50 })
+  t.teardown(() => server.resume())
+  await store.create('a', record())
+  server.pause()
+  const started = performance.now()
+  const outcomes = await Promise.allSettled(Array.from({ length: 200 }, () => store.read('a')))
+  const took = performance.now() - started
+  t.ok(took >= 290 && took < 600, `all are answered after ${took} ms`)
+  const reasons = outcomes.map((outcome) => outcome.status === 'rejected' ? String(outcome.reason) : 'read')
+  t.equal(reasons.filter((reason) => /no answer within 300 ms/.test(reason)).length, 50)
+  t.equal(reasons.filter((reason) => /50 commands are without an answer/.test(reason)).length, 150, 'refused at once')
+  await t.rejects(store.read('a'), /without an answer/, 'what the client still holds counts')
+  server.resume()
+  await client.ping()
+  await new Promise(setImmediate)
+  t.ok(await store.read('a'), 'and all is well again')
+})
+
+t.test('a server that is not there', async (t) => {
+  const server = await startRedis(t)
+  const client = connect(t, new Redis(server.port, { retryStrategy: () => 20 }))
+  const store = new RedisStore({ client, timeout: 0.2, maxPending: 20 })
+  await store.create('a', record({ expiresAt: Date.now() + 10 * MINUTE }))
+  await server.kill9()
+  const outcomes = await Promise.allSettled(Array.from({ length: 100 }, (_, n) => store.create(`${n}`, record())))
+  t.ok(outcomes.every(({ status }) => status === 'rejected'))
+  t.ok(outcomes.some((outcome) => /no answer within 200 ms/.test(String((outcome as PromiseRejectedResult).reason))))
+
+  const patient = new RedisStore({ client, timeout: 20 })
+  const waiting = patient.create('in time', record())
+  await server.restart()
+  t.equal(await waiting, true, 'a call that has time left waits for the server')
+  t.same(await client.keys('*'), ['session:id:in time'], 'calls that were given up are not carried out later')
+  client.disconnect()
+  await new Promise((resolve) => client.once('end', resolve))
+  await t.rejects(store.read('a'), /ended its connection/)
+})
+
+t.test('a client that connects when it is first used', async (t) => {
+  const { port } = await startRedis(t)
+  const store = new RedisStore({ client: connect(t, new Redis(port, { lazyConnect: true })) })
+  t.equal(await store.create('a', record()), true)
+})
+
+t.test('close leaves the client to the app', async (t) => {
+  const { port } = await startRedis(t)
+  const client = connect(t, new Redis(port))
+  const listeners = client.listenerCount('ready')
+  const store = new RedisStore({ client })
+  const creating = store.create('a', record())
+  await store.close()
+  t.equal(await creating, true)
+  await t.rejects(store.read('a'), /closed/)
+  t.equal(await client.ping(), 'PONG')
+  t.equal(client.listenerCount('ready'), listeners)
+})
+
+t.test('wrong options', async (t) => {
+  const client = connect(t, new Redis({ lazyConnect: true }))
+  const wrong: Array<[unknown, RegExp]> = [
+    [undefined, /client must be a client of ioredis/],
+    [{ client: {} }, /client must be a client of ioredis/],
+    [{ client, prefix: 5 }, /prefix must be/],
+    ...[0, -1, NaN, Infinity, '2'].map((timeout) => [{ client, timeout }, /timeout must be/] as [unknown, RegExp]),
+    ...[0, 1.5, NaN, Infinity].map((maxPending) => [{ client, maxPending }, /maxPending must be/] as [unknown, RegExp])
+  ]
+  for (const [options, message] of wrong) {
+    t.throws(() => new RedisStore(options as { client: RedisClient }), { code: 'FST_SESSION_OPTIONS', message })
+  }
+})

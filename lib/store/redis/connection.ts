@@ -40,7 +40,6 @@ export class Connection {
   constructor (client: RedisClient, limits: Limits) {
     this.#client = client
     this.#limits = limits
-    client.on('ready', this.#onReady)
   }
 
   /** Rejects when the server reports an error, does not answer in time, or too many commands are without an answer. */
@@ -52,11 +51,11 @@ export class Connection {
     return await new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         // A command that was sent counts until it is settled: it still takes up room in the client.
-        if (this.#waiting.delete(send)) this.#pending--
+        if (this.#leave(send)) this.#pending--
         reject(new Error(`RedisStore: no answer within ${this.#limits.time} ms (connection: ${this.#client.status})`))
       }, this.#limits.time)
       const send = (): void => {
-        this.#waiting.delete(send)
+        this.#leave(send)
         const settle = (then: () => void): void => {
           this.#pending--
           clearTimeout(timer)
@@ -67,13 +66,24 @@ export class Connection {
       }
       // A lazy client connects when it is given its first command.
       if (this.#client.status === 'ready' || this.#client.status === 'wait') send()
-      else this.#waiting.add(send)
+      else this.#wait(send)
     })
   }
 
   /** Commands that are under way still get their answer; the client stays open. */
   close (): void {
     this.#closed = true
-    this.#client.off('ready', this.#onReady)
+  }
+
+  #wait (send: () => void): void {
+    if (this.#waiting.size === 0) this.#client.on('ready', this.#onReady)
+    this.#waiting.add(send)
+  }
+
+  /** Whether the command was waiting. */
+  #leave (send: () => void): boolean {
+    const waited = this.#waiting.delete(send)
+    if (waited && this.#waiting.size === 0) this.#client.off('ready', this.#onReady)
+    return waited
   }
 }
