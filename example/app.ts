@@ -64,13 +64,14 @@ export async function buildApp (options: ExampleOptions = {}): Promise<FastifyIn
   return app
 }
 
-/** Headers that keep pages out of frames and scripts out of pages, and a brake on guessing passwords. */
+/** Headers that keep pages out of frames and other people's scripts out of pages, and a brake on guessing passwords. */
 async function registerDefences (app: FastifyInstance): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {
         defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
         styleSrc: ["'self'"],
         imgSrc: ["'self'"],
         formAction: ["'self'"],

@@ -10,11 +10,17 @@ const app = await buildApp({
   logger: true
 })
 
-/** Lets the requests in flight finish and the store close. A second signal ends the process at once. */
+/** Milliseconds that requests in flight have to finish after a signal. */
+const grace = 5000
+
+/** Takes no more requests, finishes those in flight, closes the store. A second signal ends the process at once. */
 async function shutdown (signal: NodeJS.Signals): Promise<void> {
   app.log.info(`${signal}: closing`)
+  // Browsers open connections ahead; one that has not carried a request yet would hold the process for a minute.
+  const deadline = setTimeout(() => app.server.closeAllConnections(), grace)
   await app.close()
   await close()
+  clearTimeout(deadline)
 }
 
 process.once('SIGINT', shutdown)

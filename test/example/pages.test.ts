@@ -192,8 +192,9 @@ t.test('headers: no scripts, no frames, a cookie that scripts cannot read', asyn
   const policy = String(page.headers['content-security-policy'])
   t.match(policy, /default-src 'none'/)
   t.match(policy, /frame-ancestors 'none'/)
-  t.notMatch(policy, /script-src|unsafe/)
-  t.notMatch(page.body, /<script|style="| on\w+=/)
+  t.match(policy, /script-src 'self';/)
+  t.notMatch(policy, /unsafe/)
+  t.notMatch(page.body, /<script(?! src="\/)|style="| on\w+=/, 'nothing inline')
 
   const insecure = new Visitor(await shop(t, { secureCookie: false }))
   t.match((await insecure.post('/login', grace)).headers['set-cookie'], /^session=[^;]+; Path=\/; HttpOnly; SameSite=Lax$/)

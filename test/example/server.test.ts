@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -87,4 +88,12 @@ t.test('a request in flight is answered before the process ends', async (t) => {
   const code = server.stop()
   t.equal((await answer).status, 200)
   t.equal(await code, 0)
+})
+
+t.test('a connection that carries no request does not hold it up', async (t) => {
+  const server = await start(t, { SESSION_DIR: t.testdir() })
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  t.equal(await server.stop(), 0)
 })

@@ -1,0 +1,41 @@
+import t from 'tap'
+import { chromium } from 'playwright-core'
+import { findExecutable } from '../support/servers.js'
+import { listen, open, signIn } from './browser.js'
+import { grace } from './visitor.js'
+
+t.test('the back button after signing out shows nothing private, with the back/forward cache on', async (t) => {
+  // Playwright turns the cache off, and people's browsers have it on: whole pages come back out of it as they were.
+  const browser = await chromium.launch({
+    executablePath: findExecutable('chromium', 'chromium-browser', 'google-chrome'),
+    chromiumSandbox: process.getuid?.() !== 0,
+    ignoreDefaultArgs: ['--disable-back-forward-cache'],
+    args: ['--disable-gpu', '--disable-background-networking']
+  })
+  t.teardown(() => browser.close())
+  const page = await open(t, browser, await listen(t))
+  const back = async (to: string): Promise<void> => {
+    const there = page.waitForURL(to, { waitUntil: 'commit' })
+    await page.evaluate('history.back()').catch(() => {})
+    await there
+  }
+
+  await page.goto('/goodbye')
+  await page.evaluate('globalThis.kept = true')
+  await page.goto('/login')
+  await back('/goodbye')
+  t.equal(await page.evaluate('globalThis.kept'), true, 'the cache is on: a public page comes out of it')
+
+  // Runs before the page's own script.
+  await page.addInitScript("addEventListener('pageshow', (event) => { if (event.persisted) console.log('blank: ' + document.documentElement.hidden) })")
+  const restored: string[] = []
+  page.on('console', (message) => restored.push(message.text()))
+  await page.goto('/login?next=/account')
+  await signIn(page, grace)
+  await page.waitForURL('/account')
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.waitForURL('/goodbye')
+  await back('/login?next=%2Faccount')
+  t.notMatch(await page.content(), /Hopper/)
+  t.strictSame(restored.filter((state) => state !== 'blank: true'), [], 'if the private page came out of the cache too, then blank')
+})
