@@ -59,7 +59,8 @@ export class Exchange {
    */
   async admit (): Promise<void> {
     this.#refuseOthersPages()
-    await Promise.all(this.#entries.map((entry) => this.#load(entry)))
+    const [only, ...others] = this.#entries
+    if (only !== undefined) await (others.length === 0 ? this.#load(only) : Promise.all(this.#entries.map((entry) => this.#load(entry))))
     const verdict = await judge(this.#plan.requirement, (condition) => this.#ask(condition))
     if (verdict.kind !== 'met') this.#refuse(verdict)
   }
@@ -74,7 +75,7 @@ export class Exchange {
     if (this.#phase !== 'open') return undefined
     this.#phase = 'finished'
     const { statusCode } = this.#reply
-    const work = this.#entries.filter(({ session }) => session?.unsettled)
+    const work = this.#entries.filter(({ session, storing }) => session?.unsettled || storing !== undefined)
     if (work.length === 0) return this.#writeHeaders()
     return this.#storeAll(work, statusCode)
   }

@@ -5,6 +5,9 @@ import { SessionError } from './errors.js'
 
 export type Data = Record<string, unknown>
 
+/** What stands in a payload between the life of a session and its data. */
+const DATA = ',"data":'
+
 /** The times of a session and how long it may go on, all of it fixed when it starts. Instants in epoch milliseconds. */
 export interface Life {
   readonly createdAt: number
@@ -30,6 +33,8 @@ export interface Prepared {
 export interface Content extends Prepared {
   readonly life: Life
 }
+
+type Envelope = Life & { readonly data: Data }
 
 export type Decoded =
   | { readonly kind: 'content', readonly content: Content }
@@ -91,19 +96,24 @@ export class Codec {
   /** `text` is the JSON text of the data. It stands last, so that `decode` finds it without writing it anew. */
   encode (life: Life, text: string): string {
     const { createdAt, authenticatedAt, deadline, idleTimeout, persistent } = life
-    return `${JSON.stringify({ v: 1, createdAt, authenticatedAt, deadline, idleTimeout, persistent }).slice(0, -1)},"data":${text}}`
+    return `${JSON.stringify({ v: 1, createdAt, authenticatedAt, deadline, idleTimeout, persistent }).slice(0, -1)}${DATA}${text}}`
   }
 
   /** Reads a payload. Whatever it holds, the answer is one of three, never a throw: a record is `unknown` until checked. */
   decode (payload: string): Decoded {
-    const envelope = parse(payload)
-    if (!isEnvelope(envelope)) return { kind: 'damaged' }
-    const { createdAt, authenticatedAt, deadline, idleTimeout, persistent, data } = envelope
+    // Head and data apart, so that the text of the data is at hand. Another spelling of the same JSON is read as a whole.
+    const split = payload.indexOf(DATA)
+    const text = payload.slice(split + DATA.length, -1)
+    const head = split === -1 ? undefined : parse(`${payload.slice(0, split)}}`)
+    const envelope = isObject(head) && payload.endsWith('}') ? { ...head, data: parse(text) } : undefined
+    if (isEnvelope(envelope)) return this.#read(envelope, text)
+    const whole = parse(payload)
+    return isEnvelope(whole) ? this.#read(whole, JSON.stringify(whole.data)) : { kind: 'damaged' }
+  }
+
+  #read ({ createdAt, authenticatedAt, deadline, idleTimeout, persistent, data }: Envelope, text: string): Decoded {
     const life = { createdAt, authenticatedAt, deadline, persistent, ...(idleTimeout === undefined ? {} : { idleTimeout }) }
-    if (!this.#fits(data)) return this.#fit(life, data)
-    const text = payload.slice(payload.indexOf('"data":') + 7, -1)
-    // Whoever else wrote it may have spelled the same JSON in another way.
-    return this.#content(life, data, this.encode(life, text) === payload ? text : JSON.stringify(data))
+    return this.#fits(data) ? this.#content(life, data, text) : this.#fit(life, data)
   }
 
   // Data from before a change of the schema: its defaults may be all that is missing, else `migrate` gets them as they were.
@@ -219,7 +229,7 @@ function parse (text: string): unknown {
   }
 }
 
-function isEnvelope (value: unknown): value is Life & { data: Data } {
+function isEnvelope (value: unknown): value is Envelope {
   if (!isObject(value) || value['v'] !== 1 || !isObject(value['data']) || typeof value['persistent'] !== 'boolean') return false
   const { createdAt, authenticatedAt, deadline, idleTimeout = 0 } = value
   return [createdAt, authenticatedAt, deadline, idleTimeout].every((instant) => Number.isFinite(instant))

@@ -154,9 +154,9 @@ export class RequestSession implements Session<Data> {
     return this.#order.kind !== 'keep' || this.#touched
   }
 
-  /** Whether `settle` may have anything to say; costs nothing to ask. */
+  /** Whether `settle` would have anything to say. */
   get unsettled (): boolean {
-    return this.#order.kind !== 'keep' || this.#draft !== undefined || this.#live?.stale === true
+    return this.changed || this.#live?.stale === true
   }
 
   get live (): Live | undefined {
