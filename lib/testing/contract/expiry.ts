@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { MINUTE, newPrincipal, type Bench } from './bench.js'
+import { MINUTE, newId, newPrincipal, type Bench } from './bench.js'
 
 /** What time does to a record. */
 export const expiry = {
@@ -32,6 +32,17 @@ export const expiry = {
     assert.equal((await store.read(id))?.payload, '"new"')
     assert.deepEqual(await store.list(before), [])
     assert.deepEqual((await store.list(after)).map((found) => found.id), [id])
+  },
+
+  async 'what has expired before it is created is never there' ({ store, clock, record }: Bench) {
+    const id = newId()
+    const principal = newPrincipal()
+    assert.equal(await store.create(id, record({ principal, expiresAt: clock.now() })), true)
+    assert.equal(await store.read(id, clock.now() + MINUTE), undefined)
+    assert.deepEqual(await store.list(principal), [])
+    assert.equal(await store.create(id, record()), true)
+    assert.equal(await store.create(id, record({ expiresAt: clock.now() })), false, 'nor does it take the place of a live one')
+    assert.ok(await store.read(id))
   },
 
   async 'read leaves the expiry alone' ({ store, clock, created }: Bench) {
