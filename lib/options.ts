@@ -27,7 +27,8 @@ export type SchemeName = keyof SessionSchemas extends never ? 'session' : keyof 
 export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? StaticOf<SessionSchemas[Name]> : Record<string, any>
 
 // What TypeBox's `Static` does, said in a way that ends also while `SessionSchemas` is still empty.
-type StaticOf<Schema> = Schema extends { static: unknown } ? (Schema & { params: [] })['static'] & object : Record<string, any>
+type StaticOf<Schema> = Schema extends { static: unknown } ? AsObject<(Schema & { params: [] })['static']> : Record<string, any>
+type AsObject<T> = T extends object ? T : Record<string, any>
 
 /** Decides a security scheme that is no session: `true` when the request satisfies it with all the scopes asked for. */
 export type Verifier = (request: FastifyRequest, scopes: readonly string[]) => boolean | Promise<boolean>
