@@ -3,9 +3,12 @@ import { join } from 'node:path'
 import { MemoryStore, type SessionStore } from 'fastify-openapi-session'
 import { FileStore } from 'fastify-openapi-session/file'
 import { makeKey, type SealedCookie, sealedCookie } from 'fastify-openapi-session/sealed'
+import { RedisStore } from 'fastify-openapi-session/redis'
 import { createTable, SqlStore } from 'fastify-openapi-session/sql'
+import { Redis } from 'ioredis'
 import type { Kysely } from 'kysely'
-import type { Test } from 'tap'
+import root, { type Test } from 'tap'
+import { startRedis } from '../support/servers-redis.js'
 import { temporaryDirectory } from '../support/servers-process.js'
 import { openWasm, sqliteKysely } from '../support/sqlite.js'
 
@@ -33,7 +36,7 @@ function recorded<S extends SessionStore> (store: S, given: string[]): S {
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== 'function') return value
       return (...args: unknown[]): unknown => {
-        if ((METHODS as readonly unknown[]).includes(name)) given.push(JSON.stringify(args))
+        if ((METHODS as readonly unknown[]).includes(name)) given.push(`${String(name)} ${JSON.stringify(args)}`)
         return Reflect.apply(value, target, args)
       }
     }
@@ -85,6 +88,31 @@ const sql: Backend = {
   }
 }
 
+let server: ReturnType<typeof startRedis> | undefined
+let places = 0
+
+const redis: Backend = {
+  name: 'redis',
+  sealed: false,
+  async make (t, now) {
+    server ??= startRedis(root)
+    const client = new Redis((await server).url)
+    t.teardown(() => { client.disconnect() })
+    const prefix = `place${places++}:`
+    const given: string[] = []
+    const keys = async (): Promise<string[]> => await client.keys(`${prefix}*`)
+    const dump = async (key: string): Promise<string> => {
+      const value = await client.type(key) === 'string' ? await client.getBuffer(key) : await client.dumpBuffer(key)
+      return `${key}\n${value?.toString('latin1') ?? ''}`
+    }
+    return {
+      store: recorded(new RedisStore({ client, prefix, now }), given),
+      atRest: async () => [...given, ...await Promise.all((await keys()).map(dump))].join('\n'),
+      count: async () => (await Promise.all((await keys()).map((key) => client.type(key)))).filter((type) => type === 'string').length
+    }
+  }
+}
+
 const sealed: Backend = {
   name: 'sealed cookie',
   sealed: true,
@@ -93,4 +121,4 @@ const sealed: Backend = {
   }
 }
 
-export const backends: Readonly<Record<string, Backend>> = { memory, file, sql, sealed }
+export const backends: Readonly<Record<string, Backend>> = { memory, file, sql, redis, sealed }

@@ -20,7 +20,7 @@ export interface World {
   readonly place: Place
   readonly clock: Clock
   readonly events: SessionEvent[]
-  /** Lines of the log, as written. */
+  /** Lines of the log, as written, from level `warn` on unless the test asks for more. */
   readonly log: string[]
   /** A browser of its own. */
   readonly visitor: () => Client
@@ -45,9 +45,11 @@ export function managerOf (app: FastifyInstance, name = 'session'): SessionManag
 }
 
 /** An app on one backend with the shop's routes, a clock that stands still and ears everywhere. */
-export async function createWorld (t: Test, backend: Backend = backends['memory'] as Backend, options: Options = {}, server: FastifyServerOptions = {}): Promise<World> {
+export async function createWorld (
+  t: Test, backend: Backend = backends['memory'] as Backend, options: Options = {}, server: FastifyServerOptions = {}, level = 'warn'
+): Promise<World> {
   const log: string[] = []
-  const app = Fastify({ logger: { level: 'trace', stream: { write: (line: string) => { log.push(line) } } }, ...server })
+  const app = Fastify({ logger: { level, stream: { write: (line: string) => { log.push(line) } } }, ...server })
   t.teardown(() => app.close())
   const clock = createClock()
   const place = await backend.make(t, clock.now)

@@ -1,0 +1,260 @@
+import t from 'tap'
+import { backends } from './backends.js'
+import { rounds } from './rounds.js'
+import { COOKIE, cookies, createWorld, managerOf, onEach, replay, startSlow, stored, told, tokenOf, workNames } from './support.js'
+
+onEach(t, 'C8 a logout ends the session on the server and in the browser, once and twice (CVE-2024-31999)', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  const token = tokenOf(ada)
+  t.equal(await replay(world, token), 200)
+  const [line = ''] = cookies(await ada.post('/logout'))
+  t.match(line, new RegExp(`^${COOKIE}=; Max-Age=0; Path=/; .*HttpOnly; Secure; SameSite=Lax$`))
+  t.equal(tokenOf(ada), '')
+  t.equal((await ada.get('/me')).statusCode, 401)
+  if (!backend.sealed) {
+    t.equal(await replay(world, token), 401, 'the server does not know it any more')
+    t.equal(await world.place.count(), 0)
+    const again = await world.app.inject({ method: 'POST', url: '/logout', headers: { cookie: `${COOKIE}=${token}` } })
+    t.equal(again.statusCode, 200)
+    t.match(cookies(again)[0], /Max-Age=0/, 'a browser that still has the cookie is told again')
+  }
+  const twice = await ada.post('/logout')
+  t.equal(twice.statusCode, 200)
+  t.same(cookies(twice), [], 'one that has none is not')
+})
+
+t.test('C8 a sealed cookie is ended on the server by verify and a number per user', async (t) => {
+  const generation = new Map([['ada', 1]])
+  const world = await createWorld(t, backends['sealed'], { verify: (data) => data.generation === generation.get(data.userId) })
+  const ada = world.visitor()
+  await ada.post('/login', { userId: 'ada', generation: 1 })
+  const token = tokenOf(ada)
+  t.equal(await replay(world, token), 200)
+  generation.set('ada', 2)
+  t.equal(await replay(world, token), 401)
+  const [line = ''] = cookies(await ada.get('/me'))
+  t.match(line, /Max-Age=0/)
+})
+
+onEach(t, 'C9 nothing revives a session that was ended meanwhile (CVE-2025-46336), F4', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const count = rounds(backend.name === 'memory' ? 125 : 15, 1000)
+  for (const work of workNames) {
+    for (let round = 0; round < count; round++) {
+      const ada = await world.signedIn(`ada${round}`)
+      const token = tokenOf(ada)
+      const slow = await startSlow(world, ada, work)
+      await world.app.inject({ method: 'POST', url: '/logout', headers: { cookie: `${COOKIE}=${token}` } })
+      const answer = await slow.release()
+      world.gates.clear()
+      const tokens = [token, ...cookies(answer).filter((line) => !line.includes('Max-Age=0')).map((line) => line.slice(COOKIE.length + 1).split(';')[0] as string)]
+      const alive = await Promise.all(tokens.map((each) => replay(world, each)))
+      if (alive.includes(200) || tokens.length > 1 || await world.place.count() > 0) {
+        t.fail(`${work}, round ${round}: alive again`, { alive, tokens })
+        return
+      }
+    }
+    t.pass(`${work}: ${count} rounds, dead in all of them`)
+  }
+}, stored)
+
+onEach(t, 'C9 nor one that was revoked, or that expired, while a request was under way', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ends: Record<string, () => unknown> = {
+    revoke: async () => { for (const { id } of await managerOf(world.app).list('ada')) await managerOf(world.app).revoke(id) },
+    revokeAll: () => managerOf(world.app).revokeAll('ada'),
+    expiry: () => world.clock.advance(1_800_001)
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    for (const work of workNames) {
+      const ada = await world.signedIn()
+      const token = tokenOf(ada)
+      const slow = await startSlow(world, ada, work)
+      await end()
+      await slow.release()
+      t.equal(await replay(world, token), 401, `${name}, ${work}`)
+      t.equal((await ada.get('/me')).statusCode, 401)
+      t.same(await managerOf(world.app).list('ada'), [])
+    }
+  }
+}, stored)
+
+onEach(t, 'C9 signing out everywhere is final for renewals and logins by cookie that are under way', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  for (let round = 0; round < rounds(12, 500); round++) {
+    const clients = await Promise.all([1, 2, 3].map(() => world.signedIn()))
+    // Renewals and the sign-out start in the same turn of the event loop, in every order.
+    const work = [...clients.map((client) => client.post('/do/renew')), managerOf(world.app).revokeAll('ada'), ...clients.map((client) => client.post('/do/become'))]
+    await Promise.all(work.toSorted(() => round % 3 - 1))
+    const left = await managerOf(world.app).list('ada')
+    const answers = await Promise.all(clients.map((client) => client.get('/me')))
+    const known = answers.filter(({ statusCode }) => statusCode === 200).map((answer) => answer.json<{ userId: string }>().userId)
+    if (left.length > 0 || known.includes('ada')) {
+      t.fail(`round ${round}`, { left, known })
+      return
+    }
+    await managerOf(world.app).revokeAll('eve')
+  }
+  t.pass('final in every round')
+}, stored)
+
+onEach(t, 'C10 no update is lost: ten parallel requests, ten keys, F5', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  const count = rounds(backend.name === 'memory' ? 200 : 15, 200)
+  let kept = 0
+  for (let round = 0; round < count; round++) {
+    await Promise.all(Array.from({ length: 10 }, async (_, key) => {
+      const slow = await startSlow(world, ada, 'read')
+      const put = ada.post('/put', { [`k${key}`]: round })
+      await Promise.all([slow.release(), put])
+    }))
+    world.gates.clear()
+    const data = (await ada.get('/me')).json<Record<string, number>>()
+    kept += Array.from({ length: 10 }, (_, key) => data[`k${key}`]).filter((value) => value === round).length
+  }
+  t.equal(kept, count * 10)
+}, stored)
+
+onEach(t, 'C10 update() on one key never loses one: the sum is exact', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  const count = rounds(10, 100)
+  for (let round = 0; round < count; round++) {
+    const answers = await Promise.all(Array.from({ length: 10 }, () => ada.post('/add/n')))
+    t.same(answers.filter(({ statusCode }) => statusCode !== 200), [])
+  }
+  t.equal((await ada.get('/me')).json<{ n: number }>().n, count * 10)
+}, stored)
+
+onEach(t, 'C11 the idle timeout is the server\'s', async (t, backend) => {
+  const world = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 3600 })
+  const ada = await world.signedIn()
+  const token = tokenOf(ada)
+  await world.clock.advance(599_000)
+  t.equal(await replay(world, token), 200, 'a second before')
+  const bob = await world.signedIn('bob')
+  const bobs = tokenOf(bob)
+  await world.clock.advance(601_000)
+  t.equal(await replay(world, bobs), 401, 'a second after')
+  if (!backend.sealed) t.equal(await replay(world, token), 401, 'also where a request came in between')
+  t.ok(told(world.events).includes('expired:absent'))
+})
+
+onEach(t, 'C11 each request moves it, and one with touch: false does not', async (t, backend) => {
+  const world = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 36_000 })
+  world.app.get('/poll', { schema: { security: [{ session: [] }] }, config: { session: { touch: false } } as never }, async () => 'alive')
+  const ada = await world.signedIn()
+  for (let minute = 0; minute < 60; minute += 9) {
+    await world.clock.advance(9 * 60_000)
+    t.equal((await ada.get('/me')).statusCode, 200)
+  }
+  await world.clock.advance(9 * 60_000)
+  t.equal((await ada.get('/poll')).statusCode, 200)
+  await world.clock.advance(61_000)
+  t.equal((await ada.get('/poll')).statusCode, 401)
+})
+
+onEach(t, 'C12 the absolute timeout: neither activity nor a renewal moves it', async (t, backend) => {
+  const world = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 3600 })
+  const ada = await world.signedIn()
+  const end = world.clock.now() + 3_600_000
+  const tokens: string[] = []
+  while (world.clock.now() + 300_000 < end) {
+    await world.clock.advance(300_000)
+    t.equal((await ada.get('/me')).statusCode, 200)
+    t.equal((await ada.post('/do/renew')).statusCode, 200)
+    t.equal((await ada.post('/put', { n: world.clock.now() })).statusCode, 200)
+    tokens.push(tokenOf(ada))
+  }
+  await world.clock.advance(end - world.clock.now() - 1)
+  t.equal((await ada.get('/me')).statusCode, 200, 'a millisecond before')
+  await world.clock.advance(1)
+  t.equal((await ada.get('/me')).statusCode, 401, 'at the deadline')
+  for (const token of tokens) t.equal(await replay(world, token), 401)
+  t.ok(told(world.events).some((event) => event.startsWith('expired:')))
+})
+
+onEach(t, 'C12 a change of principal does not move it either, a login does', async (t, backend) => {
+  const world = await createWorld(t, backend, { idleTimeout: 3000, absoluteTimeout: 3600 })
+  const ada = await world.signedIn()
+  await world.clock.advance(2_000_000)
+  await ada.post('/do/become')
+  const eves = tokenOf(ada)
+  await ada.post('/login', { userId: 'bob' })
+  await world.clock.advance(1_600_000)
+  t.equal(await replay(world, eves), 401)
+  t.equal((await ada.get('/me')).statusCode, 200)
+})
+
+onEach(t, 'C12 a store that keeps what it should have dropped does not move it', async (t, backend) => {
+  // Such as one whose clock is behind.
+  const world = await createWorld(t, { ...backend, make: async (t, now) => await backend.make(t, () => now() - 100 * 3_600_000) }, { idleTimeout: 600, absoluteTimeout: 3600 })
+  const ada = await world.signedIn()
+  const token = tokenOf(ada)
+  for (let minute = 0; minute < 60; minute += 10) {
+    t.equal(await replay(world, token), 200)
+    await world.clock.advance(600_000)
+  }
+  t.equal(await replay(world, token), 401)
+})
+
+onEach(t, 'C14 strangers leave no record and get no cookie', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  for (let i = 0; i < 1000; i++) {
+    const response = await world.visitor().inject(i % 2 === 0 ? '/seen' : { method: 'POST', url: '/logout' })
+    if (response.statusCode !== 200 || cookies(response).length > 0) t.fail(`request ${i}`, { status: response.statusCode, headers: response.headers })
+  }
+  t.equal(await world.place.atRest(), '', 'no call of the store')
+  t.equal(await world.place.count(), 0)
+  t.same(told(world.events), [])
+})
+
+onEach(t, 'C27 list, revoke one, the others, all', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const app = managerOf(world.app)
+  const clients = []
+  for (let i = 0; i < 5; i++) {
+    clients.push(await world.signedIn())
+    await world.clock.advance(1000)
+  }
+  const bob = await world.signedIn('bob')
+  const status = async (): Promise<number[]> => await Promise.all(clients.map(async (client) => (await client.get('/me')).statusCode))
+  const all = await app.list('ada')
+  t.equal(all.length, 5)
+  t.equal(new Set(all.map(({ id }) => id)).size, 5)
+  t.ok(await app.revoke((all.at(-1) as { id: string }).id), 'the oldest')
+  t.notOk(await app.revoke((all.at(-1) as { id: string }).id), 'it was over already')
+  t.same(await status(), [401, 200, 200, 200, 200])
+
+  // A request of each is under way when the others are revoked.
+  const slow = await Promise.all(clients.slice(1).map((client) => startSlow(world, client, 'write')))
+  t.equal(await app.revokeAll('ada', { except: (all[0] as { id: string }).id }), 3)
+  await Promise.all(slow.map(({ release }) => release()))
+  t.same(await status(), [401, 401, 401, 401, 200])
+  t.equal(await app.revokeAll('ada'), 1)
+  t.same(await status(), [401, 401, 401, 401, 401])
+  t.equal((await bob.get('/me')).statusCode, 200, 'nobody else is signed out')
+  t.same(await app.list('ada'), [])
+}, stored)
+
+onEach(t, 'C27 an id that nobody has, or that is none, revokes nothing', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  for (const id of ['', 'x', tokenOf(ada), '../../etc/passwd', '*', '__proto__', 'A'.repeat(43), '%', '\0']) {
+    t.notOk(await managerOf(world.app).revoke(id), id)
+    t.equal(await managerOf(world.app).find(id), undefined)
+  }
+  for (const principal of ['', '*', '__proto__', 'ad', 'ADA', 'ada ', 'ada\0', '%', 'a_a']) t.equal(await managerOf(world.app).revokeAll(principal), 0, JSON.stringify(principal))
+  t.equal((await ada.get('/me')).statusCode, 200)
+}, stored)
+
+onEach(t, 'C27 sessions that expired leave nothing in the list', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  for (let i = 0; i < 5; i++) await world.signedIn()
+  await world.clock.advance(1_800_001)
+  t.same(await managerOf(world.app).list('ada'), [])
+  t.equal(await managerOf(world.app).revokeAll('ada'), 0)
+}, stored)
+
