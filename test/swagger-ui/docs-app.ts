@@ -29,6 +29,8 @@ export interface DocsOptions {
   settings?: SessionUiOptions
   /** Other options of the session plugin. */
   session?: Partial<SessionOptions<'account'>>
+  /** Other plugins, before the routes. */
+  plugins?: (app: FastifyInstance) => Promise<unknown>
   /** In place of the API under /api. */
   routes?: (app: FastifyInstance) => void | Promise<void>
 }
@@ -46,7 +48,7 @@ export interface Seen {
 
 /** An API with its documentation, listening, on a clock that the test owns. */
 export async function docsApp (t: Test, options: DocsOptions = {}) {
-  const { openapi = '3.1.0', document, plugin = swaggerUi, ui, settings, session, routes } = options
+  const { openapi = '3.1.0', document, plugin = swaggerUi, ui, settings, session, plugins, routes } = options
   const app = Fastify({ forceCloseConnections: true })
   const clock = createClock()
   const seen: Seen[] = []
@@ -61,6 +63,7 @@ export async function docsApp (t: Test, options: DocsOptions = {}) {
     now: clock.now,
     ...session
   })
+  await plugins?.(app)
   await app.register(plugin, sessionUi({ routePrefix: '/docs', ...ui }, settings))
   await app.register(async (app) => routes === undefined ? await api(app) : await routes(app), routes === undefined ? { prefix: '/api' } : {})
   t.teardown(() => app.close())

@@ -109,8 +109,8 @@ function simpleSchema (spec, reference) {
     .filter((part) => part.type !== 'null')
   const type = Array.isArray(schema.type) ? schema.type.find((/** @type {string} */ one) => one !== 'null') : schema.type
   if (alternatives.length === 1) return { ...alternatives[0], ...schema, type: alternatives[0].type }
-  if (alternatives.length > 0 && alternatives.every((part) => 'const' in part)) {
-    return { ...schema, type, enum: alternatives.map((part) => part.const) }
+  if (alternatives.length > 0 && alternatives.every((part) => 'const' in part || Array.isArray(part.enum))) {
+    return { ...schema, type, enum: alternatives.flatMap((part) => 'const' in part ? [part.const] : part.enum) }
   }
   return { ...schema, type }
 }
