@@ -34,7 +34,9 @@ export function peek (generate: () => OpenApiDocument, routes: Iterable<RouteOpt
  * Any other error is given back as it is.
  * @param named - all schemes that the known routes name
  */
-export function explain (error: unknown, base: OpenApiDocument | undefined, sessions: ReadonlySet<string>, named: ReadonlySet<string>): unknown {
+export function explain (
+  error: unknown, base: OpenApiDocument | undefined, sessions: ReadonlySet<string>, named: ReadonlySet<string>
+): unknown {
   if (!(error instanceof TypeError)) return error
   const read = /\(reading '(.+)'\)$/.exec(error.message)?.[1]
   const isAboutSchemes = read === 'type' || (read !== undefined && (sessions.has(read) || named.has(read))) || error.message.includes('securityDefinitions')

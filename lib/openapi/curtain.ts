@@ -27,7 +27,7 @@ export function generateBehindCurtain (
     })
     return generate()
   } finally {
-    for (const step of undo.reverse()) step()
+    for (const step of undo.toReversed()) step()
   }
 }
 

@@ -48,7 +48,9 @@ function describeOperation (operation: Operation, method: string, { document, sc
  * OpenAPI 3.1 lets a requirement of an API key name roles. In 3.0 the list must be empty (4.8.30), so there the list goes
  * into an extension as it was written, and the roles are left out of `security`.
  */
-function writtenSecurity (security: readonly SecurityRequirement[], sessions: readonly DocumentedScheme[], { openapi }: OpenApiDocument): object {
+function writtenSecurity (
+  security: readonly SecurityRequirement[], sessions: readonly DocumentedScheme[], { openapi }: OpenApiDocument
+): object {
   if (!openapi?.startsWith('3.0')) return {}
   const names = new Set(sessions.map(({ name }) => name))
   const without = security.map((requirement) => mapValues(requirement, (roles, name) => names.has(name) && roles.length > 0 ? [] : roles))
@@ -94,9 +96,7 @@ function sharedComponents (present: Components): SharedComponents {
 /** `name`, or `name` with the first number that the app has not given to something else. */
 function freeName (taken: ComponentMap, name: string, component: object): string {
   const text = JSON.stringify(component)
-  for (let count = 1; ; count++) {
-    const candidate = count === 1 ? name : `${name}${count}`
-    const present = taken[candidate]
-    if (present === undefined || JSON.stringify(present) === text) return candidate
-  }
+  let free = name
+  for (let count = 2; taken[free] !== undefined && JSON.stringify(taken[free]) !== text; count++) free = `${name}${count}`
+  return free
 }

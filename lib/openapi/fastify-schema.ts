@@ -1,11 +1,12 @@
 import type {} from 'fastify'
 
+// Both as @fastify/swagger declares them, so that they are known without that package and agree with it.
+
 declare module 'fastify' {
   interface FastifySchema {
-    /**
-     * What a request must bring: alternatives (OR) of requirements (AND), as in OpenAPI 3.1, "Security Requirement Object".
-     * Declared exactly as @fastify/swagger declares it, so that it is known without that package and agrees with it.
-     */
+    /** What a request must bring: alternatives (OR) of requirements (AND), as in OpenAPI 3.1, "Security Requirement Object". */
     security?: ReadonlyArray<{ [securityLabel: string]: readonly string[] }>
+    /** The name of the route's operation, by which the option `openapi` of the plugin can name it. */
+    operationId?: string
   }
 }

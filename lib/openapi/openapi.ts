@@ -6,7 +6,7 @@ export interface OpenApiDocument extends Extensible {
   swagger?: string
   security?: readonly SecurityRequirement[]
   components?: Components
-  paths?: Readonly<Record<string, PathItem | undefined>>
+  paths?: Paths
 }
 
 export interface Components extends Extensible {
@@ -17,6 +17,8 @@ export interface Components extends Extensible {
 }
 
 export type ComponentMap = Readonly<Record<string, object | undefined>>
+
+type Paths = Readonly<Record<string, PathItem>>
 
 export interface PathItem extends Extensible {
   /** OpenAPI 3.2: the methods that have no field of their own, in the case they are sent in. */
@@ -48,9 +50,7 @@ const METHOD_FIELDS = new Set(['get', 'put', 'post', 'delete', 'options', 'head'
  * same object, and so do the path items and the document around it.
  */
 export function mapOperations (document: OpenApiDocument, change: OperationChange): OpenApiDocument {
-  if (document.paths === undefined) return document
-  const paths = mapValues(document.paths, (item) => item && mapPathItem(item, change))
-  return paths === document.paths ? document : { ...document, paths }
+  return mapValues(document, (value, key) => key === 'paths' ? mapValues(value as Paths, (item) => mapPathItem(item, change)) : value)
 }
 
 function mapPathItem (item: PathItem, change: OperationChange): PathItem {
@@ -76,7 +76,6 @@ export function mapValues<T, V extends Readonly<Record<string, T>>> (values: V, 
 export function operationIds (document: OpenApiDocument): Map<string, string> {
   const found = new Map<string, string>()
   for (const [path, item] of Object.entries(document.paths ?? {})) {
-    if (item === undefined) continue
     mapPathItem(item, (operation, method) => {
       if (operation.operationId !== undefined) found.set(operation.operationId, `${method} ${path}`)
       return operation

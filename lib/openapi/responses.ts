@@ -67,11 +67,12 @@ export function errorResponses (answers: Answers, schemes: readonly DocumentedSc
 }
 
 function describe (status: number, causes: readonly Cause[], errorSchema: string, headers?: Response['headers']): Response {
-  const examples = causes.map(({ code, message }) => [code, { value: { statusCode: status, code, error: STATUS_CODES[status], message } }])
+  const examples: Record<string, object> = Object.fromEntries(causes.map(({ code, message }) =>
+    [code, { value: { statusCode: status, code, error: STATUS_CODES[status], message } }]))
   return {
     description: causes.map(({ when }) => when).join(' Or: '),
     ...(headers && { headers }),
-    content: { 'application/json': { schema: { $ref: errorSchema }, examples: Object.fromEntries(examples) } }
+    content: { 'application/json': { schema: { $ref: errorSchema }, examples } }
   }
 }
 

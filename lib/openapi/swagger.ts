@@ -76,7 +76,7 @@ function check (found: readonly DocumentSource[], { scheme, routes }: Registrati
       if (error instanceof SessionError) throw error
     }
   }
-  const known = new Set(Array.from(routes, ({ schema }) => (schema as { operationId?: string } | undefined)?.operationId))
+  const known = new Set(Array.from(routes, ({ schema }) => schema?.operationId))
   let missing = Object.values(scheme.operations).filter((operationId) => !known.has(operationId))
   // It may be a `transform` that names the operations.
   for (const source of missing.length > 0 ? found : []) {

@@ -19,7 +19,8 @@ export const openapi31 = { openapi: '3.1.0', info }
 export const openapi30 = { openapi: '3.0.3', info }
 
 /** An app that is ready, with the document of `recipe`. */
-export async function appOf ({ swagger: options = { openapi: openapi31 }, session = {}, swaggerFirst = true, fastify = {}, routes }: Recipe): Promise<FastifyInstance> {
+export async function appOf (recipe: Recipe): Promise<FastifyInstance> {
+  const { swagger: options = { openapi: openapi31 }, session = {}, swaggerFirst = true, fastify = {}, routes } = recipe
   const app = Fastify(fastify)
   if (swaggerFirst) await app.register(swagger, options)
   await app.register(sessionPlugin, session)

@@ -107,7 +107,7 @@ t.test('what else goes wrong in @fastify/swagger is told as it is, and undone', 
 t.test('operationIds that no route has stop the boot', async (t) => {
   await t.rejects(appOf({
     session: { openapi: { login: 'signIn', logout: 'signOut', status: 'me' } },
-    routes: (app) => app.get('/me', { schema: { operationId: 'me' } } as object, nothing).get('/x', { schema: {} }, nothing)
+    routes: (app) => app.get('/me', { schema: { operationId: 'me' } }, nothing).get('/x', { schema: {} }, nothing)
   }), { code: 'FST_SESSION_OPTIONS', message: /no route has the operationId "signIn" or "signOut".*There are: me$/ })
   await t.rejects(appOf({ session: { openapi: { login: 'signIn' } }, routes: () => {} }), { message: /There are: none$/ })
 })

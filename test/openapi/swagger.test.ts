@@ -26,7 +26,7 @@ t.test('both orders of registration and both versions of OpenAPI give a valid do
 })
 
 t.test('role names stand in `security` in OpenAPI 3.1, and in an extension in 3.0, which does not allow them there', async (t) => {
-  const security = [{ session: ['admin'], csrf: [] }, { session: [] , oauth: ['read'] }]
+  const security = [{ session: ['admin'], csrf: [] }, { session: [], oauth: ['read'] }]
   const components = {
     securitySchemes: {
       csrf: { type: 'apiKey', in: 'header', name: 'x-csrf' } as const,
@@ -97,7 +97,7 @@ t.test('Set-Cookie is a header of success and redirect responses, once shared', 
           404: { type: 'string' }
         }
       }
-    } as object, nothing)
+    }, nothing)
   })
   const { responses } = document.paths['/login'].post
   t.same(Object.keys(responses['201'].headers), ['x-other', 'Set-Cookie'])
@@ -128,7 +128,7 @@ t.test('the default of the plugin is documented on the routes it holds for', asy
     swagger: { openapi: openapi31, exposeHeadRoutes: true },
     routes: (app) => app
       .get('/plain', nothing)
-      .get('/named', { schema: { operationId: 'named' } } as object, nothing)
+      .get('/named', { schema: { operationId: 'named' } }, nothing)
       .get('/open', { schema: { security: [] } }, nothing)
       .options('/plain', nothing)
   })
@@ -164,9 +164,9 @@ t.test('HEAD routes, named or not, say what their GET routes say', async (t) => 
       swaggerFirst,
       swagger: { openapi: openapi31, exposeHeadRoutes: true },
       routes: (app) => app
-        .get('/named', { schema: { operationId: 'named', security: [{ session: [] }] } } as object, nothing)
+        .get('/named', { schema: { operationId: 'named', security: [{ session: [] }] } }, nothing)
         .get('/unnamed', guarded, nothing)
-        .head('/own', { schema: { operationId: 'own', security: [{ session: [] }] } } as object, nothing)
+        .head('/own', { schema: { operationId: 'own', security: [{ session: [] }] } }, nothing)
     })
     t.same(statuses(document.paths['/named'].head), ['200', '401', '503'])
     t.same(document.paths['/named'].head.security, [{ session: [] }])
@@ -185,7 +185,7 @@ t.test('frozen lists are documented too', async (t) => {
 
   const app = await appOf({
     swagger: { openapi: openapi31, exposeHeadRoutes: true },
-    routes: (app) => app.get('/x', { schema: { operationId: 'x', security } } as object, nothing)
+    routes: (app) => app.get('/x', { schema: { operationId: 'x', security } }, nothing)
   })
   t.throws(() => app.swagger(), { code: 'FST_SESSION_OPTIONS', message: /security` of a HEAD route that names "session" is frozen/ })
 })

@@ -12,7 +12,7 @@ async function documentBy (options: SwaggerOptions): Promise<any> {
   const document = await documentOf({
     session,
     swagger: { openapi: openapi31, exposeHeadRoutes: true, ...options } as SwaggerOptions,
-    routes: (app) => app.get('/x', { schema: { operationId: 'x', ...guarded.schema } } as object, nothing)
+    routes: (app) => app.get('/x', { schema: { operationId: 'x', ...guarded.schema } }, nothing)
   })
   t.same(await faultsOf(document), [])
   t.notMatch(JSON.stringify(document), 'x-fastify-openapi-session')
@@ -52,7 +52,7 @@ t.test('a transform that copies loses nothing', async (t) => {
 })
 
 t.test('what a transform takes away or adds on purpose stays so', async (t) => {
-  const without = await documentBy({ transform: ({ schema: { security, ...schema }, url }) => ({ schema, url }) })
+  const without = await documentBy({ transform: ({ schema, url }) => ({ schema: { operationId: schema.operationId as string }, url }) })
   t.notOk('security' in without.paths['/x'].get)
   t.same(statuses(without.paths['/x'].get), ['200'])
   const more = await documentBy({
@@ -77,10 +77,10 @@ t.test('hidden and untagged routes stay out', async (t) => {
   const { paths } = await documentOf({
     swagger: { openapi: openapi31, hideUntagged: true, hiddenTag: 'secret' },
     routes: (app) => app
-      .get('/shown', { schema: { ...session, tags: ['a'], security: [{ session: [] }] } } as object, nothing)
+      .get('/shown', { schema: { ...session, tags: ['a'], security: [{ session: [] }] } }, nothing)
       .get('/untagged', { schema: { security: [{ session: [] }] } }, nothing)
-      .get('/secret', { schema: { tags: ['secret'], security: [{ session: [] }] } } as object, nothing)
-      .get('/hidden', { schema: { tags: ['a'], hide: true, security: [{ session: [] }] } } as object, nothing)
+      .get('/secret', { schema: { tags: ['secret'], security: [{ session: [] }] } }, nothing)
+      .get('/hidden', { schema: { tags: ['a'], hide: true, security: [{ session: [] }] } }, nothing)
   })
   t.same(Object.keys(paths), ['/shown'])
   t.same(statuses(paths['/shown'].get), ['200', '401', '503'])
@@ -134,7 +134,7 @@ t.test('zod routes by fastify-type-provider-zod', async (t) => {
         app.setSerializerCompiler(serializerCompiler)
         const zod = app.withTypeProvider<ZodTypeProvider>()
         zod.post('/login', { schema: { security: [{}, { session: [] }], body: z.object({ name: z.string() }), response: { 200: User } } }, async (request) => {
-          request.session.start({ roles: [] } as never)
+          request.session.start({ roles: [] })
           return { id: '1', name: request.body.name }
         })
         zod.get('/user', { schema: { operationId: 'user', security: [{ session: ['admin'] }], response: { 200: User } } }, async () => ({ id: '1', name: 'Ada', secret: 'no' }))
