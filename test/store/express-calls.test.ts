@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import session from 'express-session'
 import t from 'tap'
 import { type ExpressStore, fromExpressStore } from '../../lib/store/express.js'
@@ -160,4 +161,11 @@ t.test('anything but an express-session store is refused', async (t) => {
     t.throws(() => fromExpressStore(wrong as never), { code: 'FST_SESSION_OPTIONS', message: /new MemoryStore\(\)/ })
   }
   t.equal(await fromExpressStore(new session.MemoryStore()).read('a'), undefined)
+})
+
+t.test('the table of the docs is the one in the code', async (t) => {
+  const text = readFileSync(new URL('../../docs/stores/express.md', import.meta.url), 'utf8')
+  const rows = text.split('## What it can promise')[1]?.split('## ')[0]?.split('\n').filter((line) => line.startsWith('|')).slice(2)
+  const { limits } = fromExpressStore(new Held())
+  t.same(rows, limits.map(({ promise, kept, because }) => `| ${promise} | ${kept} | ${because} |`))
 })

@@ -4,6 +4,7 @@ import t from 'tap'
 import { SqlStore } from '../../lib/store/sql.js'
 import { startMariaDb } from '../support/servers.js'
 import { noDeadlocks } from '../support/sql-processes.js'
+import { mysqlShape } from '../support/sql-shapes.js'
 import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 
 const MINUTE = 60_000
@@ -12,7 +13,7 @@ t.test('MariaDB', async (t) => {
   const server = await startMariaDb(t)
   const open = (options: PoolOptions, log?: (event: LogEvent) => void): Kysely<unknown> =>
     new Kysely({ dialect: new MysqlDialect({ pool: createPool({ uri: server.url, connectionLimit: 4, ...options }) }), ...log && { log } })
-  const subject: Subject = { connect: (log) => open({}, log), statementsOverExpired: 2 }
+  const subject: Subject = { connect: (log) => open({}, log), statementsOverExpired: 2, ...mysqlShape }
   await sqlSuite(t, subject)
   await t.test('processes never wait for each other in a circle', (t) => noDeadlocks(t, subject))
 

