@@ -127,7 +127,12 @@ class SealedBackend implements Backend {
   }
 
   #read (text: string, report: Report): Live | undefined {
-    const [, id, version, expiresAt, payload] = /^(\S+) (\d+) (\d+) (.*)$/s.exec(text) as unknown as [string, string, string, string, string]
+    const found = /^(\S+) (\d+) (\d+) (.*)$/s.exec(text) as unknown as [string, string, string, string, string] | null
+    if (found === null) {
+      report({ type: 'discarded', reason: 'damaged' })
+      return undefined
+    }
+    const [, id, version, expiresAt, payload] = found
     const decoded = this.#context.codec.decode(payload)
     if (decoded.kind !== 'content') {
       report({ type: 'discarded', reason: decoded.kind, id, ...(decoded.kind === 'unfit' ? { detail: decoded.problem } : {}) })

@@ -1,0 +1,133 @@
+import { createCipheriv, randomBytes } from 'node:crypto'
+import Fastify from 'fastify'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
+import t from 'tap'
+import { backends } from './backends.js'
+import { bootError, COOKIE, cookies, createWorld, managerOf, plugin, replay, told, tokenOf } from './support.js'
+
+const cookieOf = (setCookie: string): string => setCookie.slice(setCookie.indexOf('=') + 1).split(';')[0] as string
+
+/** What an app with other settings says to a cookie. */
+async function openedBy (value: string, options: Record<string, unknown>): Promise<number> {
+  const { cookie, ...others } = options as { cookie?: { name: string } }
+  const app = Fastify()
+  await app.register(plugin, { principal: (data) => data.userId, ...others, ...(cookie && { cookie }) })
+  const name = (options['scheme'] ?? 'session') as string
+  app.get('/me', { schema: { security: [{ [name]: [] }] } }, async () => 'in')
+  const { statusCode } = await app.inject({ url: '/me', headers: { cookie: `${cookie?.name ?? COOKIE}=${value}` } })
+  await app.close()
+  return statusCode
+}
+
+t.test('C22 a sealed cookie opens for its scheme, its cookie name, its format and its keys, and for nothing else (CVE-2026-39324)', async (t) => {
+  const key = makeKey()
+  const store = sealedCookie({ keys: [key] })
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(plugin, { store, principal: (data) => data.userId })
+  const { setCookie } = await managerOf(app).issue({ userId: 'ada' })
+  const value = cookieOf(setCookie)
+  t.equal(await openedBy(value, { store }), 200)
+  t.equal(await openedBy(value, { store: sealedCookie({ keys: [makeKey(), key] }) }), 200, 'a key on its way out')
+  t.equal(await openedBy(value, { store, scheme: 'admin', cookie: { name: COOKIE } }), 401, 'another scheme')
+  t.equal(await openedBy(value, { store, cookie: { name: '__Host-admin' } }), 401, 'another cookie name')
+  t.equal(await openedBy(value, { store: sealedCookie({ keys: [makeKey()] }) }), 401, 'a retired key')
+
+  const forge = (associated: string, text: string): string => {
+    const nonce = randomBytes(12)
+    const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'base64url'), nonce).setAAD(Buffer.from(associated))
+    return Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+  }
+  const life = { v: 1, createdAt: Date.now(), authenticatedAt: Date.now(), deadline: Date.now() + 1e6, persistent: false, data: { userId: 'eve' } }
+  const text = `${'A'.repeat(43)} 1 ${Date.now() + 1e6} ${JSON.stringify(life)}`
+  const bound = (version: number): string => JSON.stringify(['fastify-openapi-session', version, 'session', COOKIE])
+  t.equal(await openedBy(forge(bound(1), text), { store }), 200, 'the forgery is right in all but what it is bound to')
+  for (const associated of ['', bound(0), bound(2), JSON.stringify(['session', COOKIE])]) t.equal(await openedBy(forge(associated, text), { store }), 401, associated)
+  for (const plain of [
+    text, Buffer.from(text).toString('base64url'), Buffer.from(JSON.stringify(life.data)).toString('base64url'), JSON.stringify(life.data), `${Buffer.from('{"userId":"eve"}').toString('base64url')}.x`
+  ]) t.equal(await openedBy(plain, { store }), 401, 'there is no decoder to fall back to')
+})
+
+t.test('C22 what a sealed cookie with the right key holds is checked too', async (t) => {
+  const key = makeKey()
+  const world = await createWorld(t, { name: 'sealed', sealed: true, make: async () => ({ store: sealedCookie({ keys: [key] }), atRest: async () => '', count: async () => 0 }) })
+  for (const text of ['', ' ', '{}', 'x 1 2 {}', `x y ${Date.now() + 1e6} {}`, `x 1 ${Date.now() + 1e6} null`, `x 1 NaN {"v":1}`, 'no spaces', '1\n2\n3\n4']) {
+    const nonce = randomBytes(12)
+    const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'base64url'), nonce).setAAD(Buffer.from(JSON.stringify(['fastify-openapi-session', 1, 'session', COOKIE])))
+    const value = Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+    t.equal(await replay(world, value), 401, JSON.stringify(text))
+  }
+})
+
+t.test('C22 any flipped bit is rejected', async (t) => {
+  const world = await createWorld(t, backends['sealed'])
+  const value = tokenOf(await world.signedIn())
+  t.equal(await replay(world, value), 200)
+  const bytes = Buffer.from(value, 'base64url')
+  let accepted = 0
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const flipped = Buffer.from(bytes)
+    flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
+    if (await replay(world, flipped.toString('base64url')) !== 401) accepted++
+  }
+  t.equal(accepted, 0, `${bytes.length * 8} bits`)
+  for (const cut of [0, 1, 12, 27, 28, 29, bytes.length - 1]) t.equal(await replay(world, bytes.subarray(0, cut).toString('base64url')), 401, `cut to ${cut} bytes`)
+  for (const other of [`${value}A`, `${value}=`, ` ${value.slice(0, 9)} ${value.slice(9)}`, value.toUpperCase(), `${value}.`, `"${value}"`, `%${value}`]) t.equal(await replay(world, other), 401)
+  t.notOk(told(world.events).some((event) => event.startsWith('discarded')), 'none of them was even opened')
+})
+
+t.test('C22 the same data never look the same', async (t) => {
+  const world = await createWorld(t, backends['sealed'])
+  const values = await Promise.all(Array.from({ length: 1000 }, async () => tokenOf(await world.signedIn())))
+  t.equal(new Set(values).size, 1000)
+  t.equal(new Set(values.map((value) => value.slice(0, 16))).size, 1000, 'fresh nonces')
+})
+
+t.test('C23 weak keys stop the boot', async (t) => {
+  const good = makeKey()
+  const weak: Record<string, unknown> = {
+    'none': [],
+    'no list': good,
+    'absent': undefined,
+    'short': [randomBytes(31).toString('base64url')],
+    'long': [randomBytes(33)],
+    'empty': [''],
+    'short in the second place': [good, randomBytes(16)],
+    'empty in the second place': [good, ''],
+    'twice': [good, good],
+    'twice in two forms': [good, Buffer.from(good, 'base64url')],
+    'a passphrase': ['correct horse battery staple and so'],
+    'a passphrase of 43 letters': ['thisisthesecretofmyapplication0123456789abc '],
+    'zeros': [Buffer.alloc(32)],
+    'one letter': [Buffer.alloc(32, 'a')],
+    'a word again and again': [Buffer.alloc(32, 'secret')],
+    'a number': [42],
+    'null': [null]
+  }
+  for (const [name, keys] of Object.entries(weak)) {
+    t.throws(() => sealedCookie({ keys: keys as never }), { code: 'FST_SESSION_OPTIONS' }, name)
+  }
+  t.throws(() => sealedCookie(undefined as never), { code: 'FST_SESSION_OPTIONS' })
+  t.doesNotThrow(() => sealedCookie({ keys: [good, makeKey(), randomBytes(32)] }))
+  t.equal((await bootError({ store: { keys: [good] } as never })).code, 'FST_SESSION_OPTIONS', 'keys without sealedCookie() are no store')
+  try {
+    sealedCookie({ keys: [good, 'hunter2'] })
+  } catch (error) {
+    t.notMatch((error as Error).message, /hunter2/, 'no message shows a key')
+  }
+})
+
+t.test('C35 a sealed cookie that browsers would drop is refused before anything is sent', async (t) => {
+  const world = await createWorld(t, backends['sealed'])
+  const ada = await world.signedIn()
+  const before = tokenOf(ada)
+  const tooLarge = await ada.post('/put', { text: 'x'.repeat(4000) })
+  t.equal(tooLarge.statusCode, 500)
+  t.equal(tooLarge.json<{ code: string }>().code, 'FST_SESSION_TOO_LARGE')
+  t.same(cookies(tooLarge), [])
+  t.equal(tokenOf(ada), before)
+  let size = 4000
+  while ((await ada.post('/put', { text: 'é"'.repeat(size) })).statusCode !== 200) size -= 8
+  const [line = ''] = cookies(await ada.post('/put', { text: 'é"'.repeat(size), again: 1 }))
+  t.ok(line === '' || Buffer.byteLength(line) <= 4096, 'what is sent fits')
+})
