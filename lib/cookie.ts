@@ -34,11 +34,23 @@ export interface CookiePolicy {
   expire: () => string
 }
 
-/** Checks the attributes against each other, once. @throws `FST_SESSION_OPTIONS` */
+const KNOWN = new Set<string>(['name', 'path', 'domain', 'sameSite', 'secure', 'partitioned', 'persistent'] satisfies Array<keyof CookieOptions>)
+
+// What other packages know under these names.
+const ELSEWHERE = new Map([
+  ['httpOnly', 'the cookie is always HttpOnly'],
+  ['maxAge', 'use absoluteTimeout, and cookie.persistent: true for a cookie that outlives the browser\'s run'],
+  ['expires', 'use absoluteTimeout, and cookie.persistent: true for a cookie that outlives the browser\'s run'],
+  ['signed', 'the token is 256 random bits, and a signature would add nothing']
+])
+
+/** Checks the attributes, each and against each other, once. @throws `FST_SESSION_OPTIONS` */
 export function cookiePolicy (options: CookieOptions, serialize: Serialize): CookiePolicy {
+  const unknown = Object.keys(options).find((name) => !KNOWN.has(name))
+  if (unknown !== undefined) refuse(`there is no option cookie.${unknown}: ${ELSEWHERE.get(unknown) ?? `there are ${[...KNOWN].join(', ')}`}`)
   const { path = '/', domain, sameSite = 'lax', secure = true, partitioned = false, persistent = false } = options
   const name = options.name ?? (secure ? '__Host-session' : 'session')
-  check({ name, path, domain, sameSite, secure, partitioned })
+  check({ name, path, domain, sameSite, secure, partitioned, persistent })
   const attributes: SerializeOptions = {
     path, httpOnly: true, secure, sameSite, ...(domain === undefined ? {} : { domain }), ...(partitioned ? { partitioned } : {})
   }
@@ -53,16 +65,16 @@ export function cookiePolicy (options: CookieOptions, serialize: Serialize): Coo
   })
 }
 
-function check ({ name, path, domain, sameSite, secure, partitioned }: Pick<CookiePolicy, 'name' | 'path' | 'domain' | 'secure'> & {
+function check ({ name, path, domain, sameSite, secure, partitioned, persistent }: Pick<CookiePolicy, 'name' | 'path' | 'domain' | 'secure' | 'persistent'> & {
   sameSite: string, partitioned: boolean
 }): void {
-  const refuse = (sentence: string): never => { throw new SessionError('FST_SESSION_OPTIONS', sentence) }
-
   // RFC 6265bis, 4.1.1: a cookie's name is a token of RFC 9110.
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) refuse(`cookie.name ${JSON.stringify(name)} is no cookie name: use letters, digits, "-" and "_"`)
   if (typeof path !== 'string' || !path.startsWith('/') || !/^[\x20-\x3a\x3c-\x7e]+$/.test(path)) refuse(`cookie.path ${JSON.stringify(path)} must start with "/" and be printable ASCII without ";"`)
   if (!['lax', 'strict', 'none'].includes(sameSite)) refuse(`cookie.sameSite ${JSON.stringify(sameSite)} must be "lax", "strict" or "none"`)
   if (typeof secure !== 'boolean') refuse('cookie.secure must be true or false: the connection of a single request does not decide it; use false in development only')
+  if (typeof partitioned !== 'boolean') refuse('cookie.partitioned must be true or false')
+  if (typeof persistent !== 'boolean') refuse('cookie.persistent must be true or false')
   if (domain !== undefined && !/^\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(domain)) refuse(`cookie.domain ${JSON.stringify(domain)} is no host name: write it like "example.com"`)
 
   // Browsers drop these in silence, so that nobody could ever sign in (RFC 6265bis, 4.1.3 and 5.7).
@@ -74,6 +86,10 @@ function check ({ name, path, domain, sameSite, secure, partitioned }: Pick<Cook
   if (lower.startsWith('__http-') || lower.startsWith('__host-http-')) refuse(`cookie "${name}": the prefixes "__Http-" and "__Host-Http-" are not understood by all browsers yet; use "__Host-"`)
   if (sameSite === 'none' && !secure) refuse('cookie.sameSite "none" needs cookie.secure: true')
   if (partitioned && !secure) refuse('cookie.partitioned needs cookie.secure: true')
+}
+
+function refuse (sentence: string): never {
+  throw new SessionError('FST_SESSION_OPTIONS', sentence)
 }
 
 /**

@@ -144,7 +144,7 @@ export function readOptions (options: SessionOptions): Settings {
     scheme,
     schema: options.schema ?? Type.Record(Type.String(), Type.Unknown()),
     store: readStore(options.store, options.now),
-    cookie: options.cookie ?? {},
+    cookie: readCookie(options.cookie),
     storeTimeout: milliseconds('storeTimeout', options.storeTimeout) ?? 2000,
     maxSize: positive('maxSize', options.maxSize) ?? 1_048_576,
     maxPerPrincipal: readLimit(options),
@@ -152,7 +152,7 @@ export function readOptions (options: SessionOptions): Settings {
     roles: options.roles,
     verify: options.verify,
     migrate: options.migrate,
-    security: options.security,
+    security: readSecurity(options.security),
     verifiers: readVerifiers(options.verifiers, scheme),
     trustedOrigins: readOrigins(options.crossOrigin),
     openapi: readOpenApi(options.openapi),
@@ -182,12 +182,25 @@ function readStore (store: SessionOptions['store'], now: (() => number) | undefi
   return refuse('store must be a SessionStore, such as new MemoryStore(), or sealedCookie({ keys })')
 }
 
+// Its attributes are checked where the cookie is made.
+function readCookie (cookie: CookieOptions = {}): CookieOptions {
+  if (typeof cookie !== 'object' || cookie === null) refuse('cookie must be an object such as { sameSite: "strict" }')
+  return cookie
+}
+
+// What is in it is checked with the routes that it becomes the requirement of.
+function readSecurity (security: SessionOptions['security']): SessionOptions['security'] {
+  if (security !== undefined && !Array.isArray(security)) refuse('security must be a list of requirements, such as [{ session: [] }]')
+  return security
+}
+
 function readLimit ({ maxPerPrincipal, principal }: SessionOptions): number {
   if (maxPerPrincipal !== undefined && principal === undefined) refuse('maxPerPrincipal needs the option principal, which says whom a session belongs to')
   return positive('maxPerPrincipal', maxPerPrincipal) ?? Infinity
 }
 
-function readVerifiers (verifiers: SessionOptions['verifiers'] = {}, scheme: string): ReadonlyMap<string, Verifier> {
+function readVerifiers (verifiers: Readonly<Record<string, Verifier>> = {}, scheme: string): ReadonlyMap<string, Verifier> {
+  if (typeof verifiers !== 'object' || verifiers === null) refuse('verifiers must be an object such as { bearer: (request, scopes) => true }')
   for (const [name, verifier] of Object.entries(verifiers)) {
     if (typeof verifier !== 'function') refuse(`verifiers.${name} must be a function (request, scopes) => boolean`)
     if (name === scheme) refuse(`verifiers.${name}: "${name}" is this session itself, which needs no verifier; take it out`)
@@ -195,18 +208,22 @@ function readVerifiers (verifiers: SessionOptions['verifiers'] = {}, scheme: str
   return new Map(Object.entries(verifiers))
 }
 
-function readOrigins (crossOrigin: SessionOptions['crossOrigin'] = {}): ReadonlySet<string> | undefined {
+function readOrigins (crossOrigin: CrossOriginOptions | false = {}): ReadonlySet<string> | undefined {
   if (crossOrigin === false) return undefined
   if (typeof crossOrigin !== 'object' || crossOrigin === null) refuse('crossOrigin must be { trusted: [...] } or false')
-  const trusted = crossOrigin.trusted ?? []
+  const { trusted = [], ...others } = crossOrigin
+  const unknown = Object.keys(others)[0]
+  if (unknown !== undefined) refuse(`there is no option crossOrigin.${unknown}; there is trusted, a list of origins`)
+  if (!Array.isArray(trusted)) refuse('crossOrigin.trusted must be a list of origins, such as ["https://shop.example"]')
   for (const origin of trusted) {
-    if (URL.canParse(origin) && new URL(origin).origin === origin) continue
+    if (URL.canParse(origin) && new URL(origin).origin === origin && !origin.includes('*')) continue
     refuse(`crossOrigin.trusted: ${JSON.stringify(origin)} is no origin: write scheme, host and port as browsers send it, such as "https://shop.example", without a path or a "*"`)
   }
   return new Set(trusted)
 }
 
 function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {
+  if (typeof openapi !== 'object' || openapi === null) refuse('openapi must be an object such as { login: "login" }')
   for (const [name, value] of Object.entries(openapi)) {
     if (!['description', 'login', 'status', 'logout', 'decorator'].includes(name)) refuse(`there is no option openapi.${name}; there are description, login, status, logout and decorator`)
     if (value !== undefined && (typeof value !== 'string' || value === '')) refuse(`openapi.${name} must be text`)

@@ -21,7 +21,7 @@ function compile (name: string): string[] {
   const read = ts.getParsedCommandLineOfConfigFile(join(directory, name, 'tsconfig.json'), {}, {
     ...ts.sys, onUnRecoverableConfigFileDiagnostic: ({ messageText }) => { throw new Error(String(messageText)) }
   })
-  if (read === undefined) throw new Error(`${name} has no tsconfig.json`)
+  if (read === undefined || read.errors.length > 0) throw new Error(`${name}/tsconfig.json: ${JSON.stringify(read?.errors.map(({ messageText }) => messageText))}`)
   const host = ts.createCompilerHost(read.options, true)
   const getSourceFile = host.getSourceFile.bind(host)
   host.getSourceFile = (file, options) => {

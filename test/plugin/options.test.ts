@@ -1,0 +1,162 @@
+import t from 'tap'
+import Fastify from 'fastify'
+import sessionPlugin, { type SessionOptions } from 'fastify-openapi-session'
+import { sealedCookie } from 'fastify-openapi-session/sealed'
+import { Type } from '@sinclair/typebox'
+import { bootError, makeApp, setUp, Visitor } from './support.js'
+
+/** Options that stop the boot, and what the sentence has to say. */
+const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
+  [{ idleTimeOut: 5 }, /there is no option "idleTimeOut"; the options are scheme, schema, store/],
+  [{ scheme: '' }, /scheme must be a name of letters/],
+  [{ scheme: 'my session' }, /scheme must be a name of letters/],
+  [{ scheme: 5 }, /scheme must be a name of letters/],
+  [{ schema: { type: 'string' } }, /schema is no TypeBox schema.*Type\.Object/],
+  [{ schema: {} }, /schema is no TypeBox schema/],
+  [{ schema: Type.Object({ mail: Type.Array(Type.String({ format: 'email' })) }) }, /schema uses the format "email".*FormatRegistry\.Set\("email"/],
+  [{ store: null }, /store must be a SessionStore, such as new MemoryStore\(\)/],
+  [{ store: 'memory' }, /store must be a SessionStore/],
+  [{ store: { get () {}, set () {}, destroy () {} } }, /fromExpressStore\(store\), from fastify-openapi-session\/express/],
+  [{ store: { create () {}, read () {} } }, /store has no update, delete, list, deleteAll/],
+  [{ cookie: 'sid' }, /cookie must be an object/],
+  [{ cookie: null }, /cookie must be an object/],
+  [{ cookie: { httpOnly: false } }, /no option cookie\.httpOnly: the cookie is always HttpOnly/],
+  [{ cookie: { maxAge: 5 } }, /no option cookie\.maxAge: use absoluteTimeout/],
+  [{ cookie: { samesite: 'lax' } }, /no option cookie\.samesite: there are name, path/],
+  [{ cookie: { name: 'my session' } }, /cookie\.name "my session" is no cookie name/],
+  [{ cookie: { name: '' } }, /cookie\.name "" is no cookie name/],
+  [{ cookie: { name: 'sid', path: 'app' } }, /cookie\.path "app" must start with "\/"/],
+  [{ cookie: { name: 'sid', path: '/;x' } }, /cookie\.path "\/;x"/],
+  [{ cookie: { name: 'sid', path: 5 } }, /cookie\.path 5/],
+  [{ cookie: { sameSite: 'Lax' } }, /cookie\.sameSite "Lax" must be "lax", "strict" or "none"/],
+  [{ cookie: { secure: 'auto' } }, /cookie\.secure must be true or false/],
+  [{ cookie: { partitioned: 'yes' } }, /cookie\.partitioned must be true or false/],
+  [{ cookie: { persistent: 'yes' } }, /cookie\.persistent must be true or false/],
+  [{ cookie: { name: 'sid', domain: 'https://example.com' } }, /cookie\.domain "https:\/\/example\.com" is no host name/],
+  [{ cookie: { domain: 'example.com' } }, /"__Host-session" needs secure: true, path: "\/" and no domain/],
+  [{ cookie: { name: '__host-x', path: '/app' } }, /"__host-x" needs secure: true, path: "\/" and no domain/],
+  [{ cookie: { name: '__Host-x', secure: false } }, /"__Host-x" needs secure: true/],
+  [{ cookie: { name: '__Secure-x', secure: false } }, /"__Secure-x" needs secure: true/],
+  [{ cookie: { name: '__Http-x' } }, /prefixes "__Http-" and "__Host-Http-" are not understood/],
+  [{ cookie: { name: '__Host-Http-x' } }, /prefixes "__Http-" and "__Host-Http-" are not understood/],
+  [{ cookie: { secure: false, sameSite: 'none' } }, /sameSite "none" needs cookie\.secure: true/],
+  [{ cookie: { secure: false, partitioned: true } }, /cookie\.partitioned needs cookie\.secure: true/],
+  [{ idleTimeout: 0 }, /idleTimeout must be a positive number of seconds/],
+  [{ idleTimeout: '30m' }, /idleTimeout must be a positive number of seconds/],
+  [{ absoluteTimeout: -1 }, /absoluteTimeout must be a positive number of seconds/],
+  [{ absoluteTimeout: Infinity }, /absoluteTimeout must be a positive number of seconds/],
+  [{ storeTimeout: NaN }, /storeTimeout must be a positive number of seconds/],
+  [{ idleTimeout: 100, absoluteTimeout: 50 }, /idleTimeout \(100 s\) is longer than absoluteTimeout \(50 s\)/],
+  [{ maxSize: 0 }, /maxSize must be a whole number above 0/],
+  [{ maxSize: 1.5 }, /maxSize must be a whole number above 0/],
+  [{ principal: () => 'x', maxPerPrincipal: 0 }, /maxPerPrincipal must be a whole number above 0/],
+  [{ maxPerPrincipal: 5 }, /maxPerPrincipal needs the option principal/],
+  [{ principal: 'userId' }, /principal must be a function/],
+  [{ roles: ['admin'] }, /roles must be a function/],
+  [{ verify: true }, /verify must be a function/],
+  [{ migrate: {} }, /migrate must be a function/],
+  [{ onEvent: 'log' }, /onEvent must be a function/],
+  [{ now: 5 }, /now must be a function/],
+  [{ security: { session: [] } }, /security must be a list of requirements/],
+  [{ verifiers: true }, /verifiers must be an object/],
+  [{ verifiers: { bearer: true } }, /verifiers\.bearer must be a function/],
+  [{ verifiers: { session: () => true } }, /verifiers\.session: "session" is this session itself/],
+  [{ crossOrigin: true }, /crossOrigin must be \{ trusted: \[\.\.\.\] \} or false/],
+  [{ crossOrigin: null }, /crossOrigin must be/],
+  [{ crossOrigin: { trust: [] } }, /no option crossOrigin\.trust/],
+  [{ crossOrigin: { trusted: 'https://shop.example' } }, /crossOrigin\.trusted must be a list of origins/],
+  [{ crossOrigin: { trusted: ['https://shop.example/'] } }, /"https:\/\/shop\.example\/" is no origin/],
+  [{ crossOrigin: { trusted: ['https://*.example'] } }, /is no origin/],
+  [{ crossOrigin: { trusted: ['shop.example'] } }, /is no origin/],
+  [{ crossOrigin: { trusted: ['null'] } }, /is no origin/],
+  [{ openapi: 'docs' }, /openapi must be an object/],
+  [{ openapi: { signin: 'x' } }, /no option openapi\.signin; there are description, login/],
+  [{ openapi: { login: '' } }, /openapi\.login must be text/],
+  [{ openapi: { login: 5 } }, /openapi\.login must be text/]
+]
+
+for (const [options, complaint] of refusals) {
+  t.test(`refused: ${complaint.source.slice(0, 60)} ${Object.keys(options)[0]}`, async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const error = await bootError(() => app.register(sessionPlugin, options as SessionOptions<'session'>))
+    t.equal(error.code, 'FST_SESSION_OPTIONS')
+    t.match(error.message, complaint)
+  })
+}
+
+t.test('names that requests or the app have already are refused', async (t) => {
+  for (const scheme of ['body', 'query', 'params', 'headers', 'raw', 'log', 'id', 'ip', 'url', 'server', 'routeOptions', 'route', 'get', 'inject', 'constructor', '__proto__', 'taken', 'onRequestOnly']) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    app.decorate('taken', 1)
+    app.decorateRequest('onRequestOnly', null)
+    const error = await bootError(() => app.register(sessionPlugin, { scheme } as never))
+    t.match(error, { code: 'FST_SESSION_OPTIONS', message: `request.${scheme} or app.${scheme} exists already` }, scheme)
+  }
+})
+
+t.test('the same session twice is refused', async (t) => {
+  const { app } = await setUp(t)
+  t.match(await bootError(() => app.register(sessionPlugin, { cookie: { name: 'other' } })), { code: 'FST_SESSION_OPTIONS', message: /request\.session/ })
+})
+
+t.test('two sessions on one cookie are refused, in an inner context too', async (t) => {
+  const one = await setUp(t)
+  t.match(await bootError(() => one.app.register(sessionPlugin, { scheme: 'admin' })),
+    { code: 'FST_SESSION_OPTIONS', message: /"session" and "admin" both use the cookie "__Host-session"/ })
+  const two = await setUp(t)
+  t.match(await bootError(() => two.app.register(async (inner) => { await inner.register(sessionPlugin, { scheme: 'admin' }) })),
+    { code: 'FST_SESSION_OPTIONS', message: /both use the cookie/ })
+})
+
+t.test('defaults', async (t) => {
+  const { app } = makeApp(t)
+  await app.register(sessionPlugin)
+  app.get('/', { schema: { security: [{ session: [] }, {}] } }, async ({ session }) => {
+    session.start({ anything: { goes: true } } as never)
+    return { idle: session.expiresAt - Date.now() }
+  })
+  const response = await app.inject('/')
+  t.match(response.headers['set-cookie'], /^__Host-session=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
+  t.ok(Math.abs(response.json().idle - 1_800_000) < 5000, 'half an hour')
+})
+
+t.test('a shorter absolute timeout takes the idle timeout along', async (t) => {
+  const { app } = await setUp(t, { absoluteTimeout: 60 })
+  const { id } = await app.session.issue({ roles: [], cart: {} })
+  const info = await app.session.find(id)
+  t.equal(info && info.expiresAt - info.createdAt, 60_000)
+})
+
+t.test('with secure: false the default name has no prefix', async (t) => {
+  const { app } = await setUp(t, { cookie: { secure: false } })
+  t.match((await app.session.issue({ roles: [], cart: {} })).setCookie, /^session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax$/)
+})
+
+t.test('every attribute of the cookie, handed out and taken back', async (t) => {
+  const { app, client } = await setUp(t, {
+    cookie: { name: '__Secure-sid', path: '/app', domain: 'example.com', sameSite: 'none', partitioned: true, persistent: true }, absoluteTimeout: 3600
+  })
+  app.post('/app/in', { schema: { security: [{ session: [] }, {}] } }, async ({ session }) => { session.start({ roles: [], cart: {} }) })
+  app.post('/app/out', { schema: { security: [{ session: [] }, {}] } }, async ({ session }) => { session.destroy() })
+  const attributes = 'Domain=example.com; Path=/app'
+  const flags = 'HttpOnly; Secure; Partitioned; SameSite=None'
+  const login = await client.post('/app/in')
+  t.match(login.headers['set-cookie'], new RegExp(`^__Secure-sid=[\\w-]{43}; Max-Age=3600; ${attributes}; ${flags}$`))
+  const logout = await client.post('/app/out')
+  t.equal(logout.headers['set-cookie'], `__Secure-sid=; Max-Age=0; ${attributes}; Expires=Thu, 01 Jan 1970 00:00:00 GMT; ${flags}`)
+})
+
+t.test('what is registered with Fastify is no option of the plugin', async (t) => {
+  const { app } = makeApp(t)
+  await app.register(sessionPlugin, { prefix: '/x', logLevel: 'warn', schema: Visitor })
+  t.ok(app.hasDecorator('session'))
+})
+
+t.test('sealed cookies go in the place of a store', async (t) => {
+  const { app } = makeApp(t)
+  await app.register(sessionPlugin, { schema: Visitor, store: sealedCookie({ keys: [new Uint8Array(32).map((_, index) => index * 7)] }) })
+  t.match((await app.session.issue({ roles: [], cart: {} })).cookie, /^__Host-session=[\w-]{60,}$/)
+  await t.rejects(async () => await app.session.list('ada'), { code: 'FST_SESSION_OPTIONS', message: /app\.session\.list\(\) needs a store/ })
+})
