@@ -146,8 +146,8 @@ export class MemoryStore implements SessionStore {
     for (let left = Math.min(count, this.#records.size); left > 0; left--) {
       let next = this.#cursor?.next()
       if (next === undefined || next.done) next = (this.#cursor = this.#records.entries()).next()
-      if (next.done) break
-      const [id, record] = next.value
+      // No more are looked at than there are: there always is a next one.
+      const [id, record] = next.value!
       if (record.expiresAt <= now) this.#remove(id, record)
     }
     if (this.#records.size > 0) return

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { FileStore } from 'fastify-openapi-session/file'
 import { createClock, storeContract } from 'fastify-openapi-session/testing'
-import type { SessionRecord, StoreReport } from '../../lib/store/store.js'
+import type { SessionRecord, StoreReport } from 'fastify-openapi-session'
 
 const MINUTE = 60_000
 const child = fileURLToPath(new URL('./fixtures/file-child.ts', import.meta.url))

@@ -1,7 +1,6 @@
 import t from 'tap'
-import { MemoryStore } from '../../lib/store/memory.js'
-import type { StoreReport } from '../../lib/store/store.js'
-import { createClock, storeContract } from '../../lib/testing/index.js'
+import { MemoryStore, type StoreReport } from 'fastify-openapi-session'
+import { createClock, storeContract } from 'fastify-openapi-session/testing'
 
 const MINUTE = 60_000
 

@@ -3,7 +3,7 @@ import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
 import t, { type Test } from 'tap'
 import { type RedisClient, RedisStore } from 'fastify-openapi-session/redis'
 import { type Clock, createClock, storeContract } from 'fastify-openapi-session/testing'
-import type { SessionRecord, StoreReport } from '../../lib/store/store.js'
+import type { SessionRecord, StoreReport } from 'fastify-openapi-session'
 import { startRedis, startRedisCluster } from '../support/servers.js'
 
 const MINUTE = 60_000
