@@ -29,7 +29,7 @@ export interface DocsOptions {
   settings?: SessionUiOptions
   /** Other options of the session plugin. */
   session?: Partial<SessionOptions<'account'>>
-  /** Other plugins, before the routes. */
+  /** Other plugins, before the session's. */
   plugins?: (app: FastifyInstance) => Promise<unknown>
   /** In place of the API under /api. */
   routes?: (app: FastifyInstance) => void | Promise<void>
@@ -56,6 +56,7 @@ export async function docsApp (t: Test, options: DocsOptions = {}) {
     seen.push({ method, url, headers, body, cookie: headers.cookie, status: reply.statusCode, setCookie: reply.getHeader('set-cookie')?.toString() })
   })
   await app.register(swagger, { openapi: { openapi, info: { title: 'Shop', version: '1.0.0' }, ...document } })
+  await plugins?.(app)
   await app.register(sessionPlugin, {
     ...account,
     schema: Account,
@@ -63,7 +64,6 @@ export async function docsApp (t: Test, options: DocsOptions = {}) {
     now: clock.now,
     ...session
   })
-  await plugins?.(app)
   await app.register(plugin, sessionUi({ routePrefix: '/docs', ...ui }, settings))
   await app.register(async (app) => routes === undefined ? await api(app) : await routes(app), routes === undefined ? { prefix: '/api' } : {})
   t.teardown(() => app.close())

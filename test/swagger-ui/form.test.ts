@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { FastifyInstance, FastifySchema } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import formbody from '@fastify/formbody'
 import type { Browser } from 'playwright-core'
 import { Type } from '@sinclair/typebox'
@@ -14,7 +14,7 @@ const session = [{ account: [] }]
 function loginWith (schema: object, url = '/login') {
   return (app: FastifyInstance) => {
     app.addContentTypeParser('multipart/form-data', { parseAs: 'string' }, (_request, body, done) => { done(null, { raw: body }) })
-    app.post(url, { schema: { operationId: 'login', security: [{}, ...session], ...schema } as FastifySchema }, async (request, reply) => {
+    app.post(url, { schema: { operationId: 'login', security: [{}, ...session], ...schema } }, async (request, reply) => {
       request.account.start({ user: 'ada', roles: [] })
       return reply.code(204).send()
     })
@@ -136,7 +136,8 @@ t.test('the form is made from the body of the login operation', async (t) => {
   })
 
   await t.test('no body, and parameters that the operation needs', async (t) => {
-    const schema = { params: Type.Object({ tenant: Type.String() }), querystring: Type.Object({ page: Type.Optional(Type.Integer()), q: Type.String() }) }
+    const querystring = Type.Object({ page: Type.Optional(Type.Integer()), q: Type.String() })
+    const schema = { params: Type.Object({ tenant: Type.String() }), querystring }
     const { docs, submit } = await openForm(t, browser, { routes: loginWith(schema, '/t/:tenant/login') })
     await docs.field('tenant').fill('a/b')
     await docs.field('q').fill('x')

@@ -66,7 +66,7 @@ function useFocus (React, root, { phase, failures }) {
     const active = document.activeElement
     if (active !== document.body && active?.getAttribute('role') !== 'dialog' && !panel?.closest('form')?.contains(active)) return
     const secret = failures > before.failures ? '[type=password]' : 'none'
-    const target = panel?.querySelector(secret) ?? panel?.querySelector('input, select, textarea, a') ?? panel?.querySelector('.session-state')
+    const target = panel?.querySelector(secret) ?? panel?.querySelector('input, select, textarea, :scope > p a') ?? panel?.querySelector('.session-state')
     if (target instanceof HTMLElement) target.focus()
   }, [phase, failures])
 }

@@ -17,7 +17,7 @@ export function dialog ({ React, getSystem }, Original) {
       const element = root.current
       if (element === null) return
       element.querySelector('.close-modal')?.setAttribute('aria-label', 'Close')
-      const first = element.querySelector('.modal-ux-content :is(input, select, textarea)') ?? element.querySelector('.session-state') ?? element
+      const first = element.querySelector('.modal-ux-content :is(input, select, textarea, .session-panel > p a)') ?? element.querySelector('.session-state') ?? element
       if (!element.contains(document.activeElement) && first instanceof HTMLElement) first.focus()
       const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
         if (event.key === 'Escape') getSystem().authActions.showDefinitions(false)
