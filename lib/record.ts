@@ -59,9 +59,14 @@ export class Codec {
     this.#check = compile(options.schema)
   }
 
+  /** What the schema gives to data in which there is nothing, whether that satisfies it or not. */
+  defaults (): Data {
+    return Value.Default(this.#options.schema, {}) as Data
+  }
+
   /** The data of a session in which nobody has put anything yet: the schema's defaults, if they satisfy it. */
   blank (): Data | undefined {
-    const data: unknown = Value.Default(this.#options.schema, {})
+    const data = this.defaults()
     return this.#fits(data) ? data : undefined
   }
 

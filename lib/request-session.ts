@@ -84,7 +84,10 @@ export class RequestSession implements Session<Data> {
 
   unset (key: string): void {
     const draft = this.#open()
-    if (draft) delete draft[key]
+    if (draft === undefined) return
+    const defaults = this.#context.codec.defaults()
+    if (Object.hasOwn(defaults, key)) put(draft, key, defaults[key])
+    else delete draft[key]
   }
 
   start (data: Data, options: StartOptions = {}): void {
@@ -100,7 +103,7 @@ export class RequestSession implements Session<Data> {
   async regenerate (keep: readonly string[] = []): Promise<void> {
     const before = this.#open()
     if (before === undefined) return
-    const after = this.#context.codec.blank() ?? {}
+    const after = this.#context.codec.defaults()
     for (const key of keep) if (Object.hasOwn(before, key)) put(after, key, before[key])
     this.#draft = after
     if (this.exists) this.#renew('regenerate')

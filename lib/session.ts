@@ -36,7 +36,7 @@ export interface Session<T extends object = Record<string, any>> {
   get<K extends keyof T & string> (key: K): T[K] | undefined
   /** Sets one key; the same as an assignment to `data`. */
   set<K extends keyof T & string> (key: K, value: T[K]): void
-  /** Removes one key. */
+  /** Removes one key, or takes it back to the default that the schema has for it. */
   unset (key: keyof T & string): void
   /**
    * Begins a session in place of the one before (a login): new token, old record gone, so that a token planted before
