@@ -1,4 +1,4 @@
-import { CompiledQuery, Kysely, type LogEvent, MysqlDialect, sql } from 'kysely'
+import { type CompiledQuery, Kysely, type LogEvent, MysqlDialect, sql } from 'kysely'
 import { createPool, type PoolOptions } from 'mysql2'
 import t from 'tap'
 import { SqlStore } from '../../lib/store/sql.js'

@@ -5,7 +5,7 @@ import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { DummyDriver, Kysely, type LogEvent, MssqlAdapter, MssqlIntrospector, MssqlQueryCompiler, SqliteDialect } from 'kysely'
 import t, { type Test } from 'tap'
-import { createTable, SqlStore, type SqlStoreOptions } from '../../lib/store/sql.js'
+import { createTable, SqlStore } from '../../lib/store/sql.js'
 import type { StoreReport } from '../../lib/store/store.js'
 import { openNodeSqlite, openWasm, sqliteKysely } from '../support/sqlite.js'
 import { sqliteShape } from '../support/sql-shapes.js'
@@ -92,7 +92,7 @@ t.test('a sweep that fails is reported, and the next one comes all the same', as
   for (let n = 1; n <= 2; n++) {
     pass(1)
     await t.rejects(store.sweep(), /no such table/, 'a sweep by hand tells its caller')
-    t.match(reports, Array(n).fill({ kind: 'failed', task: 'delete expired sessions', error: /no such table/ }))
+    t.match(reports, Array.from({ length: n }, () => ({ kind: 'failed', task: 'delete expired sessions', error: /no such table/ })))
   }
 })
 
@@ -151,8 +151,8 @@ t.test('options that cannot work are refused', async (t) => {
       createQueryCompiler: () => new MssqlQueryCompiler()
     }
   })
-  const refused = (options: Partial<SqlStoreOptions> | object, message: RegExp): void => {
-    t.throws(() => new SqlStore({ db, ...options } as SqlStoreOptions), { code: 'FST_SESSION_OPTIONS', message })
+  const refused = (options: object, message: RegExp): void => {
+    t.throws(() => new SqlStore({ db, ...options }), { code: 'FST_SESSION_OPTIONS', message })
   }
   for (const wrong of [undefined, {}, 'sqlite://']) refused({ db: wrong }, /new Kysely/)
   refused({ db: mssql }, /PostgreSQL, MySQL, MariaDB or SQLite/)

@@ -1,12 +1,13 @@
 import type { PGlite } from '@electric-sql/pglite'
 import {
-  CompiledQuery, type DatabaseConnection, type Dialect, type Driver, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler
+  CompiledQuery, type DatabaseConnection, type Dialect, type Driver, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler,
+  type QueryResult
 } from 'kysely'
 
 /** PGlite for Kysely before 0.29, which brings such a dialect of its own. PGlite has one connection and queues what it is asked. */
 export function pgliteDialect (pglite: PGlite): Dialect {
   const connection: DatabaseConnection = {
-    async executeQuery<R> ({ sql, parameters }: CompiledQuery) {
+    async executeQuery<R> ({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
       const { rows, affectedRows } = await pglite.query<R>(sql, [...parameters])
       return { rows, numAffectedRows: BigInt(affectedRows ?? 0) }
     },
