@@ -27,7 +27,7 @@ export type Trial = (bench: Bench) => Promise<void | false>
  * closes it. `docs/write-a-store.md` shows it at work.
  *
  * ```js
- * for (const { name, run } of storeContract) test(name, () => run((clock) => new MyStore({ now: clock.now })))
+ * for (const { name, run } of storeContract) test(name, async () => { await run((clock) => new MyStore({ now: clock.now })) })
  * ```
  */
 export const storeContract: readonly StoreCase[] = Object.freeze(
@@ -42,7 +42,7 @@ function toCase (name: string, trial: Trial): StoreCase {
       try {
         return await trial(bench) === false ? 'not applicable' : 'passed'
       } finally {
-        await bench.store.close?.()
+        await bench.close()
       }
     }
   })

@@ -19,6 +19,8 @@ export interface Bench extends StoreUnderTest {
   readonly record: (over?: Partial<SessionRecord>) => SessionRecord
   /** Creates such a record under a new id, which it resolves. */
   readonly created: (over?: Partial<SessionRecord>) => Promise<string>
+  /** Closes the store, once: it gets no call after that. */
+  readonly close: () => Promise<void>
 }
 
 /** One minute, in milliseconds: the life of a record on the bench. */
@@ -40,5 +42,7 @@ export async function setUp (makeStore: MakeStore, clock: Clock): Promise<Bench>
     if (!await underTest.store.create(id, record(over))) throw new Error('create() resolved false for a new id')
     return id
   }
-  return { ...underTest, clock, record, created }
+  let closing: Promise<void> | undefined
+  const close = async (): Promise<void> => await (closing ??= Promise.resolve(underTest.store.close?.()))
+  return { ...underTest, clock, record, created, close }
 }
