@@ -34,7 +34,7 @@ export interface Content extends Prepared {
   readonly life: Life
 }
 
-type Envelope = Life & { readonly data: Data }
+type Envelope = Life & { readonly scheme?: unknown, readonly data: Data }
 
 export type Decoded =
   | { readonly kind: 'content', readonly content: Content }
@@ -42,6 +42,8 @@ export type Decoded =
   | { readonly kind: 'unfit', readonly problem: string }
 
 export interface CodecOptions {
+  /** Whose records these are: a token of one scheme is none of another that uses the same place. */
+  readonly scheme: string
   readonly schema: TSchema
   readonly migrate: ((data: unknown) => unknown) | undefined
   readonly principal: ((data: any) => string | undefined) | undefined
@@ -101,7 +103,7 @@ export class Codec {
   /** `text` is the JSON text of the data. It stands last, so that `decode` finds it without writing it anew. */
   encode (life: Life, text: string): string {
     const { createdAt, authenticatedAt, deadline, idleTimeout, persistent } = life
-    return `${JSON.stringify({ v: 1, createdAt, authenticatedAt, deadline, idleTimeout, persistent }).slice(0, -1)}${DATA}${text}}`
+    return `${JSON.stringify({ v: 1, scheme: this.#options.scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent }).slice(0, -1)}${DATA}${text}}`
   }
 
   /** Reads a payload. Whatever it holds, the answer is one of three, never a throw: a record is `unknown` until checked. */
@@ -116,7 +118,8 @@ export class Codec {
     return isEnvelope(whole) ? this.#read(whole, JSON.stringify(whole.data)) : { kind: 'damaged' }
   }
 
-  #read ({ createdAt, authenticatedAt, deadline, idleTimeout, persistent, data }: Envelope, text: string): Decoded {
+  #read ({ scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, data }: Envelope, text: string): Decoded {
+    if (scheme !== this.#options.scheme) return { kind: 'unfit', problem: 'it is of another security scheme: give each a store, prefix or table of its own' }
     const life = { createdAt, authenticatedAt, deadline, persistent, ...(idleTimeout === undefined ? {} : { idleTimeout }) }
     return this.#fits(data) ? this.#content(life, data, text) : this.#fit(life, data)
   }

@@ -49,15 +49,26 @@ t.test('C24 two registrations in one app, with other stores, schemas, timeouts a
   }
 })
 
-t.test('C24 a token of one scheme is none of another on the same store', async (t) => {
-  const store = new MemoryStore()
+t.test('C24 a token of one scheme is none of another that uses the same place', async (t) => {
+  const inner = new MemoryStore()
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(plugin, { store, schema: Type.Object({ userId: Type.String() }) })
-  await app.register(plugin, { scheme: 'admin', store, cookie: { name: '__Host-admin' }, schema: Type.Object({ admin: Type.String() }) })
+  await app.register(plugin, { store: new ProbeStore(inner), principal: (data) => data.userId })
+  await app.register(plugin, { scheme: 'admin', store: new ProbeStore(inner), cookie: { name: '__Host-admin' }, principal: (data) => data.userId })
   app.get('/admin', { schema: { security: [{ admin: [] }] } }, async () => 'secret')
+  app.get('/shop', { schema: { security: [{ session: [] }] } }, async () => 'tea')
   const { cookie } = await managerOf(app).issue({ userId: 'ada' })
+  t.equal((await app.inject({ url: '/shop', headers: { cookie } })).statusCode, 200)
   t.equal((await app.inject({ url: '/admin', headers: { cookie: cookie.replace(COOKIE, '__Host-admin') } })).statusCode, 401)
+  t.same(await managerOf(app, 'admin').list('ada'), [])
+})
+
+t.test('C24 two schemes on one store stop the boot', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const store = new MemoryStore()
+  await app.register(plugin, { store })
+  await t.rejects(async () => app.register(plugin, { scheme: 'admin', cookie: { name: 'admin' }, store }), { code: 'FST_SESSION_OPTIONS', message: /share one store/ })
 })
 
 const RESERVED = ['__proto__', 'constructor', 'prototype', 'cookie', 'save', 'toString', 'hasOwnProperty', 'valueOf', 'toJSON', 'then', 'destroy', 'id', 'data', 'v', 'deadline', 'get', 'set', '__defineGetter__', '$ref', '']

@@ -1,3 +1,4 @@
+import type { Client } from 'fastify-openapi-session/testing'
 import t from 'tap'
 import { backends } from './backends.js'
 import { rounds } from './rounds.js'
@@ -214,7 +215,7 @@ onEach(t, 'C14 strangers leave no record and get no cookie', async (t, backend) 
 onEach(t, 'C27 list, revoke one, the others, all', async (t, backend) => {
   const world = await createWorld(t, backend)
   const app = managerOf(world.app)
-  const clients = []
+  const clients: Client[] = []
   for (let i = 0; i < 5; i++) {
     clients.push(await world.signedIn())
     await world.clock.advance(1000)

@@ -225,7 +225,7 @@ t.test('C20 a failure in the error handler, in the serializer or in another onSe
 onEach(t, 'C21 a record that cannot be read is nobody, told in an event, and never a 500', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { store } = world.place as unknown as { store: any }
-  const life = { v: 1, createdAt: 1, authenticatedAt: 1, deadline: world.clock.now() + 1e7, persistent: false }
+  const life = { v: 1, scheme: 'session', createdAt: 1, authenticatedAt: 1, deadline: world.clock.now() + 1e7, persistent: false }
   const payloads = [
     '', ' ', 'null', '[]', '5', '"text"', 'true', '{}', '{', '{"v":1', '{"v":2,"data":{}}', '{"v":1,"data":null}', '{"v":1,"data":[]}', JSON.stringify({ ...life, data: 5 }),
     JSON.stringify({ ...life, deadline: 'soon', data: {} }), JSON.stringify({ ...life, deadline: null, data: {} }), JSON.stringify({ ...life, persistent: 1, data: {} }),
@@ -248,7 +248,7 @@ t.test('C21 a principal in the index is not believed over the data', async (t) =
   const { store } = world.place as unknown as { store: any }
   const { mint } = await import('../../lib/token.js')
   const { token, id } = mint()
-  const life = { v: 1, createdAt: 1, authenticatedAt: 1, deadline: world.clock.now() + 1e7, persistent: false }
+  const life = { v: 1, scheme: 'session', createdAt: 1, authenticatedAt: 1, deadline: world.clock.now() + 1e7, persistent: false }
   await store.create(id, { payload: JSON.stringify({ ...life, data: { roles: [] } }), version: 1, expiresAt: world.clock.now() + 1e6, principal: 'ada' })
   t.equal(await replay(world, token), 401)
 })

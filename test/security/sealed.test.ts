@@ -38,7 +38,7 @@ t.test('C22 a sealed cookie opens for its scheme, its cookie name, its format an
     const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'base64url'), nonce).setAAD(Buffer.from(associated))
     return Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
-  const life = { v: 1, createdAt: Date.now(), authenticatedAt: Date.now(), deadline: Date.now() + 1e6, persistent: false, data: { userId: 'eve' } }
+  const life = { v: 1, scheme: 'session', createdAt: Date.now(), authenticatedAt: Date.now(), deadline: Date.now() + 1e6, persistent: false, data: { userId: 'eve' } }
   const text = `${'A'.repeat(43)} 1 ${Date.now() + 1e6} ${JSON.stringify(life)}`
   const bound = (version: number): string => JSON.stringify(['fastify-openapi-session', version, 'session', COOKIE])
   t.equal(await openedBy(forge(bound(1), text), { store }), 200, 'the forgery is right in all but what it is bound to')
