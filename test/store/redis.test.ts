@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { type RedisClient, RedisStore } from 'fastify-openapi-session/redis'
 import { type Clock, createClock, storeContract } from 'fastify-openapi-session/testing'
 import type { SessionRecord, StoreReport } from 'fastify-openapi-session'
-import { startRedis, startRedisCluster } from '../support/servers.js'
+import { startRedis, startRedisCluster, startRedisSentinel } from '../support/servers.js'
 
 const MINUTE = 60_000
 
@@ -291,4 +291,19 @@ t.test('wrong options', async (t) => {
   for (const [options, message] of wrong) {
     t.throws(() => new RedisStore(options as { client: RedisClient }), { code: 'FST_SESSION_OPTIONS', message })
   }
+})
+
+t.test('a primary that falls silent under a Sentinel', async (t) => {
+  const { sentinels, name, primary } = await startRedisSentinel(t)
+  const client = connect(t, new Redis({ sentinels: [...sentinels], name, sentinelRetryStrategy: () => 50, retryStrategy: () => 50 }))
+  const store = new RedisStore({ client, timeout: 0.5 })
+  await store.create('a', record({ principal: 'user', expiresAt: Date.now() + 10 * MINUTE }))
+  await client.wait(1, 5000)
+  await primary.kill9()
+  await t.rejects(store.read('a'), /no answer within 500 ms/)
+  // Each try takes up to half a second: the replica is the primary long before the last one.
+  let found: SessionRecord | undefined
+  for (let tries = 0; tries < 60 && found === undefined; tries++) found = await store.read('a').catch(() => undefined)
+  t.equal(found?.principal, 'user')
+  t.equal(await store.deleteAll('user'), 1)
 })
