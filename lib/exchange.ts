@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Report } from './backend/backend.js'
+import { adopt } from './adoption.js'
+import type { Live, Report } from './backend/backend.js'
 import { cookieValues } from './cookie.js'
 import { SessionError } from './errors.js'
 import { sessionRequired } from './challenge.js'
@@ -25,6 +26,8 @@ interface Entry {
   seen: boolean
   /** The `Set-Cookie` line to send. */
   line?: string | undefined
+  /** The one that ends the cookie of a session that was adopted. */
+  oldLine?: string | undefined
   /** The store's answer that is awaited. */
   storing?: Promise<void>
 }
@@ -37,6 +40,7 @@ export class Exchange {
   readonly #registry: Registry
   readonly #entries: Entry[]
   #phase: 'open' | 'refused' | 'finished' | 'failed' = 'open'
+  #closed = false
 
   constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan, registry: Registry) {
     this.#request = request
@@ -82,7 +86,9 @@ export class Exchange {
 
   /** Called when the response is out: what is not stored by now is lost, and nobody would know. */
   close (): void {
-    if (this.#phase === 'failed') return
+    // Contexts within each other that have the plugin come by here each.
+    if (this.#closed || this.#phase === 'failed') return
+    this.#closed = true
     const reason = this.#phase === 'refused' ? 'refused' : 'after-commit'
     for (const { session, report } of this.#entries) {
       if (session?.changed) report({ type: 'discarded', reason, ...(session.live ? { id: session.live.id } : {}) })
@@ -127,16 +133,28 @@ export class Exchange {
       report({ type: 'rejected', reason: 'duplicate-cookie' })
       return undefined
     }
-    if (value === undefined || value === '') return undefined
+    if (value === undefined || value === '') return await this.#adopt(entry)
     entry.sent = true
     const loaded = await scheme.backend.load(value, this.#plan.touch, report)
-    if (loaded.kind === 'dead') return undefined
-    const { verify, principal } = scheme.settings
+    return loaded.kind === 'dead' ? undefined : await this.#verify(entry, loaded.live)
+  }
+
+  async #adopt (entry: Entry): Promise<RequestSession['live']> {
+    if (entry.scheme.settings.adopt === undefined) return undefined
+    const adopted = await adopt(entry.scheme, this.#request.headers.cookie, entry.report)
+    if (adopted === undefined) return undefined
+    entry.sent = true
+    ;[entry.line, entry.oldLine] = adopted.lines
+    return await this.#verify(entry, adopted.live)
+  }
+
+  async #verify (entry: Entry, live: Live): Promise<RequestSession['live']> {
+    const { scheme: { settings: { verify, principal }, backend, cookie }, report } = entry
     entry.seen = true
-    if (verify === undefined || (principal !== undefined && loaded.live.principal === undefined)) return loaded.live
-    if (await verify(loaded.live.data, this.#request)) return loaded.live
-    await scheme.backend.commit({ kind: 'destroy', live: loaded.live, reason: 'verify' }, report)
-    entry.line = scheme.cookie.expire()
+    if (verify === undefined || (principal !== undefined && live.principal === undefined)) return live
+    if (await verify(live.data, this.#request)) return live
+    await backend.commit({ kind: 'destroy', live, reason: 'verify' }, report)
+    entry.line = cookie.expire()
     return undefined
   }
 
@@ -187,7 +205,7 @@ export class Exchange {
   }
 
   #writeHeaders (): undefined {
-    const lines = this.#entries.map(({ line }) => line).filter((line) => line !== undefined)
+    const lines = this.#entries.flatMap(({ line, oldLine }) => [line, oldLine]).filter((line) => line !== undefined)
     for (const line of lines) this.#reply.header('set-cookie', line)
     if (lines.length > 0) warnOfDroppedCookie(this.#request, this.#entries.filter(({ line }) => line !== undefined).map(({ scheme }) => scheme))
     cacheFor(this.#reply, lines.length > 0, this.#entries.some(({ seen }) => seen))

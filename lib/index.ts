@@ -35,6 +35,7 @@ export { plugin as sessionPlugin, MemoryStore, SessionError }
 export { withNames as 'module.exports' }
 const withNames = Object.assign(plugin, { default: plugin, sessionPlugin: plugin, MemoryStore, SessionError })
 
+export type { Adoption, Predecessor } from './adoption.js'
 export type { SessionEvent } from './backend/backend.js'
 export type { CookieOptions } from './cookie.js'
 export type { SessionErrorCode } from './errors.js'

@@ -1,6 +1,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
+import { type Adoption, readAdoption } from './adoption.js'
 import type { SessionEvent } from './backend/backend.js'
 import type { CookieOptions } from './cookie.js'
 import { SessionError } from './errors.js'
@@ -86,6 +87,8 @@ export interface SessionOptions<Name extends string = string, Data extends objec
   crossOrigin?: CrossOriginOptions | false
   /** The description in the OpenAPI document. */
   openapi?: OpenApiOptions
+  /** Where sessions were before this plugin, for as long as some of them can be alive: nobody is signed out by the move. */
+  adopt?: Adoption
   /** Told of everything that happens to sessions, never with a token. What it throws is logged. */
   onEvent?: (event: SessionEvent, request: FastifyRequest | undefined) => void
   /** The clock, epoch milliseconds. Default `Date.now`; tests bring their own. */
@@ -115,13 +118,14 @@ export interface Settings extends Lifetimes {
   /** Origins to trust; `undefined` where the check is off. */
   readonly trustedOrigins: ReadonlySet<string> | undefined
   readonly openapi: OpenApiOptions
+  readonly adopt: Adoption | undefined
   readonly onEvent: SessionOptions['onEvent'] | undefined
   readonly now: () => number
 }
 
 const KNOWN = new Set<string>([
   'scheme', 'schema', 'store', 'cookie', 'idleTimeout', 'absoluteTimeout', 'storeTimeout', 'maxSize', 'maxPerPrincipal', 'principal',
-  'roles', 'verify', 'migrate', 'security', 'verifiers', 'crossOrigin', 'openapi', 'onEvent', 'now'
+  'roles', 'verify', 'migrate', 'security', 'verifiers', 'crossOrigin', 'openapi', 'adopt', 'onEvent', 'now'
 ] satisfies Array<keyof SessionOptions>)
 
 // Fastify's own, which `register` hands to every plugin.
@@ -156,6 +160,7 @@ export function readOptions (options: SessionOptions): Settings {
     verifiers: readVerifiers(options.verifiers, scheme),
     trustedOrigins: readOrigins(options.crossOrigin),
     openapi: readOpenApi(options.openapi),
+    adopt: readAdoption(options.adopt),
     onEvent: options.onEvent,
     now: options.now ?? Date.now
   })

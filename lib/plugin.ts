@@ -1,5 +1,6 @@
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { SealedCookie } from './backend/sealed.js'
 import { createManager } from './manager.js'
 import { SessionError } from './errors.js'
 import { Exchange } from './exchange.js'
@@ -7,7 +8,6 @@ import { documentSession } from './openapi/swagger.js'
 import { readOptions, type SessionOptions, type Settings } from './options.js'
 import { Registry, type RouteFacts } from './registry.js'
 import { createScheme, type Scheme } from './scheme.js'
-import type { SessionStore } from './store/store.js'
 
 const kExchange = Symbol('fastify-openapi-session.exchange')
 
@@ -112,7 +112,9 @@ function describe (app: FastifyInstance, { name, cookie, settings, backend }: Sc
 }
 
 function observe ({ store }: Settings, { reportOn }: Scheme, app: FastifyInstance): void {
-  (store as SessionStore).observe?.((told) => {
+  if (store instanceof SealedCookie) return
+  if (store.warning !== undefined) app.log.warn(store.warning)
+  store.observe?.((told) => {
     if (told.kind === 'damaged') reportOn()({ type: 'discarded', reason: 'damaged', id: told.id })
     else app.log.error({ err: told.error }, `session store: ${told.task} failed`)
   })

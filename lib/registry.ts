@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { SealedCookie } from './backend/sealed.js'
 import { SessionError } from './errors.js'
 import { compileRequirement, type Requirement } from './security/requirement.js'
 import type { Scheme } from './scheme.js'
@@ -56,6 +57,13 @@ export class Registry {
       if (other.cookie.name === scheme.cookie.name) {
         throw new SessionError('FST_SESSION_OPTIONS', `the sessions "${other.name}" and "${scheme.name}" both use the cookie "${scheme.cookie.name}": give one of them another cookie.name`)
       }
+    }
+    if (scheme.settings.adopt?.cookieName === scheme.cookie.name) {
+      throw new SessionError('FST_SESSION_OPTIONS', `adopt: the old sessions use the cookie "${scheme.cookie.name}" too: give this plugin's another cookie.name, the default __Host-session say`)
+    }
+    const sharing = [...this.#visible()].find(({ settings: { store } }) => store === scheme.settings.store && !(store instanceof SealedCookie))
+    if (sharing) {
+      throw new SessionError('FST_SESSION_OPTIONS', `the sessions "${sharing.name}" and "${scheme.name}" share one store, where signing a person out of one would sign out of both: give each its own, with another prefix, table or directory`)
     }
     const before = [...this.#own.values()].find(({ settings }) => settings.security)
     if (before && scheme.settings.security) {

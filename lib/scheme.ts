@@ -1,3 +1,4 @@
+import type { Adoption } from './adoption.js'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Backend, Report } from './backend/backend.js'
 import { SealedCookie } from './backend/sealed.js'
@@ -18,6 +19,8 @@ export interface Scheme {
   readonly reportOn: (request?: FastifyRequest) => Report
   /** The `Set-Cookie` line that hands out a session. */
   readonly line: (value: string, life: Life) => string
+  /** The one that ends the cookie of the plugin whose sessions are adopted, where some are. */
+  readonly forgetAdopted: string | undefined
 }
 
 /** Puts a scheme together. @throws `FST_SESSION_OPTIONS` */
@@ -32,5 +35,9 @@ export function createScheme (settings: Settings, serialize: Parameters<typeof c
   const backend = store instanceof SealedCookie
     ? store.backend({ ...settings, cookieName: cookie.name, codec, line })
     : new StoredBackend({ ...settings, store, codec, report: reportOn() })
-  return Object.freeze({ name, settings, cookie, codec, backend, reportOn, line })
+  return Object.freeze({ name, settings, cookie, codec, backend, reportOn, line, forgetAdopted: settings.adopt && forget(settings.adopt, serialize) })
+}
+
+function forget ({ cookieName, path = '/', domain }: Adoption, serialize: Parameters<typeof cookiePolicy>[1]): string {
+  return serialize(cookieName, '', { path, ...(domain === undefined ? {} : { domain }), httpOnly: true, maxAge: 0, expires: new Date(0) })
 }

@@ -8,18 +8,19 @@ const RETRY_AFTER = '5'
  * A store every call of which ends within `limit` milliseconds, and fails with the one error a client may see
  * (`FST_SESSION_STORE`, 503): what the store itself said is its `cause`, for the log.
  */
-export function inTime (store: SessionStore, limit: number): SessionStore {
+export function storeInTime (store: SessionStore, limit: number): SessionStore {
   return {
-    create: (id, record) => bounded(() => store.create(id, record), limit),
-    read: (id, touchTo) => bounded(() => store.read(id, touchTo), limit),
-    update: (id, record) => bounded(() => store.update(id, record), limit),
-    delete: (id) => bounded(() => store.delete(id), limit),
-    list: (principal) => bounded(() => store.list(principal), limit),
-    deleteAll: (principal, except) => bounded(() => store.deleteAll(principal, except), limit)
+    create: (id, record) => inTime(() => store.create(id, record), limit),
+    read: (id, touchTo) => inTime(() => store.read(id, touchTo), limit),
+    update: (id, record) => inTime(() => store.update(id, record), limit),
+    delete: (id) => inTime(() => store.delete(id), limit),
+    list: (principal) => inTime(() => store.list(principal), limit),
+    deleteAll: (principal, except) => inTime(() => store.deleteAll(principal, except), limit)
   }
 }
 
-async function bounded<T> (call: () => Promise<T>, limit: number): Promise<T> {
+/** What a call to a store resolves, within `limit` milliseconds. @throws `FST_SESSION_STORE` */
+export async function inTime<T> (call: () => Promise<T>, limit: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`the store gave no answer within ${limit} ms`)), limit)

@@ -3,7 +3,7 @@ import { type Codec, type Life, merge, type Prepared } from '../record.js'
 import type { SessionRecord, SessionStore } from '../store/store.js'
 import { idOf, isToken } from '../token.js'
 import type { Backend, Change, Committed, Directory, Live, Loaded, Mutation, Report } from './backend.js'
-import { inTime } from './in-time.js'
+import { storeInTime } from './in-time.js'
 
 export interface StoredOptions {
   readonly store: SessionStore
@@ -30,7 +30,7 @@ export class StoredBackend implements Backend {
 
   constructor (options: StoredOptions) {
     this.#options = options
-    this.#store = inTime(options.store, options.storeTimeout)
+    this.#store = storeInTime(options.store, options.storeTimeout)
   }
 
   async load (value: string, touch: boolean, report: Report): Promise<Loaded> {

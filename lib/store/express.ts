@@ -5,6 +5,8 @@ import { type ExpressLimit, limits, warning } from './express/limits.js'
 import { KeyedQueue } from './express/queue.js'
 import type { SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store.js'
 
+export { adoptExpressSessions } from './express/adopt.js'
+export type { AdoptOptions } from './express/adopt.js'
 export type { ExpressStore } from './express/callbacks.js'
 export type { ExpressLimit } from './express/limits.js'
 

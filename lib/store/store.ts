@@ -69,6 +69,9 @@ export interface SessionStore {
    */
   deleteAll(principal: string, except?: string): Promise<number>
 
+  /** What a store cannot promise, for the log when the app starts. */
+  readonly warning?: string
+
   /** Told once per plugin registration: where to report what has no call to answer. */
   observe?(report: (report: StoreReport) => void): void
 

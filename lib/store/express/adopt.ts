@@ -1,0 +1,87 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Adoption, Predecessor } from '../../adoption.js'
+import { SessionError } from '../../errors.js'
+import { called, type ExpressStore } from './callbacks.js'
+
+/** How @fastify/session or express-session was set up until now. */
+export interface AdoptOptions {
+  /** Its cookie: `sessionId` by default in @fastify/session, `connect.sid` in express-session. */
+  readonly cookieName: string
+  /** Its secret, or the list of them. The first also makes the new tokens, so it has to stay secret until the end. */
+  readonly secret: string | readonly string[]
+  /** Its store. */
+  readonly store: ExpressStore
+  /** The data of the new session, made from the old one; `undefined` leaves that one alone. Default: all but `cookie`. */
+  readonly data?: (old: any) => unknown
+  /** Path and domain of its cookie, where they were set. */
+  readonly path?: string
+  readonly domain?: string
+}
+
+/**
+ * Lets people who are signed in with @fastify/session or express-session stay so: the first request with their old cookie
+ * gets a session here, with a new token, and the old one is ended. For the option `adopt`, until the old sessions have expired.
+ * @throws `FST_SESSION_OPTIONS`
+ */
+export function adoptExpressSessions (options: AdoptOptions): Adoption {
+  const { cookieName, store, data = withoutCookie, path, domain } = options
+  const secrets = [options.secret].flat()
+  check(options, secrets)
+  return Object.freeze({
+    cookieName,
+    path,
+    domain,
+    successor (value: string) {
+      const id = unsign(value, secrets)
+      return id === undefined ? undefined : createHmac('sha256', secrets[0] as string).update(`fastify-openapi-session successor ${id}`).digest('base64url')
+    },
+    async find (value: string): Promise<Predecessor | undefined> {
+      const id = unsign(value, secrets) as string
+      const old: unknown = await called<unknown>((callback) => store.get(id, callback))
+      if (typeof old !== 'object' || old === null || hasExpired(old)) return undefined
+      return { data: data(old), forget: async () => { await called((callback) => store.destroy(id, callback)) } }
+    }
+  })
+}
+
+function check ({ cookieName, store }: AdoptOptions, secrets: readonly string[]): void {
+  const refuse = (sentence: string): never => { throw new SessionError('FST_SESSION_OPTIONS', `adoptExpressSessions: ${sentence}`) }
+  if (typeof cookieName !== 'string' || cookieName === '') refuse('cookieName must be the name of the old cookie: "sessionId" in @fastify/session, "connect.sid" in express-session, unless it was changed')
+  if (secrets.length === 0 || !secrets.every((secret) => typeof secret === 'string' && secret.length > 0)) refuse('secret must be the secret that the old cookie was signed with, or a list of them')
+  if (typeof store?.get !== 'function' || typeof store.destroy !== 'function') refuse('store must be the store of the old sessions')
+}
+
+/**
+ * The session id in a signed cookie, `undefined` unless one of the secrets made the signature: `id.signature`, the HMAC with
+ * SHA-256 in base64 without padding; express-session writes "s:" before it. Browsers send both percent-encoded.
+ */
+function unsign (value: string, secrets: readonly string[]): string | undefined {
+  const text = decode(value)?.replace(/^s:/, '')
+  const dot = text?.lastIndexOf('.') ?? -1
+  if (text === undefined || dot < 1) return undefined
+  const id = text.slice(0, dot)
+  const signature = Buffer.from(text.slice(dot + 1))
+  const isSigned = secrets.some((secret) => {
+    const expected = Buffer.from(createHmac('sha256', secret).update(id).digest('base64').replace(/=+$/, ''))
+    return expected.length === signature.length && timingSafeEqual(expected, signature)
+  })
+  return isSigned ? id : undefined
+}
+
+function decode (value: string): string | undefined {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return undefined
+  }
+}
+
+function hasExpired (old: object): boolean {
+  const { cookie } = old as { cookie?: { expires?: string | Date | null } }
+  return cookie?.expires != null && new Date(cookie.expires).getTime() <= Date.now()
+}
+
+function withoutCookie (old: object): unknown {
+  const { cookie, ...data } = old as { cookie?: unknown }
+  return data
+}

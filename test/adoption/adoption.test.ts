@@ -1,0 +1,207 @@
+import fastifyCookie from '@fastify/cookie'
+import { createRequire } from 'node:module'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import { createServer, type Server } from 'node:http'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
+import { adoptExpressSessions, type ExpressStore } from 'fastify-openapi-session/express'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
+
+const load = createRequire(import.meta.url)
+const expressSession = load('express-session') as ((options: object) => (request: any, response: any, next: () => void) => void) & {
+  MemoryStore: new () => ExpressStore & { sessions: Record<string, string> }
+}
+const secret = 'the secret that signed the cookies of the old app'
+const required = { schema: { security: [{ session: [] }] } }
+
+/** The `name=value` pairs that a browser keeps of Set-Cookie lines. */
+function kept (lines: string | string[] | undefined): string {
+  return [lines ?? []].flat().filter((line) => !line.includes('Max-Age=0')).map((line) => line.split(';')[0]).join('; ')
+}
+
+/** Signs in with a real app on @fastify/session; its cookie. */
+async function withFastifySession (store: ExpressStore): Promise<string> {
+  const app = Fastify()
+  await app.register(fastifyCookie)
+  await app.register(load('@fastify/session') as FastifyPluginAsync<object>, { secret, store, cookie: { secure: false } })
+  app.post('/login', async (request) => {
+    const { session } = request as unknown as { session: { set (key: string, value: unknown): void } }
+    session.set('userId', 'ada')
+    session.set('cart', ['tea'])
+    return 'in'
+  })
+  const { headers } = await app.inject({ method: 'POST', url: '/login' })
+  await app.close()
+  return kept(headers['set-cookie'])
+}
+
+/** Signs in with a real server on express-session; its cookie. */
+async function withExpressSession (t: Test, store: ExpressStore): Promise<string> {
+  const middleware = expressSession({ secret, store, resave: false, saveUninitialized: false })
+  const server: Server = createServer((request, response) => {
+    middleware(request, response, () => {
+      Object.assign((request as any).session, { userId: 'ada', cart: ['tea'] })
+      response.end('in')
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close() })
+  const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  return kept(response.headers.getSetCookie())
+}
+
+interface Moved { app: FastifyInstance, events: SessionEvent[], clock: { now: number } }
+
+async function moved (t: Test, store: ExpressStore, cookieName: string, options: object = {}): Promise<Moved> {
+  const app = Fastify()
+  t.teardown(async () => { await app.close() })
+  const events: SessionEvent[] = []
+  const clock = { now: Date.now() }
+  await app.register(sessionPlugin, {
+    principal: (data: any) => data.userId,
+    onEvent: (event: SessionEvent) => { events.push(event) },
+    now: () => clock.now,
+    store: new MemoryStore({ now: () => clock.now }),
+    adopt: adoptExpressSessions({ cookieName, secret: ['a newer secret', secret], store }),
+    ...options
+  } as any)
+  app.get('/me', required, async (request) => (request as any).session.data)
+  app.get('/home', { schema: { security: [{ session: [] }, {}] } }, async (request) => (request as any).session.exists)
+  app.post('/logout', required, async (request) => { (request as any).session.destroy() })
+  app.get('/plain', async () => 'plain')
+  return { app, events, clock }
+}
+
+const oldApps: Record<string, { cookieName: string, signIn: (t: Test, store: ExpressStore) => Promise<string> }> = {
+  '@fastify/session': { cookieName: 'sessionId', signIn: async (t, store) => await withFastifySession(store) },
+  'express-session': { cookieName: 'connect.sid', signIn: withExpressSession }
+}
+
+for (const [name, { cookieName, signIn }] of Object.entries(oldApps)) {
+  t.test(`a session of ${name} is adopted once: new token, old record and cookie gone`, async (t) => {
+    const store = new expressSession.MemoryStore()
+    const cookie = await signIn(t, store)
+    const { app, events, clock } = await moved(t, store, cookieName)
+
+    const first = await app.inject({ url: '/me', headers: { cookie } })
+    t.equal(first.statusCode, 200)
+    t.match(first.json(), { userId: 'ada', cart: ['tea'] })
+    t.notOk('cookie' in first.json(), 'what belongs to the old plugin stays behind')
+    t.same(Object.keys(store.sessions), [], 'the old record is gone')
+    t.match(first.headers['set-cookie'], [/^__Host-session=[\w-]{43};/, new RegExp(`^${cookieName.replace('.', '\\.')}=; Max-Age=0; Path=/`)])
+    t.match(events.filter(({ type }) => type === 'created'), [{ reason: 'adopted', principal: 'ada' }])
+
+    const own = kept(first.headers['set-cookie'])
+    t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 200)
+    clock.now += 11_000
+    t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'a copy of the old cookie is worth nothing')
+    t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })).statusCode, 200)
+    t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
+    t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401)
+  })
+
+  t.test(`parallel requests with one cookie of ${name} all get in, and into the same session`, async (t) => {
+    const store = new expressSession.MemoryStore()
+    const cookie = await signIn(t, store)
+    const { app, events } = await moved(t, store, cookieName)
+    const answers = await Promise.all(Array.from({ length: 10 }, async () => await app.inject({ url: '/me', headers: { cookie } })))
+    t.same(answers.map(({ statusCode }) => statusCode), Array.from({ length: 10 }, () => 200))
+    t.equal(new Set(answers.map(({ headers }) => kept(headers['set-cookie']))).size, 1)
+    t.equal(events.filter(({ type }) => type === 'created').length, 1)
+  })
+}
+
+t.test('what is not a live session of the old app is adopted by nobody', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const { app, events } = await moved(t, store, 'sessionId')
+  const [id] = Object.keys(store.sessions) as [string]
+  for (const value of ['', 'junk', id, `${id}.`, `${id}.${'A'.repeat(43)}`, `.${'A'.repeat(43)}`, '%E0%A4%A', `s:${id}.x`]) {
+    t.equal((await app.inject({ url: '/me', headers: { cookie: `sessionId=${value}` } })).statusCode, 401, value)
+  }
+  t.equal((await app.inject({ url: '/me', headers: { cookie: `${cookie}; ${cookie}` } })).statusCode, 401, 'twice')
+  t.ok(events.some(({ type, reason }) => type === 'rejected' && reason === 'malformed-cookie'))
+  t.equal(Object.keys(store.sessions).length, 1, 'and the record is still there')
+
+  const expired = JSON.parse(store.sessions[id] as string) as { cookie: { expires: string } }
+  expired.cookie.expires = new Date(Date.now() - 1000).toISOString()
+  store.sessions[id] = JSON.stringify(expired)
+  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'expired')
+})
+
+t.test('an own session goes before an old one, and routes that declare nothing ask nobody', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const { app } = await moved(t, store, 'sessionId')
+  const issued = await (app as any).session.issue({ userId: 'bob' })
+  t.equal((await app.inject({ url: '/me', headers: { cookie: `${issued.cookie}; ${cookie}` } })).json().userId, 'bob')
+  t.equal((await app.inject({ url: '/plain', headers: { cookie } })).headers['set-cookie'], undefined)
+  t.equal(Object.keys(store.sessions).length, 1)
+})
+
+t.test('data are made to fit, or left alone and reported', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const refusing = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, data: () => undefined }) })
+  t.equal((await refusing.app.inject({ url: '/me', headers: { cookie } })).statusCode, 401)
+  const broken = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, data: () => ({ when: new Date() }) }) })
+  t.equal((await broken.app.inject({ url: '/home', headers: { cookie } })).body, 'false')
+  t.match(broken.events, [{ type: 'discarded', reason: 'unfit' }])
+  t.equal(Object.keys(store.sessions).length, 1, 'nothing is lost')
+  const mapping = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, path: '/', domain: 'shop.example', data: (old) => ({ userId: old.userId.toUpperCase() }) }) })
+  const adopted = await mapping.app.inject({ url: '/me', headers: { cookie } })
+  t.same(adopted.json(), { userId: 'ADA' })
+  t.match(adopted.headers['set-cookie'], [/^__Host-session=/, /^sessionId=; Max-Age=0; Domain=shop\.example;/])
+})
+
+t.test('verify has a say, and a logout in the same request ends both', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const { app } = await moved(t, store, 'sessionId', { verify: () => false })
+  const refused = await app.inject({ url: '/me', headers: { cookie: await withFastifySession(store) } })
+  t.equal(refused.statusCode, 401)
+  t.equal(kept(refused.headers['set-cookie']), '')
+  const other = await moved(t, store, 'sessionId')
+  const out = await other.app.inject({ method: 'POST', url: '/logout', headers: { cookie: await withFastifySession(store) } })
+  t.equal(kept(out.headers['set-cookie']), '')
+  t.same(Object.keys(store.sessions), [])
+})
+
+t.test('an old store that is down is 503, and signs nobody out', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const down: ExpressStore = { ...store, get: (id, callback) => callback(new Error('secret text of the store')), set: () => {}, destroy: () => {} }
+  const { app } = await moved(t, down, 'sessionId')
+  const answer = await app.inject({ url: '/me', headers: { cookie } })
+  t.equal(answer.statusCode, 503)
+  t.notMatch(answer.body, 'secret text')
+  t.equal(answer.headers['set-cookie'], undefined)
+})
+
+t.test('a new store that is down is 503, and the old session stays', async (t) => {
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  const store = new MemoryStore()
+  store.create = async () => { throw new Error('down') }
+  const { app } = await moved(t, old, 'sessionId', { store })
+  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 503)
+  t.equal(Object.keys(old.sessions).length, 1)
+})
+
+t.test('sealed cookies adopt as well', async (t) => {
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  const { app } = await moved(t, old, 'sessionId', { store: sealedCookie({ keys: [makeKey()] }) })
+  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+  t.match((await app.inject({ url: '/me', headers: { cookie: own } })).json(), { userId: 'ada' })
+})
+
+t.test('wrong options stop the boot with a sentence', async (t) => {
+  const store = new expressSession.MemoryStore()
+  t.throws(() => adoptExpressSessions({ cookieName: '', secret, store }), { code: 'FST_SESSION_OPTIONS', message: /"sessionId" in @fastify\/session/ })
+  t.throws(() => adoptExpressSessions({ cookieName: 'a', secret: [], store }), { message: /secret/ })
+  t.throws(() => adoptExpressSessions({ cookieName: 'a', secret, store: {} as never }), { message: /store/ })
+  await t.rejects(moved(t, store, 'sessionId', { adopt: {} }), { message: /adoptExpressSessions/ })
+  await t.rejects(moved(t, store, '__Host-session'), { message: /another cookie\.name/ })
+})
