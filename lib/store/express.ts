@@ -159,7 +159,6 @@ class Wrapped implements WrappedExpressStore {
   }
 
   #isDue (touchTo: number, { expiresAt }: SessionRecord): boolean {
-    const gained = touchTo - expiresAt
-    return gained > 0 && gained >= (touchTo - this.#now()) / 10
+    return touchTo - expiresAt >= (touchTo - this.#now()) / 10
   }
 }

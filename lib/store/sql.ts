@@ -129,8 +129,7 @@ export class SqlStore implements SessionStore {
   }
 }
 
-/** A touch is a write: it is put off until it gains a tenth of the idle timeout. */
+/** A touch is a write: it is put off until it gains a tenth of the idle timeout. One that gains nothing is never due. */
 function isDue (touchTo: number, expiresAt: number, now: number): boolean {
-  const gained = touchTo - expiresAt
-  return gained > 0 && gained >= (touchTo - now) / 10
+  return touchTo - expiresAt >= (touchTo - now) / 10
 }
