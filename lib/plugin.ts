@@ -58,7 +58,10 @@ function guard (app: FastifyInstance): Registry {
   app.addHook('onSend', (request, reply, payload, done) => {
     const pending = exchangeOf(request)?.finish()
     if (pending === undefined) return done()
-    pending.then(() => done(), done)
+    pending.then(() => done(), (error: Error) => {
+      letGo(payload)
+      done(error)
+    })
   })
 
   app.addHook('onResponse', (request, reply, done) => {
@@ -66,6 +69,13 @@ function guard (app: FastifyInstance): Registry {
     done()
   })
   return registry
+}
+
+/** A body that will not be sent may hold a file or a connection open, and Fastify lets go only of what it sends. */
+function letGo (body: unknown): void {
+  const { destroy, cancel } = Object(body) as { destroy?: unknown, cancel?: unknown }
+  if (typeof destroy === 'function') destroy.call(body)
+  else if (typeof cancel === 'function') Promise.resolve(cancel.call(body)).catch(() => {})
 }
 
 function exchangeOf (request: FastifyRequest): Exchange | null | undefined {

@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import sessionPlugin, { type SessionEvent, type SessionOptions } from 'fastify-openapi-session'
+import sessionPlugin, { MemoryStore, type SessionEvent, type SessionOptions } from 'fastify-openapi-session'
 import { Client, createClock } from 'fastify-openapi-session/testing'
 import { Type } from '@sinclair/typebox'
 import type { Test } from 'tap'
@@ -58,7 +58,7 @@ export async function setUp (t: Test, options: Options = {}, server: FastifyServ
   const { app, log } = makeApp(t, server)
   const clock = createClock()
   const events: SessionEvent[] = []
-  const { store = new ProbeStore() } = options
+  const { store = new ProbeStore(new MemoryStore({ now: clock.now })) } = options
   await app.register(sessionPlugin, {
     schema: Visitor,
     now: clock.now,

@@ -1,0 +1,492 @@
+import t from 'tap'
+import { Readable } from 'node:stream'
+import { createGate } from '../support/gate.js'
+import { cookies, guarded, optional, setUp, told, type Setup } from './support.js'
+
+const ada = { userId: 'ada', roles: [], cart: {} }
+
+function dataRoute ({ app }: Setup): void {
+  app.get('/data', { schema: optional }, async ({ session }) => ({ exists: session.exists, ...session.data }))
+}
+
+/** Signs the client in. */
+async function signIn (setup: Setup): Promise<string> {
+  const { cookie, setCookie } = await setup.app.session.issue(ada)
+  setup.client.jar.take(setCookie)
+  setup.store.take()
+  setup.events.length = 0
+  return cookie
+}
+
+/** Signs the client in to an app that then has a route that gives its data. */
+async function signedIn (setup: Setup): Promise<string> {
+  dataRoute(setup)
+  return await signIn(setup)
+}
+
+t.test('an untouched session is not written', async (t) => {
+  const setup = await setUp(t)
+  const { app, client, store } = setup
+  app.get('/', { schema: guarded }, async ({ session }) => session.data)
+  app.get('/back', { schema: guarded }, async ({ session }) => {
+    session.data.a = 1
+    session.unset('a')
+    session.data.cart['x'] = 1
+    delete session.data.cart['x']
+  })
+  await signedIn(setup)
+  for (const url of ['/', '/back']) {
+    const response = await client.get(url)
+    t.equal(response.statusCode, 200)
+    t.same(cookies(response), [])
+    t.same(store.take(), ['read'], url)
+  }
+})
+
+t.test('nothing put in a new session: no record, no cookie', async (t) => {
+  const { app, client, store } = await setUp(t)
+  app.get('/', { schema: optional }, async ({ session }) => [session.data, session.get('a'), session.exists])
+  app.post('/', { schema: optional }, async ({ session }) => { session.unset('a'); session.destroy() })
+  for (const response of [await client.get('/'), await client.post('/')]) {
+    t.equal(response.statusCode, 200)
+    t.same(cookies(response), [])
+    t.equal(response.headers.vary, 'Cookie')
+    t.equal(response.headers['cache-control'], undefined)
+  }
+  t.same(store.take(), [])
+})
+
+t.test('a status of 500 and above: changes of data are not saved, destroy and renew are', async (t) => {
+  const setup = await setUp(t)
+  const { app, client, store, events } = setup
+  app.post('/data', { schema: optional }, async ({ session }, reply) => {
+    session.data.a = 1
+    return await reply.code(500).send({})
+  })
+  app.post('/throw', { schema: optional }, async ({ session }) => {
+    session.data.a = 1
+    throw new Error('boom')
+  })
+  app.post('/start', { schema: optional }, async ({ session }, reply) => {
+    session.start({ ...ada, a: 1 })
+    return await reply.code(503).send({})
+  })
+  app.post('/renew', { schema: guarded }, async ({ session }, reply) => {
+    session.renew()
+    session.data.a = 1
+    return await reply.code(500).send({})
+  })
+  app.post('/destroy', { schema: guarded }, async ({ session }, reply) => {
+    session.data.a = 1
+    session.destroy()
+    session.data.a = 1
+    return await reply.code(500).send({})
+  })
+  app.post('/refused', { schema: optional }, async ({ session }, reply) => {
+    session.data.a = 4
+    return await reply.code(499).send({})
+  })
+
+  dataRoute(setup)
+  for (const url of ['/data', '/throw', '/start']) {
+    const response = await client.post(url)
+    t.same(cookies(response), [], url)
+    t.same(store.take(), [], url)
+    t.same(told(events.splice(0)), ['discarded:server-error'], url)
+  }
+  await signIn(setup)
+  for (const url of ['/data', '/throw', '/start']) {
+    await client.post(url)
+    t.same(store.take(), ['read'], url)
+    t.same(told(events.splice(0)), ['discarded:server-error'])
+    t.notOk('a' in (await client.get('/data')).json())
+    store.take()
+  }
+  const before = client.jar.get('__Host-session')
+  t.equal((await client.post('/renew')).statusCode, 500)
+  t.not(client.jar.get('__Host-session'), before)
+  t.same(told(events.splice(0)), ['discarded:server-error', 'renewed:renew'])
+  t.same((await client.get('/data')).json(), { exists: true, ...ada })
+  t.equal((await client.post('/refused')).statusCode, 499)
+  t.equal((await client.get('/data')).json().a, 4, 'below 500 they are')
+  const ended = await client.post('/destroy')
+  t.equal(ended.statusCode, 500)
+  t.match(ended.headers['set-cookie'], /Max-Age=0/)
+  t.same((await client.get('/data')).json(), { exists: false, roles: [], cart: {} })
+})
+
+t.test('a change in an error handler counts as one of the handler', async (t) => {
+  const setup = await setUp(t)
+  const { app, client } = setup
+  app.setErrorHandler(async (error, request, reply) => {
+    request.session.data.b = 2
+    return await reply.code(400).send({})
+  })
+  app.post('/', { schema: guarded }, async ({ session }) => {
+    session.data.a = 1
+    throw new Error('handled')
+  })
+  await signedIn(setup)
+  t.equal((await client.post('/')).statusCode, 400)
+  t.match((await client.get('/data')).json(), { a: 1, b: 2 })
+})
+
+t.test('an error handler for a refusal may begin a session', async (t) => {
+  const { app, client } = await setUp(t)
+  app.setErrorHandler(async (error, request, reply) => {
+    request.session.data.cart['next'] = 1
+    return await reply.redirect('/login')
+  })
+  app.get('/', { schema: guarded }, async () => 'in')
+  app.get('/login', { schema: optional }, async ({ session }) => session.data.cart)
+  t.equal((await client.get('/')).statusCode, 302)
+  t.same((await client.get('/login')).json(), { next: 1 })
+})
+
+t.test('parallel requests that change different top-level keys: both are kept', async (t) => {
+  const setup = await setUp(t)
+  const { app, client, store, events } = setup
+  const [first, second] = [createGate(), createGate()]
+  app.post('/a', { schema: guarded }, async ({ session }) => { session.data.a = 1; session.data.cart['tea'] = 1; await first.pass() })
+  app.post('/b', { schema: guarded }, async ({ session }) => { session.data.b = 2; session.unset('userId'); await second.pass() })
+  await signedIn(setup)
+  const requests = [client.post('/a'), client.post('/b')]
+  await Promise.all([first.reached, second.reached])
+  first.open()
+  await requests[0]
+  second.open()
+  t.equal((await requests[1])?.statusCode, 200)
+  t.same((await client.get('/data')).json(), { exists: true, roles: [], cart: { tea: 1 }, a: 1, b: 2 })
+  t.same(store.take(), ['read', 'read', 'update', 'update', 'read', 'update', 'read'])
+  t.same(told(events), [], 'nothing was lost, so there is nothing to tell')
+})
+
+t.test('parallel requests that change the same key: the later commit wins', async (t) => {
+  const setup = await setUp(t)
+  const { app, client } = setup
+  const gates = [createGate(), createGate()] as const
+  app.post('/:n', { schema: guarded }, async ({ session, params }) => {
+    const n = Number((params as { n: string }).n)
+    session.data.a = n
+    await gates[n as 0 | 1].pass()
+  })
+  await signedIn(setup)
+  const requests = [client.post('/0'), client.post('/1')]
+  await Promise.all(gates.map(({ reached }) => reached))
+  gates[1].open()
+  await requests[1]
+  gates[0].open()
+  await requests[0]
+  t.equal((await client.get('/data')).json().a, 0)
+})
+
+t.test('the object a handler holds goes on to be the session, whatever was merged into it', async (t) => {
+  const setup = await setUp(t)
+  const { app, client } = setup
+  const gate = createGate()
+  app.post('/b', { schema: guarded }, async ({ session }) => { session.data.b = 2 })
+  app.post('/commit', { schema: guarded }, async ({ session }) => {
+    const { data } = session
+    data.a = 1
+    await gate.pass()
+    await session.commit()
+    data.cart['late'] = 1
+    return [data.b, session.data === data]
+  })
+  app.post('/update', { schema: guarded }, async ({ session }) => {
+    const { data } = session
+    await session.update((stored) => { stored.a = 7 })
+    data.cart['later'] = 2
+    return [data.a, session.data === data]
+  })
+  await signedIn(setup)
+  const slow = client.post('/commit')
+  await gate.reached
+  await client.post('/b')
+  gate.open()
+  t.same((await slow).json(), [2, true])
+  t.same((await client.get('/data')).json().cart, { late: 1 })
+  t.same((await client.post('/update')).json(), [7, true])
+  t.same((await client.get('/data')).json().cart, { late: 1, later: 2 })
+})
+
+t.test('what does not fit together is a 409', async (t) => {
+  const { Type } = await import('@sinclair/typebox')
+  // Either a or b.
+  const schema = Type.Object({ a: Type.Optional(Type.Integer()), b: Type.Optional(Type.Integer()) }, { maxProperties: 1 })
+  const setup = await setUp(t, { schema: schema as never })
+  const { app, client } = setup
+  let gate = createGate()
+  app.post('/a', { schema: guarded }, async ({ session }) => { session.data.a = 1; await gate.pass() })
+  app.post('/renew', { schema: guarded }, async ({ session }) => { session.data.a = 1; session.renew(); await gate.pass() })
+  app.post('/clear', { schema: guarded }, async ({ session }) => { session.unset('b') })
+  app.post('/b', { schema: guarded }, async ({ session }) => { session.data.b = 1 })
+  app.get('/', { schema: guarded }, async ({ session }) => session.data)
+  client.jar.take((await app.session.issue({} as never)).setCookie)
+  for (const url of ['/a', '/renew']) {
+    await client.post('/clear')
+    gate = createGate()
+    const slow = client.post(url)
+    await gate.reached
+    await client.post('/b')
+    gate.open()
+    const response = await slow
+    t.match(response.json(), { statusCode: 409, code: 'FST_SESSION_CONFLICT', message: /at the same time/ })
+    t.same(cookies(response), [])
+    t.same((await client.get('/')).json(), { b: 1 })
+  }
+  gate.open()
+  t.equal((await client.post('/a')).statusCode, 500, 'by itself that is plainly invalid')
+})
+
+t.test('dead stays dead', async (t) => {
+  type Death = (setup: Setup, cookie: string) => Promise<unknown>
+  const deaths: Record<string, Death> = {
+    logout: async ({ app }, cookie) => { await app.inject({ method: 'POST', url: '/logout', headers: { cookie } }) },
+    revoke: async ({ app }) => { for (const { id } of await app.session.list('ada')) await app.session.revoke(id) },
+    'revoke all': async ({ app }) => { await app.session.revokeAll('ada') },
+    'idle timeout': async ({ clock }) => { clock.advance(100_000) },
+    'another login': async ({ app }, cookie) => { await app.inject({ method: 'POST', url: '/login', headers: { cookie } }) }
+  }
+  const late = ['/read', '/write', '/renew', '/switch', '/commit']
+  for (const [name, die] of Object.entries(deaths)) {
+    for (const url of late) {
+      await t.test(`${name} while ${url} is under way`, async (t) => {
+        const setup = await setUp(t, { principal: (data) => data.userId, idleTimeout: 100 })
+        const { app, client, events } = setup
+        const gate = createGate()
+        app.post('/logout', { schema: optional }, async ({ session }) => { session.destroy() })
+        app.post('/login', { schema: optional }, async ({ session }) => { session.start(ada) })
+        app.post('/read', { schema: guarded }, async () => { await gate.pass() })
+        app.post('/write', { schema: guarded }, async ({ session }) => { session.data.a = 1; await gate.pass() })
+        app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew(); await gate.pass() })
+        app.post('/switch', { schema: guarded }, async ({ session }) => { session.data.userId = 'eve'; await gate.pass() })
+        app.post('/commit', { schema: guarded }, async ({ session }) => {
+          await gate.pass()
+          session.data.a = 1
+          await session.commit()
+          return session.exists
+        })
+        const cookie = await signedIn(setup)
+        const slow = client.post(url)
+        await gate.reached
+        await die(setup, cookie)
+        gate.open()
+        const response = await slow
+        t.equal(response.statusCode, 200)
+        t.same(cookies(response), [])
+        if (url === '/commit') t.equal(response.json(), false)
+        t.equal((await app.inject({ url: '/data', headers: { cookie } })).json().exists, false)
+        t.equal((await app.session.list('ada')).length, name === 'another login' ? 1 : 0)
+        t.same(await app.session.list('eve'), [])
+        if (url !== '/read') t.ok(told(events).includes('discarded:ended-meanwhile'), 'and is told')
+      })
+    }
+  }
+})
+
+t.test('two renewals at once leave one session', async (t) => {
+  const setup = await setUp(t, { principal: (data) => data.userId })
+  const { app, client } = setup
+  const gates = [createGate(), createGate()] as const
+  app.post('/:n', { schema: guarded }, async ({ session, params }) => {
+    session.renew()
+    await gates[Number((params as { n: string }).n) as 0 | 1].pass()
+  })
+  await signedIn(setup)
+  const requests = [client.post('/0'), client.post('/1')]
+  await Promise.all(gates.map(({ reached }) => reached))
+  for (const gate of gates) gate.open()
+  const answers = await Promise.all(requests)
+  t.equal(answers.flatMap(cookies).length, 1)
+  t.equal((await app.session.list('ada')).length, 1)
+  t.equal((await client.get('/data')).json().exists, true)
+})
+
+t.test('a renewal takes along what another request saves meanwhile', async (t) => {
+  const setup = await setUp(t)
+  const { app, client } = setup
+  const gate = createGate()
+  app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew(); session.data.a = 1; await gate.pass() })
+  app.post('/b', { schema: guarded }, async ({ session }) => { session.data.b = 2 })
+  await signedIn(setup)
+  const slow = client.post('/renew')
+  await gate.reached
+  await client.post('/b')
+  gate.open()
+  await slow
+  t.match((await client.get('/data')).json(), { exists: true, a: 1, b: 2 })
+})
+
+t.test('update runs again on a conflict and loses nothing', async (t) => {
+  const setup = await setUp(t)
+  const { app, client } = setup
+  app.post('/', { schema: guarded }, async ({ session }) => { await session.update((data) => { data.a = (data.a ?? 0) + 1 }) })
+  await signedIn(setup)
+  const answers = await Promise.all(Array.from({ length: 50 }, () => client.post('/')))
+  t.same([...new Set(answers.map(({ statusCode }) => statusCode))], [200])
+  t.equal((await client.get('/data')).json().a, 50)
+})
+
+t.test('a store that never lets a save through is a 409 in the end', async (t) => {
+  const setup = await setUp(t)
+  const { app, client, store } = setup
+  app.post('/save', { schema: guarded }, async ({ session }) => { session.data.a = 1 })
+  app.post('/update', { schema: guarded }, async ({ session }) => { await session.update((data) => { data.a = 1 }) })
+  app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+  await signedIn(setup)
+  store.update = async (id) => (await store.inner.read(id))?.version === 1 ? 'conflict' : 'updated'
+  for (const url of ['/save', '/update']) {
+    const response = await client.post(url)
+    t.match(response.json(), { statusCode: 409, code: 'FST_SESSION_CONFLICT' })
+    t.same(cookies(response), [])
+  }
+  let created: string | undefined
+  store.before = ({ method, of }) => { if (method === 'create') created = of }
+  store.update = async (id) => id === created ? 'updated' : 'conflict'
+  t.equal((await client.post('/renew')).statusCode, 409)
+  t.equal(await store.inner.read(created as string), undefined, 'and leaves no second record behind')
+})
+
+t.test('a change after the commit is told', async (t) => {
+  const setup = await setUp(t)
+  const { app, client, events, log, store } = setup
+  app.get('/stream', { schema: guarded }, async ({ session }, reply) => {
+    const parts = ['one', 'two'].values()
+    const stream = new Readable({
+      read () {
+        const { value } = parts.next()
+        if (value === 'two') session.data.a = 1
+        this.push(value ?? null)
+      }
+    })
+    return await reply.send(stream)
+  })
+  app.get('/late', { schema: guarded }, async (request, reply) => {
+    reply.raw.on('finish', () => { request.session.destroy() })
+    return 'done'
+  })
+  app.get('/hijacked', { schema: guarded }, async ({ session }, reply) => {
+    session.data.a = 1
+    reply.hijack()
+    reply.raw.end('bye')
+  })
+  app.get('/fine', { schema: guarded }, async ({ session }, reply) => {
+    reply.hijack()
+    session.data.b = 1
+    await session.commit()
+    reply.raw.end('bye')
+  })
+  const cookie = await signedIn(setup)
+  for (const [url, body] of [['/stream', 'onetwo'], ['/hijacked', 'bye']] as const) {
+    t.equal((await app.inject({ url, headers: { cookie } })).body, body)
+    t.same(told(events.splice(0)), ['discarded:after-commit'], url)
+    t.same(store.take(), ['read'])
+    t.ok(log.some(({ level, msg }) => level === 40 && msg === 'session discarded: after-commit'), 'as a warning')
+    log.length = 0
+  }
+  t.equal((await app.inject({ url: '/fine', headers: { cookie } })).body, 'bye')
+  t.same(told(events), [])
+  t.match((await client.get('/data')).json(), { exists: true, b: 1 })
+  t.notOk('a' in (await client.get('/data')).json())
+})
+
+t.test('a stream can store what it changed by itself', async (t) => {
+  const setup = await setUp(t)
+  const { app, client, events } = setup
+  app.get('/', { schema: guarded }, async ({ session }, reply) => {
+    async function * parts (): AsyncGenerator<string> {
+      yield 'one'
+      session.data.a = 1
+      await session.commit()
+      yield 'two'
+    }
+    return await reply.send(Readable.from(parts()))
+  })
+  await signedIn(setup)
+  t.equal((await client.get('/')).body, 'onetwo')
+  t.same(told(events), [])
+  t.equal((await client.get('/data')).json().a, 1)
+})
+
+t.test('a change in nested contexts is told once', async (t) => {
+  const { app, client, events } = await setUp(t)
+  const { default: sessionPlugin } = await import('fastify-openapi-session')
+  await app.register(async (inner) => {
+    await inner.register(sessionPlugin, { scheme: 'admin', cookie: { name: '__Host-admin' } })
+    inner.get('/', { schema: guarded }, async ({ session }, reply) => {
+      reply.hijack()
+      session.data.a = 1
+      reply.raw.end('')
+    })
+  })
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  events.length = 0
+  await client.get('/')
+  t.same(told(events), ['discarded:after-commit'])
+})
+
+t.test('the cookie goes out only when the record is stored, and before the first byte', async (t) => {
+  const { app, store } = await setUp(t)
+  const order: string[] = []
+  store.after = ({ method }) => { order.push(method) }
+  app.addHook('onSend', async (request, reply) => { order.push(`onSend ${cookies({ headers: reply.getHeaders() }).length}`) })
+  app.get('/', { schema: optional }, async ({ session }) => {
+    session.start(ada)
+    return Readable.from((function * () { order.push('bytes'); yield 'x' })())
+  })
+  t.equal((await app.inject('/')).statusCode, 200)
+  t.same(order, ['create', 'onSend 1', 'bytes'])
+})
+
+t.test('data that are no JSON are refused by name', async (t) => {
+  const { app, client, store } = await setUp(t, { schema: undefined as never })
+  const cycle: Record<string, unknown> = {}
+  cycle['self'] = cycle
+  const wrong: Array<[unknown, RegExp]> = [
+    [new Date(0), /data\.x is a Date; use date\.toISOString\(\)/], [new Map(), /data\.x is a Map; use a plain object/],
+    [NaN, /data\.x is NaN; use null/], [Infinity, /data\.x is Infinity/], [() => 1, /data\.x is function/], [Symbol('s'), /data\.x is symbol/],
+    [[1, [undefined]], /data\.x\[1\]\[0\] is undefined/], [10n, /BigInt/], [cycle, /circular/], [{ deep: [{ set: new Set() }] }, /data\.x\.deep\[0\]\.set is a Set/],
+    [Object.assign(Object.create(Object.create(null)), { a: 1 }), /data\.x is a class instance/],
+    [{ toJSON () { throw new Error('mine') } }, /mine/]
+  ]
+  app.post('/:n', { schema: optional }, async ({ session, params }) => {
+    session.set('y' as never, 1 as never)
+    session.set('x' as never, wrong[Number((params as { n: string }).n)]?.[0] as never)
+  })
+  app.post('/fine', { schema: optional }, async ({ session }) => {
+    session.set('x' as never, { gone: undefined, bare: Object.assign(Object.create(null), { a: [null, true, 'é\u2028'] }), n: -1.5e300 } as never)
+  })
+  app.get('/', { schema: optional }, async ({ session }) => session.data)
+  for (const [index, [, complaint]] of wrong.entries()) {
+    const response = await client.post(`/${index}`)
+    t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_INVALID_DATA', message: complaint })
+    t.same(cookies(response), [])
+    t.same(store.take(), [])
+  }
+  t.equal((await client.post('/fine')).statusCode, 200)
+  t.same((await client.get('/')).json(), { x: { bare: { a: [null, true, 'é\u2028'] }, n: -1.5e300 } })
+})
+
+t.test('data that do not fit the schema are not saved', async (t) => {
+  const setup = await setUp(t)
+  const { app, client, store } = setup
+  app.post('/', { schema: guarded }, async ({ session }) => { session.data.a = 'secret-value' as never })
+  await signedIn(setup)
+  const response = await client.post('/')
+  t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_INVALID_DATA', message: /do not fit its schema: \/a: Expected integer/ })
+  t.notMatch(response.body, /secret-value/)
+  t.same(store.take(), ['read'])
+  t.notOk('a' in (await client.get('/data')).json())
+})
+
+t.test('data over maxSize are refused before the store is asked', async (t) => {
+  const { app, client, store } = await setUp(t, { maxSize: 100 })
+  app.post('/', { schema: optional }, async ({ session, body }) => { session.data.userId = 'é'.repeat((body as { n: number }).n) })
+  const fixed = JSON.stringify({ roles: [], cart: {}, userId: '' }).length
+  t.equal((await client.post('/', { n: (100 - fixed) / 2 })).statusCode, 200)
+  store.take()
+  const response = await client.post('/', { n: (100 - fixed) / 2 + 1 })
+  t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_TOO_LARGE', message: /take 102 bytes of JSON, and 100 are allowed/ })
+  t.same(store.take(), ['read'])
+})
