@@ -20,10 +20,13 @@ export function sessionPanel ({ React }, sessions, settings) {
     const state = /** @type {SessionState} */ (React.useSyncExternalStore(sessions.subscribe, () => sessions.get(name)))
     const [typed, setTyped] = React.useState(/** @type {FormValues} */ ({}))
     const root = React.useRef(/** @type {HTMLElement | null} */ (null))
+    // Beside the state, since Enter may come before the page is drawn again.
+    const latest = React.useRef(typed)
+    const type = (/** @type {FormValues} */ next) => { setTyped(latest.current = next) }
     const { phase, busy } = state
     // What Swagger UI hands to `authorize` when its form is submitted; it forgets it on a logout.
-    React.useEffect(() => onChange({ name, schema, value: { typed } }), [typed, phase, busy])
-    React.useEffect(() => { if (phase === 'in') setTyped({}) }, [phase])
+    React.useEffect(() => onChange({ name, schema, value: { typed: () => latest.current } }), [phase, busy])
+    React.useEffect(() => { if (phase === 'in') type({}) }, [phase])
     useFocus(React, root, state)
 
     const fields = phase === 'in' ? [] : sessions.fields(state.scheme)
@@ -41,7 +44,7 @@ export function sessionPanel ({ React }, sessions, settings) {
         field,
         text: typed[field.key] ?? field.initial,
         invalid: state.error !== undefined,
-        change: (/** @type {string} */ text) => setTyped((last) => ({ ...last, [field.key]: text }))
+        change: (/** @type {string} */ text) => type({ ...latest.current, [field.key]: text })
       })),
       h('div', { role: 'alert', id: `session-error-${name}`, className: 'session-error' },
         state.error !== undefined && h('p', { key: state.failures }, state.error))

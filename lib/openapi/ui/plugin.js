@@ -92,7 +92,7 @@ function authActions (sessions) {
     authorize: (/** @type {Action} */ original) => (/** @type {Record<string, any>} */ payload) => {
       const others = Object.entries(payload).filter(([name]) => sessions.get(name) === undefined)
       for (const [name, entry] of Object.entries(payload)) {
-        if (entry?.value?.typed !== undefined) void sessions.signIn(name, entry.value.typed)
+        if (typeof entry?.value?.typed === 'function') void sessions.signIn(name, entry.value.typed())
       }
       return others.length > 0 ? original(Object.fromEntries(others)) : undefined
     },

@@ -41,9 +41,9 @@ export function dialog ({ React, getSystem }, Original) {
 function keepInside (element, event) {
   // Hidden buttons have no boxes and cannot take the focus.
   const stops = [...element.querySelectorAll(FOCUSABLE)].filter((stop) => stop.getClientRects().length > 0)
-  const at = stops.indexOf(/** @type {Element} */ (document.activeElement))
-  const leaves = event.shiftKey ? at <= 0 : at === -1 || at === stops.length - 1
-  if (!leaves) return
+  const ahead = event.shiftKey ? Node.DOCUMENT_POSITION_PRECEDING : Node.DOCUMENT_POSITION_FOLLOWING
+  const active = document.activeElement
+  if (element.contains(active) && stops.some((stop) => ((active?.compareDocumentPosition(stop) ?? 0) & ahead) !== 0)) return
   event.preventDefault()
   const target = event.shiftKey ? stops.at(-1) : stops[0]
   if (target instanceof HTMLElement) target.focus()
