@@ -8,6 +8,11 @@ import { allUsers, checkPassword, type User } from './users.js'
 const WrongCredentials = createError('SHOP_WRONG_CREDENTIALS', 'Unknown user name or wrong password.', 401)
 const UnknownSession = createError('SHOP_UNKNOWN_SESSION', 'You have no session of this id.', 404)
 
+/** The 401 of a failed login. Every 401 says how to do better (RFC 9110, 15.5.2). */
+function wrongCredentials (): Error {
+  return Object.assign(new WrongCredentials(), { headers: { 'www-authenticate': 'Cookie form-action="/login"' } })
+}
+
 const Problem = Type.Object({
   statusCode: Type.Integer(),
   code: Type.Optional(Type.String()),
@@ -17,7 +22,7 @@ const Problem = Type.Object({
 
 const Credentials = Type.Object({
   username: Type.String({ maxLength: 100, description: 'ada (an admin) or grace' }),
-  password: Type.String({ maxLength: 200, format: 'password' })
+  password: Type.String({ maxLength: 200, format: 'password', description: 'difference-engine-1843 or nanosecond-1952' })
 })
 
 const Profile = Type.Object({
@@ -60,7 +65,7 @@ export const api: FastifyPluginAsyncTypebox<ApiOptions> = async (app, { loginLim
     }
   }, async (request) => {
     const user = await checkPassword(request.body.username, request.body.password)
-    if (user === undefined) throw new WrongCredentials()
+    if (user === undefined) throw wrongCredentials()
     signIn(request, user)
     return profile(user)
   })
@@ -104,7 +109,7 @@ export const api: FastifyPluginAsyncTypebox<ApiOptions> = async (app, { loginLim
       tags: ['sessions'],
       security: signedIn,
       params: Type.Object({ id: Type.String({ maxLength: 100 }) }),
-      response: { 204: Nothing('That session has ended'), 404: Problem }
+      response: { 204: Nothing('That session has ended'), 400: Problem, 404: Problem }
     }
   }, async (request, reply) => {
     if (!await endSession(request, request.params.id)) throw new UnknownSession()

@@ -35,7 +35,12 @@ export async function buildApp (options: ExampleOptions = {}): Promise<FastifyIn
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Leaf & Kettle', version: '1.0.0', description: 'Pages and API of a small tea shop, on one session.' }
+      info: { title: 'Leaf & Kettle', version: '1.0.0', description: 'The API of a small tea shop, on the session of its pages.' },
+      tags: [
+        { name: 'session', description: 'Signing in and out' },
+        { name: 'sessions', description: 'The places where you are signed in' },
+        { name: 'users', description: 'Accounts, for admins' }
+      ]
     }
   })
   await app.register(sessionPlugin, {
@@ -49,7 +54,9 @@ export async function buildApp (options: ExampleOptions = {}): Promise<FastifyIn
     verify: ({ userId }) => userById(userId) !== undefined,
     openapi: { login: 'login', status: 'status', logout: 'logout' }
   })
-  await app.register(swaggerUi, sessionUi({ routePrefix: '/docs', staticCSP: true }))
+  // Its own default upgrades requests to https, which Safari does on localhost too.
+  const staticCSP = "default-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+  await app.register(swaggerUi, sessionUi({ routePrefix: '/docs', staticCSP }))
 
   await registerViews(app)
   await app.register(serveStatic, { root: join(import.meta.dirname, 'public'), prefix: '/assets/' })

@@ -55,13 +55,20 @@ export async function errorPage (reply: FastifyReply, status: number): Promise<s
   return await plainPage(reply, 'error', { title, text, status })
 }
 
+interface PageError extends FastifyError {
+  /** Response headers that belong to the error. */
+  readonly headers?: Record<string, string>
+}
+
 /** Errors of pages are pages; who is not signed in is asked to, and comes back to where they were going. */
-export async function pageErrors (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+export async function pageErrors (error: PageError, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   if (error.code === 'FST_SESSION_REQUIRED') {
     const back = request.method === 'GET' ? `?next=${encodeURIComponent(request.url)}` : ''
     return reply.redirect(`/login${back}`, 303)
   }
   const status = error.statusCode ?? 500
   if (status >= 500) request.log.error(error)
+  // Retry-After, with a 503.
+  if (error.headers !== undefined) reply.headers(error.headers)
   return await errorPage(reply, status)
 }

@@ -11,7 +11,9 @@ async function shop (t: Test) {
 t.test('sign in, see who it is, sign out', async (t) => {
   const visitor = new Visitor(await shop(t))
   t.match((await visitor.json('GET', '/api/me')).json(), { statusCode: 401, code: 'FST_SESSION_REQUIRED' })
-  t.match((await visitor.json('POST', '/api/login', { ...grace, password: 'x' })).json(), { statusCode: 401, code: 'SHOP_WRONG_CREDENTIALS' })
+  const wrong = await visitor.json('POST', '/api/login', { ...grace, password: 'x' })
+  t.match(wrong.json(), { statusCode: 401, code: 'SHOP_WRONG_CREDENTIALS' })
+  t.match(wrong.headers['www-authenticate'], /^Cookie /)
   t.match((await visitor.json('POST', '/api/login', { username: 'grace' })).json(), { statusCode: 400 })
 
   const profile = { id: 'u-1906', username: 'grace', name: 'Grace Hopper', roles: [] }
@@ -43,8 +45,8 @@ t.test('sessions are listed and ended', async (t) => {
   const [desk, phone, stranger] = [new Visitor(app), new Visitor(app), new Visitor(app)]
   t.equal((await desk.json('GET', '/api/sessions')).statusCode, 401)
   t.equal((await desk.json('DELETE', '/api/sessions/x')).statusCode, 401)
-  for (const visitor of [desk, phone]) await visitor.json('POST', '/api/login', grace)
-  await stranger.json('POST', '/api/login', ada)
+  for (const visitor of [desk, phone]) await visitor.enter(grace)
+  await stranger.enter(ada)
 
   const sessions: Array<{ id: string, current: boolean }> = (await desk.json('GET', '/api/sessions')).json()
   t.match(sessions, [{ current: true }, { current: false, createdAt: /^\d{4}-.*Z$/, expiresAt: /^\d{4}-.*Z$/ }])
@@ -64,9 +66,9 @@ t.test('sessions are listed and ended', async (t) => {
 t.test('roles', async (t) => {
   const visitor = new Visitor(await shop(t))
   t.equal((await visitor.json('GET', '/api/users')).statusCode, 401)
-  await visitor.json('POST', '/api/login', grace)
+  await visitor.enter(grace)
   t.match((await visitor.json('GET', '/api/users')).json(), { statusCode: 403, code: 'FST_SESSION_FORBIDDEN' })
-  await visitor.json('POST', '/api/login', ada)
+  await visitor.enter(ada)
   const users = await visitor.json('GET', '/api/users')
   t.strictSame(users.json().map(({ username }: { username: string }) => username), ['ada', 'grace'])
   t.notMatch(users.body, /scrypt/)

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { MemoryStore } from 'fastify-openapi-session'
 import { createClock } from 'fastify-openapi-session/testing'
 import { buildApp, type ExampleOptions } from '../../example/app.js'
 import { ada, grace, Visitor } from './visitor.js'
@@ -58,6 +59,34 @@ t.test('private pages ask guests to sign in and bring them back', async (t) => {
   t.match(await new Visitor(await shop(t)).post('/sessions/x/end'), { statusCode: 303, headers: { location: '/login' } }, 'a form is not repeated')
 })
 
+t.test('the way back never leads to another site', async (t) => {
+  const visitor = new Visitor(await shop(t))
+  t.match((await visitor.get('/login?next=//evil.example')).body, 'name="next" value="/"')
+  t.equal((await visitor.post('/login', { ...grace, next: '//evil.example' })).headers.location, '/')
+  t.equal((await visitor.get('/login?next=//evil.example')).headers.location, '/')
+})
+
+t.test('an account that is gone is signed out', async (t) => {
+  const app = await shop(t)
+  const visitor = new Visitor(app)
+  const { cookie } = await app.session.issue({ userId: 'u-gone', cart: {} })
+  t.equal((await visitor.get('/account', { cookie })).statusCode, 303)
+})
+
+t.test('a store that fails signs nobody out', async (t) => {
+  const store = new MemoryStore()
+  const visitor = new Visitor(await shop(t, { store }))
+  await visitor.enter(grace)
+  const { read } = store
+  store.read = async () => { throw new Error('no connection') }
+  const response = await visitor.get('/account')
+  t.match(response, { statusCode: 503, body: /Back in a moment[^]*You are still signed in/ })
+  t.ok(response.headers['retry-after'])
+  t.equal((await visitor.json('GET', '/api/me')).statusCode, 503)
+  store.read = read
+  t.equal((await visitor.get('/account')).statusCode, 200)
+})
+
 t.test('an error page is a page', async (t) => {
   const visitor = new Visitor(await shop(t))
   t.match(await visitor.get('/no/such'), { statusCode: 404, headers: { 'content-type': /text\/html/ }, body: /Nothing here/ })
@@ -69,7 +98,7 @@ t.test('forms sent by other sites are refused', async (t) => {
   const visitor = new Visitor(await shop(t))
   const foreign = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
   t.match(await visitor.post('/login', grace, foreign), { statusCode: 403, body: /Not for you/ }, 'a login by somebody else')
-  await visitor.post('/login', grace)
+  await visitor.enter(grace)
   t.equal((await visitor.post('/logout', {}, foreign)).statusCode, 403)
   t.equal((await visitor.post('/cart', { tea: 'mint' }, foreign)).statusCode, 403)
   t.match((await visitor.get('/')).body, /Good to see you, Grace/, 'still signed in')
@@ -100,7 +129,7 @@ t.test('the cart of a guest is kept through the login, not through the logout', 
 
 t.test('signing out ends the session on the server and in the browser', async (t) => {
   const visitor = new Visitor(await shop(t))
-  await visitor.post('/login', grace)
+  await visitor.enter(grace)
   const stolen = new Map(visitor.cookies)
   t.match(await visitor.post('/logout'), { statusCode: 303, headers: { location: '/goodbye' } })
   t.equal(visitor.cookies.size, 0)
@@ -129,7 +158,7 @@ t.test('the list of sessions: one is ended from another', async (t) => {
   const stranger = new Visitor(app)
   await desk.post('/login', grace)
   await phone.post('/login', grace)
-  await stranger.post('/login', ada)
+  await stranger.enter(ada)
 
   const sessions = await listed(desk)
   t.match(sessions, [{ device: 'Firefox on Linux', current: true }, { device: 'Safari on iOS', current: false }])
@@ -151,8 +180,8 @@ t.test('the list of sessions: one is ended from another', async (t) => {
 t.test('sign out everywhere else', async (t) => {
   const app = await shop(t)
   const [desk, phone, tablet, stranger] = [new Visitor(app), new Visitor(app), new Visitor(app), new Visitor(app)]
-  for (const visitor of [desk, phone, tablet]) await visitor.post('/login', grace)
-  await stranger.post('/login', ada)
+  for (const visitor of [desk, phone, tablet]) await visitor.enter(grace)
+  await stranger.enter(ada)
   await desk.post('/sessions/end-others')
   t.match((await desk.get('/sessions')).body, /2 other sessions have ended\./)
   for (const gone of [phone, tablet]) t.equal((await gone.get('/account')).statusCode, 303)
@@ -164,10 +193,10 @@ t.test('the admin page is for admins', async (t) => {
   const app = await shop(t)
   const visitor = new Visitor(app)
   t.equal((await visitor.get('/admin')).headers.location, '/login?next=%2Fadmin')
-  await visitor.post('/login', grace)
+  await visitor.enter(grace)
   t.match(await visitor.get('/admin'), { statusCode: 403, body: /Not for you/ })
   const boss = new Visitor(app)
-  await boss.post('/login', ada)
+  await boss.enter(ada)
   t.match(await boss.get('/admin'), { statusCode: 200, body: /Grace Hopper[^]*<td class="number">1<\/td>/ })
   t.match((await boss.get('/')).body, /href="\/admin"/)
   t.notMatch((await visitor.get('/')).body, /href="\/admin"/)
@@ -176,10 +205,10 @@ t.test('the admin page is for admins', async (t) => {
 t.test('who stays away for half an hour is signed out', async (t) => {
   const clock = createClock()
   const visitor = new Visitor(await shop(t, { now: clock.now }))
-  await visitor.post('/login', grace)
-  clock.advance(29 * 60_000)
+  await visitor.enter(grace)
+  await clock.advance(29 * 60_000)
   t.equal((await visitor.get('/account')).statusCode, 200)
-  clock.advance(31 * 60_000)
+  await clock.advance(31 * 60_000)
   t.equal((await visitor.get('/account')).statusCode, 303)
 })
 
