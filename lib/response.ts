@@ -24,15 +24,17 @@ export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: 
 
 const warned = new WeakSet<Scheme>()
 
+const PLAIN_HTTP = 'a Secure session cookie goes out over plain http, where browsers drop it in silence: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that does, or use cookie: { secure: false } in development'
+const UNTRUSTED_PROXY = 'a proxy in front says X-Forwarded-Proto: https, and Fastify does not believe it: set Fastify({ trustProxy: ... }) to the proxy, so that protocol, host and address are those of the visitor'
+
 /** The most asked question of this field is why a browser does not keep the cookie. Its usual cause is told once. */
 export function warnOfDroppedCookie (request: FastifyRequest, schemes: readonly Scheme[]): void {
   for (const scheme of schemes) {
     if (!scheme.cookie.secure || request.protocol === 'https' || warned.has(scheme) || isLoopback(request.hostname)) continue
-    // Behind a proxy that ends TLS the browser does see https, and keeps the cookie.
-    if (request.headers['x-forwarded-proto'] === 'https') continue
     warned.add(scheme)
-    request.log.warn({ session: { scheme: scheme.name, cookie: scheme.cookie.name } },
-      'a Secure session cookie goes out over plain http, where browsers drop it in silence: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that does, or use cookie: { secure: false } in development')
+    // Behind a proxy that ends TLS the browser does see https, and keeps the cookie; but the app does not know the visitor.
+    const unbelieved = request.headers['x-forwarded-proto'] === 'https'
+    request.log.warn({ session: { scheme: scheme.name, cookie: scheme.cookie.name } }, unbelieved ? UNTRUSTED_PROXY : PLAIN_HTTP)
   }
 }
 

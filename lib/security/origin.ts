@@ -35,7 +35,11 @@ export function isSameOrigin ({ method, host, headers }: OriginFacts, trusted: R
   return origin === undefined || origin === '' || isAt(origin, host)
 }
 
-// Neither "null" nor "file://" has a host, nor has a request of HTTP/1.0: nothing is not the same as nothing.
+// Neither "null" nor "file://" has a host, nor has a request of HTTP/1.0: nothing is not the same as nothing. A host may name
+// the port that its scheme has anyway, as some proxies do.
 function isAt (origin: string, host: string | undefined): boolean {
-  return host !== undefined && host !== '' && URL.canParse(origin) && new URL(origin).host === host.toLowerCase()
+  if (host === undefined || host === '' || !URL.canParse(origin)) return false
+  const { protocol, host: of } = new URL(origin)
+  const asked = `${protocol}//${host}`
+  return of !== '' && URL.canParse(asked) && new URL(asked).host === of
 }
