@@ -16,7 +16,8 @@ export function varyByCookie (reply: FastifyReply): void {
 export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: boolean): void {
   const chosen = reply.getHeader('cache-control')
   if (setsCookie) {
-    if (chosen === undefined || !/\b(no-store|private)\b/i.test(String(chosen))) reply.header('cache-control', 'no-store')
+    const directives = String(chosen).toLowerCase().split(',').map((directive) => directive.trim())
+    if (!directives.includes('no-store') && !directives.includes('private')) reply.header('cache-control', 'no-store')
   } else if (sawSession && chosen === undefined) {
     reply.header('cache-control', 'private, no-cache')
   }
