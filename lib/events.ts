@@ -21,10 +21,13 @@ export function reporter (scheme: string, onEvent: Listener | undefined, log: Fa
     const event: SessionEvent = Object.freeze({ scheme, ...told })
     log[WARNED.has(event.reason) ? 'warn' : 'debug']({ session: event }, `session ${event.type}: ${event.reason}`)
     events.publish({ event, request })
+    const failed = (error: unknown): void => log.error({ err: error, session: event }, 'onEvent threw; the request goes on')
     try {
-      onEvent?.(event, request)
+      // One that is async in spite of its type must not end the process by a rejection that nobody handles.
+      const told: unknown = onEvent?.(event, request)
+      if (told instanceof Promise) told.catch(failed)
     } catch (error) {
-      log.error({ err: error, session: event }, 'onEvent threw; the request goes on')
+      failed(error)
     }
   }
 }

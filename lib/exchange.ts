@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { adopt } from './adoption.js'
-import type { Live, Report } from './backend/backend.js'
+import type { Change, Live, Report } from './backend/backend.js'
 import { cookieValues } from './cookie.js'
+import { explain, type LoadedAs } from './diagnosis.js'
 import { SessionError } from './errors.js'
 import { sessionRequired } from './challenge.js'
 import type { Plan, Registry } from './registry.js'
@@ -20,7 +21,11 @@ interface Entry {
   session?: RequestSession
   /** Why it could not. */
   failure?: unknown
-  /** Whether the request brought a cookie of this scheme. */
+  /** How it came in. */
+  loaded: LoadedAs
+  /** What there was to store. */
+  stored?: Change['kind'] | 'failed'
+  /** Whether the browser has a cookie of this scheme. */
   sent: boolean
   /** Whether there was a live session at any time, so that the answer may depend on it. */
   seen: boolean
@@ -31,6 +36,9 @@ interface Entry {
   /** The store's answer that is awaited. */
   storing?: Promise<void>
 }
+
+const HIJACKED = 'the reply was hijacked: await session.commit() before it, and send what it resolves as Set-Cookie'
+const TOO_LATE = 'a new cookie came after the headers were sent, so that no browser gets it: commit() before the first byte'
 
 /** The sessions of one request to a route that declares some: loaded and judged before the handler, stored after it. */
 export class Exchange {
@@ -47,7 +55,7 @@ export class Exchange {
     this.#reply = reply
     this.#plan = plan
     this.#registry = registry
-    this.#entries = plan.schemes.map((scheme) => ({ scheme, report: scheme.reportOn(request), sent: false, seen: false }))
+    this.#entries = plan.schemes.map((scheme) => ({ scheme, report: scheme.reportOn(request), loaded: 'no-cookie', sent: false, seen: false }))
   }
 
   /** The session of a scheme, as the decorator gives it to the handler; `undefined` when the route does not declare it. */
@@ -76,7 +84,7 @@ export class Exchange {
   finish (): Promise<void> | undefined {
     if (this.#entries.length > 0) varyByCookie(this.#reply)
     // An error here makes Fastify send another response, which comes by once more.
-    if (this.#phase !== 'open') return undefined
+    if (this.#phase !== 'open') return this.#phase === 'refused' ? this.#explain() : undefined
     this.#phase = 'finished'
     const { statusCode } = this.#reply
     const work = this.#entries.filter(({ session, storing }) => session?.unsettled || storing !== undefined)
@@ -90,8 +98,9 @@ export class Exchange {
     if (this.#closed || this.#phase === 'failed') return
     this.#closed = true
     const reason = this.#phase === 'refused' ? 'refused' : 'after-commit'
+    const detail = this.#phase === 'open' ? { detail: HIJACKED } : {}
     for (const { session, report } of this.#entries) {
-      if (session?.changed) report({ type: 'discarded', reason, ...(session.live ? { id: session.live.id } : {}) })
+      if (session?.changed) report({ type: 'discarded', reason, ...(session.live ? { id: session.live.id } : {}), ...detail })
     }
   }
 
@@ -111,7 +120,7 @@ export class Exchange {
       trustedOrigins !== undefined && !isSameOrigin({ method, host, headers }, trustedOrigins))
     if (entry === undefined) return
     this.#phase = 'refused'
-    for (const each of this.#entries) each.session = this.#open(each, undefined)
+    for (const each of this.#entries) Object.assign(each, { loaded: 'cross-origin', session: this.#open(each, undefined) })
     entry.report({ type: 'rejected', reason: 'cross-origin' })
     throw new SessionError('FST_SESSION_CROSS_ORIGIN', 'A page of another origin may not do this. If it is yours, its origin must be trusted here (option crossOrigin).')
   }
@@ -120,6 +129,7 @@ export class Exchange {
     try {
       entry.session = this.#open(entry, await this.#find(entry))
     } catch (error) {
+      entry.loaded = 'failed'
       entry.failure = error
       throw error
     }
@@ -130,12 +140,14 @@ export class Exchange {
     const [value, another] = cookieValues(this.#request.headers.cookie, scheme.cookie.name)
     if (another !== undefined) {
       entry.sent = true
+      entry.loaded = 'duplicate-cookie'
       report({ type: 'rejected', reason: 'duplicate-cookie' })
       return undefined
     }
     if (value === undefined || value === '') return await this.#adopt(entry)
     entry.sent = true
     const loaded = await scheme.backend.load(value, this.#plan.touch, report)
+    entry.loaded = loaded.kind === 'dead' ? 'over' : 'live'
     return loaded.kind === 'dead' ? undefined : await this.#verify(entry, loaded.live)
   }
 
@@ -144,6 +156,7 @@ export class Exchange {
     const adopted = await adopt(entry.scheme, this.#request.headers.cookie, entry.report)
     if (adopted === undefined) return undefined
     entry.sent = true
+    entry.loaded = 'adopted'
     ;[entry.line, entry.oldLine] = adopted.lines
     return await this.#verify(entry, adopted.live)
   }
@@ -155,6 +168,7 @@ export class Exchange {
     if (await verify(live.data, this.#request)) return live
     await backend.commit({ kind: 'destroy', live, reason: 'verify' }, report)
     entry.line = cookie.expire()
+    entry.loaded = 'refused-by-verify'
     return undefined
   }
 
@@ -189,9 +203,11 @@ export class Exchange {
 
   async #settle (entry: Entry, statusCode: number): Promise<void> {
     const session = entry.session as RequestSession
+    entry.stored = 'failed'
     const change = session.settle(statusCode)
     const ended = session.destroyed
     const committed = change.kind === 'none' ? { live: undefined } : await entry.scheme.backend.commit(change, entry.report)
+    entry.stored = change.kind
     session.committed(change, committed)
     if (ended && entry.sent) entry.line = entry.scheme.cookie.expire()
     this.#handOut(entry, committed)
@@ -202,6 +218,7 @@ export class Exchange {
     if (live === undefined || value === undefined) return
     entry.line = entry.scheme.line(value, live.life)
     entry.sent = true
+    if (isTooLate(this.#request, this.#reply)) entry.report({ type: 'discarded', reason: 'after-commit', id: live.id, detail: TOO_LATE })
   }
 
   #writeHeaders (): undefined {
@@ -209,6 +226,13 @@ export class Exchange {
     for (const line of lines) this.#reply.header('set-cookie', line)
     if (lines.length > 0) warnOfDroppedCookie(this.#request, this.#entries.filter(({ line }) => line !== undefined).map(({ scheme }) => scheme))
     cacheFor(this.#reply, lines.length > 0, this.#entries.some(({ seen }) => seen))
+    this.#explain()
+  }
+
+  #explain (): undefined {
+    for (const { scheme: { name, cookie }, loaded, stored, line } of this.#entries) {
+      explain(this.#request.log, { scheme: name, cookie: cookie.name, loaded, stored, setCookie: line !== undefined, statusCode: this.#reply.statusCode })
+    }
   }
 
   async #ask ({ scheme: name, scopes, foreign }: Condition): Promise<Verdict> {
@@ -239,6 +263,11 @@ export class Exchange {
     if (entry === undefined) throw new SessionError('FST_SESSION_REQUIRED', why)
     throw sessionRequired(entry.scheme.cookie.name, why, verdict.maxAge)
   }
+}
+
+// A WebSocket's headers go out beside the reply, when it is hijacked.
+function isTooLate ({ ws }: FastifyRequest & { ws?: unknown }, { raw, sent }: FastifyReply): boolean {
+  return raw.headersSent || (ws === true && sent)
 }
 
 // A single role given as text is no list of its letters.

@@ -1,0 +1,176 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import t from 'tap'
+import { backends } from './backends.js'
+import { breakable } from './failing.js'
+import { COOKIE, createWorld, managerOf, onEach, optional, sessionOf, startSlow, tokenOf, type World } from './support.js'
+
+interface Line { level: number, msg: string, session?: { loaded?: string, stored?: string, setCookie?: boolean, cookie?: string, scheme?: string, reason?: string, detail?: string } }
+
+/** The lines that explain what became of a session, since the last look. */
+function explained ({ log }: World): Line[] {
+  return log.splice(0).map((line) => JSON.parse(line) as Line).filter(({ session }) => session?.loaded !== undefined)
+}
+
+onEach(t, 'a debug line says why a session was not loaded and why a cookie was not set', async (t, backend) => {
+  const generation = { now: 1 }
+  const world = await createWorld(t, backend, { verify: (data) => data.userId !== 'banned' || generation.now === 1 }, {}, 'debug')
+  const { app, clock } = world
+  const line = async (request: () => Promise<unknown>): Promise<Line> => {
+    world.log.length = 0
+    await request()
+    const lines = explained(world)
+    t.equal(lines.length, 1, 'one line')
+    const [found] = lines as [Line]
+    t.equal(found.level, 20)
+    t.match(found.session, { scheme: 'session', cookie: COOKIE })
+    return found
+  }
+  const ada = await world.signedIn()
+  const cases: Array<[string, () => Promise<unknown>, object, RegExp]> = [
+    ['no cookie', () => world.visitor().get('/seen'), { loaded: 'no-cookie', stored: 'none', setCookie: false }, /not loaded: the request brought no such cookie; cookie not set: nothing was put into a session/],
+    ['no cookie, 401', () => world.visitor().get('/me'), { loaded: 'no-cookie', setCookie: false }, /brought no such cookie/],
+    ['unchanged', () => ada.get('/me'), { loaded: 'live', stored: 'none', setCookie: false }, /cookie not set: the session did not change/],
+    ['created', () => world.visitor().post('/put', { n: 1 }), { loaded: 'no-cookie', stored: 'create', setCookie: true }, /cookie set/],
+    ['renewed', () => ada.post('/do/renew'), { loaded: 'live', stored: 'renew', setCookie: true }, /cookie set/],
+    ['twice', () => app.inject({ url: '/seen', headers: { cookie: `${COOKIE}=a; ${COOKIE}=b` } }), { loaded: 'duplicate-cookie' }, /brought the cookie twice/],
+    ['unknown', () => app.inject({ url: '/seen', headers: { cookie: `${COOKIE}=${'A'.repeat(43)}` } }), { loaded: 'over' }, /that of no live session/],
+    ['cross-origin', () => ada.inject({ method: 'POST', url: '/do/touch', headers: { origin: 'https://evil.example' } }), { loaded: 'cross-origin', setCookie: false }, /page of another origin/],
+    ['ended', () => ada.post('/logout'), { loaded: 'live', stored: 'destroy', setCookie: true }, /cookie set/],
+    ['ended twice', () => ada.post('/logout'), { loaded: 'no-cookie', stored: 'none', setCookie: false }, /cookie not set/]
+  ]
+  for (const [name, request, session, why] of cases) {
+    const found = await line(request)
+    t.match(found.session, session, name)
+    t.match(found.msg, why, name)
+  }
+  const bob = await world.signedIn('bob')
+  await clock.advance(1_800_001)
+  t.match((await line(() => bob.get('/seen'))).msg, /expired/)
+  const banned = await world.signedIn('banned')
+  generation.now = 2
+  t.match((await line(() => banned.get('/seen'))).msg, /not loaded: the option verify refused it; cookie set/)
+  const writer = await world.signedIn('writer')
+  const update = await line(() => writer.post('/put', { n: 1 }))
+  t.match(update.session, { stored: 'update', setCookie: backend.sealed })
+})
+
+t.test('and that a session was not stored', async (t) => {
+  const broken = breakable()
+  const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 }, {}, 'debug')
+  world.app.post('/fails', { schema: optional }, async (request) => {
+    sessionOf(request).data.n = 1
+    throw new Error('no')
+  })
+  const ada = await world.signedIn()
+  world.log.length = 0
+  await ada.post('/fails')
+  t.match(explained(world)[0]?.msg, /cookie not set: an answer of 500 and more stores nothing/)
+  broken.break('create', () => { throw new Error('down') })
+  await world.visitor().post('/login', { userId: 'bob' })
+  t.match(explained(world)[0], { session: { stored: 'failed', setCookie: false }, msg: /could not be stored/ })
+  broken.break('read', () => { throw new Error('down') })
+  await ada.get('/me')
+  t.match(explained(world)[0], { session: { loaded: 'failed' }, msg: /could not be read/ })
+  broken.repair()
+  const slow = await startSlow(world, ada, 'renew')
+  await managerOf(world.app).revokeAll('ada')
+  world.log.length = 0
+  await slow.release()
+  t.match(explained(world)[0], { session: { stored: 'renew', setCookie: false }, msg: /ended while the request was under way/ })
+  const other = await world.signedIn('other')
+  const slowWrite = await startSlow(world, other, 'write')
+  await managerOf(world.app).revokeAll('other')
+  await slowWrite.release()
+  t.ok(world.events.some(({ reason }) => reason === 'ended-meanwhile'))
+})
+
+t.test('nothing is explained on a route that declares nothing, nor on a higher level', async (t) => {
+  const world = await createWorld(t, undefined, {}, {}, 'debug')
+  const ada = await world.signedIn()
+  world.log.length = 0
+  await ada.get('/plain')
+  t.same(explained(world), [])
+  const quiet = await createWorld(t, undefined, {}, {}, 'info')
+  await (await quiet.signedIn()).get('/me')
+  t.same(explained(quiet), [])
+})
+
+t.test('each event goes to the diagnostics channel, with its request', async (t) => {
+  const world = await createWorld(t)
+  const seen: Array<{ event: { type: string }, request?: { url: string } }> = []
+  const listen = (message: unknown): void => { seen.push(message as typeof seen[number]) }
+  subscribe('fastify-openapi-session:event', listen)
+  t.teardown(() => unsubscribe('fastify-openapi-session:event', listen))
+  await world.signedIn()
+  await managerOf(world.app).issue({ userId: 'bob' })
+  t.same(seen.map(({ event, request }) => [event.type, request?.url]), [['created', '/login'], ['created', undefined]])
+  t.same(seen.map(({ event }) => event), world.events)
+})
+
+t.test('an async listener that rejects does not end the process', async (t) => {
+  const world = await createWorld(t, undefined, { onEvent: (async () => { throw new Error('async listener broke') }) as never })
+  t.equal((await (await world.signedIn()).get('/me')).statusCode, 200)
+  t.match(world.log.join(''), /async listener broke/)
+})
+
+/** Every spelling in which a token might be found in a text. */
+function spellings (token: string): string[] {
+  const bytes = Buffer.from(token, 'base64url')
+  const of = (text: string): string[] => [text, Buffer.from(text).toString('base64').replace(/=+$/, '').slice(0, -1), Buffer.from(text).toString('hex'), [...text].map((c) => `%${c.charCodeAt(0).toString(16)}`).join('')]
+  return [...of(token), bytes.toString('base64').replace(/=+$/, ''), bytes.toString('hex'), encodeURIComponent(bytes.toString('base64')).replace(/(%3D)+$/i, '')]
+}
+
+onEach(t, 'C26 no token in logs, bodies, errors, events or the channel, in any spelling, on level trace', async (t, backend) => {
+  const messages: string[] = []
+  const listen = (message: unknown): void => { messages.push(JSON.stringify((message as { event: unknown }).event)) }
+  subscribe('fastify-openapi-session:event', listen)
+  t.teardown(() => unsubscribe('fastify-openapi-session:event', listen))
+  const world = await createWorld(t, backend, { maxSize: 2000 }, {}, 'trace')
+  const { app } = world
+  app.post('/throws', { schema: optional }, async (request) => {
+    request.log.info({ req: request, session: sessionOf(request), manager: managerOf(app) }, 'everything that a handler has at hand')
+    request.log.error(new Error(`in ${JSON.stringify(sessionOf(request))}`))
+    throw new Error('broken')
+  })
+  app.post('/logs', { schema: optional }, async (request) => {
+    request.log.trace({ session: sessionOf(request), text: String(sessionOf(request)) })
+    sessionOf(request).renew()
+    request.log.trace({ session: sessionOf(request), id: sessionOf(request).id })
+    return { session: sessionOf(request), id: sessionOf(request).id }
+  })
+  const bodies: string[] = []
+  const tokens = new Set<string>()
+  const ada = world.visitor()
+  const ask = async (url: string, body?: object, headers: Record<string, string> = {}): Promise<void> => {
+    const response = await ada.post(url, body, headers)
+    bodies.push(response.body, JSON.stringify(Object.entries(response.headers).filter(([name]) => name !== 'set-cookie')))
+    if (tokenOf(ada) !== '') tokens.add(tokenOf(ada))
+  }
+  await ask('/put', { n: 1 })
+  await ask('/login', { userId: 'ada' })
+  for (const url of ['/throws', '/logs', '/do/renew', '/do/update', '/do/become', '/add/n', '/nowhere']) await ask(url)
+  await ask('/put', { n: 'x'.repeat(2000) })
+  await ask('/do/touch', undefined, { origin: 'https://evil.example' })
+  bodies.push((await ada.get('/admin')).body, (await ada.get('/me')).body)
+  const list = backend.sealed ? [] : await managerOf(app).list('eve')
+  bodies.push(JSON.stringify(list))
+  await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${[...tokens][0] ?? ''}; ${COOKIE}=${[...tokens][1] ?? ''}` } })
+  await ask('/logout')
+  for (const token of tokens) await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${token}` } })
+  t.ok(tokens.size >= 4)
+  const everything = { log: world.log.join(''), bodies: bodies.join(''), events: JSON.stringify(world.events), channel: messages.join('') }
+  t.ok(everything.log.length > 10_000 && everything.events.length > 500 && everything.channel.length > 500, 'there was something to search')
+  for (const [where, text] of Object.entries(everything)) {
+    const found = [...tokens].flatMap((token) => spellings(token).filter((spelling) => text.toLowerCase().includes(spelling.toLowerCase())))
+    t.same(found, [], where)
+  }
+})
+
+t.test('C26 the search finds a token in each of its spellings', (t) => {
+  const token = Buffer.alloc(32, 'n?~').toString('base64url')
+  for (const text of [token, `%22${token}%22`, Buffer.from(token, 'base64url').toString('base64'), Buffer.from(token).toString('base64')]) {
+    t.ok(spellings(token).some((spelling) => text.toLowerCase().includes(spelling.toLowerCase())))
+  }
+  t.end()
+})
+
