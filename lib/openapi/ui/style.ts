@@ -1,6 +1,6 @@
 /** Style of the panel, in Swagger UI's own colours where it has a say, so that light and dark pages both fit. */
 export const style = `
-.swagger-ui .session-panel .session-state { font-weight: 700; margin: 0 0 10px; }
+.swagger-ui .session-panel .session-state { width: fit-content; margin: 0 0 10px; font-weight: 700; }
 .swagger-ui .session-panel .session-state::before {
   content: ""; display: inline-block; width: .6em; height: .6em; margin-right: .5em; border-radius: 50%; background: #8a8a8a;
 }
@@ -11,7 +11,7 @@ export const style = `
 .swagger-ui .session-panel .session-field :is(input:not([type="checkbox"]), textarea, select) { width: 100%; box-sizing: border-box; }
 .swagger-ui .session-panel .session-field [type="email"],
 .swagger-ui .session-panel .session-field [type="number"] {
-  padding: 8px 10px; border: 1px solid #d9d9d9; border-radius: 4px; background: #fff; color: #3b4151;
+  padding: 8px 10px; border: 1px solid #d9d9d9; border-radius: 4px; background: transparent; color: inherit;
 }
 .swagger-ui .session-panel [aria-invalid="true"] { border-color: #c9252d; }
 .swagger-ui .session-panel .session-about { margin: 0 0 14px; font-size: 12px; }
