@@ -1,0 +1,80 @@
+import t from 'tap'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { FastifyRequest } from 'fastify'
+import type { SessionEvent } from 'fastify-openapi-session'
+import { guarded, optional, setUp } from './support.js'
+
+const ada = { userId: 'ada', roles: [], cart: {} }
+
+t.test('one event for each thing that happens, with its reason and the request', async (t) => {
+  const seen: Array<[event: SessionEvent, url: string | undefined]> = []
+  const { app, client, clock } = await setUp(t, {
+    principal: (data) => data.userId, idleTimeout: 60,
+    onEvent: (event, request) => { seen.push([event, request?.url]) }
+  })
+  app.post('/in', { schema: optional }, async ({ session }) => { session.start(ada); return session.id })
+  app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+  app.post('/out', { schema: guarded }, async ({ session }) => { session.destroy() })
+  app.get('/', { schema: guarded }, async ({ session }) => session.id)
+  const take = (): unknown => seen.splice(0)
+
+  const first = (await client.post('/in')).body
+  t.same(take(), [[{ scheme: 'session', type: 'created', reason: 'start', id: first, principal: 'ada' }, '/in']])
+  await client.post('/renew')
+  const second = (await client.get('/')).body
+  t.same(take(), [[{ scheme: 'session', type: 'renewed', reason: 'renew', id: second, principal: 'ada' }, '/renew']])
+  await client.post('/out')
+  t.same(take(), [[{ scheme: 'session', type: 'destroyed', reason: 'destroy', id: second, principal: 'ada' }, '/out']])
+  const { id } = await app.session.issue(ada)
+  await app.session.revoke(id)
+  t.same(take(), [
+    [{ scheme: 'session', type: 'created', reason: 'issue', id, principal: 'ada' }, undefined],
+    [{ scheme: 'session', type: 'destroyed', reason: 'revoke', id }, undefined]
+  ])
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  take()
+  clock.advance(60_000)
+  await client.get('/')
+  t.match(seen.map(([{ type, reason }]) => [type, reason]), [['expired', 'absent'], ['rejected', 'unauthenticated']])
+})
+
+t.test('events are frozen', async (t) => {
+  const { app, events } = await setUp(t)
+  await app.session.issue(ada)
+  t.ok(Object.isFrozen(events[0]))
+})
+
+t.test('a listener that throws stops nothing, and is logged', async (t) => {
+  const { app, client, log } = await setUp(t, { onEvent: () => { throw new Error('alarm bell broken') } })
+  app.post('/in', { schema: optional }, async ({ session }) => { session.start(ada); return 'in' })
+  t.equal((await client.post('/in')).body, 'in')
+  t.ok(log.some(({ level, err }) => level === 50 && err?.message === 'alarm bell broken'))
+})
+
+t.test('the diagnostics channel', async (t) => {
+  const heard: Array<{ event: SessionEvent, request: FastifyRequest | undefined }> = []
+  const listener = (message: unknown): void => { heard.push(message as typeof heard[0]) }
+  subscribe('fastify-openapi-session:event', listener)
+  t.teardown(() => unsubscribe('fastify-openapi-session:event', listener))
+  const { app, client, events } = await setUp(t)
+  app.post('/in', { schema: optional }, async ({ session }) => { session.start(ada) })
+  await client.post('/in')
+  t.equal(heard.length, 1)
+  t.equal(heard[0]?.event, events[0])
+  t.equal(heard[0]?.request?.url, '/in')
+})
+
+t.test('a line of the log for each: debug, or a warning for what points to a defect or an attack', async (t) => {
+  const { app, client, log, store } = await setUp(t)
+  app.get('/', { schema: optional }, async ({ session }) => session.exists)
+  const { id, cookie, setCookie } = await app.session.issue(ada)
+  client.jar.take(setCookie)
+  await store.inner.update(id, { payload: 'junk', version: 2, expiresAt: Date.now() + 1e6 })
+  await client.get('/')
+  const lines = log.filter(({ session }) => session !== undefined)
+  t.match(lines, [
+    { level: 20, msg: 'session created: issue', session: { scheme: 'session', id } },
+    { level: 40, msg: 'session discarded: damaged', session: { scheme: 'session', id }, reqId: /./ }
+  ])
+  t.notMatch(JSON.stringify(log), cookie.split('=')[1] as string)
+})
