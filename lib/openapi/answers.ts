@@ -23,7 +23,7 @@ export function answersOf (security: readonly SecurityRequirement[], method: str
   const optional = security.some((requirement) => Object.keys(requirement).length === 0)
   return {
     required: !optional,
-    forbidden: !optional && security.some((requirement) => canForbid(requirement, security, names)),
+    forbidden: security.some((requirement) => canForbid(requirement, security, names)),
     crossOrigin: isUnsafe(method) && sessions.some(({ crossOrigin }) => crossOrigin),
     unavailable: sessions.some(({ persistentStore }) => persistentStore)
   }

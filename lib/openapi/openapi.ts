@@ -72,12 +72,18 @@ export function mapValues<T, V extends Readonly<Record<string, T>>> (values: V, 
   return (changed as V | undefined) ?? values
 }
 
-/** Each operationId of the document, with where it stands, such as `POST /login`. */
-export function operationIds (document: OpenApiDocument): Map<string, string> {
-  const found = new Map<string, string>()
+/** An operation and where it stands: `method` in upper case, `path` as the document has it. */
+export interface PlacedOperation {
+  readonly method: string
+  readonly path: string
+  readonly operation: Operation
+}
+
+export function operationsOf (document: OpenApiDocument): PlacedOperation[] {
+  const found: PlacedOperation[] = []
   for (const [path, item] of Object.entries(document.paths ?? {})) {
     mapPathItem(item, (operation, method) => {
-      if (operation.operationId !== undefined) found.set(operation.operationId, `${method} ${path}`)
+      found.push({ method, path, operation })
       return operation
     })
   }

@@ -1,4 +1,4 @@
-import { operationIds, type OpenApiDocument } from './openapi.js'
+import { operationsOf, type OpenApiDocument } from './openapi.js'
 import type { SecurityRequirement } from '../security/requirement.js'
 
 /** What the document has to know of one registered session scheme. */
@@ -39,10 +39,10 @@ export function securityScheme (document: OpenApiDocument, scheme: DocumentedSch
 }
 
 function describe (document: OpenApiDocument, { cookie, operations: { login, logout } }: DocumentedScheme): string {
-  const operations = operationIds(document)
+  const operations = operationsOf(document)
   const call = (operationId: string): string => {
-    const where = operations.get(operationId)
-    return `the operation \`${operationId}\`${where === undefined ? '' : ` (\`${where}\`)`}`
+    const where = operations.find(({ operation }) => operation.operationId === operationId)
+    return `the operation \`${operationId}\`${where === undefined ? '' : ` (\`${where.method} ${where.path}\`)`}`
   }
   const signIn = login === undefined ? 'sign in to this site in this browser' : `run ${call(login)}`
   return `A session, kept in the cookie \`${cookie}\`. To sign in, ${signIn}: the server sets the cookie, and the browser sends it with ` +

@@ -1,6 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { SessionError } from '../errors.js'
-import { operationIds, type OpenApiDocument } from './openapi.js'
+import { operationsOf, type OpenApiDocument } from './openapi.js'
 import type { Registration } from './routes.js'
 import type { DocumentedScheme } from './scheme.js'
 import { DocumentSource, type Swagger } from './source.js'
@@ -80,7 +80,7 @@ function check (found: readonly DocumentSource[], { scheme, routes }: Registrati
   let missing = Object.values(scheme.operations).filter((operationId) => !known.has(operationId))
   // It may be a `transform` that names the operations.
   for (const source of missing.length > 0 ? found : []) {
-    const documented = operationIds(source.swagger() as OpenApiDocument)
+    const documented = new Set(operationsOf(source.swagger() as OpenApiDocument).map(({ operation }) => operation.operationId))
     missing = missing.filter((operationId) => !documented.has(operationId))
   }
   if (missing.length === 0 || found.length === 0) return

@@ -4,7 +4,10 @@ import swaggerUi from '@fastify/swagger-ui'
 import { yamlWriter } from '../../lib/openapi/yaml.js'
 import { appOf, faultsOf, info, nothing, openapi31, statuses } from './documents.js'
 
-const { parse } = createRequire(createRequire(import.meta.url).resolve('@fastify/swagger'))('yaml') as { parse (text: string): any }
+const { parse, stringify } = createRequire(createRequire(import.meta.url).resolve('@fastify/swagger'))('yaml') as {
+  parse (text: string): any
+  stringify (value: unknown, options: object): string
+}
 const guarded = { schema: { security: [{ session: [] }] } }
 
 t.test('YAML says what JSON says, whichever is asked for first', async (t) => {
@@ -13,6 +16,7 @@ t.test('YAML says what JSON says, whichever is asked for first', async (t) => {
     const yaml = yamlFirst ? app.swagger({ yaml: true }) : undefined
     const json = app.swagger()
     t.same(parse(yaml ?? app.swagger({ yaml: true })), json)
+    t.equal(app.swagger({ yaml: true }), stringify(json, { strict: false }), 'written as @fastify/swagger writes it')
     t.same(statuses((json as any).paths['/me'].get), ['200', '401', '503'])
   }
 })

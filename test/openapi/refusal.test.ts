@@ -83,12 +83,15 @@ t.test('a scheme of others that the document does not define gets a sentence', a
     })
     t.throws(() => app.swagger(), { code: 'FST_SESSION_OPTIONS', message: /its option `openapi\.components\.securitySchemes` has to define "bearer"/ })
   }
-  const app = await appOf({ swagger: {}, session: { verifiers: { bearer: () => true } }, routes: (app) => app.get('/x', both, nothing) })
-  t.throws(() => app.swagger(), { code: 'FST_SESSION_OPTIONS', message: /its option `swagger\.securityDefinitions` has to define "bearer"/ })
+  for (const options of [{}, { swagger: { securityDefinitions: {} } }]) {
+    const app = await appOf({ swagger: options, session: { verifiers: { bearer: () => true } }, routes: (app) => app.get('/x', both, nothing) })
+    t.throws(() => app.swagger(), { code: 'FST_SESSION_OPTIONS', message: /its option `swagger\.securityDefinitions` has to define "bearer"/ })
+  }
 })
 
 t.test('what else goes wrong in @fastify/swagger is told as it is, and undone', async (t) => {
-  for (const failure of [new Error('their transform failed'), new TypeError('Cannot read properties of undefined (reading \'theirs\')')]) {
+  const lookalike = new RangeError('something else (reading \'type\')')
+  for (const failure of [new Error('their transform failed'), lookalike, new TypeError('Cannot read properties of undefined (reading \'theirs\')')]) {
     const security = [{ session: [] }]
     const app = await appOf({
       swagger: { openapi: openapi31, transform: () => { throw failure } },

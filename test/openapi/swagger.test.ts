@@ -165,12 +165,16 @@ t.test('HEAD routes, named or not, say what their GET routes say', async (t) => 
       swagger: { openapi: openapi31, exposeHeadRoutes: true },
       routes: (app) => app
         .get('/named', { schema: { operationId: 'named', security: [{ session: [] }] } }, nothing)
+        .post('/named', { schema: { operationId: 'another', security: [] } }, nothing)
         .get('/unnamed', guarded, nothing)
+        .put('/unnamed', { schema: { operationId: 'undefined-head', security: [] } }, nothing)
         .head('/own', { schema: { operationId: 'own', security: [{ session: [] }] } }, nothing)
     })
     t.same(statuses(document.paths['/named'].head), ['200', '401', '503'])
     t.same(document.paths['/named'].head.security, [{ session: [] }])
     t.same(statuses(document.paths['/unnamed'].head), ['200', '401', '503'])
+    t.same(document.paths['/named'].post.security, [])
+    t.same(document.paths['/unnamed'].put.security, [])
     t.equal(document.paths['/own'].head.operationId, 'own-head')
     t.same(statuses(document.paths['/own'].head), ['200', '401', '503'])
     t.same(await faultsOf(document), [])
@@ -261,4 +265,23 @@ t.test('without @fastify/swagger', async (t) => {
   await app.register(sessionPlugin, { openapi: { login: 'nowhere' } })
   app.get('/me', guarded, nothing)
   t.equal((await app.inject('/me')).statusCode, 401)
+})
+
+t.test('the document is complete for whoever asks for it as soon as it can be asked for', async (t) => {
+  const complete = (app: ReturnType<typeof Fastify>) => async (): Promise<void> => {
+    t.same(statuses((app.swagger() as any).paths['/me'].get), ['200', '401', '503'])
+  }
+  const first = Fastify()
+  await first.register(swagger, { openapi: openapi31 })
+  first.addHook('onReady', complete(first))
+  await first.register(sessionPlugin)
+  first.get('/me', guarded, nothing)
+  await first.ready()
+
+  const last = Fastify()
+  await last.register(sessionPlugin)
+  await last.register(swagger, { openapi: openapi31 })
+  last.addHook('onReady', complete(last))
+  last.get('/me', guarded, nothing)
+  await last.ready()
 })

@@ -134,7 +134,7 @@ t.test('zod routes by fastify-type-provider-zod', async (t) => {
         app.setSerializerCompiler(serializerCompiler)
         const zod = app.withTypeProvider<ZodTypeProvider>()
         zod.post('/login', { schema: { security: [{}, { session: [] }], body: z.object({ name: z.string() }), response: { 200: User } } }, async (request) => {
-          request.session.start({ roles: [] })
+          request.session.start({ cart: {} })
           return { id: '1', name: request.body.name }
         })
         zod.get('/user', { schema: { operationId: 'user', security: [{ session: ['admin'] }], response: { 200: User } } }, async () => ({ id: '1', name: 'Ada', secret: 'no' }))

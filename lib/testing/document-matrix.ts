@@ -1,0 +1,137 @@
+import { AssertionError, ok as assert } from 'node:assert'
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { IssuedSession } from '../manager.js'
+import { operationsOf, type OpenApiDocument, type Operation, type PlacedOperation } from '../openapi/openapi.js'
+import { setStage, states, type Build, type MatrixState, type Stage } from './matrix/stage.js'
+
+export type { MatrixState, StageParts } from './matrix/stage.js'
+
+/** What a request needs beside its session; `params` are those of the path. */
+export interface MatrixRequest {
+  params?: Readonly<Record<string, string>>
+  query?: Readonly<Record<string, string>>
+  headers?: Readonly<Record<string, string>>
+  body?: InjectOptions['body']
+}
+
+/** A request, or what makes one; `session` is the one that will be sent with it while it is live. */
+export type MatrixRequestMaker = (app: FastifyInstance, session: IssuedSession) => MatrixRequest | Promise<MatrixRequest>
+
+export interface DocumentMatrixOptions {
+  /** Makes the app anew for each operation, with its sessions in `store` and their clock `now`. The matrix closes it. */
+  build: Build
+  /** The data of a session that may do everything. */
+  session: object
+  /** The data of a session that lacks the roles. Without it, nobody comes with a wrong role. */
+  lesserSession?: object
+  /**
+   * Requests by operationId, or by `GET /path` as the document has it: enough of them to see each documented status. An
+   * operation that is not named here gets one without a body, with `1` for each parameter of its path.
+   */
+  requests?: Readonly<Record<string, ReadonlyArray<MatrixRequest | MatrixRequestMaker>>>
+  /** Default `session`. */
+  scheme?: string
+  /** The decorator of @fastify/swagger. Default `swagger`. */
+  decorator?: string
+}
+
+export interface MatrixAnswer {
+  readonly state: MatrixState
+  readonly status: number
+}
+
+/** One operation of the document. */
+export interface DocumentCase {
+  /** Such as `GET /me (whoAmI)`. */
+  readonly name: string
+  /**
+   * Sends each request in each state and resolves what was answered.
+   * @throws `AssertionError` of `node:assert` that lists what was answered and is not documented, what is documented and
+   *   was not answered, and what was let in without the session that the document requires
+   */
+  readonly run: () => Promise<MatrixAnswer[]>
+}
+
+/**
+ * Holds an app against its own OpenAPI document: each operation that names the session scheme, in each state that a session
+ * can be in. The cases are data, for any test runner: `for (const { name, run } of await documentMatrix(...)) test(name, run)`.
+ */
+export async function documentMatrix (options: DocumentMatrixOptions): Promise<DocumentCase[]> {
+  const { build, scheme = 'session', decorator = 'swagger' } = options
+  const document = await documentOf(await setStage(build, scheme), decorator)
+  const cookie = (document.components?.securitySchemes?.[scheme] as { name: string }).name
+  const declaring = operationsOf(document)
+    .filter(({ operation: { security } }) => security?.some((requirement) => Object.hasOwn(requirement, scheme)))
+  return declaring.map((subject) => ({
+    name: nameOf(subject),
+    async run () {
+      const stage = { ...await setStage(build, scheme), cookie }
+      try {
+        const answers = await play(stage, subject, basePath(document), options)
+        const faults = faultsOf(subject.operation, answers, scheme)
+        if (faults.length > 0) throw new AssertionError({ message: [`${nameOf(subject)}:`, ...faults].join('\n  ') })
+        return answers
+      } finally {
+        await stage.app.close()
+      }
+    }
+  }))
+}
+
+async function documentOf ({ app }: Pick<Stage, 'app'>, decorator: string): Promise<OpenApiDocument> {
+  try {
+    const generate = (app as unknown as Record<string, unknown>)[decorator] as (() => OpenApiDocument) | undefined
+    assert(generate, `the app has no app.${decorator}(): register @fastify/swagger, or name its decorator here`)
+    return generate()
+  } finally {
+    await app.close()
+  }
+}
+
+function nameOf ({ method, path, operation: { operationId } }: PlacedOperation): string {
+  return `${method} ${path}${operationId === undefined ? '' : ` (${operationId})`}`
+}
+
+function basePath ({ servers }: OpenApiDocument): string {
+  const url = (servers as ReadonlyArray<{ url: string }> | undefined)?.[0]?.url ?? '/'
+  return new URL(url, 'http://localhost').pathname.replace(/\/$/, '')
+}
+
+async function play (stage: Stage, subject: PlacedOperation, base: string, options: DocumentMatrixOptions): Promise<MatrixAnswer[]> {
+  const { method, path, operation: { operationId = '' } } = subject
+  const { requests = {}, session, lesserSession } = options
+  const answers: MatrixAnswer[] = []
+  for (const request of requests[operationId] ?? requests[`${method} ${path}`] ?? [{}]) {
+    const send = async (state: MatrixState, data: object, become: (typeof states)[keyof typeof states]): Promise<void> => {
+      const issued = await stage.manager.issue(data)
+      const { params = {}, query = {}, headers, body } = typeof request === 'function' ? await request(stage.app, issued) : request
+      const url = base + path.replace(/\{([^}]+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? '1'))
+      const added = await become(stage, issued)
+      const { statusCode } = await stage.app.inject({
+        method: method as 'GET', url, query, headers: { ...headers, ...added }, ...(body !== undefined && { body })
+      })
+      stage.outage.down = false
+      answers.push({ state, status: statusCode })
+    }
+    for (const state of Object.keys(states) as Array<keyof typeof states>) await send(state, session, states[state])
+    if (lesserSession !== undefined) await send('wrong role', lesserSession, states.live)
+  }
+  return answers
+}
+
+const DEAD: ReadonlySet<MatrixState> = new Set(['no cookie', 'malformed', 'revoked', 'expired'])
+
+function faultsOf ({ security = [], responses = {} }: Operation, answers: readonly MatrixAnswer[], scheme: string): string[] {
+  const documented = new Set(Object.keys(responses).map((status) => status.toUpperCase()))
+  const isDocumented = (status: number): boolean =>
+    [`${status}`, `${Math.floor(status / 100)}XX`, 'DEFAULT'].some((key) => documented.has(key))
+  const isRequired = security.every((requirement) => Object.hasOwn(requirement, scheme))
+  const answered = new Set(answers.map(({ status }) => String(status)))
+  return [
+    ...answers.filter(({ status }) => !isDocumented(status)).map(({ state, status }) => `${state}: ${status} is answered, and not documented`),
+    ...answers.filter(({ state, status }) => isRequired && status < 400 && DEAD.has(state))
+      .map(({ state, status }) => `${state}: ${status} is answered, where "${scheme}" is required`),
+    ...[...documented].filter((status) => /^\d+$/.test(status) && !answered.has(status))
+      .map((status) => `${status} is documented, and was never answered: add a request that gives it`)
+  ].filter((fault, index, all) => all.indexOf(fault) === index)
+}

@@ -1,0 +1,73 @@
+import { ok as assert } from 'node:assert'
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { IssuedSession, SessionManager } from '../../manager.js'
+import { MemoryStore } from '../../store/memory.js'
+import type { SessionStore } from '../../store/store.js'
+import { createClock } from '../clock.js'
+
+/** What the app under test is built with, so that its store can fail and its time can pass. */
+export interface StageParts {
+  readonly store: SessionStore
+  readonly now: () => number
+}
+
+/** One app under test, and the two things that it cannot do to itself: move the clock and lose its store. */
+export interface Stage {
+  readonly app: FastifyInstance
+  readonly manager: SessionManager
+  /** The real name of the scheme's cookie. */
+  readonly cookie: string
+  readonly advanceTo: (instant: number) => void
+  readonly outage: { down: boolean }
+}
+
+export type Build = (parts: StageParts) => FastifyInstance | Promise<FastifyInstance>
+
+export async function setStage (build: Build, scheme: string): Promise<Omit<Stage, 'cookie'>> {
+  const clock = createClock()
+  const outage = { down: false }
+  const app = await build({ store: failing(new MemoryStore({ now: clock.now }), outage), now: clock.now })
+  await app.ready()
+  const manager = (app as unknown as Record<string, SessionManager | undefined>)[scheme]
+  assert(manager, `the app has no session "${scheme}": name its scheme here`)
+  return { app, manager, outage, advanceTo: (instant) => clock.advance(Math.max(0, instant - clock.now())) }
+}
+
+/** A store that breaks down on demand. */
+function failing (store: SessionStore, outage: { readonly down: boolean }): SessionStore {
+  const failed = async (): Promise<never> => { throw new Error('the store is down, for a test') }
+  return new Proxy(store, {
+    get (target, name) {
+      const member: unknown = Reflect.get(target, name)
+      if (typeof member !== 'function') return member
+      return outage.down ? failed : member.bind(target) as unknown
+    }
+  })
+}
+
+/** What a state adds to a request, once it has done what makes it so. */
+export type Headers = NonNullable<InjectOptions['headers']>
+
+/** The states that a request's session can be in, and how each comes about with a session that was live. */
+export const states = {
+  live: async (_stage: Stage, { cookie }: IssuedSession): Promise<Headers> => ({ cookie }),
+  'no cookie': async (): Promise<Headers> => ({}),
+  malformed: async ({ cookie }: Stage): Promise<Headers> => ({ cookie: `${cookie}=%00"not-a-token` }),
+  revoked: async ({ manager }: Stage, { id, cookie }: IssuedSession): Promise<Headers> => {
+    await manager.revoke(id)
+    return { cookie }
+  },
+  expired: async ({ manager, advanceTo }: Stage, { id, cookie }: IssuedSession): Promise<Headers> => {
+    advanceTo((await manager.find(id))?.expiresAt ?? 0)
+    return { cookie }
+  },
+  'cross-site': async (_stage: Stage, { cookie }: IssuedSession): Promise<Headers> =>
+    ({ cookie, 'sec-fetch-site': 'cross-site', origin: 'https://another.example' }),
+  'store down': async ({ outage }: Stage, { cookie }: IssuedSession): Promise<Headers> => {
+    outage.down = true
+    return { cookie }
+  }
+} as const
+
+/** `wrong role`: live, and without the roles of the others. */
+export type MatrixState = keyof typeof states | 'wrong role'
