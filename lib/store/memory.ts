@@ -27,7 +27,7 @@ export class MemoryStore implements SessionStore {
   readonly #index = new PrincipalIndex()
   readonly #maxSessions: number
   readonly #now: () => number
-  #cursor: Iterator<[string, SessionRecord]> | undefined
+  #cursor: Iterator<[string, SessionRecord], undefined> | undefined
   #timer: NodeJS.Timeout | undefined
   #report: ((report: StoreReport) => void) | undefined
   #overflowed = false

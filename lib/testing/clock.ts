@@ -6,11 +6,16 @@ export interface Clock {
   readonly advance: (milliseconds: number) => void | Promise<void>
 }
 
+/** A clock that is moved at once. */
+export interface ManualClock extends Clock {
+  readonly advance: (milliseconds: number) => void
+}
+
 /**
  * A clock for tests. It starts at the real time and only ever goes ahead of it, so that it can also be used with a
  * server that expires records by its own clock.
  */
-export function createClock (start: number = Date.now()): Clock & { advance: (milliseconds: number) => void } {
+export function createClock (start: number = Date.now()): ManualClock {
   let time = start
   return Object.freeze({
     now: () => time,

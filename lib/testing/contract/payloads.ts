@@ -3,8 +3,8 @@ import { newId, newPrincipal, type Bench } from './bench.js'
 
 /** Text that has been trouble for file systems, databases, patterns and encodings. */
 const odd = [
-  ' ', 'a b', ' a', 'a ', 'a', 'A', '\u00e9', 'e\u0301', 'ß', 'ss', 'İ', 'i', '.', '..', '../../etc/passwd', '/', '\\', 'C:\\con', 'nul',
-  '%', '%2e', '_', '*', '?', '[a-z]', '{a}', 'a}{b', ':', 'a:b', '"', '\'', '`', '\'; DROP TABLE sessions; --', '$1', '${a}', '<b>', '&amp;',
+  ' ', 'a b', ' a', 'a ', 'a', 'A', '\u00e9', 'e\u0301', 'ß', 'ss', 'İ', 'i', '.', '..', '../../etc/passwd', '/', '\\', 'C:\\con',
+  'nul', '%', '%2e', '_', '*', '?', '[a-z]', '{a}', 'a}{b', ':', 'a:b', '"', '\'', '`', '\'; DROP TABLE sessions; --', '$1', '${a}', '<b>', '&amp;',
   '\n', '\r\n', '\t', '\0', 'a\0b', '\u007f', '\u200b', '\u2028', '\ufeff', '\ufffd', '日本語', '😀', '👩‍👩‍👧', '\ud800', '\udfff', '\ud801',
   '0', '-1', '1e3', 'null', 'undefined', 'true', '__proto__', 'constructor', 'toString', 'hasOwnProperty'
 ]
