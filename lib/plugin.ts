@@ -1,6 +1,7 @@
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
+import { inspect } from './boot.js'
 import { createManager } from './manager.js'
 import { SessionError } from './errors.js'
 import { Exchange } from './exchange.js'
@@ -21,10 +22,20 @@ export async function sessionPlugin (app: FastifyInstance, options: SessionOptio
   const scheme = createScheme(settings, app.serializeCookie, app.log)
   const registry = Registry.isOwn(app) ? Registry.of(app) as Registry : guard(app)
   registry.add(scheme)
+  schemesOf(app).push(scheme)
   decorate(app, scheme)
   describe(app, scheme)
   observe(settings, scheme, app)
   app.addHook('onClose', async () => { await scheme.backend.close() })
+}
+
+const schemesByServer = new WeakMap<object, Scheme[]>()
+
+/** The schemes of a whole app, in whichever context they were registered: all contexts have its server in common. */
+function schemesOf ({ server }: FastifyInstance): Scheme[] {
+  const schemes = schemesByServer.get(server) ?? []
+  schemesByServer.set(server, schemes)
+  return schemes
 }
 
 /** The hooks, once for all schemes of an instance: admit, finish, close. */
@@ -35,7 +46,14 @@ function guard (app: FastifyInstance): Registry {
 
   app.addHook('onRoute', function (route) { routes.push({ server: this, route }) })
   app.addHook('onReady', async () => {
-    for (const { server, route } of routes) Registry.of(server)?.check(route)
+    const planned = routes.flatMap(({ server, route }) => {
+      const plan = Registry.of(server)?.check(route)
+      return plan === undefined ? [] : [{ route, plan }]
+    })
+    const all = schemesOf(app)
+    for (const { scheme, sentence } of inspect({ schemes: registry.own, all, routes: planned, production: process.env['NODE_ENV'] === 'production' })) {
+      app.log.warn({ session: { scheme } }, sentence)
+    }
   })
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify'
-import { SealedCookie } from './backend/sealed.js'
 import { SessionError } from './errors.js'
 import { compileRequirement, type Requirement } from './security/requirement.js'
 import type { Scheme } from './scheme.js'
@@ -61,10 +60,6 @@ export class Registry {
     if (scheme.settings.adopt?.cookieName === scheme.cookie.name) {
       throw new SessionError('FST_SESSION_OPTIONS', `adopt: the old sessions use the cookie "${scheme.cookie.name}" too: give this plugin's another cookie.name, the default __Host-session say`)
     }
-    const sharing = [...this.#visible()].find(({ settings: { store } }) => store === scheme.settings.store && !(store instanceof SealedCookie))
-    if (sharing) {
-      throw new SessionError('FST_SESSION_OPTIONS', `the sessions "${sharing.name}" and "${scheme.name}" share one store, where signing a person out of one would sign out of both: give each its own, with another prefix, table or directory`)
-    }
     const before = [...this.#own.values()].find(({ settings }) => settings.security)
     if (before && scheme.settings.security) {
       throw new SessionError('FST_SESSION_OPTIONS', `the sessions "${before.name}" and "${scheme.name}" both give a default security: keep one, it may name both schemes`)
@@ -88,10 +83,15 @@ export class Registry {
     return plan
   }
 
-  /** For the boot. @throws `FST_SESSION_OPTIONS` naming the route, when its `security` cannot be kept */
-  check (route: RouteFacts): void {
+  /** For the boot: what a route asks for. @throws `FST_SESSION_OPTIONS` naming the route, when its `security` cannot be kept */
+  check (route: RouteFacts): Plan | undefined {
     const security = this.securityOf(route)
-    if (security !== undefined) this.#compile(route, security)
+    return security === undefined ? undefined : this.#compile(route, security)
+  }
+
+  /** The schemes that were registered on this very instance. */
+  get own (): readonly Scheme[] {
+    return [...this.#own.values()]
   }
 
   /** A route's own `security`, or else the default of the nearest scheme that gives one. */

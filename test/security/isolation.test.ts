@@ -63,14 +63,6 @@ t.test('C24 a token of one scheme is none of another that uses the same place', 
   t.same(await managerOf(app, 'admin').list('ada'), [])
 })
 
-t.test('C24 two schemes on one store stop the boot', async (t) => {
-  const app = Fastify()
-  t.teardown(() => app.close())
-  const store = new MemoryStore()
-  await app.register(plugin, { store })
-  await t.rejects(async () => app.register(plugin, { scheme: 'admin', cookie: { name: 'admin' }, store }), { code: 'FST_SESSION_OPTIONS', message: /share one store/ })
-})
-
 const RESERVED = ['__proto__', 'constructor', 'prototype', 'cookie', 'save', 'toString', 'hasOwnProperty', 'valueOf', 'toJSON', 'then', 'destroy', 'id', 'data', 'v', 'deadline', 'get', 'set', '__defineGetter__', '$ref', '']
 
 onEach(t, 'C25 reserved keys are plain data', async (t, backend) => {

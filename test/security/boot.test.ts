@@ -1,0 +1,142 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { MemoryStore } from 'fastify-openapi-session'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
+import t, { type Test } from 'tap'
+import { ProbeStore } from '../support/probe-store.js'
+import { type Options, plugin } from './support.js'
+
+const DECLARED = { schema: { security: [{ session: [] }] } }
+const outside = (): MemoryStore => new ProbeStore() as unknown as MemoryStore
+
+/** Boots an app; resolves its warnings, or the sentence that stopped it. */
+async function boot (t: Test, build: (app: FastifyInstance) => unknown, env?: string): Promise<string[]> {
+  const log: string[] = []
+  const before = process.env['NODE_ENV']
+  if (env !== undefined) process.env['NODE_ENV'] = env
+  const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg) } } } })
+  t.teardown(() => app.close().catch(() => {}))
+  try {
+    await build(app)
+    await app.ready()
+    return log
+  } catch (error) {
+    t.equal((error as { code?: string }).code, 'FST_SESSION_OPTIONS', (error as Error).message)
+    return [`refused: ${(error as Error).message}`]
+  } finally {
+    if (before === undefined) delete process.env['NODE_ENV']
+    else process.env['NODE_ENV'] = before
+  }
+}
+
+const withOptions = (options: Options, url = '/'): (app: FastifyInstance) => Promise<void> => async (app) => {
+  await app.register(plugin, options)
+  app.get(url, DECLARED, async () => 'in')
+}
+
+t.test('an app that is as it should be boots in silence, in production too', async (t) => {
+  t.same(await boot(t, withOptions({})), [])
+  t.same(await boot(t, withOptions({ store: outside() }), 'production'), [])
+  t.same(await boot(t, withOptions({ store: sealedCookie({ keys: [makeKey()] }) }), 'production'), [])
+})
+
+t.test('MemoryStore in production is told', async (t) => {
+  t.match(await boot(t, withOptions({}), 'production'), [/kept in the memory of this process.*RedisStore, SqlStore, FileStore or sealedCookie/])
+  t.match(await boot(t, withOptions({ store: new MemoryStore() }), 'production'), [/memory/])
+  t.same(await boot(t, withOptions({}), 'test'), [])
+})
+
+t.test('a cookie without Secure in production is told', async (t) => {
+  t.match(await boot(t, withOptions({ store: outside(), cookie: { secure: false } }), 'production'), [/"session" is not Secure.*take cookie.secure: false out/])
+})
+
+t.test('SameSite=None without any check of the origin is told', async (t) => {
+  t.match(await boot(t, withOptions({ cookie: { sameSite: 'none' }, crossOrigin: false })), [/goes with requests from every site.*crossOrigin: \{ trusted/])
+  t.same(await boot(t, withOptions({ cookie: { sameSite: 'none' } })), [])
+  t.same(await boot(t, withOptions({ crossOrigin: false })), [])
+})
+
+t.test('routes that the cookie does not reach are told', async (t) => {
+  const cookie = { name: 'id', path: '/app' }
+  for (const url of ['/', '/login', '/apps', '/application/x', '/App/x', '/other/:id']) {
+    t.match(await boot(t, withOptions({ cookie }, url)), [new RegExp(`to /app only, and it is declared by GET ${url.replace(/[/:]/g, '\\$&')}`)], url)
+  }
+  for (const url of ['/app', '/app/', '/app/login', '/:tenant/x', '/*', '/app/:id']) t.same(await boot(t, withOptions({ cookie }, url)), [], url)
+  t.match(await boot(t, async (app) => {
+    await app.register(plugin, { cookie })
+    await app.register(async (app) => {
+      for (const url of ['/a', '/b', '/c']) app.post(url, DECLARED, async () => 'in')
+      app.get('/open', async () => 'in')
+    }, { prefix: '/api' })
+    await app.register(async (app) => { app.get('/a', DECLARED, async () => 'in') }, { prefix: '/app' })
+    app.post('/d', DECLARED, async () => 'in')
+  }), [/declared by POST \/api\/a, POST \/api\/b, POST \/api\/c, and 1 more: set cookie.path/], 'with their prefixes, in one line')
+})
+
+t.test('two sessions on one cookie stop the boot, wherever they are registered', async (t) => {
+  const beside = (one: Options, two: Options) => async (app: FastifyInstance): Promise<void> => {
+    await app.register(async (app) => { await app.register(plugin, one) }, { prefix: '/one' })
+    await app.register(async (app) => { await app.register(plugin, two) }, { prefix: '/two' })
+  }
+  t.match(await boot(t, beside({}, {})), [/^refused: two sessions.*"__Host-session".*register the plugin once around both/])
+  t.match(await boot(t, beside({ scheme: 'one' }, { scheme: 'two' })), [/^refused: two sessions, "\w+" and "\w+"/])
+  t.match(await boot(t, beside({ cookie: { name: 'id', path: '/one' } }, { cookie: { name: 'id' } })), [/^refused/], 'one path within the other')
+  t.same(await boot(t, beside({ cookie: { name: 'id', path: '/one' } }, { cookie: { name: 'id', path: '/two' } })), [], 'paths apart')
+  t.same(await boot(t, beside({ cookie: { name: 'a' } }, { cookie: { name: 'b' } })), [])
+  t.match(await boot(t, async (app) => {
+    await app.register(async (app) => { await app.register(plugin, { scheme: 'inner' }) })
+    await app.register(plugin)
+  }), [/^refused/], 'the inner one first')
+  t.match(await boot(t, async (app) => {
+    await app.register(plugin)
+    await app.register(plugin, { scheme: 'admin' })
+  }), [/^refused: the sessions "session" and "admin" both use the cookie "__Host-session": give one of them another cookie.name/])
+})
+
+t.test('two sessions on one store stop the boot, wherever they are registered', async (t) => {
+  const store = new MemoryStore()
+  t.match(await boot(t, async (app) => {
+    await app.register(plugin, { store })
+    await app.register(plugin, { scheme: 'admin', store, cookie: { name: 'admin' } })
+  }), [/^refused: the sessions "\w+" and "\w+" share one store.*another prefix, table or directory/])
+  t.match(await boot(t, async (app) => {
+    await app.register(async (app) => { await app.register(plugin, { store }) })
+    await app.register(async (app) => { await app.register(plugin, { store, cookie: { name: 'b' } }) })
+  }), [/^refused.*share one store/])
+  const keys = sealedCookie({ keys: [makeKey()] })
+  t.same(await boot(t, async (app) => {
+    await app.register(plugin, { store: keys })
+    await app.register(plugin, { scheme: 'admin', store: keys, cookie: { name: 'admin' } })
+  }), [], 'sealed cookies are bound to their scheme, so they may share their keys')
+})
+
+t.test('two apps in one process are two', async (t) => {
+  t.same(await boot(t, withOptions({})), [])
+  t.same(await boot(t, withOptions({})), [])
+})
+
+t.test('a limit that cannot be kept stops the boot', async (t) => {
+  t.match(await boot(t, withOptions({ store: sealedCookie({ keys: [makeKey()] }), principal: () => 'x', maxPerPrincipal: 3 })), [/^refused:.*sealed cookies cannot be counted/])
+  t.match(await boot(t, withOptions({ maxPerPrincipal: 3 })), [/^refused: maxPerPrincipal needs the option principal/])
+})
+
+t.test('security that nobody verifies stops the boot, naming route and scheme', async (t) => {
+  t.match(await boot(t, async (app) => {
+    await app.register(plugin)
+    app.put('/admin', { schema: { security: [{ bearer: [] }] } }, async () => 'in')
+  }), [/^refused: route PUT \/admin: nobody verifies the security scheme "bearer": register a session with that name, or give the plugin verifiers/])
+  t.match(await boot(t, async (app) => {
+    await app.register(async (app) => { app.get('/x', { schema: { security: [{ sesion: [] }] } }, async () => 'in') }, { prefix: '/v1' })
+    await app.register(plugin)
+    await app.register(async (app) => { app.get('/y', { schema: { security: [{ sesion: [] }] } }, async () => 'in') }, { prefix: '/v1' })
+  }), [/^refused: route GET \/v1\/[xy].*"sesion"/])
+})
+
+t.test('a route that was there before the plugin and names a stranger is refused at every request', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.get('/x', { schema: { security: [{ sesion: [] }] } }, async () => 'in')
+  await app.register(plugin)
+  const { statusCode, body } = await app.inject('/x')
+  t.equal(statusCode, 500)
+  t.not(body, 'in')
+})
