@@ -67,5 +67,5 @@ async function lock (operationId: string, state: string): Promise<void> {
 }
 
 async function shoot (name: string): Promise<void> {
-  await page.screenshot({ path: join(images, `swagger-ui-${name}.png`), animations: 'disabled', caret: 'hide' })
+  await page.screenshot({ path: join(images, `${name}.png`), animations: 'disabled', caret: 'hide' })
 }
