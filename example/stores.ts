@@ -18,16 +18,24 @@ export async function openStore (env: NodeJS.ProcessEnv): Promise<OpenStore> {
 
 // The drivers are loaded where they are used: who keeps sessions in files need not have them.
 
+/** Drivers make a lost connection anew; the requests that needed it are answered with 503. An unheard error would end the process. */
+function lost (error: Error): void {
+  process.emitWarning(error)
+}
+
 async function openRedis (url: string): Promise<OpenStore> {
   const { Redis } = await import('ioredis')
   const client = new Redis(url)
-  return { store: new RedisStore({ client }), close: async () => { await client.quit() } }
+  client.on('error', lost)
+  return { store: new RedisStore({ client }), close: async () => { client.disconnect() } }
 }
 
 async function openPostgres (url: string): Promise<OpenStore> {
   const { Kysely, PostgresDialect } = await import('kysely')
   const { default: pg } = await import('pg')
-  const db = new Kysely<object>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) }) })
+  const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 2000, query_timeout: 5000 })
+  pool.on('error', lost)
+  const db = new Kysely<object>({ dialect: new PostgresDialect({ pool }) })
   await createTable(db)
   return { store: new SqlStore({ db }), close: async () => { await db.destroy() } }
 }

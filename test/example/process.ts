@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import type { Controls } from '../support/servers.js'
+import { until } from '../support/servers-process.js'
 import { grace } from './visitor.js'
 
 const script = fileURLToPath(new URL('../../example/server.ts', import.meta.url))
@@ -52,8 +54,8 @@ export async function status ({ url }: Server, cookie: string): Promise<number> 
   return (await fetch(`${url}/api/me`, { headers: { cookie } })).status
 }
 
-/** Signs in, restarts the server, and says what it answers to the same cookie then. */
-export async function overRestart (t: Test, env: NodeJS.ProcessEnv): Promise<void> {
+/** Signs in, restarts the server (and its database, while it runs), and says what it answers to the same cookie then. */
+export async function overRestart (t: Test, env: NodeJS.ProcessEnv, database?: Controls): Promise<void> {
   const before = await start(t, env)
   const response = await logIn(before)
   const cookie = response.headers.getSetCookie().join().split(';', 1).join()
@@ -62,6 +64,12 @@ export async function overRestart (t: Test, env: NodeJS.ProcessEnv): Promise<voi
 
   const after = await start(t, env)
   t.equal(await status(after, cookie), 200, 'still signed in')
+  if (database !== undefined) {
+    await database.stop()
+    t.equal(await status(after, cookie), 503, 'an outage is not a sign-out')
+    await database.restart()
+    await until('signed in again', async () => await status(after, cookie) === 200)
+  }
   await fetch(`${after.url}/api/logout`, { method: 'POST', headers: { cookie } })
   t.equal(await status(after, cookie), 401)
   t.equal(await after.stop('SIGINT'), 0, 'so does SIGINT')
