@@ -59,13 +59,13 @@ export interface DocumentCase {
 export async function documentMatrix (options: DocumentMatrixOptions): Promise<DocumentCase[]> {
   const { build, scheme = 'session', decorator = 'swagger' } = options
   const document = await documentOf(await setStage(build, scheme), decorator)
-  const cookie = (document.components?.securitySchemes?.[scheme] as { name: string }).name
+  const described = document.components?.securitySchemes?.[scheme] as { readonly name: string }
   const declaring = operationsOf(document)
     .filter(({ operation: { security } }) => security?.some((requirement) => Object.hasOwn(requirement, scheme)))
   return declaring.map((subject) => ({
     name: nameOf(subject),
     async run () {
-      const stage = { ...await setStage(build, scheme), cookie }
+      const stage = { ...await setStage(build, scheme), cookie: described.name }
       try {
         const answers = await play(stage, subject, basePath(document), options)
         const faults = faultsOf(subject.operation, answers, scheme)
