@@ -4,6 +4,7 @@ import { beginLife } from './life.js'
 import type { Scheme } from './scheme.js'
 import type { StartOptions } from './session.js'
 import { mint } from './token.js'
+import { watch, type WatchOptions } from './watch.js'
 
 /** A session that was begun without a request. */
 export interface IssuedSession {
@@ -28,8 +29,16 @@ export interface SessionInfo<T extends object = Record<string, any>> {
 export interface SessionManager<T extends object = Record<string, any>> {
   /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
   issue (data: T, options?: StartOptions): Promise<IssuedSession>
-  /** The live session with an id, `undefined` when it is over. It does not count as activity. */
-  find (id: string): Promise<SessionInfo<T> | undefined>
+  /**
+   * The live session with an id, `undefined` when it is over. It does not count as activity unless `touch` says so: for
+   * whatever a person does without an HTTP request, such as a message through a WebSocket.
+   */
+  find (id: string, options?: { touch?: boolean | undefined }): Promise<SessionInfo<T> | undefined>
+  /**
+   * Resolves `true` when the session is over: signed out, revoked, expired, or renewed under another id. `false` when
+   * `signal` aborts before that. It tells whoever holds a connection open: a WebSocket, an event stream. See `WatchOptions`.
+   */
+  watch (id: string, options: WatchOptions): Promise<boolean>
   /** The live sessions of a principal, the youngest login first. */
   list (principal: string): Promise<ReadonlyArray<SessionInfo<T>>>
   /** Ends a session, final for requests under way too: whatever they save is dropped. Resolves whether it was alive. */
@@ -47,9 +56,13 @@ export function createManager (scheme: Scheme): SessionManager {
       const { id } = live as Live
       return { id, cookie: `${cookie.name}=${value}`, setCookie: line(value as string, life) }
     },
-    async find (id: string) {
-      const live = await directory(scheme, 'find').find(id)
+    async find (id: string, { touch }: { touch?: boolean | undefined } = {}) {
+      const live = await directory(scheme, 'find').find(id, touch)
       return live && info(live)
+    },
+    async watch (id: string, options: WatchOptions) {
+      const { find } = directory(scheme, 'watch')
+      return await watch(() => find(id), settings, options)
     },
     async list (principal: string) {
       const found = await directory(scheme, 'list').list(principal)
@@ -68,7 +81,7 @@ function directory ({ name, backend, settings }: Scheme, method: string): Direct
   if (backend.directory === undefined) {
     throw new SessionError('FST_SESSION_OPTIONS', `app.${name}.${method}() needs a store: sealed cookies are nowhere but in the browsers. Use a store, or end them through the option verify and a generation number per user.`)
   }
-  if (method !== 'revoke' && method !== 'find' && settings.principal === undefined) {
+  if ((method === 'list' || method === 'revokeAll') && settings.principal === undefined) {
     throw new SessionError('FST_SESSION_OPTIONS', `app.${name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
   }
   return backend.directory

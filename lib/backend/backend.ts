@@ -78,7 +78,8 @@ export interface Backend {
 
 /** The sessions of a store, found without their cookies. */
 export interface Directory {
-  find (id: string): Promise<Live | undefined>
+  /** With `touch` it counts as activity. */
+  find (id: string, touch?: boolean): Promise<Live | undefined>
   list (principal: string): Promise<readonly Live[]>
   revoke (id: string): Promise<boolean>
   revokeAll (principal: string, except?: string): Promise<number>

@@ -80,7 +80,10 @@ export class StoredBackend implements Backend {
   }
 
   readonly directory: Directory = {
-    find: async (id) => isToken(id) ? await this.#look(id) : undefined,
+    find: async (id, touch) => {
+      const live = isToken(id) ? await this.#look(id, touch) : undefined
+      return live && touch ? await this.#touchLonger(live, this.#options.now()) : live
+    },
     list: async (principal) => {
       const now = this.#options.now()
       const found = await this.#store.list(principal)
@@ -189,9 +192,9 @@ export class StoredBackend implements Backend {
     return await this.#store.update(live.id, { payload: 'null', version: live.version + 1, expiresAt: 0 })
   }
 
-  async #look (id: string): Promise<Live | undefined> {
+  async #look (id: string, touch = false): Promise<Live | undefined> {
     const now = this.#options.now()
-    const record = await this.#store.read(id)
+    const record = await this.#store.read(id, touch ? now + this.#options.idleTimeout : undefined)
     const live = record && this.#decode(id, record, this.#options.report)
     return live === undefined || live.life.deadline <= now ? undefined : live
   }

@@ -1,0 +1,298 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import fastifySse from '@fastify/sse'
+import fastifyWebsocket from '@fastify/websocket'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { createGate } from '../support/gate.js'
+import { type Backend, backends } from './backends.js'
+import { breakable } from './failing.js'
+import { COOKIE, cookies, createWorld, guarded, managerOf, onEach, optional, replay, sessionOf, stored, told, type World } from './support.js'
+
+type Socket = import('ws').WebSocket
+const cookieOf = (line = ''): string => line.slice(COOKIE.length + 1).split(';')[0] as string
+
+/** A request over a real connection, answered as soon as its headers are there. */
+async function open (t: Test, url: string, cookie: string): Promise<IncomingMessage> {
+  const request = get(url, { headers: { cookie: `${COOKIE}=${cookie}`, accept: 'text/event-stream' } })
+  t.teardown(() => { request.destroy() })
+  const [response] = await once(request, 'response') as [IncomingMessage]
+  return response.on('error', () => {})
+}
+
+onEach(t, 'a hijacked reply stores with commit(), which gives the Set-Cookie line', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  world.app.post('/raw', { schema: optional }, async (request, reply) => {
+    const session = sessionOf(request)
+    session.start({ userId: 'ada' })
+    const line = await session.commit()
+    reply.hijack()
+    reply.raw.writeHead(200, { 'set-cookie': line ?? [] }).end('raw')
+  })
+  const client = world.visitor()
+  const response = await client.post('/raw')
+  t.equal(response.body, 'raw')
+  t.equal(cookies(response).length, 1)
+  t.equal((await client.get('/me')).statusCode, 200)
+  t.same(told(world.events), ['created:start'])
+})
+
+t.test('a hijacked reply without commit() stores nothing, and says so', async (t) => {
+  const world = await createWorld(t)
+  world.app.post('/raw', { schema: optional }, (request, reply) => {
+    sessionOf(request).start({ userId: 'ada' })
+    reply.hijack()
+    reply.raw.end('raw')
+  })
+  t.equal((await world.visitor().post('/raw')).body, 'raw')
+  t.equal(await world.place.count(), 0)
+  t.match(world.events, [{ type: 'discarded', reason: 'after-commit', detail: /hijacked: await session.commit\(\) before it/ }])
+})
+
+onEach(t, 'a stream: stored and set before the first byte, and what comes after it is told', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const gate = createGate()
+  world.app.post('/stream', { schema: optional }, async (request, reply) => {
+    const session = sessionOf(request)
+    session.start({ userId: 'ada' })
+    async function * body (): AsyncGenerator<string> {
+      yield 'first '
+      gate.open()
+      session.data.late = true
+      yield 'last'
+    }
+    return reply.type('text/plain').send(Readable.from(body()))
+  })
+  const client = world.visitor()
+  const response = await client.post('/stream')
+  t.equal(response.body, 'first last')
+  t.equal(response.headers['cache-control'], 'no-store')
+  t.same((await client.get('/me')).json(), { userId: 'ada', roles: [] }, 'the late change is not there')
+  t.same(told(world.events), ['created:start', 'discarded:after-commit'])
+})
+
+t.test('a new token that comes after the headers is told, since no browser gets it', async (t) => {
+  const world = await createWorld(t)
+  world.app.post('/late', { schema: optional }, async (request, reply) => {
+    reply.hijack()
+    reply.raw.writeHead(200).write('x')
+    sessionOf(request).start({ userId: 'ada' })
+    await sessionOf(request).commit()
+    reply.raw.end()
+  })
+  await world.visitor().post('/late')
+  t.match(world.events, [{ type: 'created' }, { type: 'discarded', reason: 'after-commit', detail: /after the headers were sent/ }])
+})
+
+/** Event streams by @fastify/sse that end when the session does. */
+async function withEvents (t: Test, world: World): Promise<string> {
+  await world.app.register(fastifySse as never)
+  world.app.route({ method: 'GET', url: '/events', schema: guarded, ...{ sse: 'only' }, handler: async (request, reply: any) => {
+    const session = sessionOf(request)
+    session.data.seen = true
+    const line = await session.commit()
+    if (line !== undefined) reply.header('set-cookie', line)
+    reply.header('cache-control', 'no-store')
+    reply.sse.keepAlive()
+    await reply.sse.send({ data: 'hello' })
+    const closed = new AbortController()
+    reply.sse.onClose(() => closed.abort())
+    void managerOf(world.app).watch(session.id, { signal: closed.signal, every: 0.02 }).then((over) => over && reply.sse.close())
+  } })
+  const address = await world.app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => { world.app.server.closeAllConnections() })
+  return `${address}/events`
+}
+
+onEach(t, '@fastify/sse: commit() before the first event, and the stream ends with the session', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const url = await withEvents(t, world)
+  const { cookie, id } = await managerOf(world.app).issue({ userId: 'ada' })
+  const token = cookieOf(cookie)
+  const response = await open(t, url, token)
+  t.equal(response.statusCode, 200)
+  t.equal(response.headers['cache-control'], 'no-store')
+  const [chunk] = await once(response, 'data') as [Buffer]
+  t.match(chunk.toString(), /hello/)
+  t.match((await managerOf(world.app).find(id))?.data, { seen: true })
+  await managerOf(world.app).revoke(id)
+  await once(response, 'end')
+  t.equal(await replay(world, token), 401)
+}, stored)
+
+t.test('@fastify/sse is guarded like any route', async (t) => {
+  const world = await createWorld(t)
+  const url = await withEvents(t, world)
+  const response = await open(t, url, 'A'.repeat(43))
+  t.equal(response.statusCode, 401)
+  t.equal(response.headers['www-authenticate'], `Cookie cookie-name="${COOKIE}"`)
+  response.resume()
+})
+
+interface Chat {
+  readonly connect: (headers: Record<string, string>) => Promise<Socket>
+  readonly opened: () => number
+}
+
+/** WebSockets by @fastify/websocket that end when the session does; `type`d messages do something. */
+async function withSockets (app: FastifyInstance, every = 0.02): Promise<Chat> {
+  let opened = 0
+  await app.register(fastifyWebsocket)
+  app.get('/chat', { websocket: true, schema: guarded } as never, ((socket: Socket, request: any) => {
+    opened++
+    const session = sessionOf(request)
+    const closed = new AbortController()
+    socket.on('close', () => closed.abort())
+    void managerOf(app).watch(session.id, { signal: closed.signal, every }).then((over) => over && socket.close(1008, 'signed out'))
+    socket.on('message', async (message) => {
+      const text = String(message)
+      if (text === 'touch') await managerOf(app).find(session.id, { touch: true })
+      if (text === 'write') {
+        session.data.said = (session.data.said ?? 0) + 1
+        await session.commit()
+      }
+      if (text === 'renew') {
+        session.renew()
+        await session.commit()
+      }
+      socket.send(`did ${text}`)
+    })
+  }) as never)
+  await app.ready()
+  return {
+    opened: () => opened,
+    connect: async (headers) => await (app as unknown as { injectWS: (path: string, context: object) => Promise<Socket> }).injectWS('/chat', { headers: { host: 'localhost', ...headers } })
+  }
+}
+
+const withToken = (token: string): Record<string, string> => ({ cookie: `${COOKIE}=${token}` })
+
+onEach(t, '@fastify/websocket: guarded before the upgrade, also against the pages of others', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const chat = await withSockets(world.app)
+  const { cookie } = await managerOf(world.app).issue({ userId: 'ada' })
+  const own = withToken(cookieOf(cookie))
+  await t.rejects(chat.connect({}), /401/)
+  await t.rejects(chat.connect(withToken('A'.repeat(43))), /401/)
+  await t.rejects(chat.connect({ ...own, origin: 'https://evil.example' }), /403/)
+  await t.rejects(chat.connect({ ...own, origin: 'null' }), /403/)
+  await t.rejects(chat.connect({ ...own, 'sec-fetch-site': 'cross-site' }), /403/)
+  t.equal(chat.opened(), 0)
+  const socket = await chat.connect({ ...own, origin: 'http://localhost' })
+  t.equal(chat.opened(), 1)
+  socket.terminate()
+}, stored)
+
+const ends: Record<string, (world: World, id: string, token: string) => unknown> = {
+  'revoke': ({ app }, id) => managerOf(app).revoke(id),
+  'revokeAll': ({ app }) => managerOf(app).revokeAll('ada'),
+  'logout elsewhere': ({ app }, _id, token) => app.inject({ method: 'POST', url: '/logout', headers: withToken(token) }),
+  'renewal elsewhere': ({ app }, _id, token) => app.inject({ method: 'POST', url: '/do/renew', headers: withToken(token) }),
+  'idle timeout': ({ clock }) => clock.advance(1_800_001),
+  'absolute timeout': ({ clock }) => clock.advance(43_200_001)
+}
+
+onEach(t, '@fastify/websocket: an open socket learns that its session is over', async (t, backend) => {
+  for (const [name, end] of Object.entries(ends)) {
+    const world = await createWorld(t, backend)
+    const chat = await withSockets(world.app)
+    const { cookie, id } = await managerOf(world.app).issue({ userId: 'ada' })
+    const socket = await chat.connect(withToken(cookieOf(cookie)))
+    await end(world, id, cookieOf(cookie))
+    const [code] = await once(socket, 'close') as [number]
+    t.equal(code, 1008, name)
+  }
+}, stored)
+
+onEach(t, '@fastify/websocket: commit() keeps what messages change, touch keeps the session alive, and nothing is revived', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const chat = await withSockets(world.app, 60)
+  const { cookie, id } = await managerOf(world.app).issue({ userId: 'ada' })
+  const socket = await chat.connect(withToken(cookieOf(cookie)))
+  const say = async (...texts: string[]): Promise<void> => {
+    const answers = new Promise<void>((resolve) => {
+      let left = texts.length
+      socket.on('message', () => { if (--left === 0) resolve() })
+    })
+    for (const text of texts) socket.send(text)
+    await answers
+    socket.removeAllListeners('message')
+  }
+  await say('write', 'write', 'write', 'write', 'write')
+  t.equal((await managerOf(world.app).find(id))?.data.said, 5, 'messages that overlap lose nothing')
+  for (let i = 0; i < 4; i++) {
+    await world.clock.advance(1_500_000)
+    await say('touch')
+  }
+  t.equal(await replay(world, cookieOf(cookie)), 200)
+  await managerOf(world.app).revoke(id)
+  await say('write')
+  t.equal(await replay(world, cookieOf(cookie)), 401)
+  t.equal(await world.place.count(), 0)
+  socket.terminate()
+}, stored)
+
+t.test('@fastify/websocket: a renewal in an open socket is told, since no browser gets its cookie', async (t) => {
+  const world = await createWorld(t)
+  const chat = await withSockets(world.app, 60)
+  const { cookie } = await managerOf(world.app).issue({ userId: 'ada' })
+  const socket = await chat.connect(withToken(cookieOf(cookie)))
+  socket.send('renew')
+  await once(socket, 'message')
+  t.match(world.events.at(-1), { type: 'discarded', reason: 'after-commit', detail: /no browser gets it/ })
+  socket.terminate()
+})
+
+t.test('watch: the signal ends it, and options are checked', async (t) => {
+  const world = await createWorld(t)
+  const app = managerOf(world.app)
+  const { id } = await app.issue({ userId: 'ada' })
+  const stop = new AbortController()
+  const watching = app.watch(id, { signal: stop.signal })
+  stop.abort()
+  t.equal(await watching, false)
+  t.equal(await app.watch(id, { signal: AbortSignal.abort() }), false)
+  t.equal(await app.watch('A'.repeat(43), { signal: new AbortController().signal }), true)
+  for (const every of [0, -1, NaN, Infinity, 'x' as never]) await t.rejects(app.watch(id, { signal: stop.signal, every }), { code: 'FST_SESSION_OPTIONS' })
+  const sealed = await createWorld(t, backends['sealed'] as Backend)
+  await t.rejects(managerOf(sealed.app).watch(id, { signal: stop.signal }), { code: 'FST_SESSION_OPTIONS' })
+})
+
+t.test('watch: a store out of order signs nobody out until the time is up that it gave last', async (t) => {
+  const broken = breakable()
+  const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 })
+  const app = managerOf(world.app)
+  const { id } = await app.issue({ userId: 'ada' })
+  const stop = new AbortController()
+  let looks = 0
+  let looked = (): void => {}
+  broken.break('read', () => {
+    looks++
+    looked()
+    throw new Error('down')
+  })
+  let over: boolean | undefined
+  const watching = app.watch(id, { signal: stop.signal, every: 0.01 }).then((is) => { over = is })
+  await new Promise<void>((resolve) => { looked = () => { if (looks > 3) resolve() } })
+  t.equal(over, undefined, 'looked at again and again, and not over')
+  await world.clock.advance(1_800_001)
+  await watching
+  t.equal(over, true)
+})
+
+t.test('find with touch moves the idle deadline, and never the absolute one', async (t) => {
+  for (const backend of Object.values(backends).filter(stored)) {
+    const world = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 3600 })
+    const app = managerOf(world.app)
+    const { id } = await app.issue({ userId: 'ada' })
+    const end = world.clock.now() + 3_600_000
+    while (world.clock.now() + 500_000 < end) {
+      await world.clock.advance(500_000)
+      t.ok(await app.find(id, { touch: true }), `${backend.name}: alive`)
+    }
+    await world.clock.advance(end - world.clock.now())
+    t.equal(await app.find(id, { touch: true }), undefined, `${backend.name}: over`)
+  }
+})
+
