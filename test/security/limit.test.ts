@@ -1,0 +1,81 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import t from 'tap'
+import { rounds } from './rounds.js'
+import { createWorld, managerOf, onEach, replay, stored, told, tokenOf } from './support.js'
+
+onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reason', async (t, backend) => {
+  const world = await createWorld(t, backend, { maxPerPrincipal: 2 })
+  const tokens: string[] = []
+  for (let i = 0; i < 4; i++) {
+    tokens.push(tokenOf(await world.signedIn()))
+    await world.clock.advance(1000)
+  }
+  const bob = tokenOf(await world.signedIn('bob'))
+  t.same(await Promise.all(tokens.map((token) => replay(world, token))), [401, 401, 200, 200])
+  t.equal(await replay(world, bob), 200, 'others are not concerned')
+  t.equal(told(world.events).filter((event) => event === 'destroyed:limit').length, 2)
+  t.equal((await managerOf(world.app).list('ada')).length, 2)
+}, stored)
+
+onEach(t, 'maxPerPrincipal: logins at the same time leave exactly as many as are allowed', async (t, backend) => {
+  const world = await createWorld(t, backend, { maxPerPrincipal: 3 })
+  for (let round = 0; round < rounds(5, 200); round++) {
+    const clients = await Promise.all(Array.from({ length: 8 }, async (_, i) => {
+      for (let waited = 0; waited < (i * round) % 5; waited++) await turn()
+      return await world.signedIn(`user${round}`)
+    }))
+    const alive = (await Promise.all(clients.map((client) => replay(world, tokenOf(client))))).filter((status) => status === 200)
+    t.equal(alive.length, 3, `round ${round}`)
+    t.equal((await managerOf(world.app).list(`user${round}`)).length, 3)
+  }
+}, stored)
+
+onEach(t, 'maxPerPrincipal: a renewal takes nobody\'s place, a change of principal counts, guests do not', async (t, backend) => {
+  const world = await createWorld(t, backend, { maxPerPrincipal: 2 })
+  const [one, two] = [await world.signedIn(), await world.signedIn()]
+  await one.post('/do/renew')
+  t.same([(await one.get('/me')).statusCode, (await two.get('/me')).statusCode], [200, 200])
+  await world.clock.advance(1000)
+  const guest = world.visitor()
+  await guest.post('/put', { cart: 1 })
+  await guest.post('/put', { userId: 'ada' })
+  t.equal((await guest.get('/me')).statusCode, 200)
+  t.equal((await managerOf(world.app).list('ada')).length, 2)
+  const guests = await Promise.all([1, 2, 3, 4].map(async () => {
+    const visitor = world.visitor()
+    await visitor.post('/put', { cart: 1 })
+    return (await visitor.get('/seen')).json<{ exists: boolean }>().exists
+  }))
+  t.same(guests, [true, true, true, true])
+}, stored)
+
+onEach(t, 'step-up: config.session.maxAge asks for a younger login, with the reason, and renewing is none', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  world.app.post('/pay', { schema: { security: [{ session: [] }] }, config: { session: { maxAge: 300 } } as never }, async () => 'paid')
+  const ada = await world.signedIn()
+  t.equal((await ada.post('/pay')).statusCode, 200)
+  await world.clock.advance(300_000)
+  t.equal((await ada.post('/pay')).statusCode, 200, 'at the limit')
+  await world.clock.advance(1)
+  const refused = await ada.post('/pay')
+  t.equal(refused.statusCode, 401)
+  t.match(refused.headers['www-authenticate'], /error="insufficient_user_authentication", max_age=300$/)
+  t.match(refused.json<{ message: string }>().message, /within the last 300 seconds/)
+  for (const work of ['touch', 'write', 'renew', 'regenerate', 'update']) await ada.post(`/do/${work}`)
+  t.equal((await ada.post('/pay')).statusCode, 401, 'nothing but a login makes it younger')
+  t.equal((await ada.get('/me')).statusCode, 200, 'and it is alive for everything else')
+  await ada.post('/login', { userId: 'ada' })
+  t.equal((await ada.post('/pay')).statusCode, 200)
+})
+
+onEach(t, 'revocation reaches requests under way: what they do is not stored, and verify is asked at each load', async (t, backend) => {
+  const disabled = new Set<string>()
+  const world = await createWorld(t, backend, { verify: (data) => !disabled.has(data.userId) })
+  const [ada, bob] = [await world.signedIn(), await world.signedIn('bob')]
+  disabled.add('ada')
+  t.equal((await ada.get('/me')).statusCode, 401)
+  t.equal((await bob.get('/me')).statusCode, 200)
+  disabled.clear()
+  t.equal((await ada.get('/me')).statusCode, 401, 'it ended: enabling the account does not bring it back')
+  t.ok(told(world.events).includes('destroyed:verify'))
+})
