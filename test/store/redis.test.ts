@@ -320,3 +320,45 @@ t.test('a primary that falls silent under a Sentinel', async (t) => {
   for (let tries = 0; tries < 60 && found === undefined; tries++) found = await store.read('a').catch(() => undefined)
   t.equal(found?.principal, 'user')
 })
+
+t.test('no record outlives its entry, whatever happens meanwhile', async (t) => {
+  const { port } = await startRedis(t)
+  const clock = createClock()
+  const client = connect(t, new Redis(port))
+  const store = new RedisStore({ client, now: clock.now, timeout: 20 })
+  const life = (minutes: number, over: Partial<SessionRecord> = {}) => record({ expiresAt: clock.now() + minutes * MINUTE, ...over })
+  const indexed = async (id: string, principal: string) => {
+    const key = `session:principal:${principal}`
+    const entry = Number(await client.zscore(key, id))
+    // The server's time goes on while the clock of the test stands still: it has had a few milliseconds between the two.
+    const keeps = await client.pttl(key) + 10_000 >= await client.pttl(`session:id:${id}`)
+    return keeps && entry >= (await store.read(id))!.expiresAt
+  }
+
+  await t.test('touches that reach differently far', async (t) => {
+    await store.create('a', life(1, { principal: 'user' }))
+    await Promise.all([store.read('a', clock.now() + 10 * MINUTE), store.read('a', clock.now() + 5 * MINUTE)])
+    t.equal((await store.read('a', clock.now() + 18 * MINUTE))?.expiresAt, clock.now() + 18 * MINUTE)
+    t.ok(await indexed('a', 'user'))
+  })
+
+  await t.test('a change of principal in the middle of a touch', async (t) => {
+    await store.create('b', life(1, { principal: 'first' }))
+    let changing: Promise<unknown> | undefined
+    const meddling = new Proxy(client, {
+      get (target, name) {
+        const value: unknown = Reflect.get(target, name)
+        if (typeof value !== 'function') return value
+        return async (...args: unknown[]) => {
+          if (name === 'fastifyOpenapiSession_index') await (changing ??= store.update('b', life(1, { version: 2, principal: 'second' })))
+          return await Reflect.apply(value, target, args) as unknown
+        }
+      }
+    })
+    await new RedisStore({ client: meddling, now: clock.now, timeout: 20 }).read('b', clock.now() + 10 * MINUTE)
+    t.equal(await changing, 'updated')
+    t.ok(await indexed('b', 'second'))
+    t.same((await store.list('second')).map(({ id }) => id), ['b'])
+    t.same(await store.list('first'), [])
+  })
+})
