@@ -1,0 +1,54 @@
+import { Redis } from 'ioredis'
+import { MemoryStore, type SessionStore } from 'fastify-openapi-session'
+import { FileStore } from 'fastify-openapi-session/file'
+import { RedisStore } from 'fastify-openapi-session/redis'
+import { createTable, SqlStore } from 'fastify-openapi-session/sql'
+import t, { type Test } from 'tap'
+import { temporaryDirectory } from '../support/servers-process.js'
+import { startRedis } from '../support/servers.js'
+import { openWasm, sqliteKysely } from '../support/sqlite.js'
+import { World } from './world.js'
+
+/** Steps over all stores; `MODEL_STEPS=1000000 npx tap --timeout=0 test/model` is the long run. */
+const STEPS = Number(process.env.MODEL_STEPS ?? 10_000)
+const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000)
+
+/** How the steps are shared out: disks and servers take longer for each. */
+const stores: Record<string, { share: number, make: (t: Test) => Promise<(now: () => number) => SessionStore> }> = {
+  memory: { share: 0.7, make: async () => (now) => new MemoryStore({ now }) },
+  file: { share: 0.1, make: async (t) => (now) => new FileStore({ directory: temporaryDirectory(t, 'model'), now }) },
+  sql: {
+    share: 0.1,
+    make: async (t) => {
+      const db = sqliteKysely(openWasm()) as any
+      await createTable(db)
+      t.teardown(async () => { await db.destroy() })
+      return (now) => new SqlStore({ db, now, sweepInterval: 0 })
+    }
+  },
+  redis: {
+    share: 0.1,
+    make: async (t) => {
+      const client = new Redis((await startRedis(t)).url)
+      t.teardown(() => { client.disconnect() })
+      return (now) => new RedisStore({ client, now, timeout: 60 })
+    }
+  }
+}
+
+for (const [name, { share, make }] of Object.entries(stores)) {
+  t.test(`random histories on ${name} show no lost update, no session that came back, nobody else's data`, async (t) => {
+    const world = new World(SEED)
+    await world.open(await make(t))
+    t.teardown(async () => { await world.close() })
+    const steps = Math.ceil(STEPS * share)
+    for (let step = 0; step < steps; step++) {
+      try {
+        await world.step()
+      } catch (error) {
+        return t.fail(`SEED=${SEED}, step ${step}: ${(error as Error).message}`)
+      }
+    }
+    t.pass(`${steps} steps, SEED=${SEED}`)
+  })
+}
