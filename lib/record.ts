@@ -19,6 +19,8 @@ export interface Life {
   readonly idleTimeout?: number
   /** Whether its cookie outlives the browser's run. */
   readonly persistent: boolean
+  /** The id that it began with, where it was renewed since: what a late request knows it by. */
+  readonly origin?: string
 }
 
 /** Data that fit their schema, with what is known of them. */
@@ -102,8 +104,8 @@ export class Codec {
 
   /** `text` is the JSON text of the data. It stands last, so that `decode` finds it without writing it anew. */
   encode (life: Life, text: string): string {
-    const { createdAt, authenticatedAt, deadline, idleTimeout, persistent } = life
-    return `${JSON.stringify({ v: 1, scheme: this.#options.scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent }).slice(0, -1)}${DATA}${text}}`
+    const { createdAt, authenticatedAt, deadline, idleTimeout, persistent, origin } = life
+    return `${JSON.stringify({ v: 1, scheme: this.#options.scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, origin }).slice(0, -1)}${DATA}${text}}`
   }
 
   /** Reads a payload. Whatever it holds, the answer is one of three, never a throw: a record is `unknown` until checked. */
@@ -118,9 +120,10 @@ export class Codec {
     return isEnvelope(whole) ? this.#read(whole, JSON.stringify(whole.data)) : { kind: 'damaged' }
   }
 
-  #read ({ scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, data }: Envelope, text: string): Decoded {
+  #read ({ scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, origin, data }: Envelope, text: string): Decoded {
     if (scheme !== this.#options.scheme) return { kind: 'unfit', problem: 'it is of another security scheme: give each a store, prefix or table of its own' }
-    const life = { createdAt, authenticatedAt, deadline, persistent, ...(idleTimeout === undefined ? {} : { idleTimeout }) }
+    const optional = { ...(idleTimeout === undefined ? {} : { idleTimeout }), ...(origin === undefined ? {} : { origin }) }
+    const life = { createdAt, authenticatedAt, deadline, persistent, ...optional }
     return this.#fits(data) ? this.#content(life, data, text) : this.#fit(life, data)
   }
 
@@ -239,8 +242,8 @@ function parse (text: string): unknown {
 
 function isEnvelope (value: unknown): value is Envelope {
   if (!isObject(value) || value['v'] !== 1 || !isObject(value['data']) || typeof value['persistent'] !== 'boolean') return false
-  const { createdAt, authenticatedAt, deadline, idleTimeout = 0 } = value
-  return [createdAt, authenticatedAt, deadline, idleTimeout].every((instant) => Number.isFinite(instant))
+  const { createdAt, authenticatedAt, deadline, idleTimeout = 0, origin = '' } = value
+  return typeof origin === 'string' && [createdAt, authenticatedAt, deadline, idleTimeout].every((instant) => Number.isFinite(instant))
 }
 
 function isObject (value: unknown): value is Data {

@@ -18,6 +18,9 @@ export interface StoredOptions {
   readonly report: Report
 }
 
+/** What to store, made from what is stored. */
+type Compute = (stored: Live) => Prepared | Promise<Prepared>
+
 type Of<K extends Change['kind']> = Extract<Change, { kind: K }>
 
 // Each round of a conflict lets at least one request through, so this many would have to be at one session at once.
@@ -69,14 +72,7 @@ export class StoredBackend implements Backend {
   }
 
   async mutate (live: Live, mutation: Mutation, report: Report): Promise<Committed> {
-    let current: Live | undefined = live
-    for (let round = 0; round < MAX_ROUNDS; round++) {
-      const saved = await this.#write(current, await mutation(JSON.parse(current.text)))
-      if (saved !== 'conflict') return this.#saved(saved, live, report)
-      current = await this.#look(live.id)
-      if (current === undefined) return this.#saved('missing', live, report)
-    }
-    throw conflict()
+    return await this.#save(live, (stored) => mutation(JSON.parse(stored.text)), report)
   }
 
   readonly directory: Directory = {
@@ -84,12 +80,7 @@ export class StoredBackend implements Backend {
       const live = isToken(id) ? await this.#look(id, touch) : undefined
       return live && touch ? await this.#touchLonger(live, this.#options.now()) : live
     },
-    list: async (principal) => {
-      const now = this.#options.now()
-      const found = await this.#store.list(principal)
-      return found.map(({ id, record }) => this.#decode(id, record, this.#options.report))
-        .filter((live): live is Live => live !== undefined && live.life.deadline > now)
-    },
+    list: async (principal) => await this.#list(principal),
     revoke: async (id) => {
       const done = isToken(id) && await this.#store.delete(id)
       if (done) this.#options.report({ type: 'destroyed', reason: 'revoke', id })
@@ -116,20 +107,70 @@ export class StoredBackend implements Backend {
 
   /** Three-way merge: what this request changed goes on top of what is stored, until nobody else was faster. */
   async #update ({ live, content }: Of<'update'>, report: Report): Promise<Committed> {
-    let saved = await this.#write(live, content)
-    for (let round = 1; saved === 'conflict'; round++) {
+    return await this.#save(live, (stored) => stored === live ? content : this.#merge(live, content, stored), report)
+  }
+
+  async #save (live: Live, compute: Compute, report: Report): Promise<Committed> {
+    const saved = await this.#rewrite(live, compute)
+    return saved ? { live: saved } : await this.#follow(live, compute, report)
+  }
+
+  /** Writes what `compute` makes of what is stored, until nobody else was faster. `undefined` when the record is gone. */
+  async #rewrite (live: Live, compute: Compute): Promise<Live | undefined> {
+    let current: Live | undefined = live
+    for (let round = 0; current !== undefined; round++) {
       if (round === MAX_ROUNDS) throw conflict()
-      const theirs = await this.#look(live.id)
-      saved = theirs === undefined ? 'missing' : await this.#write(theirs, this.#merge(live, content, theirs))
+      const saved = await this.#write(current, await compute(current))
+      if (saved === 'missing') return undefined
+      if (saved !== 'conflict') return saved
+      current = await this.#look(live.id)
     }
-    return this.#saved(saved, live, report)
+    return undefined
+  }
+
+  /** For a save whose record is gone: it goes to what the session was renewed to meanwhile, if that is why. */
+  async #follow (live: Live, compute: Compute, report: Report): Promise<Committed> {
+    let saved: Live | undefined
+    for (const successor of await this.#successors(live)) saved = await this.#rewrite(successor, compute) ?? saved
+    return saved === undefined ? this.#lost(live, report) : { live: saved }
+  }
+
+  #lost ({ id, principal }: Live, report: Report): Committed {
+    report({ type: 'discarded', reason: 'ended-meanwhile', id, ...of(principal) })
+    return { live: undefined }
+  }
+
+  /** What a session was renewed to. Ids do not lead there; the list of the same principal does. */
+  async #successors ({ id, principal, life }: Live): Promise<Live[]> {
+    if (principal === undefined) return []
+    const origin = life.origin ?? id
+    try {
+      return (await this.#list(principal)).filter((other) => other.life.origin === origin && other.id !== id)
+    } catch (error) {
+      // A store that cannot list says so with this; whoever chose it was told.
+      if (error instanceof SessionError && error.code === 'FST_SESSION_OPTIONS') return []
+      throw error
+    }
+  }
+
+  /** Deletes a session, or what it was renewed to meanwhile: a logout is final for the renewal that was faster, too. */
+  async #delete (live: Live): Promise<boolean> {
+    if (await this.#store.delete(live.id)) return true
+    let ended = 0
+    // One that is renewed meanwhile has a new id: look again until there was nothing to end.
+    for (let before = -1; before < ended;) {
+      before = ended
+      for (const { id } of await this.#successors(live)) if (await this.#store.delete(id)) ended++
+    }
+    return ended > 0
   }
 
   /**
    * The new record is there before the old one ends, and the old one ends only if nobody wrote to it: a save meanwhile is
    * merged, a logout meanwhile takes the new record, whose token nobody has seen, with it.
    */
-  async #renew ({ live, ticket, life, content, reason }: Of<'renew'>, report: Report): Promise<Committed> {
+  async #renew ({ live, ticket, content, reason, ...change }: Of<'renew'>, report: Report): Promise<Committed> {
+    const life: Life = { ...change.life, origin: live.life.origin ?? live.id }
     let renewed = this.#assemble(ticket.id, 1, life, content)
     await this.#insert(renewed)
     try {
@@ -145,7 +186,9 @@ export class StoredBackend implements Backend {
       }
       if (ended !== 'updated') {
         await this.#store.delete(ticket.id)
-        return this.#saved('missing', live, report)
+        // Nobody becomes somebody else in a session that another request has renewed.
+        if (content.principal !== live.principal) return this.#lost(live, report)
+        return await this.#follow(live, (stored) => this.#merge(live, content, stored), report)
       }
     } catch (error) {
       await this.#forget(ticket.id)
@@ -160,7 +203,7 @@ export class StoredBackend implements Backend {
     const live = this.#assemble(change.ticket.id, 1, change.life, change.content)
     await this.#insert(live)
     try {
-      if (await this.#store.delete(change.live.id)) report({ type: 'destroyed', reason: 'replaced', id: change.live.id, ...of(change.live.principal) })
+      if (await this.#delete(change.live)) report({ type: 'destroyed', reason: 'replaced', id: change.live.id, ...of(change.live.principal) })
     } catch (error) {
       await this.#forget(live.id)
       throw error
@@ -171,7 +214,7 @@ export class StoredBackend implements Backend {
   }
 
   async #destroy ({ live, reason }: Of<'destroy'>, report: Report): Promise<Committed> {
-    if (await this.#store.delete(live.id)) report({ type: 'destroyed', reason, id: live.id, ...of(live.principal) })
+    if (await this.#delete(live)) report({ type: 'destroyed', reason, id: live.id, ...of(live.principal) })
     return { live: undefined }
   }
 
@@ -192,6 +235,13 @@ export class StoredBackend implements Backend {
     return await this.#store.update(live.id, { payload: 'null', version: live.version + 1, expiresAt: 0 })
   }
 
+  async #list (principal: string): Promise<Live[]> {
+    const now = this.#options.now()
+    const found = await this.#store.list(principal)
+    return found.map(({ id, record }) => this.#decode(id, record, this.#options.report))
+      .filter((live): live is Live => live !== undefined && live.life.deadline > now)
+  }
+
   async #look (id: string, touch = false): Promise<Live | undefined> {
     const now = this.#options.now()
     const record = await this.#store.read(id, touch ? now + this.#options.idleTimeout : undefined)
@@ -209,12 +259,6 @@ export class StoredBackend implements Backend {
     // What neither request meant: two changes that make somebody else of the person only together.
     if (merged.principal !== mine.principal) throw conflict()
     return merged
-  }
-
-  #saved (saved: Live | 'missing' | 'conflict', before: Live, report: Report): Committed {
-    if (typeof saved === 'object') return { live: saved }
-    report({ type: 'discarded', reason: 'ended-meanwhile', id: before.id, ...of(before.principal) })
-    return { live: undefined }
   }
 
   #assemble (id: string, version: number, life: Life, content: Prepared): Live {
@@ -251,7 +295,7 @@ export class StoredBackend implements Backend {
   async #keepToLimit (newest: Live, report: Report): Promise<void> {
     const { maxPerPrincipal } = this.#options
     if (newest.principal === undefined || maxPerPrincipal === Infinity) return
-    const all = await this.directory.list(newest.principal)
+    const all = await this.#list(newest.principal)
     const oldestLast = all.toSorted((a, b) => b.life.authenticatedAt - a.life.authenticatedAt || (a.id < b.id ? -1 : 1))
     for (const { id, principal } of oldestLast.slice(maxPerPrincipal)) {
       if (await this.#store.delete(id)) report({ type: 'destroyed', reason: 'limit', id, ...of(principal) })

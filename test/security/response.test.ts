@@ -252,4 +252,3 @@ t.test('C21 a principal in the index is not believed over the data', async (t) =
   await store.create(id, { payload: JSON.stringify({ ...life, data: { roles: [] } }), version: 1, expiresAt: world.clock.now() + 1e6, principal: 'ada' })
   t.equal(await replay(world, token), 401)
 })
-

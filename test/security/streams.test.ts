@@ -88,18 +88,27 @@ t.test('a new token that comes after the headers is told, since no browser gets 
 /** Event streams by @fastify/sse that end when the session does. */
 async function withEvents (t: Test, world: World): Promise<string> {
   await world.app.register(fastifySse as never)
-  world.app.route({ method: 'GET', url: '/events', schema: guarded, ...{ sse: 'only' }, handler: async (request, reply: any) => {
-    const session = sessionOf(request)
-    session.data.seen = true
-    const line = await session.commit()
-    if (line !== undefined) reply.header('set-cookie', line)
-    reply.header('cache-control', 'no-store')
-    reply.sse.keepAlive()
-    await reply.sse.send({ data: 'hello' })
-    const closed = new AbortController()
-    reply.sse.onClose(() => closed.abort())
-    void managerOf(world.app).watch(session.id, { signal: closed.signal, every: 0.02 }).then((over) => over && reply.sse.close())
-  } })
+  world.app.route(({
+	method: 'GET',
+	url: '/events',
+	schema: guarded,
+	sse: 'only',
+	handler: async (request, reply: any) => {
+		const session = sessionOf(request);
+		session.data.seen = true;
+		const line = await session.commit();
+		if (line !== undefined) reply.header('set-cookie', line);
+		reply.header('cache-control', 'no-store');
+		reply.sse.keepAlive();
+		await reply.sse.send({ data: 'hello' });
+		const closed = new AbortController();
+		reply.sse.onClose(() => closed.abort());
+		void managerOf(world.app).watch(session.id, {
+			signal: closed.signal,
+			every: .02
+		}).then((over) => over && reply.sse.close());
+	}
+}))
   const address = await world.app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => { world.app.server.closeAllConnections() })
   return `${address}/events`
@@ -222,7 +231,7 @@ onEach(t, '@fastify/websocket: commit() keeps what messages change, touch keeps 
   await say('write', 'write', 'write', 'write', 'write')
   t.equal((await managerOf(world.app).find(id))?.data.said, 5, 'messages that overlap lose nothing')
   for (let i = 0; i < 4; i++) {
-    await world.clock.advance(1_500_000)
+    world.clock.advance(1_500_000)
     await say('touch')
   }
   t.equal(await replay(world, cookieOf(cookie)), 200)
@@ -276,7 +285,7 @@ t.test('watch: a store out of order signs nobody out until the time is up that i
   const watching = app.watch(id, { signal: stop.signal, every: 0.01 }).then((is) => { over = is })
   await new Promise<void>((resolve) => { looked = () => { if (looks > 3) resolve() } })
   t.equal(over, undefined, 'looked at again and again, and not over')
-  await world.clock.advance(1_800_001)
+  world.clock.advance(1_800_001)
   await watching
   t.equal(over, true)
 })
@@ -288,11 +297,10 @@ t.test('find with touch moves the idle deadline, and never the absolute one', as
     const { id } = await app.issue({ userId: 'ada' })
     const end = world.clock.now() + 3_600_000
     while (world.clock.now() + 500_000 < end) {
-      await world.clock.advance(500_000)
+      world.clock.advance(500_000)
       t.ok(await app.find(id, { touch: true }), `${backend.name}: alive`)
     }
-    await world.clock.advance(end - world.clock.now())
+    world.clock.advance(end - world.clock.now())
     t.equal(await app.find(id, { touch: true }), undefined, `${backend.name}: over`)
   }
 })
-

@@ -1,0 +1,97 @@
+import t from 'tap'
+import { idOf } from '../../lib/token.js'
+import { COOKIE, cookies, createWorld, managerOf, onEach, replay, startSlow, stored, told, tokenOf } from './support.js'
+
+const tokenIn = (response: { headers: Record<string, unknown> }): string => cookies(response)[0]?.slice(COOKIE.length + 1).split(';')[0] as string
+
+onEach(t, 'C9 a logout that was overtaken by a renewal ends what was renewed', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  for (const times of [1, 2, 3]) {
+    const ada = await world.signedIn()
+    const old = tokenOf(ada)
+    const logout = await startSlow(world, ada, 'destroy')
+    for (let i = 0; i < times; i++) await ada.post('/do/renew')
+    const renewed = tokenOf(ada)
+    t.equal(await replay(world, renewed), 200)
+    const answer = await logout.release()
+    t.match(cookies(answer)[0], /Max-Age=0/)
+    t.equal(await replay(world, renewed), 401, `renewed ${times} times`)
+    t.equal(await replay(world, old), 401)
+    t.same(await managerOf(world.app).list('ada'), [])
+  }
+}, stored)
+
+onEach(t, 'C9 a login that was overtaken by a renewal leaves one session', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  world.app.post('/slow-login', { schema: { security: [{ session: [] }] } }, async (request) => {
+    const { sessionOf } = await import('./support.js')
+    void sessionOf(request).data
+    await world.gates.get('login')?.pass()
+    sessionOf(request).start({ userId: 'ada', fresh: true })
+  })
+  const { createGate } = await import('../support/gate.js')
+  const gate = createGate()
+  world.gates.set('login', gate)
+  const ada = await world.signedIn()
+  const login = ada.post('/slow-login')
+  await gate.reached
+  const renewed = tokenIn(await ada.post('/do/renew'))
+  gate.open()
+  const started = tokenIn(await login)
+  t.same([await replay(world, renewed), await replay(world, started)], [401, 200])
+  t.equal((await managerOf(world.app).list('ada')).length, 1)
+}, stored)
+
+onEach(t, 'C10 a save that was overtaken by a renewal is kept', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  await ada.post('/put', { n: 1, kept: 1 })
+  for (const work of ['write', 'update', 'commit', 'renew']) {
+    await ada.post('/put', { late: false })
+    const slow = await startSlow(world, ada, work)
+    const token = tokenIn(await ada.post('/do/renew'))
+    await ada.post('/put', { n: 2 })
+    const answer = await slow.release()
+    t.equal(answer.statusCode, 200, work)
+    t.same(cookies(answer), [], 'the browser has the cookie of the renewal')
+    t.equal(await replay(world, token), 200)
+    t.same((await ada.get('/me')).json(), { userId: 'ada', roles: [], n: 2, kept: 1, late: work !== 'renew' }, work)
+  }
+  t.notOk(told(world.events).includes('discarded:ended-meanwhile'))
+  t.equal((await managerOf(world.app).list('ada')).length, 1)
+}, stored)
+
+onEach(t, 'C9 a renewal by another session of the same person is no successor', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const [ada, other] = [await world.signedIn(), await world.signedIn()]
+  await other.post('/do/renew')
+  const logout = await startSlow(world, ada, 'destroy')
+  const write = await startSlow(world, ada, 'write')
+  for (const { id } of await managerOf(world.app).list('ada')) if (id !== idOf(tokenOf(other))) await managerOf(world.app).revoke(id)
+  await Promise.all([logout.release(), write.release()])
+  const left = await managerOf(world.app).list('ada')
+  t.equal(left.length, 1, 'the other one is untouched')
+  t.notOk(left[0]?.data.late, 'nothing of one came into the other')
+}, stored)
+
+onEach(t, 'C7 a late save of a guest does not reach the one who signed in meanwhile', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  world.app.post('/slow-guest', { schema: { security: [{ session: [] }, {}] } }, async (request) => {
+    const { sessionOf } = await import('./support.js')
+    void sessionOf(request).data
+    await world.gates.get('guest')?.pass()
+    sessionOf(request).data.roles = ['admin']
+  })
+  const { createGate } = await import('../support/gate.js')
+  const gate = createGate()
+  world.gates.set('guest', gate)
+  const guest = world.visitor()
+  await guest.post('/put', { cart: 1 })
+  const slow = guest.post('/slow-guest')
+  await gate.reached
+  await guest.post('/put', { userId: 'ada' })
+  gate.open()
+  await slow
+  t.same((await guest.get('/me')).json(), { userId: 'ada', roles: [], cart: 1 })
+  t.ok(told(world.events).includes('discarded:ended-meanwhile'))
+}, stored)
