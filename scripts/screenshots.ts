@@ -1,4 +1,7 @@
-/** Takes the pictures of docs/swagger-ui.md: `npm run screenshots`. They show the example, signed in with its own accounts. */
+/**
+ * Takes the pictures of docs/swagger-ui.md, of the example signed in with its own accounts:
+ * `npx tsx --conditions=@fastify-openapi-session/source scripts/screenshots.ts`
+ */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'

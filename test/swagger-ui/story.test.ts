@@ -13,10 +13,11 @@ t.test('sign in, call, sign out', async (t) => {
     await t.test(`${name}, OpenAPI ${openapi}`, async (t) => {
       const { url, calls } = await docsApp(t, { plugin, openapi })
       const docs = await DocsPage.open(t, browser, url)
-      await docs.lock('orders', 'unlocked')
-
       await docs.openDialog()
       await docs.says('Signed out')
+      await docs.lock('orders', 'unlocked')
+      t.equal(calls('/api/me').length, 1, 'asked once')
+      t.equal(await docs.page.locator('.session-announcer').count(), 1, 'one plugin, though Swagger UI calls it twice')
       t.equal(await docs.field('password').getAttribute('type'), 'password')
       await docs.enter({ ...grace, password: 'wrong' })
       await docs.field('password').press('Enter')

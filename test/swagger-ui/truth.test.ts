@@ -56,7 +56,7 @@ t.test('locks and dialog follow the truth', async (t) => {
     const { url, clock } = await docsApp(t, { settings: { poll: 1 }, session: { idleTimeout: 600 } })
     const docs = await DocsPage.open(t, browser, url)
     await docs.signIn(grace)
-    await clock.advance(601_000)
+    clock.advance(601_000)
     await docs.lock('orders', 'unlocked')
     await docs.page.getByRole('status').filter({ hasText: 'account: Signed out: the session has ended' }).waitFor()
     await docs.openDialog()
