@@ -1,0 +1,223 @@
+import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
+import sessionPlugin, { type SessionStore } from 'fastify-openapi-session'
+import type { SealedCookie } from 'fastify-openapi-session/sealed'
+import { CookieJar } from 'fastify-openapi-session/testing'
+import type { Test } from 'tap'
+import { createGate, type Gate } from '../support/gate.js'
+import { ProbeStore } from '../support/probe-store.js'
+import { guarded, optional, Visitor } from '../plugin/support.js'
+
+/** Makes the place where the sessions of one app live; what it holds open ends with `t`. */
+export type MakePlace<Place> = (t: Test) => Promise<Place> | Place
+
+const ada = { userId: 'ada', roles: [], cart: {} }
+
+/** Whoever asks over HTTP, with the cookies of one browser. */
+class Browser {
+  readonly jar = new CookieJar()
+  readonly #origin: string
+
+  constructor (origin: string) {
+    this.#origin = origin
+  }
+
+  async ask (method: 'GET' | 'POST', path: string, headers: Record<string, string> = {}): Promise<{ status: number, body: any, setCookie: string[] }> {
+    const cookie = this.jar.header(path)
+    const response = await fetch(this.#origin + path, { method, headers: { ...(cookie === undefined ? {} : { cookie }), ...headers } })
+    const setCookie = response.headers.getSetCookie()
+    this.jar.take(setCookie)
+    const text = await response.text()
+    return { status: response.status, body: text === '' ? undefined : JSON.parse(text), setCookie }
+  }
+}
+
+interface World {
+  readonly visit: () => Browser
+  /** The gate before which the handler of a request with the header `x-gate` waits. */
+  readonly gate: (name: string) => Gate
+  /** How many calls the store got since the last time. */
+  readonly calls: () => number
+  /** Holds every record that is created from now on, after it is stored and before anybody is told. */
+  readonly holdCreated: (gate: Gate | undefined) => void
+  readonly revokeAll: () => Promise<number>
+  readonly list: () => Promise<number>
+}
+
+async function open (t: Test, place: SessionStore | SealedCookie): Promise<World> {
+  const app = Fastify()
+  const gates = new Map<string, Gate>()
+  const probe = 'create' in place ? new ProbeStore(place) : undefined
+  await app.register(sessionPlugin, { schema: Visitor, store: probe ?? place as SealedCookie, principal: (data) => data.userId })
+  const wait = async ({ headers }: { headers: Record<string, unknown> }): Promise<void> => { await gates.get(String(headers['x-gate']))?.pass() }
+
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start({ ...ada, cart: session.data.cart }) })
+  app.post('/logout', { schema: optional }, async ({ session }) => { session.destroy() })
+  app.get('/me', { schema: guarded }, async (request) => { await wait(request); return request.session.data })
+  app.get('/home', { schema: optional }, async ({ session }) => ({ exists: session.exists, cart: session.data.cart }))
+  app.post('/cart', { schema: optional }, async ({ session }) => { session.data.cart['tea'] = 1 })
+  app.post('/set', { schema: guarded }, async (request) => {
+    const { field, value } = request.query as { field: 'a' | 'b', value: string }
+    request.session.data[field] = Number(value)
+    await wait(request)
+  })
+  app.post('/renew', { schema: guarded }, async (request) => { request.session.renew(); await wait(request) })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => app.close())
+  return {
+    visit: () => new Browser(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`),
+    gate (name) {
+      const gate = createGate()
+      gates.set(name, gate)
+      return gate
+    },
+    calls: () => probe?.take().length ?? 0,
+    holdCreated (gate) {
+      if (probe) probe.after = ({ method }) => method === 'create' ? gate?.pass() : undefined
+    },
+    revokeAll: async () => await app.session.revokeAll('ada'),
+    list: async () => (await app.session.list('ada')).length
+  }
+}
+
+/** What holds wherever sessions live, sealed cookies included. */
+export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCookie>): Promise<void> {
+  await t.test('a visit: cart, wrong door, login, page, logout', async (t) => {
+    const browser = (await open(t, await make(t))).visit()
+    t.same((await browser.ask('GET', '/home')).body, { exists: false, cart: {} })
+    await browser.ask('POST', '/cart')
+    t.same((await browser.ask('GET', '/home')).body, { exists: true, cart: { tea: 1 } })
+    t.equal((await browser.ask('GET', '/me')).status, 401, 'a guest with a cart is nobody')
+    await browser.ask('POST', '/login')
+    t.same((await browser.ask('GET', '/me')).body, { ...ada, cart: { tea: 1 } })
+    await browser.ask('POST', '/set?field=a&value=5')
+    t.equal((await browser.ask('GET', '/me')).body.a, 5)
+    t.match((await browser.ask('POST', '/logout')).setCookie, [/Max-Age=0/])
+    t.equal((await browser.ask('GET', '/me')).status, 401)
+    t.same((await browser.ask('GET', '/home')).body, { exists: false, cart: {} })
+  })
+
+  await t.test('login against session fixation: a planted token is worth nothing', async (t) => {
+    const world = await open(t, await make(t))
+    const [attacker, victim] = [world.visit(), world.visit()]
+    await attacker.ask('POST', '/cart')
+    const planted = attacker.jar.get('__Host-session') as string
+    victim.jar.take(`__Host-session=${planted}; Path=/`)
+    await victim.ask('POST', '/login')
+    t.not(victim.jar.get('__Host-session'), planted)
+    t.equal((await victim.ask('GET', '/me')).body.userId, 'ada')
+    t.equal((await attacker.ask('GET', '/me')).status, 401)
+
+    const invented = 'A'.repeat(43)
+    const other = world.visit()
+    other.jar.take(`__Host-session=${invented}; Path=/`)
+    await other.ask('POST', '/login')
+    t.not(other.jar.get('__Host-session'), invented)
+    t.equal((await world.visit().ask('GET', '/me', { cookie: `__Host-session=${invented}` })).status, 401)
+  })
+
+  await t.test('1,000 anonymous requests: no record, no cookie', async (t) => {
+    const { visit, calls } = await open(t, await make(t))
+    let cookies = 0
+    for (let round = 0; round < 100; round++) {
+      const answers = await Promise.all(Array.from({ length: 10 }, async (_, index) =>
+        await visit().ask(index % 2 === 0 ? 'GET' : 'POST', index % 2 === 0 ? '/home' : '/logout')))
+      cookies += answers.flatMap(({ setCookie }) => setCookie).length
+    }
+    t.equal(cookies, 0)
+    t.equal(calls(), 0)
+  })
+}
+
+/** What holds where records are kept on the server. */
+export async function onServer (t: Test, make: MakePlace<SessionStore>): Promise<void> {
+  await t.test('200 rounds of two parallel requests that change two fields: nothing is lost', async (t) => {
+    const world = await open(t, await make(t))
+    const browser = world.visit()
+    await browser.ask('POST', '/login')
+    const lost: string[] = []
+    for (let round = 1; round <= 200; round++) {
+      const gates = [world.gate('a'), world.gate('b')]
+      const writes = (['a', 'b'] as const).map((field) => browser.ask('POST', `/set?field=${field}&value=${round}`, { 'x-gate': field }))
+      // Both have read the session before either saves it.
+      await Promise.all(gates.map(({ reached }) => reached))
+      for (const gate of gates) gate.open()
+      const statuses = (await Promise.all(writes)).map(({ status }) => status)
+      const { body } = await browser.ask('GET', '/me')
+      if (String(statuses) !== '200,200' || body.a !== round || body.b !== round) lost.push(`${round}: ${String(statuses)} ${JSON.stringify(body)}`)
+    }
+    t.same(lost, [])
+  })
+
+  await t.test('100 rounds of logout against a slow reading and a slow writing request: never alive again', async (t) => {
+    const world = await open(t, await make(t))
+    const alive: string[] = []
+    for (let round = 0; round < 100; round++) {
+      const browser = world.visit()
+      await browser.ask('POST', '/login')
+      const cookie = `__Host-session=${browser.jar.get('__Host-session')}`
+      const gates = [world.gate('read'), world.gate('write'), world.gate('renew')]
+      const slow = [
+        browser.ask('GET', '/me', { 'x-gate': 'read' }),
+        browser.ask('POST', `/set?field=a&value=${round}`, { 'x-gate': 'write' }),
+        browser.ask('POST', '/renew', { 'x-gate': 'renew' })
+      ]
+      await Promise.all(gates.map(({ reached }) => reached))
+      await browser.ask('POST', '/logout')
+      for (const gate of gates) gate.open()
+      const answers = await Promise.all(slow)
+      const { status } = await world.visit().ask('GET', '/me', { cookie })
+      const handedOut = answers.flatMap(({ setCookie }) => setCookie).length
+      if (status !== 401 || handedOut > 0 || answers.some((answer) => answer.status !== 200)) alive.push(`${round}: ${status}, ${handedOut} cookies`)
+    }
+    t.same(alive, [])
+    t.equal(await world.list(), 0)
+  })
+
+  await t.test('sign-out everywhere against renewals in flight: none is left', async (t) => {
+    const world = await open(t, await make(t))
+    const left: string[] = []
+    for (let round = 0; round < 20; round++) {
+      const browsers = Array.from({ length: 4 }, () => world.visit())
+      for (const browser of browsers) await browser.ask('POST', '/login')
+      const gates = browsers.map((_, index) => world.gate(`renew ${index}`))
+      const renewals = browsers.map((browser, index) => browser.ask('POST', '/renew', { 'x-gate': `renew ${index}` }))
+      await Promise.all(gates.map(({ reached }) => reached))
+      // All of them store their new token while everything is being ended.
+      for (const gate of gates) gate.open()
+      await Promise.all([...renewals, world.revokeAll()])
+      // Who renewed in time had a session then; one that was ended may not come back, and no new one may stay hidden.
+      for (const browser of browsers) {
+        const { status } = await browser.ask('GET', '/me')
+        if (status !== 401) left.push(`${round}: ${status}`)
+      }
+      const listed = await world.list()
+      if (listed !== 0) left.push(`${round}: ${listed} in the list`)
+    }
+    t.same(left, [])
+  })
+
+  await t.test('sign-out everywhere between the two halves of a renewal: neither is left', async (t) => {
+    const world = await open(t, await make(t))
+    const left: string[] = []
+    for (let round = 0; round < 20; round++) {
+      const browser = world.visit()
+      await browser.ask('POST', '/login')
+      const cookie = `__Host-session=${browser.jar.get('__Host-session')}`
+      const half = createGate()
+      world.holdCreated(half)
+      const renewal = browser.ask('POST', '/renew')
+      await half.reached
+      const ended = await world.revokeAll()
+      half.open()
+      world.holdCreated(undefined)
+      const { status, setCookie } = await renewal
+      const old = await world.visit().ask('GET', '/me', { cookie })
+      const listed = await world.list()
+      if (ended === 0 || status !== 200 || setCookie.length > 0 || old.status !== 401 || listed !== 0) {
+        left.push(`${round}: ${ended} ended, ${status}, ${setCookie.length} cookies, the old one ${old.status}, ${listed} listed`)
+      }
+    }
+    t.same(left, [])
+  })
+}
