@@ -8,8 +8,6 @@ import { MemoryStore } from './store/memory.js'
 export interface Configuration {
   /** The schemes that are looked at. */
   readonly schemes: readonly Scheme[]
-  /** Every scheme of the app, those of other contexts included. */
-  readonly all: readonly Scheme[]
   /** The routes that declare something, with what they ask for. */
   readonly routes: ReadonlyArray<{ readonly route: RouteFacts, readonly plan: Plan }>
   /** Whether it runs for its users: `NODE_ENV=production`. */
@@ -29,17 +27,19 @@ export interface Warning {
  */
 export function inspect (configuration: Configuration): Warning[] {
   return configuration.schemes.flatMap((scheme) => {
-    refuseClashes(scheme, configuration.all)
     refuseImpossible(scheme)
     return [...inProduction(scheme, configuration.production), ...acrossSites(scheme), ...outOfReach(scheme, configuration.routes)]
       .map((sentence) => ({ scheme: scheme.name, sentence }))
   })
 }
 
-function refuseClashes ({ name, cookie, settings: { store } }: Scheme, all: readonly Scheme[]): void {
-  // Two of one name and cookie in contexts beside each other are two all the same.
-  for (const other of all) {
-    if (other.cookie === cookie) continue
+/**
+ * For a scheme that is registered after others, in whichever contexts of the app those are: beside each other, they meet
+ * in the browser and in the store all the same.
+ * @throws `FST_SESSION_OPTIONS`
+ */
+export function refuseClashes ({ name, cookie, settings: { store } }: Scheme, others: readonly Scheme[]): void {
+  for (const other of others) {
     if (other.cookie.name === cookie.name && (covers(other.cookie.path, cookie.path) || covers(cookie.path, other.cookie.path))) {
       refuse(`two sessions, "${other.name}" and "${name}", use the cookie "${cookie.name}", and each would sign out of the other: give one another cookie.name, or register the plugin once around both contexts`)
     }

@@ -1,7 +1,7 @@
 import fastifyCookie from '@fastify/cookie'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
-import { inspect } from './boot.js'
+import { inspect, refuseClashes } from './boot.js'
 import { createManager } from './manager.js'
 import { SessionError } from './errors.js'
 import { Exchange } from './exchange.js'
@@ -22,6 +22,7 @@ export async function sessionPlugin (app: FastifyInstance, options: SessionOptio
   const scheme = createScheme(settings, app.serializeCookie, app.log)
   const registry = Registry.isOwn(app) ? Registry.of(app) as Registry : guard(app)
   registry.add(scheme)
+  refuseClashes(scheme, schemesOf(app))
   schemesOf(app).push(scheme)
   decorate(app, scheme)
   describe(app, scheme)
@@ -50,8 +51,7 @@ function guard (app: FastifyInstance): Registry {
       const plan = Registry.of(server)?.check(route)
       return plan === undefined ? [] : [{ route, plan }]
     })
-    const all = schemesOf(app)
-    for (const { scheme, sentence } of inspect({ schemes: registry.own, all, routes: planned, production: process.env['NODE_ENV'] === 'production' })) {
+    for (const { scheme, sentence } of inspect({ schemes: registry.own, routes: planned, production: process.env['NODE_ENV'] === 'production' })) {
       app.log.warn({ session: { scheme } }, sentence)
     }
   })
