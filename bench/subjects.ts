@@ -1,7 +1,7 @@
 import fastifyCookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyReply } from 'fastify'
-import { Redis } from 'ioredis'
+import { type Redis } from 'ioredis'
 import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
 import sessionPlugin, { MemoryStore, type SessionPluginOptions, type SessionStore } from 'fastify-openapi-session'

@@ -66,7 +66,8 @@ export function cookiePolicy (options: CookieOptions, serialize: Serialize): Coo
 }
 
 function check ({ name, path, domain, sameSite, secure, partitioned, persistent }: Pick<CookiePolicy, 'name' | 'path' | 'domain' | 'secure' | 'persistent'> & {
-  sameSite: string, partitioned: boolean
+  sameSite: string
+  partitioned: boolean
 }): void {
   // RFC 6265bis, 4.1.1: a cookie's name is a token of RFC 9110.
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) refuse(`cookie.name ${JSON.stringify(name)} is no cookie name: use letters, digits, "-" and "_"`)

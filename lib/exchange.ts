@@ -196,7 +196,8 @@ export class Exchange {
   /** Stores what the handler did since the last time. One at a time: what is being created must not be created twice. */
   async #store (entry: Entry, statusCode: number): Promise<void> {
     const before = entry.storing
-    const storing = before === undefined ? this.#settle(entry, statusCode) : before.catch(() => {}).then(() => this.#settle(entry, statusCode))
+    const settle = async (): Promise<void> => await this.#settle(entry, statusCode)
+    const storing = before === undefined ? settle() : before.catch(() => {}).then(settle)
     entry.storing = storing
     await storing
   }
@@ -224,14 +225,16 @@ export class Exchange {
   #writeHeaders (): undefined {
     const lines = this.#entries.flatMap(({ line, oldLine }) => [line, oldLine]).filter((line) => line !== undefined)
     for (const line of lines) this.#reply.header('set-cookie', line)
-    if (lines.length > 0) warnOfDroppedCookie(this.#request, this.#entries.filter(({ line }) => line !== undefined).map(({ scheme }) => scheme))
+    const handedOut = this.#entries.filter(({ line }) => line !== undefined)
+    if (handedOut.length > 0) warnOfDroppedCookie(this.#request, handedOut.map(({ scheme }) => scheme))
     cacheFor(this.#reply, lines.length > 0, this.#entries.some(({ seen }) => seen))
     this.#explain()
   }
 
   #explain (): undefined {
     for (const { scheme: { name, cookie }, loaded, stored, line } of this.#entries) {
-      explain(this.#request.log, { scheme: name, cookie: cookie.name, loaded, stored, setCookie: line !== undefined, statusCode: this.#reply.statusCode })
+      const { statusCode } = this.#reply
+      explain(this.#request.log, { scheme: name, cookie: cookie.name, loaded, stored, setCookie: line !== undefined, statusCode })
     }
   }
 
@@ -267,7 +270,7 @@ export class Exchange {
 
 // A WebSocket's headers go out beside the reply, when it is hijacked.
 function isTooLate ({ ws }: FastifyRequest & { ws?: unknown }, { raw, sent }: FastifyReply): boolean {
-  return raw.headersSent || (ws === true && sent)
+  return raw.headersSent || (ws && sent)
 }
 
 // A single role given as text is no list of its letters.

@@ -220,8 +220,8 @@ function readOrigins (crossOrigin: CrossOriginOptions | false = {}): ReadonlySet
   const unknown = Object.keys(others)[0]
   if (unknown !== undefined) refuse(`there is no option crossOrigin.${unknown}; there is trusted, a list of origins`)
   if (!Array.isArray(trusted)) refuse('crossOrigin.trusted must be a list of origins, such as ["https://shop.example"]')
-  for (const origin of trusted) {
-    if (URL.canParse(origin) && new URL(origin).origin === origin && !origin.includes('*')) continue
+  for (const origin of trusted as readonly unknown[]) {
+    if (typeof origin === 'string' && URL.canParse(origin) && new URL(origin).origin === origin && !origin.includes('*')) continue
     refuse(`crossOrigin.trusted: ${JSON.stringify(origin)} is no origin: write scheme, host and port as browsers send it, such as "https://shop.example", without a path or a "*"`)
   }
   return new Set(trusted)

@@ -188,7 +188,9 @@ export class RequestSession implements Session<Data> {
     if (!this.#carriedOut(order) && this.#order.kind !== 'renew') return
     if (live === undefined) this.#draft = undefined
     // What is no JSON stays as it is, for the next commit to say so.
-    else if (draft !== undefined && draft !== live.data && textOf(draft) !== undefined) refill(draft, merge(JSON.parse(base), draft, live.data))
+    else if (draft !== undefined && draft !== live.data && textOf(draft) !== undefined) {
+      refill(draft, merge(JSON.parse(base), draft, live.data))
+    }
     this.#pristine = live?.text ?? ''
   }
 
@@ -283,7 +285,7 @@ export class RequestSession implements Session<Data> {
 
 /** The data without what a handler did to them since. */
 function asStored ({ text, principal }: Live): Prepared {
-  return { data: JSON.parse(text), text, principal }
+  return { data: JSON.parse(text) as Data, text, principal }
 }
 
 /** Makes `target` equal to `source` in keys and order; values that are equal stay the objects they are. */

@@ -35,7 +35,8 @@ export function createScheme (settings: Settings, serialize: Parameters<typeof c
   const backend = store instanceof SealedCookie
     ? store.backend({ ...settings, cookieName: cookie.name, codec, line })
     : new StoredBackend({ ...settings, store, codec, report: reportOn() })
-  return Object.freeze({ name, settings, cookie, codec, backend, reportOn, line, forgetAdopted: settings.adopt && forget(settings.adopt, serialize) })
+  const forgetAdopted = settings.adopt && forget(settings.adopt, serialize)
+  return Object.freeze({ name, settings, cookie, codec, backend, reportOn, line, forgetAdopted })
 }
 
 function forget ({ cookieName, path = '/', domain }: Adoption, serialize: Parameters<typeof cookiePolicy>[1]): string {

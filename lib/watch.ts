@@ -16,7 +16,9 @@ interface Time {
 }
 
 /** Resolves `true` when `find` finds no session any more, `false` when the signal aborts first. */
-export async function watch (find: () => Promise<Live | undefined>, { now, idleTimeout }: Time, { signal, every = 10 }: WatchOptions): Promise<boolean> {
+export async function watch (
+  find: () => Promise<Live | undefined>, { now, idleTimeout }: Time, { signal, every = 10 }: WatchOptions
+): Promise<boolean> {
   const interval = milliseconds('every', every) as number
   let expiresAt = now() + idleTimeout
   while (!signal.aborted) {

@@ -298,4 +298,3 @@ t.test('undeclared: request.session says what to add', async (t) => {
   }
   t.ok(log.some(({ err }) => err?.code === 'FST_SESSION_NOT_DECLARED'))
 })
-

@@ -1,6 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
-import { backends } from './backends.js'
 import { breakable } from './failing.js'
 import { COOKIE, createWorld, managerOf, onEach, optional, sessionOf, startSlow, tokenOf, type World } from './support.js'
 

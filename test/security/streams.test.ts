@@ -88,27 +88,19 @@ t.test('a new token that comes after the headers is told, since no browser gets 
 /** Event streams by @fastify/sse that end when the session does. */
 async function withEvents (t: Test, world: World): Promise<string> {
   await world.app.register(fastifySse as never)
-  world.app.route(({
-	method: 'GET',
-	url: '/events',
-	schema: guarded,
-	sse: 'only',
-	handler: async (request, reply: any) => {
-		const session = sessionOf(request);
-		session.data.seen = true;
-		const line = await session.commit();
-		if (line !== undefined) reply.header('set-cookie', line);
-		reply.header('cache-control', 'no-store');
-		reply.sse.keepAlive();
-		await reply.sse.send({ data: 'hello' });
-		const closed = new AbortController();
-		reply.sse.onClose(() => closed.abort());
-		void managerOf(world.app).watch(session.id, {
-			signal: closed.signal,
-			every: .02
-		}).then((over) => over && reply.sse.close());
-	}
-}))
+  const sse: object = { sse: 'only' }
+  world.app.route({ method: 'GET', url: '/events', schema: guarded, ...sse, handler: async (request, reply: any) => {
+    const session = sessionOf(request)
+    session.data.seen = true
+    const line = await session.commit()
+    if (line !== undefined) reply.header('set-cookie', line)
+    reply.header('cache-control', 'no-store')
+    reply.sse.keepAlive()
+    await reply.sse.send({ data: 'hello' })
+    const closed = new AbortController()
+    reply.sse.onClose(() => closed.abort())
+    void managerOf(world.app).watch(session.id, { signal: closed.signal, every: 0.02 }).then((over) => over && reply.sse.close())
+  } })
   const address = await world.app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => { world.app.server.closeAllConnections() })
   return `${address}/events`

@@ -7,7 +7,7 @@ import { COOKIE, cookies, createWorld, managerOf, onEach, replay, startSlow, sto
 
 t.test('C4 tokens are 256 bits that never repeat', async (t) => {
   const tokens = new Set<string>()
-  const bits = new Array<number>(256).fill(0)
+  const bits = Array.from({ length: 256 }, () => 0)
   for (let i = 0; i < 100_000; i++) {
     const { token } = mint()
     tokens.add(token)

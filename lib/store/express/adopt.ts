@@ -82,6 +82,5 @@ function hasExpired (old: object): boolean {
 }
 
 function withoutCookie (old: object): unknown {
-  const { cookie, ...data } = old as { cookie?: unknown }
-  return data
+  return Object.fromEntries(Object.entries(old).filter(([key]) => key !== 'cookie'))
 }
