@@ -270,7 +270,7 @@ export class Exchange {
 
 // A WebSocket's headers go out beside the reply, when it is hijacked.
 function isTooLate ({ ws }: FastifyRequest & { ws?: unknown }, { raw, sent }: FastifyReply): boolean {
-  return raw.headersSent || (ws && sent)
+  return raw.headersSent || (ws === true && sent)
 }
 
 // A single role given as text is no list of its letters.

@@ -25,7 +25,7 @@ function kept (lines: string | string[] | undefined): string {
 async function withFastifySession (store: ExpressStore): Promise<string> {
   const app = Fastify()
   await app.register(fastifyCookie)
-  await app.register(load('@fastify/session') as FastifyPluginAsync<object>, { secret, store, cookie: { secure: false } })
+  await app.register(load('@fastify/session') as FastifyPluginAsync<any>, { secret, store, cookie: { secure: false } })
   app.post('/login', async (request) => {
     const { session } = request as unknown as { session: { set (key: string, value: unknown): void } }
     session.set('userId', 'ada')

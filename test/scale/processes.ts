@@ -28,7 +28,15 @@ function random (seed: number): (limit: number) => number {
 /** A browser of one person, whose requests go to any of the processes, one after the other. */
 class Person {
   #cookie = ''
-  constructor (readonly name: string, readonly processes: Process[], readonly pick: (limit: number) => number) {}
+  readonly name: string
+  readonly processes: Process[]
+  readonly pick: (limit: number) => number
+
+  constructor (name: string, processes: Process[], pick: (limit: number) => number) {
+    this.name = name
+    this.processes = processes
+    this.pick = pick
+  }
 
   async send (method: string, path: string, cookie = this.#cookie): Promise<{ status: number, body: any }> {
     const { port } = this.processes[this.pick(this.processes.length)] as Process
