@@ -318,6 +318,44 @@ t.test('a renewal takes along what another request saves meanwhile', async (t) =
   t.match((await client.get('/data')).json(), { exists: true, a: 1, b: 2 })
 })
 
+t.test('what another request saves after a renewal goes to the renewed session', async (t) => {
+  const setup = await setUp(t, { principal: (data) => data.userId })
+  const { app, client, events } = setup
+  const gates = { set: createGate(), update: createGate() }
+  app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+  app.post('/set', { schema: guarded }, async ({ session }) => { session.data.a = 1; await gates.set.pass() })
+  app.post('/update', { schema: guarded }, async ({ session }) => { await gates.update.pass(); await session.update((data) => { data.b = 2 }) })
+  const old = await signedIn(setup)
+  const slow = [client.post('/set'), client.post('/update')]
+  await Promise.all([gates.set.reached, gates.update.reached])
+  await client.post('/renew')
+  for (const gate of Object.values(gates)) gate.open()
+  const answers = await Promise.all(slow)
+  t.same(answers.map(({ statusCode }) => statusCode), [200, 200])
+  t.same(answers.flatMap(cookies), [], 'who held the old token is given no new one')
+  t.match((await client.get('/data')).json(), { exists: true, userId: 'ada', a: 1, b: 2 })
+  t.equal((await app.inject({ url: '/data', headers: { cookie: old } })).json().exists, false)
+  t.same(told(events).filter((event) => event.startsWith('discarded')), [])
+})
+
+t.test('a logout that was slower than a renewal ends what it was renewed to', async (t) => {
+  const setup = await setUp(t, { principal: (data) => data.userId })
+  const { app, client } = setup
+  const gate = createGate()
+  app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+  app.post('/logout', { schema: guarded }, async ({ session }) => { session.destroy(); await gate.pass() })
+  await signedIn(setup)
+  const other = await app.session.issue(ada)
+  const slow = client.post('/logout')
+  await gate.reached
+  await client.post('/renew')
+  const renewed = `__Host-session=${client.jar.get('__Host-session')}`
+  gate.open()
+  t.equal((await slow).statusCode, 200)
+  t.equal((await app.inject({ url: '/data', headers: { cookie: renewed } })).json().exists, false)
+  t.same((await app.session.list('ada')).map(({ id }) => id), [other.id], 'other sessions of the same person go on')
+})
+
 t.test('update runs again on a conflict and loses nothing', async (t) => {
   const setup = await setUp(t)
   const { app, client } = setup
