@@ -7,7 +7,7 @@ export interface Live extends Content {
   readonly version: number
   /** Epoch milliseconds: idle or absolute, whichever is sooner. */
   readonly expiresAt: number
-  /** Its cookie has to be written anew although nothing changed: the deadline or the key inside it is old. */
+  /** It has to be written anew although nothing changed: the deadline or key inside its cookie, or its entry in a list, is old. */
   readonly stale?: boolean
 }
 

@@ -1,5 +1,5 @@
 import { SessionError } from '../errors.js'
-import { type Codec, type Life, merge, type Prepared } from '../record.js'
+import { type Codec, type Decoded, type Life, merge, type Prepared } from '../record.js'
 import type { SessionRecord, SessionStore } from '../store/store.js'
 import { idOf, isToken } from '../token.js'
 import type { Backend, Change, Committed, Directory, Live, Loaded, Mutation, Report } from './backend.js'
@@ -62,7 +62,7 @@ export class StoredBackend implements Backend {
   async commit (change: Change, report: Report): Promise<Committed> {
     switch (change.kind) {
       case 'none': return { live: undefined }
-      case 'refresh': return { live: change.live }
+      case 'refresh': return await this.#reindex(change.live)
       case 'create': return await this.#create(change, report)
       case 'update': return await this.#update(change, report)
       case 'renew': return await this.#renew(change, report)
@@ -103,6 +103,12 @@ export class StoredBackend implements Backend {
     report({ type: 'created', reason, id: live.id, ...of(live.principal) })
     await this.#keepToLimit(live, report)
     return { live, value: ticket.token }
+  }
+
+  /** Enters a session in the list of its principal, of whom the record does not know: the option `principal` is new. */
+  async #reindex (live: Live): Promise<Committed> {
+    const saved = await this.#write(live, live)
+    return { live: typeof saved === 'object' ? { ...saved, stale: false } : live }
   }
 
   /** Three-way merge: what this request changed goes on top of what is stored, until nobody else was faster. */
@@ -271,10 +277,11 @@ export class StoredBackend implements Backend {
   }
 
   #decode (id: string, record: SessionRecord, report: Report): Live | undefined {
-    const decoded = this.#options.codec.decode(record.payload)
+    const decoded = belongsTo(record, this.#options.codec.decode(record.payload))
     if (decoded.kind === 'content') {
       const { content } = decoded
-      return { ...content, id, version: record.version, expiresAt: Math.min(record.expiresAt, content.life.deadline) }
+      const stale = record.principal === content.principal ? {} : { stale: true }
+      return { ...content, id, version: record.version, expiresAt: Math.min(record.expiresAt, content.life.deadline), ...stale }
     }
     const reason = decoded.kind
     report({ type: 'discarded', reason, id, ...(decoded.kind === 'unfit' ? { detail: decoded.problem } : {}) })
@@ -306,6 +313,13 @@ export class StoredBackend implements Backend {
   async #forget (id: string): Promise<void> {
     await this.#store.delete(id).catch(() => {})
   }
+}
+
+// Signing out somebody everywhere has to find this record; and a record that was spoiled must not make somebody else of them.
+function belongsTo ({ principal }: SessionRecord, decoded: Decoded): Decoded {
+  if (decoded.kind !== 'content' || principal === undefined || decoded.content.principal === undefined) return decoded
+  if (decoded.content.principal === principal) return decoded
+  return { kind: 'unfit', problem: 'its data are of another principal than the one it was stored for' }
 }
 
 function of (principal: string | undefined): { principal?: string } {
