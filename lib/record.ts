@@ -65,7 +65,7 @@ export class Codec {
 
   /** What the schema gives to data in which there is nothing, whether that satisfies it or not. */
   defaults (): Data {
-    return Value.Default(this.#options.schema, {}) as Data
+    return withDefaults(this.#options.schema, {}) as Data
   }
 
   /** The data of a session in which nobody has put anything yet: the schema's defaults, if they satisfy it. */
@@ -76,7 +76,7 @@ export class Codec {
 
   /** A private copy of what a caller gives as data, defaults filled in. @throws `FST_SESSION_INVALID_DATA` */
   admit (data: unknown): Data {
-    const copy: unknown = Value.Default(this.#options.schema, JSON.parse(toJson(data)))
+    const copy: unknown = withDefaults(this.#options.schema, JSON.parse(toJson(data)))
     if (!this.#fits(copy)) throw this.#invalid(copy)
     return copy
   }
@@ -130,10 +130,10 @@ export class Codec {
   // Data from before a change of the schema: its defaults may be all that is missing, else `migrate` gets them as they were.
   #fit (life: Life, data: Data): Decoded {
     const { schema, migrate } = this.#options
-    let candidate: unknown = Value.Default(schema, structuredClone(data))
+    let candidate: unknown = withDefaults(schema, data)
     if (!this.#fits(candidate) && migrate) {
       try {
-        candidate = Value.Default(schema, JSON.parse(toJson(migrate(data))))
+        candidate = withDefaults(schema, JSON.parse(toJson(migrate(data))))
       } catch (error) {
         return { kind: 'unfit', problem: `migrate threw ${error instanceof Error ? error.name : typeof error}` }
       }
@@ -230,6 +230,15 @@ function unlikeJson (value: unknown): string | undefined {
     if (problem !== undefined) return `.${key}${problem}`
   }
   return undefined
+}
+
+// TypeBox itself throws on some values that do not fit anyhow, such as an object where a list should be.
+function withDefaults (schema: TSchema, value: unknown): unknown {
+  try {
+    return Value.Default(schema, structuredClone(value))
+  } catch {
+    return value
+  }
 }
 
 function parse (text: string): unknown {
