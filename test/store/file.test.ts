@@ -314,6 +314,29 @@ t.test('expired files are removed in the background', async (t) => {
   t.ok(reports.length <= 1)
 })
 
+t.test('a session that is touched in its last moment is not swept away', async (t) => {
+  const callbacks = timers(t)
+  const directory = t.testdir()
+  const end = Date.now() + MINUTE
+  let time = end - 1
+  let looks = 0
+  const { store } = open(t, directory, () => {
+    const now = time
+    // The read has found the session alive; its end comes, and the sweep with it, before the touch is written.
+    if (++looks === 4) {
+      time = end
+      callbacks.get(10_000)!()
+    }
+    return now
+  })
+  await store.create('id', record({ expiresAt: end }))
+  t.equal(looks, 1)
+  looks = 2
+  t.equal((await store.read('id', end + MINUTE))?.expiresAt, end + MINUTE)
+  await store.close()
+  t.equal((await sessionFiles(directory)).length, 1)
+})
+
 t.test('a directory that cannot be written is reported, not thrown, by the background', async (t) => {
   const callbacks = timers(t)
   const directory = join(t.testdir(), 'sessions')

@@ -51,10 +51,14 @@ t.test('an expired first in line is taken without a report', async (t) => {
   const store = new MemoryStore({ maxSessions: 5, now: clock.now })
   t.teardown(() => store.close())
   store.observe(() => t.fail('no live session was ended'))
-  for (const id of ['a', 'b', 'c', 'd', 'e']) await store.create(id, { payload: '', version: 1, expiresAt: clock.now() + MINUTE })
+  const add = (id: string, minutes: number) => store.create(id, { payload: '', version: 1, expiresAt: clock.now() + minutes * MINUTE })
+  await add('a', 1)
+  for (const id of ['b', 'c', 'd', 'e']) await add(id, 10)
   clock.advance(MINUTE)
-  for (const id of ['f', 'g', 'h', 'i', 'j']) await store.create(id, { payload: '', version: 1, expiresAt: clock.now() + MINUTE })
+  // By now it is the turn of b and c to be looked at.
+  await add('f', 10)
   t.equal(store.size, 5)
+  for (const id of ['b', 'c', 'd', 'e', 'f']) t.ok(await store.read(id))
 })
 
 t.test('a busy store frees expired records as it goes', async (t) => {
