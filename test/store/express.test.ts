@@ -25,6 +25,7 @@ const casesThatList = [
   'a damaged record is an absent one, and is reported',
   'an expired record is undefined, missing, false, and in no list',
   'the id of an expired record is free',
+  'what has expired before it is created is never there',
   'a touch moves the expiry forward, and nothing else',
   'a touch may reach far beyond the first expiry',
   'a session in steady use stays alive, and listed, however small its touches are',
