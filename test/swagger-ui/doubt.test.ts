@@ -51,6 +51,7 @@ t.test('what cannot be known for sure', async (t) => {
     store.read = read
     await docs.form().getByText(/^The server could not say/).waitFor({ state: 'detached' })
     await docs.says('Signed in')
+    t.equal(await docs.form().getByText(/^The server could not say/).count(), 0, 'the doubt is over')
   })
 
   await t.test('a server that is gone', async (t) => {
@@ -62,6 +63,7 @@ t.test('what cannot be known for sure', async (t) => {
     await docs.button('Authorize').click()
     await docs.warns(new RegExp(`^No answer from ${url}: `))
     await docs.lock('orders', 'unlocked')
+    t.equal(await docs.field('username').inputValue(), grace.username, 'what was typed is still there')
   })
 
   await t.test('a sign-in whose cookie does not arrive', async (t) => {
@@ -72,6 +74,7 @@ t.test('what cannot be known for sure', async (t) => {
     await docs.button('Authorize').click()
     await docs.warns(/^The server took the sign-in, but the browser sent no session back\./)
     await docs.lock('orders', 'unlocked')
+    t.equal((await docs.page.context().cookies()).length, 0, 'the browser has no cookie')
   })
 
   await t.test('without a status operation: what was seen', async (t) => {

@@ -61,6 +61,7 @@ t.test('locks and dialog follow the truth', async (t) => {
     await docs.page.getByRole('status').filter({ hasText: 'account: Signed out: the session has ended' }).waitFor()
     await docs.openDialog()
     await docs.says('Signed out: the session has ended')
+    t.ok(await docs.button('Authorize').isVisible(), 'and the form is there to sign in again')
   })
 
   await t.test('revoked on the server, noticed by the next call', async (t) => {
@@ -78,7 +79,7 @@ t.test('locks and dialog follow the truth', async (t) => {
     const docs = await DocsPage.open(t, browser, url)
     await docs.signIn(grace)
     await docs.openDialog()
-    await app.account.revokeAll('grace')
+    t.equal(await app.account.revokeAll('grace'), 1)
     await docs.says('Signed out: the session has ended')
     await docs.field('password').waitFor()
   })
