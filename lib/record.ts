@@ -147,7 +147,12 @@ export class Codec {
   }
 
   #fits (data: unknown): data is Data {
-    return isObject(data) && this.#check.Check(data)
+    try {
+      return isObject(data) && this.#check.Check(data)
+    } catch {
+      // A list whose prototype is none, made from an own key "__proto__" when defaults were filled in, is no list to TypeBox.
+      return false
+    }
   }
 
   #invalid (data: unknown): SessionError {
@@ -157,8 +162,13 @@ export class Codec {
   // Says where and what is expected, never what is there: that may be a secret.
   #problem (data: unknown): string {
     if (!isObject(data)) return 'an object is expected'
-    const first = this.#check.Errors(data).First()
-    return first === undefined ? 'the value is not accepted' : `${first.path === '' ? 'the data' : first.path}: ${first.message}`
+    try {
+      const first = this.#check.Errors(data).First()
+      if (first !== undefined) return `${first.path === '' ? 'the data' : first.path}: ${first.message}`
+    } catch {
+      // TypeBox itself stumbles over some values that it does not accept.
+    }
+    return 'the value is not accepted'
   }
 }
 
