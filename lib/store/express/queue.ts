@@ -2,6 +2,11 @@
 export class KeyedQueue {
   readonly #last = new Map<string, Promise<unknown>>()
 
+  /** How many keys have tasks that are not over; what has come to rest takes no memory. */
+  get size (): number {
+    return this.#last.size
+  }
+
   /** Settles as the task does. */
   run<T> (key: string, task: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key)
