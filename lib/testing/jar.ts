@@ -86,7 +86,7 @@ export class Client {
 }
 
 function pathOf ({ url, path }: InjectOptions): string {
-  const target = url ?? path as NonNullable<InjectOptions['path']>
+  const target = url ?? path ?? '/'
   return typeof target === 'string' ? new URL(target, 'http://localhost').pathname : target.pathname
 }
 

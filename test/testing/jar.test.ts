@@ -63,6 +63,7 @@ t.test('a client keeps cookies between requests', async (t) => {
   t.same((await client.inject('/x')).json().cookie, 'a=1')
   t.same((await client.inject({ path: '/deep/' })).json().cookie, 'deep=1; a=1')
   t.same((await client.inject({ url: { pathname: '/deep' } })).json().cookie, 'deep=1; a=1')
+  await t.rejects(client.inject({ method: 'POST' }), /required property 'url'/)
   t.same((await client.get('/', { cookie: 'own=1' })).json().cookie, 'own=1')
   t.same((await new Client(app, client.jar).post('/x')).json().cookie, 'a=1', 'a jar can be shared')
 })
