@@ -1,0 +1,243 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Type } from '@sinclair/typebox'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { MemoryStore, type SessionStore } from 'fastify-openapi-session'
+import { FileStore } from 'fastify-openapi-session/file'
+import { RedisStore } from 'fastify-openapi-session/redis'
+import { createTable, SqlStore } from 'fastify-openapi-session/sql'
+import { Client, CookieJar, createClock } from 'fastify-openapi-session/testing'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { temporaryDirectory } from '../support/servers-process.js'
+import { startRedis } from '../support/servers-redis.js'
+import { openWasm, sqliteKysely } from '../support/sqlite.js'
+import { rounds } from './rounds.js'
+import { guarded, managerOf, onEach, optional, plugin, sessionOf } from './support.js'
+
+const dyingApp = fileURLToPath(new URL('./fixtures/dying-app.ts', import.meta.url))
+
+/** The next message of a child that has a field; a loader may send messages of its own. */
+async function told (child: ChildProcess, field: string): Promise<any> {
+  for (;;) {
+    const [message] = await once(child, 'message') as [Record<string, unknown>]
+    if (message[field] !== undefined) return message[field]
+  }
+}
+
+const cookieOf = (line: string | null): string => line?.split(';')[0] ?? ''
+
+/** The deaths: what is asked of the app, the call of the store beside which it dies, and whether the old token may live on. */
+const deaths = [
+  { url: '/login', method: 'create', when: 'before', alive: 1 }, { url: '/login', method: 'create', when: 'after', alive: 1 },
+  { url: '/login', method: 'delete', when: 'before', alive: 1 }, { url: '/login', method: 'delete', when: 'after', alive: 0 },
+  { url: '/renew', method: 'create', when: 'before', alive: 1 }, { url: '/renew', method: 'create', when: 'after', alive: 1 },
+  { url: '/renew', method: 'update', when: 'before', alive: 1 }, { url: '/renew', method: 'update', when: 'after', alive: 0 },
+  { url: '/logout', method: 'delete', when: 'before', alive: 1 }, { url: '/logout', method: 'delete', when: 'after', alive: 0 }
+] as const
+
+const places: Record<string, (t: Test) => Promise<{ place: string, reopen: () => Promise<SessionStore>, leftovers: () => Promise<string[]> }>> = {
+  async redis (t) {
+    const { url } = await startRedis(t)
+    const client = new Redis(url)
+    t.teardown(() => { client.disconnect() })
+    return {
+      place: url,
+      reopen: async () => new RedisStore({ client }),
+      leftovers: async () => {
+        const keys = await client.keys('*')
+        const lives = await Promise.all(keys.map((key) => client.pttl(key)))
+        return keys.filter((_, index) => (lives[index] as number) < 0)
+      }
+    }
+  },
+  async file (t) {
+    const directory = temporaryDirectory(t, 'death')
+    return { place: directory, reopen: async () => new FileStore({ directory }), leftovers: async () => [] }
+  }
+}
+
+for (const [kind, open] of Object.entries(places)) {
+  t.test(`F3 an app killed in the middle of login, renewal and logout, ${kind}: never two tokens that anybody holds, no key without an end`, { timeout: 110_000 }, async (t) => {
+    const { place, reopen, leftovers } = await open(t)
+    for (const { url, method, when, alive } of deaths) {
+      const child = fork(dyingApp, [kind, place])
+      t.teardown(() => { child.kill('SIGKILL') })
+      const address: string = await told(child, 'address')
+      const post = async (path: string, cookie = ''): Promise<Response> => await fetch(`${address}${path}`, { method: 'POST', headers: cookie === '' ? {} : { cookie } })
+      const cookie = cookieOf((await post('/login')).headers.get('set-cookie'))
+      child.send({ when, method })
+      await told(child, 'armed')
+      const exit = once(child, 'exit')
+      await t.rejects(post(url, cookie), `${url} died ${when} ${method}`)
+      await exit
+
+      const store = await reopen()
+      const app = Fastify()
+      await app.register(plugin, { store, principal: (data) => data.userId })
+      app.get('/me', { schema: guarded }, async () => 'in')
+      t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, alive === 1 ? 200 : 401, `${url}, ${when} ${method}: all or nothing`)
+      t.same(await leftovers(), [], 'every key has an end')
+      await managerOf(app).revokeAll('ada')
+      t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'and signing out everywhere finds all of it')
+      t.same(await managerOf(app).list('ada'), [])
+      await app.close()
+    }
+  })
+}
+
+/** Two processes with clocks of their own on one place. */
+const shared: Record<string, (t: Test) => Promise<(now: () => number) => SessionStore>> = {
+  async redis (t) {
+    const client = new Redis((await startRedis(t)).url)
+    t.teardown(() => { client.disconnect() })
+    return (now) => new RedisStore({ client, now })
+  },
+  async sql (t) {
+    const db = sqliteKysely(openWasm()) as any
+    await createTable(db)
+    t.teardown(async () => { await db.destroy() })
+    return (now) => new SqlStore({ db, now, sweepInterval: 0 })
+  }
+}
+
+const SKEW = 300_000
+
+for (const [kind, open] of Object.entries(shared)) {
+  t.test(`F7 clocks five minutes apart, ${kind}: expiry is off by no more than that`, async (t) => {
+    const make = await open(t)
+    const clock = createClock()
+    const start = async (now: () => number): Promise<FastifyInstance> => {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      await app.register(plugin, { store: make(now), now, idleTimeout: 1800, absoluteTimeout: 3600, principal: (data) => data.userId })
+      app.get('/me', { schema: guarded, config: { session: { touch: false } } as never }, async () => 'in')
+      app.get('/touch', { schema: guarded }, async () => 'in')
+      return app
+    }
+    const [behind, ahead] = [await start(clock.now), await start(() => clock.now() + SKEW)]
+    for (const [by, at] of [[behind, ahead], [ahead, behind], [behind, behind], [ahead, ahead]] as const) {
+      const { cookie } = await managerOf(by).issue({ userId: 'ada' })
+      const ask = async (url: string, app = at): Promise<number> => (await app.inject({ url, headers: { cookie } })).statusCode
+      const begun = clock.now()
+      await clock.advance(1_800_000 - SKEW - 1000)
+      t.equal(await ask('/me'), 200, 'idle: before the time less the skew')
+      await clock.advance(2 * SKEW + 2000)
+      t.equal(await ask('/me'), 401, 'idle: after the time and the skew')
+      const next = await managerOf(by).issue({ userId: 'ada' })
+      const touch = async (): Promise<number> => (await at.inject({ url: '/touch', headers: { cookie: next.cookie } })).statusCode
+      const second = clock.now()
+      while (clock.now() < second + 3_600_000 - SKEW - 600_000) {
+        await clock.advance(600_000)
+        t.equal(await touch(), 200, 'absolute: alive before')
+      }
+      await clock.advance(second + 3_600_000 + SKEW + 1000 - clock.now())
+      t.equal(await touch(), 401, 'absolute: after the time and the skew')
+      t.ok(clock.now() > begun)
+    }
+  })
+}
+
+const One = Type.Object({ userId: Type.String(), name: Type.String(), n: Type.Integer({ default: 0 }) }, { additionalProperties: false })
+const Two = Type.Object({ userId: Type.String(), names: Type.Array(Type.String()), n: Type.Integer({ default: 0 }), theme: Type.String({ default: 'light' }) }, { additionalProperties: false })
+const toTwo = (old: any): unknown => ({ userId: old.userId, names: [old.name], n: old.n })
+const toOne = (next: any): unknown => ({ userId: next.userId, name: next.names.join(' '), n: next.n })
+
+onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate nobody is signed out', async (t, backend) => {
+  for (const migrating of [true, false]) {
+    const clock = createClock()
+    const place = await backend.make(t, clock.now)
+    const start = async (schema: any, migrate: (data: unknown) => unknown): Promise<FastifyInstance> => {
+      const app = Fastify()
+      await app.register(plugin, { schema, store: place.store, now: clock.now, principal: (data) => data.userId, ...(migrating ? { migrate } : {}) })
+      app.post('/login', { schema: optional }, async (request) => {
+        sessionOf(request).start(schema === One ? { userId: 'ada', name: 'Ada', n: 0 } : { userId: 'ada', names: ['Ada'], n: 0 })
+      })
+      app.post('/add', { schema: guarded }, async (request) => { sessionOf(request).data.n++ })
+      app.get('/me', { schema: guarded }, async (request) => sessionOf(request).data)
+      return app
+    }
+    const apps = [await start(One, toOne), await start(Two, toTwo)] as const
+    t.teardown(() => apps[0].close())
+    const jar = new CookieJar(clock.now)
+    const clients = apps.map((app) => new Client(app, jar))
+    await (clients[0] as Client).post('/login')
+    const statuses = new Map<number, number>()
+    let added = 0
+    const count = rounds(backend.name === 'memory' ? 1000 : 100, 1000)
+    for (let i = 0; i < count; i++) {
+      const client = clients[(i * 7 + (i >> 3)) % 2] as Client
+      const { statusCode } = await (i % 2 === 0 ? client.post('/add') : client.get('/me'))
+      statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1)
+      if (i % 2 === 0 && statusCode === 200) added++
+    }
+    t.same([...statuses.keys()].filter((status) => status >= 500), [], 'no 500')
+    if (!migrating) continue
+    t.same([...statuses.entries()], [[200, count]], 'nobody signed out')
+    t.equal((await (clients[0] as Client).get('/me')).json<{ n: number }>().n, added, 'and every change kept')
+  }
+})
+
+t.test('F10 clients that give up, in every phase of every request: all or nothing', async (t) => {
+  const inner = new MemoryStore()
+  let calls = 0
+  let pending = 0
+  const slow = new Proxy(inner as SessionStore, {
+    get (target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      if (name === 'observe' || name === 'close') return value.bind(target)
+      return async (...args: unknown[]): Promise<unknown> => {
+        calls++
+        pending++
+        for (let left = calls % 7; left > 0; left--) await turn()
+        const answer: unknown = await Reflect.apply(value, target, args)
+        for (let left = calls % 5; left > 0; left--) await turn()
+        pending--
+        return answer
+      }
+    }
+  })
+  const app = Fastify({ logger: false })
+  t.teardown(() => app.close())
+  await app.register(plugin, { store: slow, principal: (data) => data.userId })
+  app.post('/login', { schema: optional }, async (request) => { sessionOf(request).start(request.body as object) })
+  app.post('/write', { schema: optional }, async (request) => { Object.assign(sessionOf(request).data, request.body) })
+  app.post('/renew', { schema: optional }, async (request) => { if (sessionOf(request).exists) sessionOf(request).renew() })
+  app.post('/logout', { schema: optional }, async (request) => { sessionOf(request).destroy() })
+  app.get('/me', { schema: guarded }, async (request) => sessionOf(request).data)
+  const port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
+  const manager = managerOf(app)
+  const count = rounds(1000, 10_000)
+  const broken: string[] = []
+  for (let i = 0; i < count; i++) {
+    const userId = `user${i}`
+    const { cookie, id } = await manager.issue({ userId, a: 0, b: 0 })
+    const url = ['/login', '/write', '/renew', '/logout'][i % 4] as string
+    const body = JSON.stringify({ userId, a: 1, b: 1 })
+    const text = `POST ${url} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nCookie: ${cookie}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+    const phase = (i >> 2) % 10
+    const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {})
+    await once(socket, 'connect')
+    // Phases 0 to 4 send a part of the request, the others all of it and wait for more and more turns.
+    socket.write(phase < 5 ? text.slice(0, Math.floor(text.length * (phase + 1) / 6)) : text)
+    for (let left = phase < 5 ? 2 : (phase - 5) * 4; left > 0; left--) await turn()
+    socket.destroy()
+    await once(socket, 'close')
+    // What is left of the request goes on without its client, until it has nothing more to ask of the store.
+    for (let quiet = 0; quiet < 30; quiet = pending === 0 ? quiet + 1 : 0) await turn()
+    const sessions = await manager.list(userId)
+    const old = await manager.find(id)
+    const whole = sessions.every(({ data }) => data.a === data.b)
+    const expected = url === '/login' || url === '/renew' ? sessions.length === 1 : url === '/write' ? old !== undefined : sessions.length <= 1
+    const { statusCode } = await app.inject({ url: '/me', headers: { cookie } })
+    if (!whole || !expected || statusCode !== (old === undefined ? 401 : 200)) broken.push(`${url}, phase ${phase}: ${JSON.stringify({ sessions, statusCode })}`)
+    await manager.revokeAll(userId)
+  }
+  t.same(broken, [], `${count} requests`)
+  t.equal(inner.size, 0, 'nothing is left behind')
+})
+
