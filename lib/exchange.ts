@@ -269,8 +269,8 @@ export class Exchange {
 }
 
 // A WebSocket's headers go out beside the reply, when it is hijacked.
-function isTooLate ({ ws }: FastifyRequest & { ws?: unknown }, { raw, sent }: FastifyReply): boolean {
-  return raw.headersSent || (ws === true && sent)
+function isTooLate (request: object, { raw, sent }: FastifyReply): boolean {
+  return raw.headersSent || (sent && 'ws' in request && request.ws === true)
 }
 
 // A single role given as text is no list of its letters.

@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+
+const root = join(import.meta.dirname, '../..')
+const json = async (file: string): Promise<any> => JSON.parse(await readFile(join(root, file), 'utf8'))
+
+interface Locked { dev?: boolean, optional?: boolean, peer?: boolean, devOptional?: boolean, hasInstallScript?: boolean, resolved?: string, integrity?: string, dependencies?: Record<string, string> }
+
+/** The packages that come with an installation of this one, found from its dependencies through the lock file. */
+function installed (packages: Record<string, Locked>): string[] {
+  const found = new Set<string>()
+  const visit = (from: string): void => {
+    for (const name of Object.keys(packages[from]?.dependencies ?? {})) {
+      const nested = `${from === '' ? '' : `${from}/`}node_modules/${name}`
+      const path = nested in packages ? nested : `node_modules/${name}`
+      if (found.has(path)) continue
+      found.add(path)
+      visit(path)
+    }
+  }
+  visit('')
+  return [...found].map((path) => path.replace(/^.*node_modules\//, '')).toSorted()
+}
+
+t.test('three dependencies, four packages in all, and none runs a script when it is installed', async (t) => {
+  const { dependencies, scripts } = await json('package.json')
+  t.same(Object.keys(dependencies).toSorted(), ['@fastify/cookie', '@fastify/error', 'fastify-plugin'])
+  for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) t.notOk(name in scripts, name)
+  const { packages } = await json('package-lock.json') as { packages: Record<string, Locked> }
+  const names = installed(packages)
+  t.same(names, ['@fastify/cookie', '@fastify/error', 'cookie', 'fastify-plugin'])
+  for (const name of names) t.notOk(packages[`node_modules/${name}`]?.hasInstallScript, name)
+})
+
+t.test('the lock file pins every package by its hash', async (t) => {
+  const { packages, lockfileVersion } = await json('package-lock.json') as { packages: Record<string, Locked & { link?: boolean, inBundle?: boolean }>, lockfileVersion: number }
+  t.ok(lockfileVersion >= 3)
+  const loose = Object.entries(packages).filter(([path, { integrity, link, inBundle }]) => path !== '' && !link && !inBundle && integrity === undefined).map(([path]) => path)
+  t.same(loose, [])
+})
+
+t.test('a release is published from CI with provenance', async (t) => {
+  const { publishConfig } = await json('package.json')
+  t.equal(publishConfig.provenance, true)
+  t.match(await readFile(join(root, '.github/workflows/publish.yml'), 'utf8'), /id-token: write/)
+})
