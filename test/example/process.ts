@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { Controls } from '../support/servers.js'
 import { until } from '../support/servers-process.js'
+import { tsx, uncovered } from '../support/tsx.js'
 import { grace } from './visitor.js'
 
 const script = fileURLToPath(new URL('../../example/server.ts', import.meta.url))
@@ -21,9 +22,8 @@ export interface Server {
 
 /** Starts the example in a process of its own, as `npm run example` does, and waits until it listens. */
 export async function start (t: Test, env: NodeJS.ProcessEnv): Promise<Server> {
-  const args = ['--import', import.meta.resolve('tsx'), '--import', guard, '--conditions=@fastify-openapi-session/source', script]
-  const child = spawn(process.execPath, args, {
-    env: { PATH: process.env.PATH, PORT: '0', HOST: '127.0.0.1', ...env }, stdio: ['pipe', 'pipe', 'inherit']
+  const child = spawn(process.execPath, [...tsx, '--import', guard, script], {
+    env: { ...uncovered, PATH: process.env.PATH, PORT: '0', HOST: '127.0.0.1', ...env }, stdio: ['pipe', 'pipe', 'inherit']
   })
   const exit = once(child, 'exit') as Promise<[number | null]>
   t.teardown(async () => {

@@ -2,12 +2,15 @@ import t from 'tap'
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { tsx, uncovered } from '../support/tsx.js'
 
 const script = join(import.meta.dirname, '../../scripts/report.ts')
 
 function report (t: { testdir (): string }, lines: readonly string[]): { last: string | undefined, status: number | null, sum: string } {
   const sum = join(t.testdir(), 'sum')
-  const { stdout, status } = spawnSync(process.execPath, ['--import', 'tsx', script, sum], { input: lines.join('\n'), encoding: 'utf8' })
+  const { stdout, status } = spawnSync(process.execPath, [...tsx, script, sum], {
+    input: lines.join('\n'), encoding: 'utf8', env: { ...process.env, ...uncovered }
+  })
   return { last: stdout.trim().split('\n').at(-1), status, sum: readFileSync(sum, 'utf8') }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { storeContract } from 'fastify-openapi-session/testing'
+import { tsx, uncovered } from '../support/tsx.js'
 
 const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/write-a-store.md'), 'utf8')
@@ -23,8 +24,7 @@ t.test('every block of code has the name of a file', async (t) => {
 t.test('its test passes in the runner of Node.js', async (t) => {
   const { NODE_OPTIONS: _, NODE_V8_COVERAGE: __, ...env } = process.env
   const { stdout } = await promisify(execFile)(process.execPath,
-    ['--import', 'tsx', '--conditions=@fastify-openapi-session/source', '--test', '--test-reporter=tap', join(directory, 'sqlite-store.test.js')],
-    { cwd: root, env })
+    [...tsx, '--test', '--test-reporter=tap', join(directory, 'sqlite-store.test.js')], { cwd: root, env: { ...env, ...uncovered } })
   t.match(stdout, new RegExp(`^# pass ${storeContract.length}$`, 'm'))
   t.match(stdout, /^# fail 0$/m)
 })
