@@ -139,7 +139,8 @@ interface Chat {
 /** WebSockets by @fastify/websocket that end when the session does; `type`d messages do something. */
 async function withSockets (app: FastifyInstance, every = 0.02): Promise<Chat> {
   let opened = 0
-  await app.register(fastifyWebsocket)
+  // The injected sockets do not end each other: the server's would wait half a minute for it.
+  await app.register(fastifyWebsocket, { options: { closeTimeout: 50 } })
   app.get('/chat', { websocket: true, schema: guarded } as never, ((socket: Socket, request: any) => {
     opened++
     const session = sessionOf(request)
