@@ -125,13 +125,12 @@ function undeclared ({ method, routeOptions: { url } }: FastifyRequest, name: st
 }
 
 function describe (app: FastifyInstance, { name, cookie, settings, backend }: Scheme): void {
-  const { openapi: { description, decorator = 'swagger', ...operations }, security, roles, trustedOrigins } = settings
+  const { openapi: { description, decorator = 'swagger', ...operations }, security, trustedOrigins } = settings
   documentSession(app, {
     name,
     cookie: cookie.name,
     description,
     operations,
-    roles: roles !== undefined,
     crossOrigin: trustedOrigins !== undefined,
     persistentStore: backend.directory !== undefined,
     security,

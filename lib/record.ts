@@ -213,6 +213,11 @@ export function toJson (data: unknown): string {
   return text
 }
 
+/** Whether a value, free of cycles, reads back from JSON as the same value. */
+export function isJson (data: unknown): boolean {
+  return unlikeJson(data) === undefined
+}
+
 function noJson (problem: string, cause?: unknown): SessionError {
   return new SessionError('FST_SESSION_INVALID_DATA', `A session holds JSON only: ${problem}. Nothing was saved.`, cause === undefined ? {} : { cause })
 }

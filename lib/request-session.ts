@@ -1,7 +1,7 @@
 import type { Change, Committed, Live, Mutation, RenewedReason, Report } from './backend/backend.js'
 import { SessionError } from './errors.js'
 import { beginLife, type Lifetimes } from './life.js'
-import { type Codec, type Data, type Life, merge, own, type Prepared, put } from './record.js'
+import { type Codec, type Data, isJson, type Life, merge, own, type Prepared, put } from './record.js'
 import type { Session, StartOptions } from './session.js'
 import type { Ticket } from './token.js'
 
@@ -264,8 +264,9 @@ export class RequestSession implements Session<Data> {
     return this.#draft
   }
 
+  // A function, or a Date in the place of its text, leaves the JSON text as it was: it is a change all the same, to be refused.
   get #touched (): boolean {
-    return this.#draft !== undefined && textOf(this.#draft) !== this.#pristine
+    return this.#draft !== undefined && (textOf(this.#draft) !== this.#pristine || !isJson(this.#draft))
   }
 
   get #current (): Live | undefined {

@@ -1,6 +1,6 @@
 /**
  * Takes the pictures of docs/swagger-ui.md, of the example signed in with its own accounts:
- * `npx tsx --conditions=@fastify-openapi-session/source scripts/screenshots.ts`
+ * `npm run screenshots`
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'

@@ -11,8 +11,6 @@ export interface DocumentedScheme {
   readonly description: string | undefined
   /** operationIds of the routes that sign in, tell who is signed in, and sign out. */
   readonly operations: { readonly login?: string, readonly status?: string, readonly logout?: string }
-  /** Whether sessions have roles, so that one can be missing (403). */
-  readonly roles: boolean
   /** Whether unsafe requests from pages of another origin are refused (403). */
   readonly crossOrigin: boolean
   /** Whether a store is asked, which may be down (503); false for sealed cookies. */

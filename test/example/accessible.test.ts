@@ -48,6 +48,7 @@ t.test('with the keyboard alone', async (t) => {
   await page.keyboard.press('Enter')
   t.equal(await page.evaluate('document.activeElement.id'), 'main')
   await page.goto('/login')
+  await page.locator('input[name=username]:focus').waitFor()
   await page.keyboard.type(ada.username)
   await page.keyboard.press('Tab')
   await page.keyboard.type(ada.password)

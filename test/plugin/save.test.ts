@@ -489,7 +489,6 @@ t.test('data that are no JSON are refused by name', async (t) => {
     [{ toJSON () { throw new Error('mine') } }, /mine/]
   ]
   app.post('/:n', { schema: optional }, async ({ session, params }) => {
-    session.set('y' as never, 1 as never)
     session.set('x' as never, wrong[Number((params as { n: string }).n)]?.[0] as never)
   })
   app.post('/fine', { schema: optional }, async ({ session }) => {
@@ -504,6 +503,19 @@ t.test('data that are no JSON are refused by name', async (t) => {
   }
   t.equal((await client.post('/fine')).statusCode, 200)
   t.same((await client.get('/')).json(), { x: { bare: { a: [null, true, 'é\u2028'] }, n: -1.5e300 } })
+})
+
+t.test('nor may what is no JSON hide behind the text that it has in JSON', async (t) => {
+  const { app, client, store } = await setUp(t, { schema: undefined as never })
+  const noon = new Date(0)
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start({ at: noon.toISOString(), nothing: null } as never) })
+  app.post('/date', { schema: guarded }, async ({ session }) => { Object.assign(session.data, { at: noon }) })
+  app.post('/nan', { schema: guarded }, async ({ session }) => { Object.assign(session.data, { nothing: NaN }) })
+  await client.post('/login')
+  store.take()
+  t.match((await client.post('/date')).json(), { code: 'FST_SESSION_INVALID_DATA', message: /data\.at is a Date/ })
+  t.match((await client.post('/nan')).json(), { code: 'FST_SESSION_INVALID_DATA', message: /data\.nothing is NaN/ })
+  t.same(store.take().filter((call) => !call.startsWith('read')), [])
 })
 
 t.test('data that do not fit the schema are not saved', async (t) => {
