@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs'
+
+const root = new URL('../../', import.meta.url)
+
+/** A file of the project as text. `file` is relative to its root. */
+export function textOf (file: string): string {
+  return readFileSync(new URL(file, root), 'utf8')
+}
+
+/** The cells of the first table under a heading of a Markdown file, row by row, without its head. */
+export function tableUnder (file: string, heading: string): string[][] {
+  const section = textOf(file).split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`))
+  if (section === undefined) throw new Error(`${file} has no heading "${heading}"`)
+  const lines = section.slice(section.indexOf('\n|') + 1).split(/\n(?!\|)/)[0]?.split('\n') ?? []
+  // `\|` is a bar within a cell.
+  return lines.slice(2).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
+}
+
+/** Where the links of a cell of `docs/*.md` lead, relative to the project's root. */
+export function linksOf (cell: string): string[] {
+  return [...cell.matchAll(/\]\(\.\.\/([^)#]+)/g)].map(([, target = '']) => target)
+}
