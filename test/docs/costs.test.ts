@@ -1,0 +1,123 @@
+import session from 'express-session'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import type { SessionRecord, SessionStore } from 'fastify-openapi-session'
+import { fromExpressStore } from 'fastify-openapi-session/express'
+import { RedisStore } from 'fastify-openapi-session/redis'
+import { createTable, SqlStore } from 'fastify-openapi-session/sql'
+import { createClock, type ManualClock } from 'fastify-openapi-session/testing'
+import { startRedis } from '../support/servers-redis.js'
+import { openWasm, sqliteKysely } from '../support/sqlite.js'
+import { stores } from './guarantees.js'
+import { tableUnder } from './markdown.js'
+
+const MINUTE = 60_000
+
+/** A store whose calls of its server are written down; `take` gives those since the last time. */
+interface Counted {
+  readonly store: SessionStore
+  readonly clock: ManualClock
+  readonly take: () => string[]
+}
+
+async function sql (t: Test): Promise<Counted> {
+  const seen: string[] = []
+  const db = sqliteKysely(openWasm(), { log: ({ query }) => { seen.push(query.sql.split(' ')[0] ?? '') } }) as any
+  t.teardown(async () => { await db.destroy() })
+  await createTable(db)
+  const clock = createClock()
+  return { store: new SqlStore({ db, now: clock.now, sweepInterval: 0 }), clock, take: () => seen.splice(0) }
+}
+
+async function redis (t: Test): Promise<Counted> {
+  const seen: string[] = []
+  const client = new Redis((await startRedis(t)).url)
+  t.teardown(() => { client.disconnect() })
+  await client.ping()
+  const clock = createClock()
+  const store = new RedisStore({ client, now: clock.now })
+  // A script is sent whole once, and by its digest from then on.
+  await everything(store, clock)
+  const send = client.sendCommand.bind(client)
+  client.sendCommand = (command, ...others) => {
+    seen.push(command.name)
+    return send(command, ...others)
+  }
+  return { store, clock, take: () => seen.splice(0) }
+}
+
+async function express (): Promise<Counted> {
+  const seen: string[] = []
+  const inner = new session.MemoryStore() as unknown as Record<string, (...args: unknown[]) => unknown>
+  const store = Object.fromEntries(['get', 'set', 'destroy', 'all'].map((name) => [name, (...args: unknown[]) => {
+    seen.push(name)
+    return inner[name]?.(...args)
+  }]))
+  const clock = createClock()
+  return { store: fromExpressStore(store as never, { now: clock.now }), clock, take: () => seen.splice(0) }
+}
+
+function recordAt (clock: ManualClock, over: Partial<SessionRecord> = {}): SessionRecord {
+  return { payload: '{}', version: 1, expiresAt: clock.now() + 30 * MINUTE, principal: 'ada', ...over }
+}
+
+async function everything (store: SessionStore, clock: ManualClock): Promise<void> {
+  await store.create('x', recordAt(clock))
+  await store.read('x', clock.now() + 30 * MINUTE)
+  await store.update('x', recordAt(clock, { version: 2 }))
+  await store.delete('x')
+}
+
+/** What each call of a store takes, named as in the docs. */
+async function measure ({ store, clock, take }: Counted): Promise<Record<string, string[]>> {
+  const taken: Record<string, string[]> = {}
+  const count = async (name: string, call: Promise<unknown>): Promise<void> => {
+    await call
+    taken[name] = take()
+  }
+  take()
+  await count('create', store.create('a', recordAt(clock)))
+  await count('read', store.read('a', clock.now() + 30 * MINUTE))
+  clock.advance(4 * MINUTE)
+  await count('read with a touch that is due', store.read('a', clock.now() + 30 * MINUTE))
+  await count('save', store.update('a', recordAt(clock, { version: 2 })))
+  await count('save that finds another version, or nothing', store.update('a', recordAt(clock, { version: 2 })))
+  await count('list', store.list('ada'))
+  await count('logout', store.delete('a'))
+  await store.create('b', recordAt(clock))
+  take()
+  await count('sign out everywhere', store.deleteAll('ada'))
+  return taken
+}
+
+/** The rows of a table of costs by name, without what stands in parentheses. */
+function documented (page: string): Map<string, string> {
+  return new Map(tableUnder(page, page.endsWith('sql.md') ? 'What each call costs' : 'What it costs')
+    .flatMap(([names = '', cost = '']) => names.replace(/ \(.*\)/, '').split(/, (?!or)/).map((name): [string, string] => [name, cost])))
+}
+
+t.test('a read, a save, a login and a logout take as many calls of the server as the table says', async (t) => {
+  const row = tableUnder('docs/stores.md', 'What each promises').find(([promise]) => promise?.startsWith('calls of the server'))
+  for (const [name, open] of Object.entries({ SQL: sql, Redis: redis, express })) {
+    const taken = await measure(await open(t))
+    const cost = ['read', 'save', 'create', 'logout'].map((call) => taken[call]?.length).join(', ')
+    t.equal(row?.[1 + (stores as readonly string[]).indexOf(name)], cost, name)
+  }
+})
+
+t.test('SQL: statements by call', async (t) => {
+  const rows = documented('docs/stores/sql.md')
+  const taken = await measure(await sql(t))
+  t.same([...rows.keys()].sort(), Object.keys(taken).sort())
+  for (const [name, calls] of Object.entries(taken)) t.equal(Number.parseInt(rows.get(name) ?? ''), calls.length, `${name}: ${calls.join(', ')}`)
+})
+
+t.test('express: calls of the store by call', async (t) => {
+  const rows = documented('docs/stores/express.md')
+  const taken = await measure(await express())
+  for (const name of ['read', 'read with a touch that is due', 'save', 'create', 'logout', 'list']) {
+    const calls = taken[name] ?? []
+    const said = [...new Set(calls)].map((call) => `${calls.filter((other) => other === call).length} \`${call}\``).join(', ')
+    t.ok(rows.get(name)?.startsWith(said), `${name}: ${said}`)
+  }
+})
