@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import ts from 'typescript'
+import { pages } from './markdown.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: object }
@@ -13,11 +14,6 @@ interface Block {
   /** As if it stood in test/, so that what is imported by a relative path is found from there. */
   readonly file: string
   readonly code: string
-}
-
-function pages (): string[] {
-  const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md')).map((name) => join('docs', name))
-  return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'example/README.md', ...docs].filter((page) => ts.sys.fileExists(join(root, page)))
 }
 
 function blocks (page: string): Block[] {

@@ -1,10 +1,16 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 const root = new URL('../../', import.meta.url)
 
 /** A file of the project as text. `file` is relative to its root. */
 export function textOf (file: string): string {
   return readFileSync(new URL(file, root), 'utf8')
+}
+
+/** The pages that people read, relative to the project's root. */
+export function pages (): string[] {
+  const docs = readdirSync(new URL('docs', root), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
+  return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'example/README.md', ...docs.sort()]
 }
 
 /** The cells of the first table under a heading of a Markdown file, row by row, without its head. */
