@@ -55,10 +55,12 @@ export async function adopt (scheme: Scheme, header: string | undefined, report:
     report({ type: 'rejected', reason: 'malformed-cookie' })
     return undefined
   }
-  const old = await inTime(() => adoption.find(value), storeTimeout)
+  const find = (): Promise<Predecessor | undefined> => inTime(() => adoption.find(value), storeTimeout)
+  const old = await find()
   const content = old && admit(scheme, old.data, report)
-  const { live, value: sealed } = content === undefined ? await recent(scheme, token) : await begin(scheme, token, content, report)
+  const { live, value: sealed } = content === undefined ? await recent(scheme, token) : await begin(scheme, token, content, find, report)
   if (live === undefined) return undefined
+  // Nobody gets the token before the old session is over, so that who signs out with it has signed out of both.
   if (old !== undefined) await inTime(() => old.forget(), storeTimeout)
   return { live, lines: [scheme.line(sealed ?? token, live.life), scheme.forgetAdopted as string] }
 }
@@ -74,21 +76,34 @@ function admit ({ codec }: Scheme, data: unknown, report: Report): Prepared | un
 }
 
 /** Of two requests that adopt the same session, one creates it and the other finds it, in whichever process they run. */
-async function begin (scheme: Scheme, token: string, content: Prepared, report: Report): Promise<Committed> {
+async function begin (
+  scheme: Scheme, token: string, content: Prepared, find: () => Promise<Predecessor | undefined>, report: Report
+): Promise<Committed> {
   const { settings, backend } = scheme
   const life = beginLife(settings, {}, settings.now())
+  let begun: Committed
   try {
-    return await backend.commit({ kind: 'create', reason: 'adopted', ticket: { token, id: idOf(token) }, life, content }, report)
+    begun = await backend.commit({ kind: 'create', reason: 'adopted', ticket: { token, id: idOf(token) }, life, content }, report)
   } catch (error) {
-    const found = await recent(scheme, token)
-    if (found.live === undefined) throw error
-    return found
+    // There it is: another request is at it, or one could not end the old session, which is this one's to do then.
+    const found = await successor(scheme, token)
+    if (found === undefined) throw error
+    return { live: found }
   }
+  // Somebody adopted and ended it since this request looked: what stands here now stands for a session that is over.
+  if (backend.directory === undefined || begun.live === undefined || await find() !== undefined) return begun
+  await backend.commit({ kind: 'destroy', live: begun.live, reason: 'destroy' }, report)
+  return { live: undefined }
 }
 
-async function recent ({ settings, backend }: Scheme, token: string): Promise<Committed> {
-  const loaded = await backend.load(token, true, () => {})
-  return { live: loaded.kind === 'live' && settings.now() - loaded.live.life.createdAt < GRACE ? loaded.live : undefined }
+async function recent (scheme: Scheme, token: string): Promise<Committed> {
+  const live = await successor(scheme, token)
+  return { live: live && scheme.settings.now() - live.life.createdAt < GRACE ? live : undefined }
+}
+
+async function successor ({ backend }: Scheme, token: string): Promise<Live | undefined> {
+  const loaded = await backend.load(token, false, () => {})
+  return loaded.kind === 'live' ? loaded.live : undefined
 }
 
 /** The option `adopt`, checked. @throws `FST_SESSION_OPTIONS` */

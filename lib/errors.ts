@@ -32,7 +32,7 @@ const Base = createError<[string, { cause: unknown }?]>('FST_SESSION', '%s')
 export class SessionError extends (Base as unknown as new (message: string, options?: { cause: unknown }) => FastifyError) {
   declare readonly code: SessionErrorCode
   declare readonly statusCode: number
-  /** Fastify's error handling copies these to the reply. */
+  /** For the response. Fastify's own error handler copies them; the plugin sets those of its hooks for any other handler, too. */
   readonly headers?: Record<string, string>
 
   constructor (code: SessionErrorCode, message: string, options: SessionErrorOptions = {}) {
@@ -40,4 +40,12 @@ export class SessionError extends (Base as unknown as new (message: string, opti
     Object.assign(this, { code, statusCode: statusOf[code], name: 'SessionError' })
     if (options.headers) this.headers = options.headers
   }
+}
+
+/** Seconds after which a client may ask again while something that sessions need is out of order. */
+const RETRY_AFTER = '5'
+
+/** The 503 with its `Retry-After`. `cause` is for the log alone. */
+export function unavailable (message: string, cause?: unknown): SessionError {
+  return new SessionError('FST_SESSION_STORE', message, { cause, headers: { 'retry-after': RETRY_AFTER } })
 }

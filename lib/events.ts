@@ -19,7 +19,7 @@ const events = channel(EVENT_CHANNEL)
 export function reporter (scheme: string, onEvent: Listener | undefined, log: FastifyBaseLogger, request?: FastifyRequest): Report {
   return (told) => {
     const event: SessionEvent = Object.freeze({ scheme, ...told })
-    log[WARNED.has(event.reason) ? 'warn' : 'debug']({ session: event }, `session ${event.type}: ${event.reason}`)
+    log[event.type === 'failed' || WARNED.has(event.reason) ? 'warn' : 'debug']({ session: event }, `session ${event.type}: ${event.reason}`)
     events.publish({ event, request })
     const failed = (error: unknown): void => log.error({ err: error, session: event }, 'onEvent threw; the request goes on')
     try {

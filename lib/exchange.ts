@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type Candidate, requireAdmission } from './admission.js'
 import { adopt } from './adoption.js'
-import type { Change, Live, Report } from './backend/backend.js'
+import type { Change, Live } from './backend/backend.js'
 import { cookieValues } from './cookie.js'
 import { explain, type LoadedAs } from './diagnosis.js'
 import { SessionError } from './errors.js'
@@ -9,18 +10,16 @@ import type { Plan, Registry } from './registry.js'
 import { RequestSession } from './request-session.js'
 import type { Scheme } from './scheme.js'
 import { isSameOrigin } from './security/origin.js'
-import { type Condition, judge, MET, type Verdict } from './security/requirement.js'
 import { mint } from './token.js'
+import { traced } from './trace.js'
 import { varyByCookie, cacheFor, warnOfDroppedCookie } from './response.js'
 
 /** One session of one request. */
-interface Entry {
-  readonly scheme: Scheme
-  readonly report: Report
+interface Entry extends Candidate {
   /** Absent while, or because, it could not be loaded. */
   session?: RequestSession
   /** Why it could not. */
-  failure?: unknown
+  failure?: { readonly error: unknown }
   /** How it came in. */
   loaded: LoadedAs
   /** What there was to store. */
@@ -61,7 +60,7 @@ export class Exchange {
   /** The session of a scheme, as the decorator gives it to the handler; `undefined` when the route does not declare it. */
   session (name: string): RequestSession | undefined {
     const entry = this.#entries.find(({ scheme }) => scheme.name === name)
-    if (entry?.failure !== undefined) throw entry.failure
+    if (entry?.failure !== undefined) throw entry.failure.error
     return entry?.session
   }
 
@@ -71,10 +70,8 @@ export class Exchange {
    */
   async admit (): Promise<void> {
     this.#refuseOthersPages()
-    const [only, ...others] = this.#entries
-    if (only !== undefined) await (others.length === 0 ? this.#load(only) : Promise.all(this.#entries.map((entry) => this.#load(entry))))
-    const verdict = await judge(this.#plan.requirement, (condition) => this.#ask(condition))
-    if (verdict.kind !== 'met') this.#refuse(verdict)
+    await this.#loadAll()
+    await requireAdmission(this.#request, this.#plan, this.#registry, this.#entries)
   }
 
   /**
@@ -101,6 +98,7 @@ export class Exchange {
     const detail = this.#phase === 'open' ? { detail: HIJACKED } : {}
     for (const { session, report } of this.#entries) {
       if (session?.changed) report({ type: 'discarded', reason, ...(session.live ? { id: session.live.id } : {}), ...detail })
+      session?.close()
     }
   }
 
@@ -122,7 +120,17 @@ export class Exchange {
     this.#phase = 'refused'
     for (const each of this.#entries) Object.assign(each, { loaded: 'cross-origin', session: this.#open(each, undefined) })
     entry.report({ type: 'rejected', reason: 'cross-origin' })
-    throw new SessionError('FST_SESSION_CROSS_ORIGIN', 'A page of another origin may not do this. If it is yours, its origin must be trusted here (option crossOrigin).')
+    throw crossOrigin()
+  }
+
+  /** Waits for all of them, also when one fails: another may have been adopted meanwhile, and has a cookie to hand out. */
+  async #loadAll (): Promise<void> {
+    const [only, ...others] = this.#entries
+    if (only === undefined) return
+    if (others.length === 0) return await this.#load(only)
+    const outcomes = await Promise.allSettled(this.#entries.map(async (entry) => await this.#load(entry)))
+    const failed = outcomes.find(({ status }) => status === 'rejected')
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
   }
 
   async #load (entry: Entry): Promise<void> {
@@ -130,7 +138,7 @@ export class Exchange {
       entry.session = this.#open(entry, await this.#find(entry))
     } catch (error) {
       entry.loaded = 'failed'
-      entry.failure = error
+      entry.failure = { error }
       throw error
     }
   }
@@ -146,7 +154,7 @@ export class Exchange {
     }
     if (value === undefined || value === '') return await this.#adopt(entry)
     entry.sent = true
-    const loaded = await scheme.backend.load(value, this.#plan.touch, report)
+    const loaded = await traced('load', scheme, this.#request, async () => await scheme.backend.load(value, this.#plan.touch, report))
     entry.loaded = loaded.kind === 'dead' ? 'over' : 'live'
     return loaded.kind === 'dead' ? undefined : await this.#verify(entry, loaded.live)
   }
@@ -173,7 +181,8 @@ export class Exchange {
   }
 
   #open (entry: Entry, live: RequestSession['live']): RequestSession {
-    const { scheme: { settings, codec, backend, cookie, name }, report } = entry
+    const { scheme, report } = entry
+    const { settings, codec, backend, cookie, name } = scheme
     return new RequestSession({
       codec,
       report,
@@ -182,14 +191,13 @@ export class Exchange {
       lifetimes: settings,
       required: () => sessionRequired(cookie.name, `There is no live session "${name}". Sign in.`),
       commit: async () => {
-        if (this.#phase !== 'refused') await this.#store(entry, 200)
+        if (this.#phase === 'refused') throw crossOrigin()
+        await this.#store(entry, 200)
         return entry.line
       },
-      mutate: async (before, mutation) => {
-        const committed = await backend.mutate(before, mutation, report)
-        this.#handOut(entry, committed)
-        return committed
-      }
+      mutate: async (before, mutation) => await traced('update', scheme, this.#request, async () => await backend.mutate(before, mutation, report)),
+      handOut: (committed) => { this.#handOut(entry, committed) },
+      inStore: backend.directory !== undefined
     }, live)
   }
 
@@ -207,7 +215,9 @@ export class Exchange {
     entry.stored = 'failed'
     const change = session.settle(statusCode)
     const ended = session.destroyed
-    const committed = change.kind === 'none' ? { live: undefined } : await entry.scheme.backend.commit(change, entry.report)
+    const committed = change.kind === 'none'
+      ? { live: undefined }
+      : await traced(change.kind, entry.scheme, this.#request, async () => await entry.scheme.backend.commit(change, entry.report))
     entry.stored = change.kind
     session.committed(change, committed)
     if (ended && entry.sent) entry.line = entry.scheme.cookie.expire()
@@ -237,44 +247,13 @@ export class Exchange {
       explain(this.#request.log, { scheme: name, cookie: cookie.name, loaded, stored, setCookie: line !== undefined, statusCode })
     }
   }
+}
 
-  async #ask ({ scheme: name, scopes, foreign }: Condition): Promise<Verdict> {
-    if (!foreign) return this.#askSession(this.#entries.find(({ scheme }) => scheme.name === name) as Entry, scopes)
-    const holds = await this.#registry.verifier(name)?.(this.#request, scopes)
-    return holds ? MET : { kind: 'unauthenticated', why: `The security scheme "${name}" is not satisfied.` }
-  }
-
-  #askSession ({ scheme: { name, settings: { principal, roles, now } }, session }: Entry, scopes: readonly string[]): Verdict {
-    const live = session?.live
-    if (live === undefined || (principal !== undefined && live.principal === undefined)) {
-      return { kind: 'unauthenticated', scheme: name, why: `This needs a live session "${name}". Sign in.` }
-    }
-    const { maxAge } = this.#plan
-    if (maxAge !== undefined && now() - live.life.authenticatedAt > maxAge * 1000) {
-      return { kind: 'unauthenticated', scheme: name, why: `This needs a sign-in within the last ${maxAge} seconds. Sign in again.`, maxAge }
-    }
-    const held = scopes.length > 0 ? listOf(roles?.(live.data)) : undefined
-    const missing = scopes.filter((role) => !held?.includes(role))
-    return missing.length === 0 ? MET : { kind: 'forbidden', scheme: name, why: `This needs the role ${missing.map((role) => `"${role}"`).join(' and ')}.` }
-  }
-
-  #refuse (verdict: Exclude<Verdict, { kind: 'met' }>): never {
-    const { kind, why } = verdict
-    const entry = this.#entries.find(({ scheme }) => scheme.name === verdict.scheme) ?? this.#entries[0]
-    entry?.report({ type: 'rejected', reason: kind, detail: why })
-    if (kind === 'forbidden') throw new SessionError('FST_SESSION_FORBIDDEN', why)
-    if (entry === undefined) throw new SessionError('FST_SESSION_REQUIRED', why)
-    throw sessionRequired(entry.scheme.cookie.name, why, verdict.maxAge)
-  }
+function crossOrigin (): SessionError {
+  return new SessionError('FST_SESSION_CROSS_ORIGIN', 'A page of another origin may not do this. If it is yours, its origin must be trusted here (option crossOrigin).')
 }
 
 // A WebSocket's headers go out beside the reply, when it is hijacked.
 function isTooLate (request: object, { raw, sent }: FastifyReply): boolean {
   return raw.headersSent || (sent && 'ws' in request && request.ws === true)
-}
-
-// A single role given as text is no list of its letters.
-function listOf (roles: unknown): readonly unknown[] {
-  if (Array.isArray(roles)) return roles
-  throw new SessionError('FST_SESSION_INVALID_DATA', `The option roles gave ${roles === null ? 'null' : typeof roles} instead of a list: return [] where there are none.`)
 }

@@ -1,5 +1,5 @@
 import fastifyCookie from '@fastify/cookie'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
 import { inspect, refuseClashes } from './boot.js'
 import { createManager } from './manager.js'
@@ -70,15 +70,15 @@ function guard (app: FastifyInstance): Registry {
     if (plan === undefined) return done()
     const exchange = new Exchange(request, reply, plan, nearest)
     ;(request as Exchanging)[kExchange] = exchange
-    exchange.admit().then(() => done(), done)
+    exchange.admit().then(() => done(), (error: unknown) => done(refusal(error, reply)))
   })
 
   app.addHook('onSend', (request, reply, payload, done) => {
     const pending = exchangeOf(request)?.finish()
     if (pending === undefined) return done()
-    pending.then(() => done(), (error: Error) => {
+    pending.then(() => done(), (error: unknown) => {
       letGo(payload)
-      done(error)
+      done(refusal(error, reply))
     })
   })
 
@@ -87,6 +87,16 @@ function guard (app: FastifyInstance): Registry {
     done()
   })
   return registry
+}
+
+/**
+ * What ends a request here. To Fastify a hook that fails with nothing did not fail, and headers of an error count only
+ * where the app has no error handler of its own.
+ */
+function refusal (error: unknown, reply: FastifyReply): Error {
+  if (error instanceof SessionError && error.headers) reply.headers(error.headers)
+  // A function of the options that rejects for no reason.
+  return error ? error as Error : new SessionError('FST_SESSION_OPTIONS', 'One of verify, verifiers, principal, roles or adopt failed without an error. Throw one that says why.')
 }
 
 /** A body that will not be sent may hold a file or a connection open, and Fastify lets go only of what it sends. */

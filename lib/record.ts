@@ -215,7 +215,12 @@ export function toJson (data: unknown): string {
 
 /** Whether a value, free of cycles, reads back from JSON as the same value. */
 export function isJson (data: unknown): boolean {
-  return unlikeJson(data) === undefined
+  try {
+    return unlikeJson(data) === undefined
+  } catch {
+    // A getter that throws.
+    return false
+  }
 }
 
 function noJson (problem: string, cause?: unknown): SessionError {

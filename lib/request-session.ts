@@ -16,7 +16,13 @@ export interface SessionContext {
   readonly required: () => SessionError
   readonly commit: () => Promise<string | undefined>
   readonly mutate: (live: Live, mutation: Mutation) => Promise<Committed>
+  /** Told of what `mutate` gave, when it holds. */
+  readonly handOut: (committed: Committed) => void
+  /** Whether a record somewhere says what is stored; else the request alone knows. */
+  readonly inStore: boolean
 }
+
+const AFTER_RESPONSE = 'the response was out already: what is done after it has to await session.commit()'
 
 /** What the handler asked for, beside changes of the data. */
 type Order =
@@ -42,6 +48,10 @@ export class RequestSession implements Session<Data> {
   #creating: Promise<void> | undefined
   /** The order that is being carried out. */
   #settled: Order = KEEP
+  /** How many calls of `commit` are under way. */
+  #commits = 0
+  /** Whether the response is out; `told` when somebody heard that something came too late. */
+  #closed: false | true | 'told' = false
 
   constructor (context: SessionContext, live: Live | undefined) {
     this.#context = context
@@ -68,6 +78,7 @@ export class RequestSession implements Session<Data> {
   }
 
   get data (): Data {
+    this.#expectCommit()
     const draft = this.#open()
     if (draft === undefined) throw this.#context.required()
     return draft
@@ -83,6 +94,7 @@ export class RequestSession implements Session<Data> {
   }
 
   unset (key: string): void {
+    this.#expectCommit()
     const draft = this.#open()
     if (draft === undefined) return
     const defaults = this.#context.codec.defaults()
@@ -91,6 +103,7 @@ export class RequestSession implements Session<Data> {
   }
 
   start (data: Data, options: StartOptions = {}): void {
+    this.#expectCommit()
     const life = beginLife(this.#context.lifetimes, options, this.#context.now())
     this.#draft = this.#context.codec.admit(data)
     this.#order = { kind: 'start', ticket: this.#context.mint(), life }
@@ -110,6 +123,7 @@ export class RequestSession implements Session<Data> {
   }
 
   destroy (): void {
+    this.#expectCommit()
     this.#order = DESTROY
     this.#draft = undefined
   }
@@ -118,14 +132,28 @@ export class RequestSession implements Session<Data> {
     const apply = async (stored: Data): Promise<Data> => this.#context.codec.admit(await fn(stored) ?? stored)
     if (this.#order.kind !== 'keep') await this.commit()
     if (this.#live === undefined) return await this.#first(apply)
-    const { live } = await this.#context.mutate(this.#live, async (stored) => this.#samePrincipal(await apply(stored)))
-    this.#reset(live, this.#pristine, KEEP)
-    if (live === undefined) throw this.#context.required()
+    const before = this.#live
+    const committed = await this.#context.mutate(before, async (stored) => this.#samePrincipal(await apply(stored)))
+    // Without a store nothing but this object knows that another update of the same request was faster.
+    if (!this.#context.inStore && this.#live !== before) return await this.update(fn)
+    this.#reset(committed.live, this.#pristine, KEEP)
+    this.#context.handOut(committed)
+    if (committed.live === undefined) throw this.#context.required()
     return this.data
   }
 
   async commit (): Promise<string | undefined> {
-    return await this.#context.commit()
+    this.#commits++
+    try {
+      return await this.#context.commit()
+    } finally {
+      this.#commits--
+    }
+  }
+
+  /** Told that the response is out: from now on nothing is stored without `commit`. */
+  close (): void {
+    this.#closed ||= true
   }
 
   /** What the handler did, as one change to store. An answer of 500 and more takes back what it did to the data. */
@@ -148,7 +176,7 @@ export class RequestSession implements Session<Data> {
         return live ? { kind: 'destroy', live, reason: 'destroy' } : NONE
       case 'keep':
         if (content) return live ? this.#change(live, content) : this.#creation(content)
-        return live?.stale ? { kind: 'refresh', live } : NONE
+        return live?.refreshTo !== undefined ? { kind: 'refresh', live } : NONE
     }
   }
 
@@ -159,7 +187,7 @@ export class RequestSession implements Session<Data> {
 
   /** Whether `settle` would have anything to say. */
   get unsettled (): boolean {
-    return this.changed || this.#live?.stale === true
+    return this.changed || this.#live?.refreshTo !== undefined
   }
 
   get live (): Live | undefined {
@@ -208,7 +236,7 @@ export class RequestSession implements Session<Data> {
       return await this.update(apply)
     }
     this.#creating = apply(structuredClone(this.data)).then(async (data) => {
-      this.#draft = data
+      refill(this.data, data)
       await this.commit()
     })
     try {
@@ -244,9 +272,20 @@ export class RequestSession implements Session<Data> {
   }
 
   #renew (reason: RenewedReason): void {
+    this.#expectCommit()
     if (this.#order.kind === 'start') return
     this.#required()
     this.#order = { kind: 'renew', ticket: this.#context.mint(), reason }
+  }
+
+  /** For a change that may come after the response: if nobody commits it at once, it is lost, and somebody should hear of it. */
+  #expectCommit (): void {
+    if (this.#closed !== true) return
+    queueMicrotask(() => {
+      if (this.#closed === 'told' || this.#commits > 0 || !this.changed) return
+      this.#closed = 'told'
+      this.#context.report({ type: 'discarded', reason: 'after-commit', detail: AFTER_RESPONSE, ...(this.#live ? { id: this.#live.id } : {}) })
+    })
   }
 
   #samePrincipal (data: Data): Prepared {

@@ -1,5 +1,5 @@
 import { hash, randomFillSync } from 'node:crypto'
-import { SessionError } from './errors.js'
+import { unavailable } from './errors.js'
 
 /** 256 bits, twice what OWASP ASVS 5.0 (7.2.3) asks for. */
 const TOKEN_BYTES = 32
@@ -41,7 +41,7 @@ function randomToken (): string {
     try {
       randomFillSync(pool)
     } catch (cause) {
-      throw new SessionError('FST_SESSION_STORE', 'No session can be made at the moment.', { cause })
+      throw unavailable('No session can be made at the moment.', cause)
     }
     used = 0
   }

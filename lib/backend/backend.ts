@@ -7,8 +7,11 @@ export interface Live extends Content {
   readonly version: number
   /** Epoch milliseconds: idle or absolute, whichever is sooner. */
   readonly expiresAt: number
-  /** It has to be written anew although nothing changed: the deadline or key inside its cookie, or its entry in a list, is old. */
-  readonly stale?: boolean
+  /**
+   * It has to be written anew although nothing changed, since the deadline or key inside its cookie, or its entry in a
+   * list, is old: with this as its `expiresAt`.
+   */
+  readonly refreshTo?: number
 }
 
 export type Loaded =
@@ -43,6 +46,7 @@ export type RenewedReason = 'renew' | 'principal' | 'regenerate'
 export type DestroyedReason = 'destroy' | 'replaced' | 'verify' | 'revoke' | 'limit'
 export type ExpiredReason = 'absolute' | 'absent'
 export type DiscardedReason = 'damaged' | 'unfit' | 'ended-meanwhile' | 'server-error' | 'after-commit' | 'refused'
+export type FailedReason = 'limit'
 export type RejectedReason = 'malformed-cookie' | 'duplicate-cookie' | 'cross-origin' | 'unauthenticated' | 'forbidden'
 
 /** What happened to a session, for logs and alarms (OWASP ASVS 5.0, V16.3). It never holds a token or data. */
@@ -53,6 +57,8 @@ export type SessionEvent = { readonly scheme: string, readonly id?: string, read
   | { readonly type: 'expired', readonly reason: ExpiredReason }
   | { readonly type: 'discarded', readonly reason: DiscardedReason }
   | { readonly type: 'rejected', readonly reason: RejectedReason }
+  /** Left undone, since the store failed: a session over the limit of its principal lives on. */
+  | { readonly type: 'failed', readonly reason: FailedReason }
 )
 
 type WithoutScheme<E> = E extends unknown ? Omit<E, 'scheme'> : never

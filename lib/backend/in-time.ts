@@ -1,8 +1,5 @@
-import { SessionError } from '../errors.js'
+import { SessionError, unavailable } from '../errors.js'
 import type { SessionStore } from '../store/store.js'
-
-/** Seconds after which a client may ask again while the store is out of order. */
-const RETRY_AFTER = '5'
 
 /**
  * A store every call of which ends within `limit` milliseconds, and fails with the one error a client may see
@@ -20,23 +17,21 @@ export function storeInTime (store: SessionStore, limit: number): SessionStore {
 }
 
 /** What a call to a store resolves, within `limit` milliseconds. @throws `FST_SESSION_STORE` */
-export async function inTime<T> (call: () => Promise<T>, limit: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`the store gave no answer within ${limit} ms`)), limit)
-  })
-  try {
-    return await Promise.race([call(), late])
-  } catch (cause) {
-    if (cause instanceof SessionError) throw cause
-    throw unavailable(cause)
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-function unavailable (cause: unknown): SessionError {
-  return new SessionError('FST_SESSION_STORE', 'Sessions are not available at the moment. Try again in a few seconds.', {
-    cause, headers: { 'retry-after': RETRY_AFTER }
+export function inTime<T> (call: () => Promise<T>, limit: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown): void => {
+      clearTimeout(timer)
+      reject(cause instanceof SessionError ? cause : unavailable('Sessions are not available at the moment. Try again in a few seconds.', cause))
+    }
+    const timer = setTimeout(() => { fail(new Error(`the store gave no answer within ${limit} ms`)) }, limit)
+    const succeed = (value: T): void => {
+      clearTimeout(timer)
+      resolve(value)
+    }
+    try {
+      call().then(succeed, fail)
+    } catch (cause) {
+      fail(cause)
+    }
   })
 }

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { SessionError } from '../errors.js'
+import { SessionError, unavailable } from '../errors.js'
 import type { Codec, Life, Prepared } from '../record.js'
 import type { Backend, Change, Committed, Live, Loaded, Mutation, Report } from './backend.js'
 
@@ -87,8 +87,9 @@ class SealedBackend implements Backend {
     }
     // A cookie is written anew for its deadline only now and then, and at once when its key is on the way out.
     const idle = live.life.idleTimeout ?? this.#context.idleTimeout
-    const gained = Math.min(now + idle, live.life.deadline) - live.expiresAt
-    return { kind: 'live', live: { ...live, stale: opened.key > 0 || (touch && gained >= idle / 10) } }
+    const touched = touch ? Math.min(now + idle, live.life.deadline) : live.expiresAt
+    const isDue = opened.key > 0 || touched - live.expiresAt >= idle / 10
+    return { kind: 'live', live: isDue ? { ...live, refreshTo: touched } : live }
   }
 
   async commit (change: Change, report: Report): Promise<Committed> {
@@ -97,7 +98,7 @@ class SealedBackend implements Backend {
       case 'destroy':
         report({ type: 'destroyed', reason: change.reason, id: change.live.id, ...of(change.live) })
         return { live: undefined }
-      case 'refresh': return this.#seal(change.live.id, change.live.version, change.live.life, change.live)
+      case 'refresh': return this.#seal(change.live.id, change.live.version, change.live.life, change.live, change.live.refreshTo)
       case 'update': return this.#seal(change.live.id, change.live.version + 1, change.live.life, change.content)
       default: {
         const { ticket: { id }, life, content } = change
@@ -115,15 +116,19 @@ class SealedBackend implements Backend {
 
   async close (): Promise<void> {}
 
-  #seal (id: string, version: number, life: Life, { data, text, principal }: Prepared): Committed {
-    const { codec, now, idleTimeout, line } = this.#context
-    const expiresAt = Math.min(now() + (life.idleTimeout ?? idleTimeout), life.deadline)
+  #seal (id: string, version: number, life: Life, { data, text, principal }: Prepared, expiresAt = this.#expiry(life)): Committed {
+    const { codec, line } = this.#context
     const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode(life, text)}`)
     const size = Buffer.byteLength(line(value, life))
     if (size > MAX_LINE) {
       throw new SessionError('FST_SESSION_TOO_LARGE', `The sealed cookie would take ${size} bytes and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)
     }
     return { live: { id, version, life, data, text, principal, expiresAt }, value }
+  }
+
+  #expiry (life: Life): number {
+    const { now, idleTimeout } = this.#context
+    return Math.min(now() + (life.idleTimeout ?? idleTimeout), life.deadline)
   }
 
   #read (text: string, report: Report): Live | undefined {
@@ -180,7 +185,7 @@ function freshNonce (): Buffer {
   try {
     return randomBytes(NONCE_BYTES)
   } catch (cause) {
-    throw new SessionError('FST_SESSION_STORE', 'No session can be sealed at the moment.', { cause })
+    throw unavailable('No session can be sealed at the moment.', cause)
   }
 }
 

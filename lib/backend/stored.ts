@@ -1,9 +1,9 @@
-import { SessionError } from '../errors.js'
+import { SessionError, unavailable } from '../errors.js'
 import { type Codec, type Decoded, type Life, merge, type Prepared } from '../record.js'
 import type { SessionRecord, SessionStore } from '../store/store.js'
 import { idOf, isToken } from '../token.js'
 import type { Backend, Change, Committed, Directory, Live, Loaded, Mutation, Report } from './backend.js'
-import { storeInTime } from './in-time.js'
+import { inTime, storeInTime } from './in-time.js'
 
 export interface StoredOptions {
   readonly store: SessionStore
@@ -25,6 +25,9 @@ type Of<K extends Change['kind']> = Extract<Change, { kind: K }>
 
 // Each round of a conflict lets at least one request through, so this many would have to be at one session at once.
 const MAX_ROUNDS = 256
+
+/** Milliseconds for which a session without a principal can be followed to what it was renewed to. */
+const NOTE_LIFE = 60_000
 
 /** A token in the cookie, a record in a store. */
 export class StoredBackend implements Backend {
@@ -94,11 +97,12 @@ export class StoredBackend implements Backend {
   }
 
   async close (): Promise<void> {
-    await this.#options.store.close?.()
+    const { store, storeTimeout } = this.#options
+    await inTime(async () => { await store.close?.() }, storeTimeout)
   }
 
   async #create ({ ticket, life, content, reason }: Of<'create'>, report: Report): Promise<Committed> {
-    const live = this.#assemble(ticket.id, 1, life, content)
+    const live = this.#assemble(ticket.id, 1, await this.#asYoungest(life, content), content)
     await this.#insert(live)
     report({ type: 'created', reason, id: live.id, ...of(live.principal) })
     await this.#keepToLimit(live, report)
@@ -107,8 +111,9 @@ export class StoredBackend implements Backend {
 
   /** Enters a session in the list of its principal, of whom the record does not know: the option `principal` is new. */
   async #reindex (live: Live): Promise<Committed> {
-    const saved = await this.#write(live, live)
-    return { live: typeof saved === 'object' ? { ...saved, stale: false } : live }
+    const { refreshTo = live.expiresAt, ...rest } = live
+    const next = { ...rest, version: live.version + 1, expiresAt: refreshTo }
+    return { live: await this.#store.update(next.id, this.#record(next)) === 'updated' ? next : live }
   }
 
   /** Three-way merge: what this request changed goes on top of what is stored, until nobody else was faster. */
@@ -146,9 +151,9 @@ export class StoredBackend implements Backend {
     return { live: undefined }
   }
 
-  /** What a session was renewed to. Ids do not lead there; the list of the same principal does. */
+  /** What a session was renewed to. Its id does not lead there; the list of its principal does, or else a note. */
   async #successors ({ id, principal, life }: Live): Promise<Live[]> {
-    if (principal === undefined) return []
+    if (principal === undefined) return await this.#noted(id)
     const origin = life.origin ?? id
     try {
       return (await this.#list(principal)).filter((other) => other.life.origin === origin && other.id !== id)
@@ -157,6 +162,17 @@ export class StoredBackend implements Backend {
       if (error instanceof SessionError && error.code === 'FST_SESSION_OPTIONS') return []
       throw error
     }
+  }
+
+  async #note (from: string, to: string): Promise<void> {
+    await this.#store.create(noteOn(from), { payload: to, version: 1, expiresAt: this.#options.now() + NOTE_LIFE })
+  }
+
+  async #noted (from: string): Promise<Live[]> {
+    const note = await this.#store.read(noteOn(from))
+    if (note === undefined) return []
+    const live = await this.#look(note.payload)
+    return live === undefined ? await this.#noted(note.payload) : [live]
   }
 
   /** Deletes a session, or what it was renewed to meanwhile: a logout is final for the renewal that was faster, too. */
@@ -176,10 +192,12 @@ export class StoredBackend implements Backend {
    * merged, a logout meanwhile takes the new record, whose token nobody has seen, with it.
    */
   async #renew ({ live, ticket, content, reason, ...change }: Of<'renew'>, report: Report): Promise<Committed> {
-    const life: Life = { ...change.life, origin: live.life.origin ?? live.id }
+    const becomes = content.principal !== live.principal
+    const life: Life = { ...becomes ? await this.#asYoungest(change.life, content) : change.life, origin: live.life.origin ?? live.id }
     let renewed = this.#assemble(ticket.id, 1, life, content)
     await this.#insert(renewed)
     try {
+      if (live.principal === undefined && !becomes) await this.#note(live.id, ticket.id)
       let ended = await this.#end(live)
       for (let round = 1; ended === 'conflict'; round++) {
         if (round === MAX_ROUNDS) throw conflict()
@@ -193,7 +211,7 @@ export class StoredBackend implements Backend {
       if (ended !== 'updated') {
         await this.#store.delete(ticket.id)
         // Nobody becomes somebody else in a session that another request has renewed.
-        if (content.principal !== live.principal) return this.#lost(live, report)
+        if (becomes) return this.#lost(live, report)
         return await this.#follow(live, (stored) => this.#merge(live, content, stored), report)
       }
     } catch (error) {
@@ -201,12 +219,12 @@ export class StoredBackend implements Backend {
       throw error
     }
     report({ type: 'renewed', reason, id: renewed.id, ...of(renewed.principal) })
-    await this.#keepToLimit(renewed, report)
+    if (becomes) await this.#keepToLimit(renewed, report)
     return { live: renewed, value: ticket.token }
   }
 
   async #replace (change: Of<'replace'>, report: Report): Promise<Committed> {
-    const live = this.#assemble(change.ticket.id, 1, change.life, change.content)
+    const live = this.#assemble(change.ticket.id, 1, await this.#asYoungest(change.life, change.content), change.content)
     await this.#insert(live)
     try {
       if (await this.#delete(change.live)) report({ type: 'destroyed', reason: 'replaced', id: change.live.id, ...of(change.live.principal) })
@@ -227,7 +245,7 @@ export class StoredBackend implements Backend {
   async #insert (live: Live): Promise<void> {
     if (await this.#store.create(live.id, this.#record(live))) return
     // 256 random bits do not collide: this store, or the source of randomness, is broken.
-    throw new SessionError('FST_SESSION_STORE', 'The session could not be created.')
+    throw unavailable('The session could not be created.')
   }
 
   async #write (over: Live, content: Prepared): Promise<Live | 'conflict' | 'missing'> {
@@ -280,8 +298,9 @@ export class StoredBackend implements Backend {
     const decoded = belongsTo(record, this.#options.codec.decode(record.payload))
     if (decoded.kind === 'content') {
       const { content } = decoded
-      const stale = record.principal === content.principal ? {} : { stale: true }
-      return { ...content, id, version: record.version, expiresAt: Math.min(record.expiresAt, content.life.deadline), ...stale }
+      const expiresAt = Math.min(record.expiresAt, content.life.deadline)
+      const refresh = record.principal === content.principal ? {} : { refreshTo: expiresAt }
+      return { ...content, id, version: record.version, expiresAt, ...refresh }
     }
     const reason = decoded.kind
     report({ type: 'discarded', reason, id, ...(decoded.kind === 'unfit' ? { detail: decoded.problem } : {}) })
@@ -298,14 +317,28 @@ export class StoredBackend implements Backend {
     return { ...live, expiresAt }
   }
 
-  /** Ends the oldest sessions of a principal over the limit. Each login looks after its own record is in, so no two both pass. */
-  async #keepToLimit (newest: Live, report: Report): Promise<void> {
+  /** Where sessions are counted, a login is younger than all that it finds, whatever the clocks of other processes say. */
+  async #asYoungest (life: Life, { principal }: Prepared): Promise<Life> {
+    if (principal === undefined || this.#options.maxPerPrincipal === Infinity) return life
+    const others = await this.#list(principal)
+    return { ...life, authenticatedAt: Math.max(life.authenticatedAt, ...others.map((other) => other.life.authenticatedAt + 1)) }
+  }
+
+  /**
+   * Ends the oldest sessions of a principal over the limit. Each login looks after its own record is in, so no two both
+   * pass. It is in, and its token must be handed out: what fails here is left to the next login.
+   */
+  async #keepToLimit ({ principal }: Live, report: Report): Promise<void> {
     const { maxPerPrincipal } = this.#options
-    if (newest.principal === undefined || maxPerPrincipal === Infinity) return
-    const all = await this.#list(newest.principal)
-    const oldestLast = all.toSorted((a, b) => b.life.authenticatedAt - a.life.authenticatedAt || (a.id < b.id ? -1 : 1))
-    for (const { id, principal } of oldestLast.slice(maxPerPrincipal)) {
-      if (await this.#store.delete(id)) report({ type: 'destroyed', reason: 'limit', id, ...of(principal) })
+    if (principal === undefined || maxPerPrincipal === Infinity) return
+    try {
+      const all = await this.#list(principal)
+      const oldestLast = all.toSorted((a, b) => b.life.authenticatedAt - a.life.authenticatedAt || (a.id < b.id ? -1 : 1))
+      for (const { id } of oldestLast.slice(maxPerPrincipal)) {
+        if (await this.#store.delete(id)) report({ type: 'destroyed', reason: 'limit', id, principal })
+      }
+    } catch (error) {
+      report({ type: 'failed', reason: 'limit', principal, detail: (error as Error).message })
     }
   }
 
@@ -320,6 +353,11 @@ function belongsTo ({ principal }: SessionRecord, decoded: Decoded): Decoded {
   if (decoded.kind !== 'content' || principal === undefined || decoded.content.principal === undefined) return decoded
   if (decoded.content.principal === principal) return decoded
   return { kind: 'unfit', problem: 'its data are of another principal than the one it was stored for' }
+}
+
+/** The id of the note that says what a session was renewed to. No token has it, since nobody finds a text with this hash. */
+function noteOn (id: string): string {
+  return idOf(`renewed ${id}`)
 }
 
 function of (principal: string | undefined): { principal?: string } {

@@ -19,8 +19,8 @@ export interface Condition {
 export type Verdict = { readonly kind: 'met' } | {
   readonly kind: 'unauthenticated' | 'forbidden'
   readonly why: string
-  /** The session that is missing, too old, or lacks a role. */
-  readonly scheme?: string
+  /** The scheme that is missing, too old, or lacks a role. */
+  readonly scheme: string
   /** Seconds: a younger login than the one there is would do. */
   readonly maxAge?: number
 }
@@ -82,7 +82,7 @@ async function judgeAll (conditions: readonly Condition[], ask: (condition: Cond
     const verdict = await ask(condition)
     if (verdict.kind !== 'met') {
       // The person is known, so that this other thing is missing: a 401 would send them to sign in, in vain.
-      return condition.foreign && sessionHolds ? { kind: 'forbidden', why: verdict.why } : verdict
+      return condition.foreign && sessionHolds ? { ...verdict, kind: 'forbidden' } : verdict
     }
     sessionHolds ||= !condition.foreign
   }
