@@ -13,13 +13,13 @@ export function pages (): string[] {
   return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'example/README.md', ...docs.sort()]
 }
 
-/** The cells of the first table under a heading of a Markdown file, row by row, without its head. */
-export function tableUnder (file: string, heading: string): string[][] {
+/** The cells of the first table under a heading of a Markdown file, row by row, without its head; `nth` is for those after it. */
+export function tableUnder (file: string, heading: string, nth = 0): string[][] {
   const section = textOf(file).split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`))
   if (section === undefined) throw new Error(`${file} has no heading "${heading}"`)
-  const lines = section.slice(section.indexOf('\n|') + 1).split(/\n(?!\|)/)[0]?.split('\n') ?? []
+  const [table = ''] = [...section.matchAll(/(?:^\|.*\n)+/gm)][nth] ?? []
   // `\|` is a bar within a cell.
-  return lines.slice(2).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
+  return table.trimEnd().split('\n').slice(2).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
 }
 
 /** Where the links of a cell of `docs/*.md` lead, relative to the project's root. */

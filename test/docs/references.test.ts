@@ -40,6 +40,20 @@ t.test('every requirement of the two chapters has its row', async (t) => {
   t.same(ids('OWASP ASVS 5.0, V3 (web frontend)'), numbered(3, [1, 3, 5, 8, 8, 1, 5]))
 })
 
+t.test('the values and sentences of the debug line are those that the page explains', async (t) => {
+  const heading = 'Why is there no cookie?'
+  const code = textOf('lib/diagnosis.ts')
+  const values = (nth: number): string[] => tableUnder('docs/errors.md', heading, nth).flatMap(([cell = '']) => [...cell.matchAll(/`([^`]+)`/g)].map(([, value = '']) => value))
+  const union = (text: string): string[] => [...text.matchAll(/'([\w-]+)'/g)].map(([, value = '']) => value)
+  t.same(values(0).sort(), union(/LoadedAs = (.*)/.exec(code)?.[1] ?? '').sort())
+  const kinds = [...textOf('lib/backend/backend.ts').matchAll(/readonly kind: '(\w+)'/g)].map(([, kind = '']) => kind).filter((kind) => !['live', 'dead'].includes(kind))
+  t.same(values(1).sort(), [...new Set([...kinds, 'failed'])].sort())
+  const sentences = [...tableUnder('docs/errors.md', heading).map(([, why = '']) => why), ...tableUnder('docs/errors.md', heading, 2).map(([why = '']) => why)].filter(Boolean)
+  t.same([...sentences, 'cookie set'].sort(), [...code.matchAll(/'([a-z][^'`\n]* [^'`\n]*)'/g)].map(([, sentence = '']) => sentence).sort())
+  const [, warnings = ''] = textOf('docs/errors.md').split('The plugin warns of')
+  for (const [, warning = ''] of warnings.matchAll(/^- "(.*?)"/gms)) t.ok(textOf('lib/response.ts').includes(warning.replaceAll(/\s+/g, ' ')), warning)
+})
+
 t.test('a link to a part of a page leads to one of its headings', async (t) => {
   for (const page of pages()) {
     for (const [, target = '', anchor = ''] of textOf(page).matchAll(/\]\((?!https?:)([^)#\s]*)#([^)]+)\)/g)) {
