@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { bare, bundle } from '../support/bundle.js'
 
 const PROCESSES = 3
 const USERS = 6
@@ -9,8 +9,8 @@ const STEPS = Number(process.env.SCALE_STEPS ?? 25)
 
 interface Process { readonly child: ChildProcess, readonly port: number }
 
-async function startProcess (t: Test, url: string): Promise<Process> {
-  const child = fork(fileURLToPath(new URL('app.ts', import.meta.url)), [url])
+async function startProcess (t: Test, program: string, url: string): Promise<Process> {
+  const child = fork(program, [url], bare)
   t.teardown(() => { child.kill('SIGKILL') })
   const [port] = await once(child, 'message', { signal: AbortSignal.timeout(60_000) }) as [number]
   return { child, port }
@@ -87,7 +87,8 @@ async function history (t: Test, person: Person, steps: number): Promise<void> {
 
 /** Drives several processes of one app on the store at `url`, at random, and holds what they answer against a model. */
 export async function severalProcesses (t: Test, url: string): Promise<void> {
-  const processes = await Promise.all(Array.from({ length: PROCESSES }, async () => await startProcess(t, url)))
+  const program = await bundle(t, new URL('app.ts', import.meta.url))
+  const processes = await Promise.all(Array.from({ length: PROCESSES }, async () => await startProcess(t, program, url)))
   const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)
   t.comment(`SEED=${seed}`)
   const people = Array.from({ length: USERS }, (_, index) => new Person(`user-${index}`, processes, random(seed + index)))

@@ -2,14 +2,14 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { FileStore } from 'fastify-openapi-session/file'
 import { createClock, storeContract } from 'fastify-openapi-session/testing'
 import type { SessionRecord, StoreReport } from 'fastify-openapi-session'
+import { bare, bundle } from '../support/bundle.js'
 
 const MINUTE = 60_000
-const child = fileURLToPath(new URL('./fixtures/file-child.ts', import.meta.url))
+const child = await bundle(t, new URL('./fixtures/file-child.ts', import.meta.url))
 
 const record = (over: Partial<SessionRecord> = {}): SessionRecord =>
   ({ payload: '{"n":1}', version: 1, expiresAt: Date.now() + MINUTE, ...over })
@@ -104,7 +104,7 @@ t.test('a second opener is refused with a sentence', async (t) => {
   const directory = t.testdir()
   const { store } = open(t, directory)
   t.throws(() => new FileStore({ directory }), { code: 'FST_SESSION_OPTIONS', message: /this process has .* open/ })
-  const other = fork(child, [directory])
+  const other = fork(child, [directory], bare)
   t.match((await once(other, 'message'))[0], new RegExp(`process ${process.pid} has the directory "${directory}" open.*of its own.*RedisStore`))
   await once(other, 'exit')
   await store.close()
@@ -116,7 +116,7 @@ t.test('a second opener is refused with a sentence', async (t) => {
 t.test('what a killed process acknowledged is there, and its lock is taken over', async (t) => {
   const directory = t.testdir()
   for (let round = 0; round < 3; round++) {
-    const writer = fork(child, [directory, 'write'])
+    const writer = fork(child, [directory, 'write'], bare)
     const acknowledged = new Map<string, number>()
     await new Promise<void>((resolve) => {
       let left = 150
@@ -145,7 +145,7 @@ t.test('what a killed process acknowledged is there, and its lock is taken over'
 t.test('of several that take over at once one succeeds at most', async (t) => {
   const directory = t.testdir({ 'lock.7': JSON.stringify({ pid: 2 ** 22 + 1, place: 'gone', start: '1' }) })
   await utimes(join(directory, 'lock.7'), 0, 0)
-  const children: ChildProcess[] = Array.from({ length: 4 }, () => fork(child, [directory]))
+  const children: ChildProcess[] = Array.from({ length: 4 }, () => fork(child, [directory], bare))
   const exits = children.map((child) => once(child, 'exit'))
   const answers = await Promise.all(children.map(async (child) => (await once(child, 'message'))[0] as string))
   t.ok(answers.filter((answer) => answer === 'open').length <= 1, answers.join('\n'))
