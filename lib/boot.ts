@@ -53,6 +53,9 @@ function refuseImpossible ({ name, settings: { store, maxPerPrincipal } }: Schem
   if (store instanceof SealedCookie && maxPerPrincipal !== Infinity) {
     refuse(`the session "${name}" has maxPerPrincipal, and sealed cookies cannot be counted: take it out, or use a store`)
   }
+  if (!(store instanceof SealedCookie) && store.lists === false && maxPerPrincipal !== Infinity) {
+    refuse(`the session "${name}" has maxPerPrincipal, and its store cannot find the sessions of a principal: take it out, or use RedisStore or SqlStore`)
+  }
 }
 
 function inProduction ({ name, cookie, settings: { store } }: Scheme, production: boolean): string[] {

@@ -70,7 +70,7 @@ function check ({ name, path, domain, sameSite, secure, partitioned, persistent 
   partitioned: boolean
 }): void {
   // RFC 6265bis, 4.1.1: a cookie's name is a token of RFC 9110.
-  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) refuse(`cookie.name ${JSON.stringify(name)} is no cookie name: use letters, digits, "-" and "_"`)
+  if (typeof name !== 'string' || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) refuse(`cookie.name ${JSON.stringify(name)} is no cookie name: use letters, digits, "-" and "_"`)
   if (typeof path !== 'string' || !path.startsWith('/') || !/^[\x20-\x3a\x3c-\x7e]+$/.test(path)) refuse(`cookie.path ${JSON.stringify(path)} must start with "/" and be printable ASCII without ";"`)
   if (!['lax', 'strict', 'none'].includes(sameSite)) refuse(`cookie.sameSite ${JSON.stringify(sameSite)} must be "lax", "strict" or "none"`)
   if (typeof secure !== 'boolean') refuse('cookie.secure must be true or false: the connection of a single request does not decide it; use false in development only')

@@ -25,9 +25,19 @@ export function beginLife (scheme: Lifetimes, options: StartOptions, now: number
   return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
 }
 
+/** Seconds. The sum of any instant and this is one that every store and cookie can hold. */
+const CENTURY = 3_155_760_000
+
 /** Seconds to milliseconds. @throws `FST_SESSION_OPTIONS` unless they are a positive number */
 export function milliseconds (name: string, seconds: number | undefined): number | undefined {
   if (seconds === undefined) return undefined
-  if (typeof seconds === 'number' && Number.isFinite(seconds) && seconds > 0) return Math.round(seconds * 1000)
+  if (typeof seconds === 'number' && seconds >= 0.001 && seconds <= CENTURY) return Math.round(seconds * 1000)
   throw new SessionError('FST_SESSION_OPTIONS', `${name} must be a positive number of seconds, such as 1800`)
+}
+
+/** The same for what a timer waits. Those of Node.js count to 2^31 milliseconds, and fire at once for more. */
+export function timer (name: string, seconds: number | undefined): number | undefined {
+  const waits = milliseconds(name, seconds)
+  if (waits === undefined || waits < 2 ** 31) return waits
+  throw new SessionError('FST_SESSION_OPTIONS', `${name} may be 24 days at most, in seconds`)
 }

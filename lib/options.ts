@@ -3,9 +3,10 @@ import type { FastifyRequest } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
 import { type Adoption, readAdoption } from './adoption.js'
 import type { SessionEvent } from './backend/backend.js'
+import { clock } from './clock.js'
 import type { CookieOptions } from './cookie.js'
 import { SessionError } from './errors.js'
-import { type Lifetimes, milliseconds } from './life.js'
+import { type Lifetimes, milliseconds, timer } from './life.js'
 import type { CrossOriginOptions } from './security/origin.js'
 import type { SecurityRequirement } from './security/requirement.js'
 import { MemoryStore } from './store/memory.js'
@@ -137,8 +138,7 @@ export function readOptions (options: SessionOptions): Settings {
     if (!KNOWN.has(name) && !OF_REGISTER.has(name)) refuse(`there is no option ${JSON.stringify(name)}; the options are ${[...KNOWN].join(', ')}`)
   }
   const scheme = options.scheme ?? 'session'
-  // OpenAPI 3.1, Components Object: what the keys of securitySchemes may be.
-  if (typeof scheme !== 'string' || !/^[a-zA-Z0-9._-]+$/.test(scheme)) refuse('scheme must be a name of letters, digits, ".", "_" and "-"')
+  if (typeof scheme !== 'string' || !isSchemeName(scheme)) refuse('scheme must be a name of letters, digits, ".", "_" and "-"')
   const lifetimes = readLifetimes(options)
   for (const name of ['principal', 'roles', 'verify', 'migrate', 'onEvent', 'now'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function') refuse(`${name} must be a function`)
@@ -146,10 +146,10 @@ export function readOptions (options: SessionOptions): Settings {
   return Object.freeze({
     ...lifetimes,
     scheme,
-    schema: options.schema ?? Type.Record(Type.String(), Type.Unknown()),
+    schema: readSchema(options.schema),
     store: readStore(options.store, options.now),
     cookie: readCookie(options.cookie),
-    storeTimeout: milliseconds('storeTimeout', options.storeTimeout) ?? 2000,
+    storeTimeout: timer('storeTimeout', options.storeTimeout) ?? 2000,
     maxSize: positive('maxSize', options.maxSize) ?? 1_048_576,
     maxPerPrincipal: readLimit(options),
     principal: options.principal,
@@ -162,7 +162,7 @@ export function readOptions (options: SessionOptions): Settings {
     openapi: readOpenApi(options.openapi),
     adopt: readAdoption(options.adopt),
     onEvent: options.onEvent,
-    now: options.now ?? Date.now
+    now: clock(options.now)
   })
 }
 
@@ -173,6 +173,12 @@ function readLifetimes ({ idleTimeout: idle, absoluteTimeout: absolute, cookie }
     refuse(`idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: shorten it, or raise absoluteTimeout`)
   }
   return { idleTimeout, absoluteTimeout, persistent: cookie?.persistent ?? false }
+}
+
+function readSchema (schema: unknown = Type.Record(Type.String(), Type.Unknown())): TSchema {
+  const { type = 'object' } = Object(schema) as { type?: unknown }
+  if (typeof schema === 'object' && schema !== null && type === 'object') return schema as TSchema
+  return refuse('schema must be the TypeBox schema of an object: write it with Type.Object({ ... }) of @sinclair/typebox')
 }
 
 function readStore (store: SessionOptions['store'], now: (() => number) | undefined): SessionStore | SealedCookie {
@@ -208,6 +214,8 @@ function readVerifiers (verifiers: Readonly<Record<string, Verifier>> = {}, sche
   if (typeof verifiers !== 'object' || verifiers === null) refuse('verifiers must be an object such as { bearer: (request, scopes) => true }')
   for (const [name, verifier] of Object.entries(verifiers)) {
     if (typeof verifier !== 'function') refuse(`verifiers.${name} must be a function (request, scopes) => boolean`)
+    // The same rule as for the name of a scheme; it is part of the challenge that a refused request gets.
+    if (!isSchemeName(name)) refuse(`verifiers: ${JSON.stringify(name)} is no name of a security scheme: use letters, digits, ".", "_" and "-"`)
     if (name === scheme) refuse(`verifiers.${name}: "${name}" is this session itself, which needs no verifier; take it out`)
   }
   return new Map(Object.entries(verifiers))
@@ -234,6 +242,11 @@ function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {
     if (value !== undefined && (typeof value !== 'string' || value === '')) refuse(`openapi.${name} must be text`)
   }
   return openapi
+}
+
+// OpenAPI 3.1, Components Object: what the keys of securitySchemes may be.
+function isSchemeName (name: string): boolean {
+  return /^[a-zA-Z0-9._-]+$/.test(name)
 }
 
 function positive (name: string, value: number | undefined): number | undefined {

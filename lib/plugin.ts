@@ -45,8 +45,11 @@ function guard (app: FastifyInstance): Registry {
   const routes: Array<{ server: FastifyInstance, route: RouteFacts }> = []
   if (!app.hasRequestDecorator(kExchange)) app.decorateRequest(kExchange, null)
 
+  const outside: typeof routes = []
   app.addHook('onRoute', function (route) { routes.push({ server: this, route }) })
+  if (outermost(app) !== app) outermost(app).addHook('onRoute', function (route) { outside.push({ server: this, route }) })
   app.addHook('onReady', async () => {
+    for (const { server, route } of outside) refuseUnguarded(server, route, registry)
     const planned = routes.flatMap(({ server, route }) => {
       const plan = Registry.of(server)?.check(route)
       return plan === undefined ? [] : [{ route, plan }]
@@ -87,6 +90,21 @@ function guard (app: FastifyInstance): Registry {
     done()
   })
   return registry
+}
+
+/** The app itself, seen from any of its contexts. */
+function outermost (app: FastifyInstance): FastifyInstance {
+  const around: unknown = Object.getPrototypeOf(app)
+  return typeof (around as Partial<FastifyInstance>).addHook === 'function' ? outermost(around as FastifyInstance) : app
+}
+
+/** A route that names a session which is registered, but not around it, would stand open. @throws `FST_SESSION_OPTIONS` */
+function refuseUnguarded (server: FastifyInstance, { method, url, schema }: RouteFacts, { own }: Registry): void {
+  const { security } = Object(schema) as { security?: unknown }
+  const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []
+  const stray = own.find(({ name }) => named.includes(name) && Registry.of(server)?.knows(name) !== true)
+  if (stray === undefined) return
+  throw new SessionError('FST_SESSION_OPTIONS', `route ${String(method)} ${url} names the session "${stray.name}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
 }
 
 /**

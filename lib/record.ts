@@ -135,15 +135,21 @@ export class Codec {
       try {
         candidate = withDefaults(schema, JSON.parse(toJson(migrate(data))))
       } catch (error) {
-        return { kind: 'unfit', problem: `migrate threw ${error instanceof Error ? error.name : typeof error}` }
+        return { kind: 'unfit', problem: `migrate threw ${nameOf(error)}` }
       }
     }
     if (!this.#fits(candidate)) return { kind: 'unfit', problem: this.#problem(candidate) }
+    // To fill in defaults TypeBox assigns key by key, and a key "__proto__" becomes a prototype by that.
+    if (!isJson(candidate)) return { kind: 'unfit', problem: 'a key "__proto__" is in the way of the defaults' }
     return this.#content(life, candidate, JSON.stringify(candidate))
   }
 
   #content (life: Life, data: Data, text: string): Decoded {
-    return { kind: 'content', content: { life, data, text, principal: this.principal(data) } }
+    try {
+      return { kind: 'content', content: { life, data, text, principal: this.principal(data) } }
+    } catch (error) {
+      return { kind: 'unfit', problem: `the option principal failed with ${nameOf(error)}` }
+    }
   }
 
   #fits (data: unknown): data is Data {
@@ -259,6 +265,11 @@ function withDefaults (schema: TSchema, value: unknown): unknown {
   } catch {
     return value
   }
+}
+
+// What an error says may hold data; what it is called does not.
+function nameOf (error: unknown): string {
+  return error instanceof Error ? error.name : typeof error
 }
 
 function parse (text: string): unknown {

@@ -86,7 +86,14 @@ export class Registry {
   /** For the boot: what a route asks for. @throws `FST_SESSION_OPTIONS` naming the route, when its `security` cannot be kept */
   check (route: RouteFacts): Plan | undefined {
     const security = this.securityOf(route)
-    return security === undefined ? undefined : this.#compile(route, security)
+    if (security !== undefined) return this.#compile(route, security)
+    this.#read(route, () => routeConfig(route.config))
+    return undefined
+  }
+
+  /** Whether a session of this name is visible here. */
+  knows (name: string): boolean {
+    return [...this.#visible()].some((scheme) => scheme.name === name)
   }
 
   /** The schemes that were registered on this very instance. */
@@ -107,7 +114,7 @@ export class Registry {
   #compile (route: RouteFacts, security: unknown): Plan {
     const schemes = new Map<string, Scheme>()
     for (const scheme of this.#visible()) if (!schemes.has(scheme.name)) schemes.set(scheme.name, scheme)
-    try {
+    return this.#read(route, () => {
       const requirement = compileRequirement(security, (name) => schemes.has(name), (name) => this.verifier(name) !== undefined)
       for (const { scheme, scopes, foreign } of requirement.alternatives.flat()) {
         if (!foreign && scopes.length > 0 && schemes.get(scheme)?.settings.roles === undefined) {
@@ -116,6 +123,13 @@ export class Registry {
       }
       const { touch = true, maxAge } = routeConfig(route.config)
       return { requirement, schemes: requirement.sessions.map((name) => schemes.get(name) as Scheme), touch, maxAge }
+    })
+  }
+
+  /** Reads options of a route. What is wrong with them names it. */
+  #read<T> (route: RouteFacts, read: () => T): T {
+    try {
+      return read()
     } catch (error) {
       throw new SessionError('FST_SESSION_OPTIONS', `route ${String(route.method)} ${route.url}: ${(error as Error).message}`)
     }
@@ -151,7 +165,9 @@ export interface SessionRouteConfig {
 }
 
 function routeConfig (config: unknown): SessionRouteConfig {
-  const { touch, maxAge, ...others } = ((config as { session?: SessionRouteConfig } | undefined)?.session ?? {})
+  const session: unknown = (config as { session?: unknown } | undefined)?.session ?? {}
+  if (typeof session !== 'object') throw new Error('config.session must be an object such as { touch: false }; security: [] makes a route that has no session')
+  const { touch, maxAge, ...others } = session as SessionRouteConfig
   if (touch !== undefined && typeof touch !== 'boolean') throw new Error('config.session.touch must be true or false')
   if (maxAge !== undefined && !(typeof maxAge === 'number' && maxAge > 0)) throw new Error('config.session.maxAge must be a positive number of seconds')
   const unknown = Object.keys(others)[0]

@@ -40,5 +40,7 @@ export function createScheme (settings: Settings, serialize: Parameters<typeof c
 }
 
 function forget ({ cookieName, path = '/', domain }: Adoption, serialize: Parameters<typeof cookiePolicy>[1]): string {
-  return serialize(cookieName, '', { path, ...(domain === undefined ? {} : { domain }), httpOnly: true, maxAge: 0, expires: new Date(0) })
+  // Browsers take no word for a cookie with such a prefix from a line without Secure (RFC 6265bis, 4.1.3).
+  const secure = /^__(host|secure)-/i.test(cookieName)
+  return serialize(cookieName, '', { path, secure, ...(domain === undefined ? {} : { domain }), httpOnly: true, maxAge: 0, expires: new Date(0) })
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Live } from './backend/backend.js'
-import { milliseconds } from './life.js'
+import { timer } from './life.js'
 
 export interface WatchOptions {
   /** Ends the watch: abort it when the connection closes. */
@@ -19,7 +19,7 @@ interface Time {
 export async function watch (
   find: () => Promise<Live | undefined>, { now, idleTimeout }: Time, { signal, every = 10 }: WatchOptions
 ): Promise<boolean> {
-  const interval = milliseconds('every', every) as number
+  const interval = timer('every', every) as number
   let expiresAt = now() + idleTimeout
   while (!signal.aborted) {
     try {

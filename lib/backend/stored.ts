@@ -153,15 +153,13 @@ export class StoredBackend implements Backend {
 
   /** What a session was renewed to. Its id does not lead there; the list of its principal does, or else a note. */
   async #successors ({ id, principal, life }: Live): Promise<Live[]> {
-    if (principal === undefined) return await this.#noted(id)
+    if (principal === undefined || !this.#lists) return await this.#noted(id)
     const origin = life.origin ?? id
-    try {
-      return (await this.#list(principal)).filter((other) => other.life.origin === origin && other.id !== id)
-    } catch (error) {
-      // A store that cannot list says so with this; whoever chose it was told.
-      if (error instanceof SessionError && error.code === 'FST_SESSION_OPTIONS') return []
-      throw error
-    }
+    return (await this.#list(principal)).filter((other) => other.life.origin === origin && other.id !== id)
+  }
+
+  get #lists (): boolean {
+    return this.#options.store.lists !== false
   }
 
   async #note (from: string, to: string): Promise<void> {
@@ -197,7 +195,7 @@ export class StoredBackend implements Backend {
     let renewed = this.#assemble(ticket.id, 1, life, content)
     await this.#insert(renewed)
     try {
-      if (live.principal === undefined && !becomes) await this.#note(live.id, ticket.id)
+      if (!becomes && (live.principal === undefined || !this.#lists)) await this.#note(live.id, ticket.id)
       let ended = await this.#end(live)
       for (let round = 1; ended === 'conflict'; round++) {
         if (round === MAX_ROUNDS) throw conflict()

@@ -1,8 +1,10 @@
+import { clock } from '../clock.js'
 import { SessionError } from '../errors.js'
+import { timer } from '../life.js'
 import { called, type ExpressStore } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { type ExpressLimit, limits, warning } from './express/limits.js'
-import { KeyedQueue } from './express/queue.js'
+import { Queues } from './queues.js'
 import type { SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store.js'
 
 export { adoptExpressSessions } from './express/adopt.js'
@@ -13,6 +15,8 @@ export type { ExpressLimit } from './express/limits.js'
 export interface ExpressStoreOptions {
   /** The time in epoch milliseconds; `Date.now` by default. */
   readonly now?: () => number
+  /** Seconds after which the store is taken not to answer. Default 2. */
+  readonly timeout?: number
 }
 
 /** A `SessionStore` that keeps less than others promise, and says so. */
@@ -29,7 +33,7 @@ export interface WrappedExpressStore extends SessionStore {
  * Within one process every promise of `SessionStore` holds, since calls for one id wait for each other. Between
  * processes the store's interface has no compare and set: `limits` says what that means.
  *
- * @throws `FST_SESSION_OPTIONS` when `store` has not the methods of an express-session store
+ * @throws `FST_SESSION_OPTIONS` when `store` has not the methods of an express-session store, or `timeout` is none
  */
 export function fromExpressStore (store: ExpressStore, options: ExpressStoreOptions = {}): WrappedExpressStore {
   for (const method of ['get', 'set', 'destroy'] as const) {
@@ -43,13 +47,18 @@ class Wrapped implements WrappedExpressStore {
   readonly warning = warning
   readonly limits = limits
   readonly #store: ExpressStore
+  readonly lists: boolean
   readonly #now: () => number
-  readonly #queue = new KeyedQueue()
+  /** Milliseconds. */
+  readonly #timeout: number
+  readonly #queue = new Queues()
   readonly #observers: Array<(report: StoreReport) => void> = []
 
-  constructor (store: ExpressStore, { now = Date.now }: ExpressStoreOptions) {
+  constructor (store: ExpressStore, { now, timeout = 2 }: ExpressStoreOptions) {
     this.#store = store
-    this.#now = now
+    this.lists = typeof store.all === 'function'
+    this.#now = clock(now)
+    this.#timeout = timer('fromExpressStore: timeout', timeout) as number
   }
 
   async create (id: string, record: SessionRecord): Promise<boolean> {
@@ -122,7 +131,7 @@ class Wrapped implements WrappedExpressStore {
 
   async #get (id: string): Promise<object | undefined> {
     try {
-      return await called<object | null>((callback) => this.#store.get(keyOf(id), callback)) ?? undefined
+      return await called<object | null>((callback) => this.#store.get(keyOf(id), callback), this.#timeout) ?? undefined
     } catch (error) {
       // How session-file-store says that there is none; express-session takes it for that too.
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
@@ -133,11 +142,11 @@ class Wrapped implements WrappedExpressStore {
   }
 
   async #set (id: string, record: SessionRecord): Promise<void> {
-    await called((callback) => this.#store.set(keyOf(id), wrap(id, record, this.#now()), callback))
+    await called((callback) => this.#store.set(keyOf(id), wrap(id, record, this.#now()), callback), this.#timeout)
   }
 
   async #destroy (id: string): Promise<void> {
-    await called((callback) => this.#store.destroy(keyOf(id), callback))
+    await called((callback) => this.#store.destroy(keyOf(id), callback), this.#timeout)
   }
 
   async #drop (id: string, error: unknown = new TypeError('not a session of this package')): Promise<void> {
@@ -150,7 +159,7 @@ class Wrapped implements WrappedExpressStore {
     if (typeof store.all !== 'function') {
       throw new SessionError('FST_SESSION_OPTIONS', 'fromExpressStore: this express-session store has no all(), so the sessions of a principal cannot be found. Use SqlStore or RedisStore to list and revoke them.')
     }
-    const sessions = await called((callback) => store.all?.(callback))
+    const sessions = await called((callback) => store.all?.(callback), this.#timeout)
     return unwrapAll(sessions).filter(({ record }) => record.principal === principal)
   }
 

@@ -5,7 +5,7 @@ import { SessionError } from '../errors.js'
 import { EXTENSION, fileName } from './file/codec.js'
 import { Disk, isUnfinished } from './file/disk.js'
 import { lockDirectory } from './file/lock.js'
-import { Queues } from './file/queues.js'
+import { Queues } from './queues.js'
 import { SessionFiles } from './file/session-files.js'
 import type { SessionRecord, SessionStore, StoreReport, StoredSession, UpdateOutcome } from './store.js'
 

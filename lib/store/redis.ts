@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { clock } from '../clock.js'
 import { SessionError } from '../errors.js'
 import { Connection, type RedisClient } from './redis/connection.js'
 import { commandOf, defineScripts, type Script } from './redis/scripts.js'
@@ -40,7 +41,7 @@ export class RedisStore implements SessionStore {
   #observer: ((report: StoreReport) => void) | undefined
 
   constructor (options: RedisStoreOptions) {
-    const { client, prefix = 'session:', timeout = 2, maxPending = 10_000, now = Date.now } = options ?? {}
+    const { client, prefix = 'session:', timeout = 2, maxPending = 10_000, now } = options ?? {}
     must(typeof client?.defineCommand === 'function', 'client must be a client of ioredis, such as new Redis() or new Cluster([...])')
     must(typeof prefix === 'string', 'prefix must be a text, such as "session:"')
     must(typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31 / 1000, 'timeout must be a number of seconds above 0, such as 2')
@@ -48,7 +49,7 @@ export class RedisStore implements SessionStore {
     defineScripts(client)
     this.#connection = new Connection(client, { time: timeout * 1000, pending: maxPending })
     this.#prefix = prefix
-    this.#now = now
+    this.#now = clock(now)
   }
 
   async create (id: string, record: SessionRecord): Promise<boolean> {

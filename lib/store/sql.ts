@@ -1,3 +1,4 @@
+import { clock } from '../clock.js'
 import { SessionError } from '../errors.js'
 import { dialectOf, type KyselyInstance, withTables } from './sql/dialect.js'
 import { createRemoval, type Removal } from './sql/removal.js'
@@ -39,7 +40,7 @@ export class SqlStore implements SessionStore {
   readonly #observers: Array<(report: StoreReport) => void> = []
 
   /** @throws `FST_SESSION_OPTIONS` */
-  constructor ({ db, table = 'sessions', sweepInterval = 30, now = Date.now }: SqlStoreOptions) {
+  constructor ({ db, table = 'sessions', sweepInterval = 30, now }: SqlStoreOptions) {
     if (typeof table !== 'string' || table === '') {
       throw new SessionError('FST_SESSION_OPTIONS', 'SqlStore: table must be the name of a table, such as "sessions" or "auth.sessions"')
     }
@@ -50,7 +51,7 @@ export class SqlStore implements SessionStore {
     const dialect = dialectOf(tables, 'SqlStore')
     this.#statements = prepareStatements(tables, table, dialect)
     this.#removal = createRemoval(tables, table, dialect)
-    this.#now = now
+    this.#now = clock(now)
     this.#sweeper = new Sweeper((stopped) => this.#removal.expired(this.#now(), stopped), sweepInterval, (error) => {
       this.#report({ kind: 'failed', task: 'delete expired sessions', error })
     })

@@ -69,6 +69,9 @@ export interface SessionStore {
    */
   deleteAll(principal: string, except?: string): Promise<number>
 
+  /** `false` where sessions cannot be found by their principal, so that `list` and `deleteAll` reject. */
+  readonly lists?: boolean
+
   /** What a store cannot promise, for the log when the app starts. */
   readonly warning?: string
 

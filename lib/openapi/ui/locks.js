@@ -25,12 +25,26 @@ export function writeLocks ({ authSelectors, authActions, specSelectors, Im }, s
   if (after !== before) authActions.restoreAuthorization({ authorized: after.toObject() })
 }
 
-/** With `persistAuthorization`, Swagger UI stores its whole list: a session is not a thing to remember. @param {Sessions} sessions */
+/**
+ * With `persistAuthorization`, Swagger UI stores its whole list: a session is not a thing to remember. Whatever else a page
+ * keeps under the same key is not touched.
+ * @param {Sessions} sessions
+ */
 export function forgetStored (sessions) {
-  const stored = localStorage.getItem(STORAGE_KEY)
-  if (stored === null) return
-  const kept = Object.entries(JSON.parse(stored)).filter(([name]) => !sessions.names.includes(name))
-  localStorage.setItem(STORAGE_KEY, JSON.stringify(Object.fromEntries(kept)))
+  const stored = parsed(localStorage.getItem(STORAGE_KEY))
+  if (!sessions.names.some((name) => Object.hasOwn(stored, name))) return
+  for (const name of sessions.names) delete stored[name]
+  localStorage.setItem(STORAGE_KEY, JSON.stringify(stored))
+}
+
+/** @param {string | null} text @returns {Record<string, unknown>} */
+function parsed (text) {
+  try {
+    const value = JSON.parse(text ?? '')
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}
+  } catch {
+    return {}
+  }
 }
 
 /**

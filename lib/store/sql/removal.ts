@@ -58,8 +58,9 @@ export function createRemoval (db: Kysely<Tables>, table: string, dialect: Diale
           .where('principal', '=', principal).where('id', '<>', except).limit(BATCH).execute()
         if (found.length === 0) return live
         // What looks expired by this process's clock may be live by another's, and must go all the same.
-        live += await remove(idsOf(found.filter((row) => Number(row.expires_at) > now)), condition, false)
-        await remove(idsOf(found.filter((row) => Number(row.expires_at) <= now)), condition, false)
+        const isLive = ({ expires_at: expiresAt }: { expires_at: unknown }): boolean => Number(expiresAt) > now
+        live += await remove(idsOf(found.filter(isLive)), condition, false)
+        await remove(idsOf(found.filter((row) => !isLive(row))), condition, false)
       }
     }
   }

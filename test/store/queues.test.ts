@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { KeyedQueue } from '../../lib/store/express/queue.js'
+import { Queues } from '../../lib/store/queues.js'
 
-t.test('tasks of one key run one after the other, others beside them, and keys at rest are forgotten', async (t) => {
-  const queue = new KeyedQueue()
+t.test('work on one key runs one after the other, on others beside it, and keys at rest are forgotten', async (t) => {
+  const queue = new Queues()
   const order: string[] = []
   let release = (): void => {}
   const held = new Promise<void>((resolve) => { release = resolve })

@@ -2,6 +2,12 @@
 export class Queues {
   readonly #tails = new Map<string, Promise<void>>()
 
+  /** How many keys have work that is not over; what has come to rest takes no memory. */
+  get size (): number {
+    return this.#tails.size
+  }
+
+  /** Settles as the work does. */
   async run<T> (key: string, work: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key)
     const result = before === undefined ? work() : before.then(work)
