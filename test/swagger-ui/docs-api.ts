@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import createError from '@fastify/error'
 import { type Static, Type } from '@sinclair/typebox'
+import { sessionPlugin, type SessionOptions } from 'fastify-openapi-session'
 
 export const Account = Type.Object({
   user: Type.Optional(Type.String()),
@@ -55,6 +56,33 @@ export async function api (app: FastifyInstance): Promise<void> {
   app.get('/report', { schema: operation('report', [{ account: ['admin'] }]) }, answer)
   app.get('/news', { schema: operation('news', [{}, { account: [] }]) }, answer)
   app.get('/open', { schema: { operationId: 'open', tags: ['shop'] } }, answer)
+}
+
+/** The API of a second session, to stand beside the first. */
+export async function staffApi (app: FastifyInstance): Promise<void> {
+  const staff = [{ staff: [] }]
+  const answer = async (): Promise<object> => ({ ok: true })
+  app.post('/staff/login', { schema: { operationId: 'staffLogin', security: [{}, ...staff], body: Credentials } }, async (request) => signIn(request, request.body, 'staff'))
+  app.get('/staff/me', { config: quiet, schema: { operationId: 'staffStatus', security: staff } }, async (request) => request.staff.data)
+  app.post('/staff/logout', { schema: { operationId: 'staffLogout', security: staff } }, async (request, reply) => {
+    request.staff.destroy()
+    return reply.code(204).send()
+  })
+  app.get('/stock', { schema: { operationId: 'stock', security: staff } }, answer)
+  app.get('/both', { schema: { operationId: 'both', security: [{ staff: [], account: [] }] } }, answer)
+}
+
+/** Both sessions; `openapi` names the operations of the second. */
+export function twoSessions (openapi: NonNullable<SessionOptions<'staff'>['openapi']>) {
+  return {
+    plugins: async (app: FastifyInstance) => app.register(sessionPlugin, {
+      ...account, schema: Account, scheme: 'staff', cookie: { name: '__Host-staff' }, openapi
+    }),
+    routes: async (app: FastifyInstance) => {
+      await app.register(api, { prefix: '/api' })
+      await app.register(staffApi)
+    }
+  }
 }
 
 export function endSession (request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -18,6 +18,15 @@ export const versions = {
   'newest 6': swaggerUi
 } as Record<string, typeof swaggerUi>
 
+/**
+ * The oldest and the newest of them, each with one version of OpenAPI: what readers can do is tried over both. Those between
+ * are in story.test.ts and keyboard.test.ts, which go through every hook.
+ */
+export const ends = [
+  { name: 'oldest 5, OpenAPI 3.0', plugin: oldest5 as unknown as typeof swaggerUi, openapi: '3.0.3' },
+  { name: 'newest 6, OpenAPI 3.1', plugin: swaggerUi, openapi: '3.1.0' }
+] as const
+
 export interface DocsOptions {
   /** Version of the OpenAPI document. */
   openapi?: '3.0.3' | '3.1.0'
@@ -33,6 +42,8 @@ export interface DocsOptions {
   plugins?: (app: FastifyInstance) => Promise<unknown>
   /** In place of the API under /api. */
   routes?: (app: FastifyInstance) => void | Promise<void>
+  /** The `name` of `ends`, which says nothing to the app. */
+  name?: string
 }
 
 /** A request as the server saw it. */

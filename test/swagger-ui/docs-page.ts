@@ -83,6 +83,11 @@ export class DocsPage {
     await this.state(scheme).and(this.page.getByText(text, { exact: true })).waitFor()
   }
 
+  /** Waits until a reader who cannot see the locks is told. */
+  async announces (text: string, scheme = 'account'): Promise<void> {
+    await this.page.locator('.session-announcer').and(this.page.getByText(`${scheme}: ${text}`, { exact: true })).waitFor({ state: 'attached' })
+  }
+
   /** Waits until the dialog reports an error. */
   async warns (text: string | RegExp, scheme = 'account'): Promise<void> {
     await this.form(scheme).getByRole('alert').getByText(text, { exact: true }).waitFor()

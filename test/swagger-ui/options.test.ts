@@ -36,6 +36,13 @@ t.test('the script is a classic one that leaves one name behind', async (t) => {
   t.strictSame(Object.keys(page), ['globalThis', 'fastifyOpenapiSessionUi'])
 })
 
+t.test('its modules become one script: none takes a name from another', async (t) => {
+  const content = sessionUi().theme.js?.[0]?.content ?? ''
+  const names = [...content.matchAll(/^(?:async )?(?:function|class|const|let) (\w+)/gm)].map(([, name]) => name)
+  t.ok(names.length > 30)
+  t.strictSame(names.filter((name, index) => names.indexOf(name) !== index), [])
+})
+
 t.test('refuses what cannot work, saying what to write', async (t) => {
   for (const poll of [-1, Number.NaN, Infinity, 86_401]) {
     t.throws(() => sessionUi({}, { poll }), { code: 'FST_SESSION_OPTIONS', message: /^sessionUi: poll is seconds from 0 to 86400/ })

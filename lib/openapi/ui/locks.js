@@ -31,14 +31,14 @@ export function writeLocks ({ authSelectors, authActions, specSelectors, Im }, s
  * @param {Sessions} sessions
  */
 export function forgetStored (sessions) {
-  const stored = parsed(localStorage.getItem(STORAGE_KEY))
+  const stored = objectIn(localStorage.getItem(STORAGE_KEY))
   if (!sessions.names.some((name) => Object.hasOwn(stored, name))) return
   for (const name of sessions.names) delete stored[name]
   localStorage.setItem(STORAGE_KEY, JSON.stringify(stored))
 }
 
 /** @param {string | null} text @returns {Record<string, unknown>} */
-function parsed (text) {
+function objectIn (text) {
   try {
     const value = JSON.parse(text ?? '')
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}
