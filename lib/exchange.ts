@@ -191,11 +191,11 @@ export class Exchange {
       lifetimes: settings,
       required: () => sessionRequired(cookie.name, `There is no live session "${name}". Sign in.`),
       commit: async () => {
-        if (this.#phase === 'refused') throw crossOrigin()
-        await this.#store(entry, 200)
+        if (this.#phase !== 'refused') await this.#store(entry, 200)
         return entry.line
       },
       mutate: async (before, mutation) => await traced('update', scheme, this.#request, async () => await backend.mutate(before, mutation, report)),
+      assertOpen: () => { if (this.#phase === 'refused') throw crossOrigin() },
       handOut: (committed) => { this.#handOut(entry, committed) },
       inStore: backend.directory !== undefined
     }, live)

@@ -16,6 +16,8 @@ export interface SessionContext {
   readonly required: () => SessionError
   readonly commit: () => Promise<string | undefined>
   readonly mutate: (live: Live, mutation: Mutation) => Promise<Committed>
+  /** Throws where a request was refused before its session was looked at. */
+  readonly assertOpen: () => void
   /** Told of what `mutate` gave, when it holds. */
   readonly handOut: (committed: Committed) => void
   /** Whether a record somewhere says what is stored; else the request alone knows. */
@@ -130,6 +132,7 @@ export class RequestSession implements Session<Data> {
 
   async update (fn: (data: Data) => Data | void | Promise<Data | void>): Promise<Data> {
     const apply = async (stored: Data): Promise<Data> => this.#context.codec.admit(await fn(stored) ?? stored)
+    this.#context.assertOpen()
     if (this.#order.kind !== 'keep') await this.commit()
     if (this.#live === undefined) return await this.#first(apply)
     const before = this.#live

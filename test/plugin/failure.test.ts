@@ -122,7 +122,7 @@ t.test('save: a renewal or login of which half went through leaves no second ses
     let failed = false
     let created: string | undefined
     store.before = (call) => {
-      if (call.method === 'create') created = call.of
+      if (call.method === 'create') created ??= call.of
       if (call.method !== method || failed) return
       failed = true
       down()

@@ -220,6 +220,7 @@ t.test('an error handler for a refused page changes nothing', async (t) => {
   app.setErrorHandler(async (error, { session }, reply) => {
     session.data.a = 5
     t.equal(await session.commit(), undefined)
+    await t.rejects(session.update((data) => { data.a = 6 }), { code: 'FST_SESSION_CROSS_ORIGIN' })
     return await reply.code(403).send('no')
   })
   app.post('/', { schema: optional }, async () => 'done')

@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import sessionPlugin, { type SessionOptions } from 'fastify-openapi-session'
 import { sealedCookie } from 'fastify-openapi-session/sealed'
 import { Type } from '@sinclair/typebox'
+import { ProbeStore } from '../support/probe-store.js'
 import { bootError, makeApp, setUp, Visitor } from './support.js'
 
 /** Options that stop the boot, and what the sentence has to say. */
@@ -11,7 +12,8 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ scheme: '' }, /scheme must be a name of letters/],
   [{ scheme: 'my session' }, /scheme must be a name of letters/],
   [{ scheme: 5 }, /scheme must be a name of letters/],
-  [{ schema: { type: 'string' } }, /schema is no TypeBox schema.*Type\.Object/],
+  [{ schema: { type: 'string' } }, /schema must be the TypeBox schema of an object.*Type\.Object/],
+  [{ schema: null }, /schema must be the TypeBox schema of an object/],
   [{ schema: {} }, /schema is no TypeBox schema/],
   [{ schema: Type.Object({ mail: Type.Array(Type.String({ format: 'email' })) }) }, /schema uses the format "email".*FormatRegistry\.Set\("email"/],
   [{ store: null }, /store must be a SessionStore, such as new MemoryStore\(\)/],
@@ -122,6 +124,26 @@ t.test('defaults', async (t) => {
   t.ok(Math.abs(response.json().idle - 1_800_000) < 5000, 'half an hour')
 })
 
+t.test('defaults of the times that nobody sees in a plain response', async (t) => {
+  const { app } = makeApp(t)
+  const store = new ProbeStore()
+  await app.register(sessionPlugin, { store })
+  app.post('/remember', { schema: { security: [{ session: [] }, {}] } }, async ({ session }) => { session.start({} as never, { persistent: true }) })
+  app.get('/', { schema: { security: [{ session: [] }] } }, async () => 'in')
+  t.match((await app.inject({ method: 'POST', url: '/remember' })).headers['set-cookie'], /; Max-Age=43200;/, 'twelve hours at the most')
+
+  const fits = 2 ** 20 - '{"text":""}'.length
+  const { cookie } = await app.session.issue({ text: 'x'.repeat(fits) } as never)
+  await t.rejects(app.session.issue({ text: 'x'.repeat(fits + 1) } as never), { code: 'FST_SESSION_TOO_LARGE' }, 'a mebibyte of data')
+
+  const asked: Array<number | undefined> = []
+  const { setTimeout } = globalThis
+  t.intercept(globalThis, 'setTimeout', { value: (callback: () => void, delay?: number) => { asked.push(delay); return setTimeout(callback, 0) } })
+  store.before = () => new Promise(() => {})
+  t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 503)
+  t.ok(asked.includes(2000), 'two seconds for a call of the store')
+})
+
 t.test('a shorter absolute timeout takes the idle timeout along', async (t) => {
   const { app } = await setUp(t, { absoluteTimeout: 60 })
   const { id } = await app.session.issue({ roles: [], cart: {} })
@@ -158,5 +180,15 @@ t.test('sealed cookies go in the place of a store', async (t) => {
   const { app } = makeApp(t)
   await app.register(sessionPlugin, { schema: Visitor, store: sealedCookie({ keys: [new Uint8Array(32).map((_, index) => index * 7)] }) })
   t.match((await app.session.issue({ roles: [], cart: {} })).cookie, /^__Host-session=[\w-]{60,}$/)
-  await t.rejects(async () => await app.session.list('ada'), { code: 'FST_SESSION_OPTIONS', message: /app\.session\.list\(\) needs a store/ })
+  const { session } = app
+  const calls = {
+    list: () => session.list('ada'),
+    find: () => session.find('A'.repeat(43)),
+    watch: () => session.watch('A'.repeat(43), { signal: new AbortController().signal }),
+    revoke: () => session.revoke('A'.repeat(43)),
+    revokeAll: () => session.revokeAll('ada')
+  }
+  for (const [name, call] of Object.entries(calls)) {
+    await t.rejects(async () => await call(), { code: 'FST_SESSION_OPTIONS', message: new RegExp(`app\\.session\\.${name}\\(\\) needs a store`) }, name)
+  }
 })

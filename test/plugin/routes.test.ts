@@ -82,13 +82,38 @@ t.test('a plugin registered in a context guards that context and nothing else', 
     const { setCookie } = await inside.session.issue(ada)
     client.jar.take(setCookie)
   })
-  app.get('/out', { schema: guarded }, async (request) => String('session' in request))
+  app.get('/out', async (request) => String('session' in request))
   t.equal((await client.get('/in')).body, 'ada')
   t.equal((await client.get('/deep')).body, 'ada')
   store.take()
   t.equal((await client.get('/out')).body, 'false')
   t.same(store.take(), [])
   t.notOk(app.hasDecorator('session'))
+})
+
+t.test('a route outside that names the session does not stand open: the boot says so', async (t) => {
+  const refusal = (method: string): RegExp => new RegExp(`route ${method} /out names the session "session", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin`)
+  const { app } = makeApp(t)
+  await app.register(async (inside) => { await inside.register(sessionPlugin) })
+  app.get('/out', { schema: guarded }, async () => 'open')
+  await t.rejects(app.ready(), { code: 'FST_SESSION_OPTIONS', message: refusal('GET') })
+
+  const { app: beside } = makeApp(t)
+  await beside.register(async (outer) => { await outer.register(async (inside) => { await inside.register(sessionPlugin) }) })
+  await beside.register(async (other) => { other.post('/out', { schema: optional }, async () => 'open') })
+  await t.rejects(beside.ready(), { code: 'FST_SESSION_OPTIONS', message: refusal('POST') })
+
+  const { app: twice } = makeApp(t)
+  for (const prefix of ['/a', '/b']) {
+    await twice.register(async (inside) => {
+      await inside.register(sessionPlugin, { cookie: { secure: false, path: prefix, name: prefix.slice(1) } })
+      inside.get('/in', { schema: guarded }, async () => 'in')
+    }, { prefix })
+  }
+  twice.get('/out', { schema: { security: [{ apiKey: [] }] } }, async () => 'of somebody else')
+  t.equal((await twice.inject('/a/in')).statusCode, 401, 'each context guards its own')
+  t.equal((await twice.inject('/b/in')).statusCode, 401)
+  t.equal((await twice.inject('/out')).statusCode, 200)
 })
 
 t.test('404s never touch the store', async (t) => {

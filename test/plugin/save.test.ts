@@ -380,7 +380,7 @@ t.test('a store that never lets a save through is a 409 in the end', async (t) =
     t.same(cookies(response), [])
   }
   let created: string | undefined
-  store.before = ({ method, of }) => { if (method === 'create') created = of }
+  store.before = ({ method, of }) => { if (method === 'create') created ??= of }
   store.update = async (id) => id === created ? 'updated' : 'conflict'
   t.equal((await client.post('/renew')).statusCode, 409)
   t.equal(await store.inner.read(created as string), undefined, 'and leaves no second record behind')

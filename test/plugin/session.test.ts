@@ -17,6 +17,25 @@ t.test('data: freely mutable at any depth, saved by themselves', async (t) => {
   t.same((await client.get('/')).json(), { roles: [], cart: { tea: 2 } })
 })
 
+t.test('a first write begins the session when it is saved: not there before, there after a commit', async (t) => {
+  const { app, client, store } = await setUp(t)
+  app.post('/', { schema: optional }, async ({ session }) => {
+    session.data.a = 1
+    t.equal(session.exists, false)
+    t.throws(() => session.id, { code: 'FST_SESSION_REQUIRED', statusCode: 401 })
+    t.same(store.take(), [], 'nothing is stored yet')
+    const line = await session.commit()
+    t.same(store.take(), ['create'])
+    t.equal(session.exists, true)
+    return { id: session.id, line }
+  })
+  const response = await client.post('/')
+  const { id, line } = response.json<{ id: string, line: string }>()
+  t.same(cookies(response), [line])
+  t.match(await app.session.find(id), { id, data: { a: 1 } })
+  t.notOk(store.take().includes('create'), 'and once')
+})
+
 t.test('data without a session: the defaults of the schema', async (t) => {
   const { app, client, store } = await setUp(t)
   app.get('/', { schema: optional }, async ({ session }) => session.data)
