@@ -168,6 +168,57 @@ t.test('verify has a say, and a logout in the same request ends both', async (t)
   t.same(Object.keys(store.sessions), [])
 })
 
+t.test('an old session that could not be ended once is adopted at the next try, however late', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const destroy = store.destroy.bind(store)
+  const { app, clock } = await moved(t, store, 'sessionId')
+  store.destroy = (id, callback) => callback(new Error('down for a moment'))
+  const failed = await app.inject({ url: '/me', headers: { cookie } })
+  t.equal(failed.statusCode, 503)
+  t.equal(kept(failed.headers['set-cookie']), '', 'nobody has the new token while the old one opens')
+  store.destroy = destroy
+  clock.now += 600_000
+  const again = await app.inject({ url: '/me', headers: { cookie } })
+  t.equal(again.statusCode, 200)
+  t.equal((await app.inject({ url: '/me', headers: { cookie: kept(again.headers['set-cookie']) } })).statusCode, 200)
+  t.same(Object.keys(store.sessions), [])
+})
+
+t.test('C9 an adoption under way revives nobody who has signed out meanwhile', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const { app } = await moved(t, store, 'sessionId')
+  const get = store.get.bind(store)
+  let release = (): void => {}
+  const asked = new Promise<void>((resolve) => {
+    store.get = (id, callback) => {
+      store.get = get
+      get(id, (error, found) => {
+        release = () => { callback(error, found) }
+        resolve()
+      })
+    }
+  })
+  const late = app.inject({ url: '/me', headers: { cookie } })
+  await asked
+  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+  t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })).statusCode, 200)
+  release()
+  const answer = await late
+  t.equal(answer.statusCode, 401)
+  t.equal(kept(answer.headers['set-cookie']), '')
+  t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
+})
+
+t.test('a browser is made to forget an old cookie whose prefix asks for Secure', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = (await withFastifySession(store)).replace('sessionId=', '__Host-sid=')
+  const { app } = await moved(t, store, '__Host-sid')
+  const { headers } = await app.inject({ url: '/me', headers: { cookie } })
+  t.match(headers['set-cookie'], [/^__Host-session=/, /^__Host-sid=; Max-Age=0; Path=\/;.* Secure/])
+})
+
 t.test('an old store that is down is 503, and signs nobody out', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)

@@ -92,6 +92,24 @@ t.test('what does not fit is no session, and is told: never a 500', async (t) =>
   }
 })
 
+t.test('data that the option principal cannot read are no session, nor in the way of others', async (t) => {
+  for (const [principal, detail] of [
+    [(data: any) => data.user.id, /^the option principal failed with TypeError$/], [(data: any) => data.user ?? 5, /^the option principal failed with SessionError$/]
+  ] as const) {
+    const { read, events } = await finding(t, stored({ userId: 'secret' }), { schema: Type.Record(Type.String(), Type.Any()), principal } as never)
+    t.same(await read(), { status: 200, body: { exists: false, data: null } })
+    t.same(told(events), ['discarded:unfit'])
+    t.match(events[0]?.detail, detail)
+  }
+})
+
+t.test('C25 a stored key "__proto__" becomes nobody\'s prototype when defaults are filled in', async (t) => {
+  const schema = Type.Object({ a: Type.Object({ level: Type.Integer({ default: 1 }) }, { default: {} }) })
+  const { read, events } = await finding(t, stored(JSON.parse('{"a":{"__proto__":{"level":9,"isAdmin":true}}}')), { schema })
+  t.same(await read(), { status: 200, body: { exists: false, data: null } })
+  t.match(events, [{ type: 'discarded', reason: 'unfit', detail: /__proto__/ }])
+})
+
 t.test('damaged and unknown payloads are no session: never a 500', async (t) => {
   const good = stored({ userId: 'ada' })
   const payloads = [

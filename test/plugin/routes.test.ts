@@ -96,12 +96,12 @@ t.test('a route outside that names the session does not stand open: the boot say
   const { app } = makeApp(t)
   await app.register(async (inside) => { await inside.register(sessionPlugin) })
   app.get('/out', { schema: guarded }, async () => 'open')
-  await t.rejects(app.ready(), { code: 'FST_SESSION_OPTIONS', message: refusal('GET') })
+  await t.rejects(async () => { await app.ready() }, { code: 'FST_SESSION_OPTIONS', message: refusal('GET') })
 
   const { app: beside } = makeApp(t)
   await beside.register(async (outer) => { await outer.register(async (inside) => { await inside.register(sessionPlugin) }) })
   await beside.register(async (other) => { other.post('/out', { schema: optional }, async () => 'open') })
-  await t.rejects(beside.ready(), { code: 'FST_SESSION_OPTIONS', message: refusal('POST') })
+  await t.rejects(async () => { await beside.ready() }, { code: 'FST_SESSION_OPTIONS', message: refusal('POST') })
 
   const { app: twice } = makeApp(t)
   for (const prefix of ['/a', '/b']) {

@@ -1,0 +1,253 @@
+/** What fails, and what comes too late, must not let anybody in nor get lost without a word. */
+import t from 'tap'
+import sessionPlugin, { MemoryStore } from 'fastify-openapi-session'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
+import { Client, createClock } from 'fastify-openapi-session/testing'
+import { ProbeStore } from '../support/probe-store.js'
+import { Admin, cookies, guarded, optional, type Options, setUp, told } from './support.js'
+
+const ada = { userId: 'ada', roles: [], cart: {} }
+const both = { security: [{ session: [], bearer: [] }] }
+
+t.test('a function of the options that rejects with nothing lets nobody in', async (t) => {
+  for (const nothing of [undefined, null, '', 0, false]) {
+    const reject = async (): Promise<never> => await Promise.reject(nothing)
+    const thrown = (): never => { throw nothing as unknown as Error }
+    const cases: Record<string, [Options, object]> = {
+      verifier: [{ verifiers: { bearer: reject } }, both],
+      'verifier that throws': [{ verifiers: { bearer: thrown } }, both],
+      verify: [{ verify: reject }, guarded],
+      'verify where nobody has to be signed in': [{ verify: reject }, optional],
+      roles: [{ roles: thrown }, { security: [{ session: ['admin'] }] }]
+    }
+    for (const [name, [options, schema]] of Object.entries(cases)) {
+      const { app, client } = await setUp(t, options)
+      let entered = 0
+      app.get('/', { schema }, async () => { entered++ })
+      client.jar.take((await app.session.issue(ada)).setCookie)
+      const { statusCode, body } = await client.get('/')
+      t.equal(statusCode, 500, `${name}: ${JSON.stringify(nothing)}`)
+      t.match(body, /failed without an error/)
+      t.equal(entered, 0)
+    }
+  }
+})
+
+t.test('nor does it pass for saved', async (t) => {
+  let failing = false
+  const { app, client, store } = await setUp(t, { principal: ({ userId }) => { if (failing) throw undefined as unknown as Error; return userId } })
+  app.post('/', { schema: guarded }, async ({ session }) => { session.data.a = 1; failing = true; return 'saved' })
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  store.take()
+  const response = await client.post('/')
+  t.equal(response.statusCode, 500)
+  t.notMatch(response.body, /saved/)
+  t.same(store.take(), ['read'])
+})
+
+t.test('C31 every 401 has a challenge and every 503 its Retry-After, also under an error handler of the app', async (t) => {
+  const { app, client, store } = await setUp(t, { storeTimeout: 0.05, verifiers: { bearer: () => false, 'api.key': () => { throw Object.assign(new Error('mine'), { statusCode: 401, headers: { 'www-authenticate': 'Bearer realm="mine"' } }) } } })
+  app.get('/session', { schema: guarded }, async () => 'in')
+  app.get('/foreign', { schema: { security: [{ bearer: [] }] } }, async () => 'in')
+  app.get('/own', { schema: { security: [{ 'api.key': [] }] } }, async () => 'in')
+  app.post('/save', { schema: optional }, async ({ session }) => { session.data.a = 1 })
+  t.match(await client.get('/session'), { statusCode: 401, headers: { 'www-authenticate': 'Cookie cookie-name="__Host-session"' } })
+  t.match(await client.get('/foreign'), { statusCode: 401, headers: { 'www-authenticate': 'bearer' } })
+  t.match(await client.get('/own'), { statusCode: 401, headers: { 'www-authenticate': 'Bearer realm="mine"' } })
+
+  const { app: handled, client: visitor, store: broken } = await setUp(t, { storeTimeout: 0.05, verifiers: { bearer: () => false } })
+  handled.setErrorHandler(async (error: Error & { statusCode?: number }, request, reply) => await reply.code(error.statusCode ?? 500).send('sorry'))
+  handled.get('/session', { schema: guarded }, async () => 'in')
+  handled.get('/foreign', { schema: { security: [{ bearer: [] }] } }, async () => 'in')
+  handled.post('/save', { schema: optional }, async ({ session }) => { session.data.a = 1 })
+  t.match(await visitor.get('/session'), { statusCode: 401, body: 'sorry', headers: { 'www-authenticate': 'Cookie cookie-name="__Host-session"' } })
+  t.match(await visitor.get('/foreign'), { statusCode: 401, body: 'sorry', headers: { 'www-authenticate': 'bearer' } })
+  for (const [each, its] of [[client, store], [visitor, broken]] as const) {
+    its.create = async () => false
+    t.match(await each.post('/save'), { statusCode: 503, headers: { 'retry-after': '5' } }, 'an id that is taken')
+    its.create = async () => { throw new Error('down') }
+    t.match(await each.post('/save'), { statusCode: 503, headers: { 'retry-after': '5' } }, 'a store that is down')
+  }
+})
+
+t.test('what is done after the response is told, unless it is committed', async (t) => {
+  const { app, client, events } = await setUp(t)
+  const late: Record<string, (session: any) => unknown> = {
+    destroy: (session) => { session.destroy() },
+    start: (session) => { session.start(ada) },
+    renew: (session) => { session.renew() },
+    data: (session) => { session.data.a = 5 },
+    set: (session) => { session.set('a', 6) },
+    unset: (session) => { session.unset('userId') },
+    'destroy and commit': async (session) => { session.destroy(); await session.commit() }
+  }
+  let done: Promise<unknown> = Promise.resolve()
+  let goOn = (): void => {}
+  app.post('/:what', { schema: guarded }, async ({ session, params }, reply) => {
+    const gone = new Promise<void>((resolve) => { goOn = resolve })
+    done = gone.then(async () => await late[(params as { what: string }).what]?.(session))
+    await reply.send('bye')
+  })
+  for (const what of Object.keys(late)) {
+    client.jar.take((await app.session.issue(ada)).setCookie)
+    events.length = 0
+    t.equal((await client.post(`/${encodeURIComponent(what)}`)).body, 'bye')
+    goOn()
+    await done
+    await new Promise(setImmediate)
+    t.same(told(events), what === 'destroy and commit' ? ['destroyed:destroy'] : ['discarded:after-commit'], what)
+    if (what !== 'destroy and commit') t.match(events[0], { detail: /await session\.commit\(\)/ })
+  }
+})
+
+t.test('two updates of a new session in one request, and what was changed beside them, are all kept', async (t) => {
+  const { app, client } = await setUp(t)
+  app.post('/', { schema: optional }, async ({ session }) => {
+    const { data } = session
+    await session.update((stored) => { stored.a = 1 })
+    t.equal(session.data, data, 'the draft stays the object it is')
+    data.b = 2
+  })
+  app.get('/', { schema: guarded }, async ({ session }) => session.data)
+  t.equal((await client.post('/')).statusCode, 200)
+  t.match((await client.get('/')).json(), { a: 1, b: 2 })
+})
+
+t.test('parallel updates of one request lose nothing, in a sealed cookie either', async (t) => {
+  for (const options of [{}, { store: sealedCookie({ keys: [makeKey()] }) }] as Options[]) {
+    const { app, client } = await setUp(t, options)
+    app.post('/', { schema: guarded }, async ({ session }) => {
+      await Promise.all(Array.from({ length: 5 }, async () => await session.update(async (data) => { data.a = (data.a ?? 0) + 1 })))
+    })
+    app.get('/', { schema: guarded }, async ({ session }) => session.data)
+    client.jar.take((await app.session.issue(ada)).setCookie)
+    t.equal((await client.post('/')).statusCode, 200)
+    t.match((await client.get('/')).json(), { a: 5 })
+  }
+})
+
+t.test('a logout that a renewal overtook is final, whether sessions have a principal or not', async (t) => {
+  for (const options of [{}, { principal: (data: { userId?: string }) => data.userId }] as Options[]) {
+    const { app, client } = await setUp(t, options)
+    let arrived = (): void => {}
+    let goOn = (): void => {}
+    app.post('/logout', { schema: guarded }, async ({ session }) => {
+      const held = new Promise<void>((resolve) => { goOn = resolve })
+      arrived()
+      await held
+      session.destroy()
+    })
+    app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+    app.get('/', { schema: guarded }, async () => 'in')
+    const { cookie, setCookie } = await app.session.issue(ada)
+    client.jar.take(setCookie)
+    const entered = new Promise<void>((resolve) => { arrived = resolve })
+    const logout = app.inject({ method: 'POST', url: '/logout', headers: { cookie } })
+    await entered
+    for (let times = 0; times < 2; times++) t.equal((await client.post('/renew')).statusCode, 200)
+    t.equal((await client.get('/')).statusCode, 200)
+    goOn()
+    t.equal((await logout).statusCode, 200)
+    t.equal((await client.get('/')).statusCode, 401)
+  }
+})
+
+t.test('a save that a renewal overtook reaches the renewed session, whether sessions have a principal or not', async (t) => {
+  for (const options of [{}, { principal: (data: { userId?: string }) => data.userId }] as Options[]) {
+    const { app, client } = await setUp(t, options)
+    app.post('/save', { schema: guarded }, async ({ session }) => {
+      session.data.b = 7
+      t.equal((await client.post('/renew')).statusCode, 200)
+    })
+    app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+    app.get('/', { schema: guarded }, async ({ session }) => session.data)
+    const { cookie, setCookie } = await app.session.issue(ada)
+    client.jar.take(setCookie)
+    t.equal((await app.inject({ method: 'POST', url: '/save', headers: { cookie } })).statusCode, 200)
+    t.match((await client.get('/')).json(), { b: 7 })
+  }
+})
+
+t.test('a store that does not close in time does not keep the app from it', async (t) => {
+  const { app, store } = await setUp(t, { storeTimeout: 0.05 })
+  store.close = async () => await new Promise(() => {})
+  await t.rejects(app.close(), { code: 'FST_SESSION_STORE' })
+})
+
+t.test('where one session of a request cannot be read, the cookie of another that was adopted is handed out', async (t) => {
+  const { app, store } = await setUp(t)
+  let release = (): void => {}
+  const slow = new Promise<void>((resolve) => { release = resolve })
+  await app.register(sessionPlugin, {
+    scheme: 'admin',
+    schema: Admin,
+    cookie: { name: 'admin', secure: false },
+    adopt: {
+      cookieName: 'old',
+      successor: () => 'A'.repeat(43),
+      find: async () => { await slow; return { data: { name: 'ada' }, forget: async () => {} } }
+    }
+  })
+  app.get('/', { schema: { security: [{ session: [], admin: [] }] } }, async () => 'in')
+  const { cookie } = await app.session.issue(ada)
+  store.before = () => { release(); throw new Error('down') }
+  const answer = await app.inject({ url: '/', headers: { cookie: `${cookie}; old=1` } })
+  t.equal(answer.statusCode, 503)
+  t.match(cookies(answer), [/^admin=A{43}/, /^old=;/])
+})
+
+t.test('a limit of sessions that cannot be kept signs nobody out: before the login, or at the next one', async (t) => {
+  const principal = (data: { userId?: string }): string | undefined => data.userId
+  for (const method of ['list', 'delete'] as const) {
+    for (const url of ['/login', '/renew']) {
+      const { app, client, store, events } = await setUp(t, { principal, maxPerPrincipal: 1, storeTimeout: 0.05 })
+      app.post('/login', { schema: optional }, async ({ session }) => { session.start(ada) })
+      app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+      app.get('/', { schema: guarded }, async () => 'in')
+      await client.post('/login')
+      await new Client(app).post('/login')
+      client.jar.clear()
+      await client.post('/login')
+      events.length = 0
+      store.before = (call) => { if (call.method === method) throw new Error('down for a moment') }
+      const { statusCode } = await client.post(url)
+      store.before = undefined
+      t.equal((await client.get('/')).statusCode, 200, `${url}, ${method} fails: the cookie that the browser has opens (${statusCode})`)
+      t.ok((await app.session.list('ada')).length <= 2, 'and at most the one that could not be ended is left')
+    }
+  }
+
+  const { app, client, store, events, log } = await setUp(t, { principal, maxPerPrincipal: 1 })
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start(ada) })
+  app.get('/', { schema: guarded }, async () => 'in')
+  await app.session.issue(ada)
+  events.length = 0
+  store.before = ({ method }) => { if (method === 'delete') throw new Error('down for a moment') }
+  t.equal((await client.post('/login')).statusCode, 200)
+  store.before = undefined
+  t.same(told(events), ['created:start', 'failed:limit'])
+  t.ok(log.some(({ level, session }) => level === 40 && session?.type === 'failed'))
+  t.equal((await app.session.list('ada')).length, 2)
+  t.equal((await client.post('/login')).statusCode, 200)
+  t.equal((await app.session.list('ada')).length, 1, 'the next login sees to it')
+})
+
+t.test('a route that reads without touching keeps the idle deadline where it is, whatever has to be written anew', async (t) => {
+  const [old, young] = [makeKey(), makeKey()]
+  const reading = { schema: guarded, config: { session: { touch: false } } }
+  const clock = createClock()
+  const options = { now: clock.now, idleTimeout: 100 }
+  const before = await setUp(t, { ...options, store: sealedCookie({ keys: [old] }) })
+  const after = await setUp(t, { ...options, store: sealedCookie({ keys: [young, old] }) })
+  const store = new MemoryStore({ now: clock.now })
+  const nobody = await setUp(t, { ...options, store: new ProbeStore(store) })
+  const known = await setUp(t, { ...options, store: new ProbeStore(store), principal: ({ userId }) => userId })
+  for (const [{ app: issuer }, { app, client }] of [[before, after], [nobody, known]] as const) {
+    app.get('/', reading, async () => 'in')
+    client.jar.take((await issuer.session.issue(ada)).setCookie)
+    clock.advance(60_000)
+    t.equal((await client.get('/')).statusCode, 200)
+    clock.advance(60_000)
+    t.equal((await client.get('/')).statusCode, 401)
+  }
+})
