@@ -19,6 +19,8 @@ t.test('sign in, call, sign out', async (t) => {
       t.equal(calls('/api/me').length, 1, 'asked once')
       t.equal(await docs.page.locator('.session-announcer').count(), 1, 'one plugin, though Swagger UI calls it twice')
       t.equal(await docs.field('password').getAttribute('type'), 'password')
+      t.equal(await docs.field('password').getAttribute('autocomplete'), 'current-password')
+      t.equal(await docs.field('username').getAttribute('autocomplete'), 'username')
       await docs.enter({ ...grace, password: 'wrong' })
       await docs.field('password').press('Enter')
       await docs.warns('Unknown user name or wrong password.')
