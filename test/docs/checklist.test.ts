@@ -57,6 +57,12 @@ t.test('the stores of a row are those that its tests run on', async (t) => {
   }
 })
 
+t.test('what runs on each backend runs on the database servers, too, which have files of their own', async (t) => {
+  const files = tests.filter((file) => titlesOf(file).some(({ on }) => on !== undefined))
+  const again = [...textOf('test/security/on-database.ts').matchAll(/^import '\.(?:\/|\.\/)(.*)\.js'/gm)].map(([, name = '']) => `test/${name.includes('/') ? '' : 'security/'}${name}.ts`)
+  t.same(again.sort(), files.sort())
+})
+
 t.test('and the page says which these are', async (t) => {
   const [, every = ''] = /^`every` is (.*?); `every store`/ms.exec(textOf(page)) ?? []
   t.same(every.replaceAll('\n', ' ').split(/, | and /).sort(), Object.values(backends).map(({ name }) => name).sort())
