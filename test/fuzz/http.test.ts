@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { mint } from '../../lib/token.js'
 import { backends } from '../security/backends.js'
-import { COOKIE, createWorld, onEach, replay, stored, tokenOf, type World } from '../security/support.js'
+import { COOKIE, createWorld, alone, onEach, replay, stored, tokenOf, type World } from '../security/support.js'
 import { holds } from './property.js'
 
 const hostile = fc.oneof(fc.string(), fc.base64String(), fc.constantFrom(COOKIE, `${COOKIE}=`, '=', ';', '; ', '"', ',', '%00', '__proto__', 'A'.repeat(43), 'A'.repeat(5000)))
@@ -25,16 +25,16 @@ onEach(t, 'F6 any Cookie header is answered 401, or 200 for exactly the session 
     const alone = values.length === 1 && values[0] === token
     if (status !== (alone ? 200 : 401)) throw new Error(`${status} ${body}`)
     if (alone && (JSON.parse(body) as { userId: string }).userId !== 'ada') throw new Error(body)
-  }), 150)
+  }), Math.ceil(300 * backend.share), 10_000)
 })
 
-t.test('F6 a sealed cookie that was changed in any way is 401', async (t) => {
+alone.test('F6 a sealed cookie that was changed in any way is 401', async (t) => {
   const world = await createWorld(t, backends['sealed'])
   const value = tokenOf(await world.signedIn())
   const bytes = Buffer.from(value, 'base64url')
   const spliced = fc.tuple(fc.nat({ max: bytes.length }), fc.nat({ max: 20 }), fc.uint8Array({ maxLength: 20 })).map(([at, cut, put]) => Buffer.concat([bytes.subarray(0, at), put, bytes.subarray(at + cut)]).toString('base64url'))
   const changed = fc.oneof(spliced, fc.base64String({ maxLength: 400 }), fc.uint8Array({ minLength: 29, maxLength: 300 }).map((random) => Buffer.from(random).toString('base64url')), headerText.map((text) => text.replace(/[;\s]/g, '')))
-  await holds(t, fc.asyncProperty(changed, async (text) => text === value || await replay(world, text) === 401), 1000)
+  await holds(t, fc.asyncProperty(changed, async (text) => text === value || await replay(world, text) === 401), 10_000, 100_000)
 })
 
 /** A change of a text: bytes over others, cut out, put in, or doubled. */
@@ -45,8 +45,7 @@ onEach(t, 'F6 a stored record that was changed in any way makes nobody somebody 
   const { store } = world.place as unknown as { store: any }
   const life = { v: 1, scheme: 'session', createdAt: world.clock.now(), authenticatedAt: world.clock.now(), deadline: world.clock.now() + 4e7, persistent: false }
   const payload = JSON.stringify({ ...life, data: { userId: 'ada', roles: ['reader'], cart: { tea: 1 } } })
-  const runs = { memory: 2500, file: 40, sql: 150, redis: 300 }[backend.name.split(' ')[0] as 'memory'] ?? 300
-  await holds(t, fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
+  await holds(t, fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), fc.nat({ max: 9 }), async (changes, chance) => {
     const text = changes.reduce((before, { at, cut, put }) => {
       const index = Math.floor(at * before.length)
       return before.slice(0, index) + put + before.slice(index + cut)
@@ -56,13 +55,14 @@ onEach(t, 'F6 a stored record that was changed in any way makes nobody somebody 
     const { status, body } = await statusOf(world, `${COOKIE}=${token}`)
     if (status !== 401 && status !== 200) throw new Error(`${status} ${body} for ${text}`)
     if (status === 200 && (JSON.parse(body) as { userId: string }).userId !== 'ada') throw new Error(`${body} for ${text}`)
-    const saved = await world.app.inject({ method: 'POST', url: '/put', payload: { n: 1 }, headers: { cookie: `${COOKIE}=${token}` } })
+    // Nothing of a record that was refused is saved; now and then that is tried, too.
+    const saved = status === 401 && chance > 0 ? { statusCode: 200 } : await world.app.inject({ method: 'POST', url: '/put', payload: { n: 1 }, headers: { cookie: `${COOKIE}=${token}` } })
     if (saved.statusCode >= 500) throw new Error(`${saved.statusCode} on save of ${text}`)
     await store.delete(id)
-  }), runs, 10_000)
+  }), backend.name === 'memory' ? 10_000 : Math.ceil(300 * backend.share), backend.name === 'memory' ? 100_000 : 10_000)
 }, stored)
 
-t.test('F6 what a request puts into its session is kept as it is or refused, and stays the person\'s own', async (t) => {
+alone.test('F6 what a request puts into its session is kept as it is or refused, and stays the person\'s own', async (t) => {
   const world = await createWorld(t)
   const ada = await world.signedIn('ada')
   const bob = await world.signedIn('bob')

@@ -118,7 +118,7 @@ const alternatives = fc.array(fc.subarray([...schemes]).map((names) => Object.fr
 t.test('security arrays: OR of ANDs, whatever they say', async (t) => {
   await holds(t, fc.asyncProperty(alternatives, fc.subarray([...schemes]), async (security, held) => {
     const requirement = compileRequirement(security, (name) => name === 'session' || name === 'admin', () => true)
-    const verdict = await judge(requirement, ({ scheme }): Verdict => held.includes(scheme as typeof held[number]) ? MET : { kind: 'unauthenticated', why: scheme })
+    const verdict = await judge(requirement, ({ scheme }): Verdict => held.includes(scheme as typeof held[number]) ? MET : { kind: 'unauthenticated', why: scheme, scheme })
     const expected = security.length === 0 || security.some((requirement) => Object.keys(requirement).every((name) => held.includes(name as typeof held[number])))
     return (verdict.kind === 'met') === expected
   }), 2000)
@@ -134,7 +134,7 @@ t.test('security arrays: what is none is refused with a sentence, and never lets
       return (error as Error).constructor === Error && (error as Error).message.length > 20
     }
     const empty = Array.isArray(security) && (security.length === 0 || security.some((each) => Reflect.ownKeys(each as object).length === 0))
-    const verdict = await judge(requirement, () => ({ kind: 'unauthenticated', why: 'no' }))
+    const verdict = await judge(requirement, ({ scheme }) => ({ kind: 'unauthenticated', why: 'no', scheme }))
     return verdict.kind !== 'met' || empty
   }), 3000)
 })

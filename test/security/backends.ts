@@ -1,89 +1,73 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MemoryStore, type SessionStore } from 'fastify-openapi-session'
+import { MemoryStore } from 'fastify-openapi-session'
 import { FileStore } from 'fastify-openapi-session/file'
-import { makeKey, type SealedCookie, sealedCookie } from 'fastify-openapi-session/sealed'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { RedisStore } from 'fastify-openapi-session/redis'
-import { createTable, SqlStore } from 'fastify-openapi-session/sql'
+import { fromExpressStore } from 'fastify-openapi-session/express'
+import session from 'express-session'
 import { Redis } from 'ioredis'
-import type { Kysely } from 'kysely'
-import root, { type Test } from 'tap'
+import root from 'tap'
 import { startRedis } from '../support/servers-redis.js'
-import { temporaryDirectory } from '../support/servers-process.js'
-import { openWasm, sqliteKysely } from '../support/sqlite.js'
-
-/** Where the sessions of one app of a test live. */
-export interface Place {
-  readonly store: SessionStore | SealedCookie
-  /** Everything that is or was kept, as text: keys, values, index. */
-  readonly atRest: () => Promise<string>
-  /** How many records are kept now. */
-  readonly count: () => Promise<number>
-}
-
-export interface Backend {
-  readonly name: string
-  readonly sealed: boolean
-  readonly make: (t: Test, now: () => number) => Promise<Place>
-}
-
-const METHODS = ['create', 'read', 'update', 'delete', 'list', 'deleteAll'] as const
-
-/** Writes down whatever a store is given. */
-function recorded<S extends SessionStore> (store: S, given: string[]): S {
-  return new Proxy(store, {
-    get (target, name) {
-      const value: unknown = Reflect.get(target, name)
-      if (typeof value !== 'function') return value
-      return (...args: unknown[]): unknown => {
-        if ((METHODS as readonly unknown[]).includes(name)) given.push(`${String(name)} ${JSON.stringify(args)}`)
-        return Reflect.apply(value, target, args)
-      }
-    }
-  })
-}
+import { temporaryDirectory, until } from '../support/servers-process.js'
+import { mariadb, postgres, sqlite } from './databases.js'
+import { type Backend, recorded } from './place.js'
 
 const memory: Backend = {
   name: 'memory',
   sealed: false,
+  shared: false,
+  share: 1,
   async make (_t, now) {
     const given: string[] = []
     const store = new MemoryStore({ now })
-    return { store: recorded(store, given), atRest: async () => given.join('\n'), count: async () => store.size }
+    return {
+      store: recorded(store, given),
+      atRest: async () => given.join('\n'),
+      count: async () => store.size,
+      async leftovers () {
+        // It frees as it goes.
+        for (let n = 0; n < 20; n++) {
+          await store.create(`passer-by ${n}`, { payload: '', version: 1, expiresAt: now() + 1000 })
+          await store.delete(`passer-by ${n}`)
+        }
+        return Array.from({ length: store.size })
+      }
+    }
   }
 }
 
 const file: Backend = {
   name: 'file',
   sealed: false,
+  shared: false,
+  share: 0.15,
   async make (t, now) {
     const directory = temporaryDirectory(t, 'security')
     const given: string[] = []
     const files = async (): Promise<string[]> => (await readdir(directory)).filter((name) => name.endsWith('.session'))
+    const store = new FileStore({ directory, now })
     return {
-      store: recorded(new FileStore({ directory, now }), given),
+      store: recorded(store, given),
+      async leftovers () {
+        await store.close()
+        // Expired files are looked for every ten seconds, which nobody waits for here.
+        const timers: Array<() => void> = []
+        const intercepted = t.intercept(globalThis, 'setInterval', { value: (callback: () => void) => { timers.push(callback); return setTimeout(() => {}) } })
+        const next = new FileStore({ directory, now })
+        intercepted.restore()
+        // By now it has read what is in the directory.
+        await next.list('anybody')
+        for (const timer of timers) timer()
+        await until('all files are removed', async () => (await files()).length === 0, 5000).catch(() => {})
+        await next.close()
+        return await files()
+      },
       async atRest () {
         const texts = await Promise.all((await files()).map(async (name) => `${name}\n${await readFile(join(directory, name), 'latin1')}`))
         return [...given, ...texts].join('\n')
       },
       count: async () => (await files()).length
-    }
-  }
-}
-
-const sql: Backend = {
-  name: 'sql (SQLite)',
-  sealed: false,
-  async make (t, now) {
-    const db = sqliteKysely(openWasm()) as Kysely<any>
-    await createTable(db)
-    t.teardown(() => db.destroy())
-    const given: string[] = []
-    const rows = async (): Promise<unknown[]> => await db.selectFrom('sessions').selectAll().execute()
-    return {
-      store: recorded(new SqlStore({ db, now, sweepInterval: 0 }), given),
-      atRest: async () => [...given, ...(await rows()).map((row) => JSON.stringify(row))].join('\n'),
-      count: async () => (await rows()).length
     }
   }
 }
@@ -94,6 +78,8 @@ let places = 0
 const redis: Backend = {
   name: 'redis',
   sealed: false,
+  shared: true,
+  share: 0.3,
   async make (t, now) {
     server ??= startRedis(root)
     const client = new Redis((await server).url)
@@ -107,8 +93,13 @@ const redis: Backend = {
     }
     return {
       store: recorded(new RedisStore({ client, prefix, now }), given),
+      another: (now) => recorded(new RedisStore({ client, prefix, now }), given),
       atRest: async () => [...given, ...await Promise.all((await keys()).map(dump))].join('\n'),
-      count: async () => (await Promise.all((await keys()).map((key) => client.type(key)))).filter((type) => type === 'string').length
+      count: async () => (await Promise.all((await keys()).map((key) => client.type(key)))).filter((type) => type === 'string').length,
+      async leftovers () {
+        await until('Redis has dropped all keys', async () => (await keys()).length === 0, 5000).catch(() => {})
+        return await keys()
+      }
     }
   }
 }
@@ -116,9 +107,33 @@ const redis: Backend = {
 const sealed: Backend = {
   name: 'sealed cookie',
   sealed: true,
+  shared: false,
+  share: 0.3,
   async make () {
-    return { store: sealedCookie({ keys: [makeKey()] }), atRest: async () => '', count: async () => 0 }
+    return { store: sealedCookie({ keys: [makeKey()] }), atRest: async () => '', count: async () => 0, leftovers: async () => [] }
   }
 }
 
-export const backends: Readonly<Record<string, Backend>> = { memory, file, sql, redis, sealed }
+/** A store of express-session in one process, which is where it keeps all promises. */
+const express: Backend = {
+  name: 'express',
+  sealed: false,
+  shared: false,
+  share: 0.3,
+  async make (_t, now) {
+    const given: string[] = []
+    const inner = new session.MemoryStore()
+    const { sessions } = inner as unknown as { sessions: Record<string, string> }
+    return {
+      store: recorded(fromExpressStore(inner, { now }), given),
+      atRest: async () => [...given, ...Object.entries(sessions).flat()].join('\n'),
+      count: async () => Object.keys(sessions).length,
+      async leftovers () {
+        await until('all sessions are dropped', async () => await new Promise((resolve) => inner.all((_error, all) => resolve(Object.keys(all ?? {}).length === 0))), 5000).catch(() => {})
+        return Object.keys(sessions)
+      }
+    }
+  }
+}
+
+export const backends: Readonly<Record<string, Backend>> = { memory, file, sql: sqlite, postgres, mariadb, redis, express, sealed }

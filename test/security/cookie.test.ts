@@ -1,6 +1,6 @@
 import t from 'tap'
 import { backends } from './backends.js'
-import { bootError, COOKIE, cookies, createWorld, guarded, onEach, type Options, replay, told, tokenOf } from './support.js'
+import { bootError, COOKIE, cookies, createWorld, guarded, alone, onEach, type Options, replay, told, tokenOf } from './support.js'
 
 /** The attributes of a `Set-Cookie` line, sorted, without the name and value. */
 const attributes = (line: string): string[] => line.split('; ').slice(1).sort()
@@ -18,7 +18,7 @@ onEach(t, 'C1 the cookie is __Host-, Secure, HttpOnly, Path=/, SameSite=Lax and 
   t.same(attributes(deleted), ['Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax', 'Secure'])
 })
 
-t.test('C1 whatever the attributes, the line that deletes the cookie has the same name, path, domain and flags', async (t) => {
+alone.test('C1 whatever the attributes, the line that deletes the cookie has the same name, path, domain and flags', async (t) => {
   const cookie = {
     plain: { secure: false },
     strict: { name: 'id', path: '/app', sameSite: 'strict' },
@@ -38,7 +38,7 @@ t.test('C1 whatever the attributes, the line that deletes the cookie has the sam
   }
 })
 
-t.test('C1 a __Host- or __Secure- cookie that browsers would drop stops the boot', async (t) => {
+alone.test('C1 a __Host- or __Secure- cookie that browsers would drop stops the boot', async (t) => {
   const wrong: Array<NonNullable<Options['cookie']>> = [
     { name: '__Host-id', domain: 'example.com' }, { name: '__Host-id', path: '/app' }, { name: '__Host-id', secure: false },
     { name: '__HOST-id', path: '/app' }, { name: '__Secure-id', secure: false }, { domain: 'example.com' }, { path: '/app' }
@@ -50,7 +50,7 @@ t.test('C1 a __Host- or __Secure- cookie that browsers would drop stops the boot
   }
 })
 
-t.test('C34 SameSite=None and Partitioned without Secure stop the boot', async (t) => {
+alone.test('C34 SameSite=None and Partitioned without Secure stop the boot', async (t) => {
   for (const cookie of [{ sameSite: 'none', secure: false }, { partitioned: true, secure: false }] as const) {
     const { code, message } = await bootError({ cookie })
     t.equal(code, 'FST_SESSION_OPTIONS')
@@ -58,7 +58,7 @@ t.test('C34 SameSite=None and Partitioned without Secure stop the boot', async (
   }
 })
 
-t.test('C34 no attribute can smuggle another header or attribute in', async (t) => {
+alone.test('C34 no attribute can smuggle another header or attribute in', async (t) => {
   const wrong = [
     { name: 'a b' }, { name: 'a=b' }, { name: 'a;b' }, { name: 'a\r\nb' }, { name: '' }, { path: 'app' }, { path: '/a; Domain=evil.example' }, { path: '/\r\nx' },
     { domain: 'example.com; HttpOnly' }, { domain: 'a\r\nb' }, { domain: '' }, { sameSite: 'Lax; Domain=evil.example' }, { secure: 'auto' }
@@ -113,7 +113,7 @@ onEach(t, 'C3 the cookie twice in one request is nobody, in both orders, and tol
   t.equal(await replay(world, token), 200, 'alone it is somebody')
 })
 
-t.test('C3 the name inside another name or value is another cookie', async (t) => {
+alone.test('C3 the name inside another name or value is another cookie', async (t) => {
   const world = await createWorld(t)
   const token = tokenOf(await world.signedIn())
   for (const header of [`x${COOKIE}=${token}`, `${COOKIE}x=${token}`, `a=${COOKIE}=${token}`, `a="; ${COOKIE.slice(1)}=${token}`, `${COOKIE.toLowerCase()}=${token}`]) {
@@ -140,7 +140,7 @@ onEach(t, 'C32 a token counts in the cookie only: not in the query, the body, a 
   for (const place of places) t.equal((await world.app.inject(place)).statusCode, 401, JSON.stringify(place).slice(0, 60))
 })
 
-t.test('C31 every 401 says how to authenticate, and never with a password box of the browser', async (t) => {
+alone.test('C31 every 401 says how to authenticate, and never with a password box of the browser', async (t) => {
   const world = await createWorld(t)
   const token = tokenOf(await world.signedIn())
   world.clock.advance(43_200_000)
@@ -153,7 +153,7 @@ t.test('C31 every 401 says how to authenticate, and never with a password box of
   }
 })
 
-t.test('C31 the challenge names the cookie that is missing, where a route asks for several', async (t) => {
+alone.test('C31 the challenge names the cookie that is missing, where a route asks for several', async (t) => {
   const world = await createWorld(t)
   await world.app.register(async (app) => {
     const { plugin, managerOf } = await import('./support.js')

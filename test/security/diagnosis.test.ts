@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
 import { breakable } from './failing.js'
-import { COOKIE, createWorld, managerOf, onEach, optional, sessionOf, startSlow, tokenOf, type World } from './support.js'
+import { COOKIE, createWorld, managerOf, alone, onEach, optional, sessionOf, startSlow, tokenOf, type World } from './support.js'
 
 interface Line { level: number, msg: string, session?: { loaded?: string, stored?: string, setCookie?: boolean, cookie?: string, scheme?: string, reason?: string, detail?: string } }
 
@@ -53,7 +53,7 @@ onEach(t, 'a debug line says why a session was not loaded and why a cookie was n
   t.match(update.session, { stored: 'update', setCookie: backend.sealed })
 })
 
-t.test('and that a session was not stored', async (t) => {
+alone.test('and that a session was not stored', async (t) => {
   const broken = breakable()
   const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 }, {}, 'debug')
   world.app.post('/fails', { schema: optional }, async (request) => {
@@ -83,7 +83,7 @@ t.test('and that a session was not stored', async (t) => {
   t.ok(world.events.some(({ reason }) => reason === 'ended-meanwhile'))
 })
 
-t.test('nothing is explained on a route that declares nothing, nor on a higher level', async (t) => {
+alone.test('nothing is explained on a route that declares nothing, nor on a higher level', async (t) => {
   const world = await createWorld(t, undefined, {}, {}, 'debug')
   const ada = await world.signedIn()
   world.log.length = 0
@@ -94,7 +94,7 @@ t.test('nothing is explained on a route that declares nothing, nor on a higher l
   t.same(explained(quiet), [])
 })
 
-t.test('each event goes to the diagnostics channel, with its request', async (t) => {
+alone.test('each event goes to the diagnostics channel, with its request', async (t) => {
   const world = await createWorld(t)
   const seen: Array<{ event: { type: string }, request?: { url: string } }> = []
   const listen = (message: unknown): void => { seen.push(message as typeof seen[number]) }
@@ -106,7 +106,7 @@ t.test('each event goes to the diagnostics channel, with its request', async (t)
   t.same(seen.map(({ event }) => event), world.events)
 })
 
-t.test('an async listener that rejects does not end the process', async (t) => {
+alone.test('an async listener that rejects does not end the process', async (t) => {
   const world = await createWorld(t, undefined, { onEvent: (async () => { throw new Error('async listener broke') }) as never })
   t.equal((await (await world.signedIn()).get('/me')).statusCode, 200)
   t.match(world.log.join(''), /async listener broke/)
@@ -165,10 +165,9 @@ onEach(t, 'C26 no token in logs, bodies, errors, events or the channel, in any s
   }
 })
 
-t.test('C26 the search finds a token in each of its spellings', (t) => {
+alone.test('C26 the search finds a token in each of its spellings', async (t) => {
   const token = Buffer.alloc(32, 'n?~').toString('base64url')
   for (const text of [token, `%22${token}%22`, Buffer.from(token, 'base64url').toString('base64'), Buffer.from(token).toString('base64')]) {
     t.ok(spellings(token).some((spelling) => text.toLowerCase().includes(spelling.toLowerCase())))
   }
-  t.end()
 })

@@ -1,6 +1,6 @@
 import { MemoryStore } from 'fastify-openapi-session'
 import { ProbeStore } from '../support/probe-store.js'
-import type { Backend } from './backends.js'
+import type { Backend } from './place.js'
 
 /** What a store's own error may say, and no client may read. */
 export const SECRET = 'connect ECONNREFUSED redis://:hunter2@10.0.0.5:6379'
@@ -12,16 +12,14 @@ export const failures: Readonly<Record<string, () => unknown>> = {
 }
 
 /** Sessions in memory, with a switch to break single methods by. */
-export function breakable (): { backend: Backend, probe: ProbeStore, break: (method: string, failure: () => unknown) => void, repair: () => void } {
+export function breakable (): { backend: Pick<Backend, 'make'>, probe: ProbeStore, break: (method: string, failure: () => unknown) => void, repair: () => void } {
   const probe = new ProbeStore(new MemoryStore())
   return {
     probe,
     backend: {
-      name: 'breakable',
-      sealed: false,
       async make (_t, now) {
         Object.assign(probe, { inner: new MemoryStore({ now }) })
-        return { store: probe, atRest: async () => JSON.stringify(probe.calls), count: async () => (probe.inner as MemoryStore).size }
+        return { store: probe, atRest: async () => JSON.stringify(probe.calls), count: async () => (probe.inner as MemoryStore).size, leftovers: async () => [] }
       }
     },
     break (method, failure) {

@@ -1,119 +1,28 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
+import { once as event } from 'node:events'
 import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { MemoryStore, type SessionStore } from 'fastify-openapi-session'
-import { FileStore } from 'fastify-openapi-session/file'
-import { RedisStore } from 'fastify-openapi-session/redis'
-import { createTable, SqlStore } from 'fastify-openapi-session/sql'
+import type { SessionStore } from 'fastify-openapi-session'
 import { Client, CookieJar, createClock } from 'fastify-openapi-session/testing'
-import { Redis } from 'ioredis'
-import t, { type Test } from 'tap'
-import { temporaryDirectory } from '../support/servers-process.js'
-import { startRedis } from '../support/servers-redis.js'
-import { openWasm, sqliteKysely } from '../support/sqlite.js'
+import t from 'tap'
+import { backends } from './backends.js'
+import type { Backend } from './place.js'
 import { rounds } from './rounds.js'
-import { guarded, managerOf, onEach, optional, plugin, sessionOf } from './support.js'
-
-const dyingApp = fileURLToPath(new URL('./fixtures/dying-app.ts', import.meta.url))
-
-/** The next message of a child that has a field; a loader may send messages of its own. */
-async function told (child: ChildProcess, field: string): Promise<any> {
-  for (;;) {
-    const [message] = await once(child, 'message') as [Record<string, unknown>]
-    if (message[field] !== undefined) return message[field]
-  }
-}
-
-const cookieOf = (line: string | null): string => line?.split(';')[0] ?? ''
-
-/** The deaths: what is asked of the app, the call of the store beside which it dies, and whether the old token may live on. */
-const deaths = [
-  { url: '/login', method: 'create', when: 'before', alive: 1 }, { url: '/login', method: 'create', when: 'after', alive: 1 },
-  { url: '/login', method: 'delete', when: 'before', alive: 1 }, { url: '/login', method: 'delete', when: 'after', alive: 0 },
-  { url: '/renew', method: 'create', when: 'before', alive: 1 }, { url: '/renew', method: 'create', when: 'after', alive: 1 },
-  { url: '/renew', method: 'update', when: 'before', alive: 1 }, { url: '/renew', method: 'update', when: 'after', alive: 0 },
-  { url: '/logout', method: 'delete', when: 'before', alive: 1 }, { url: '/logout', method: 'delete', when: 'after', alive: 0 }
-] as const
-
-const places: Record<string, (t: Test) => Promise<{ place: string, reopen: () => Promise<SessionStore>, leftovers: () => Promise<string[]> }>> = {
-  async redis (t) {
-    const { url } = await startRedis(t)
-    const client = new Redis(url)
-    t.teardown(() => { client.disconnect() })
-    return {
-      place: url,
-      reopen: async () => new RedisStore({ client }),
-      leftovers: async () => {
-        const keys = await client.keys('*')
-        const lives = await Promise.all(keys.map((key) => client.pttl(key)))
-        return keys.filter((_, index) => (lives[index] as number) < 0)
-      }
-    }
-  },
-  async file (t) {
-    const directory = temporaryDirectory(t, 'death')
-    return { place: directory, reopen: async () => new FileStore({ directory }), leftovers: async () => [] }
-  }
-}
-
-for (const [kind, open] of Object.entries(places)) {
-  t.test(`F3 an app killed in the middle of login, renewal and logout, ${kind}: never two tokens that anybody holds, no key without an end`, { timeout: 110_000 }, async (t) => {
-    const { place, reopen, leftovers } = await open(t)
-    for (const { url, method, when, alive } of deaths) {
-      const child = fork(dyingApp, [kind, place])
-      t.teardown(() => { child.kill('SIGKILL') })
-      const address: string = await told(child, 'address')
-      const post = async (path: string, cookie = ''): Promise<Response> => await fetch(`${address}${path}`, { method: 'POST', headers: cookie === '' ? {} : { cookie } })
-      const cookie = cookieOf((await post('/login')).headers.get('set-cookie'))
-      child.send({ when, method })
-      await told(child, 'armed')
-      const exit = once(child, 'exit')
-      await t.rejects(post(url, cookie), `${url} died ${when} ${method}`)
-      await exit
-
-      const store = await reopen()
-      const app = Fastify()
-      await app.register(plugin, { store, principal: (data) => data.userId })
-      app.get('/me', { schema: guarded }, async () => 'in')
-      t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, alive === 1 ? 200 : 401, `${url}, ${when} ${method}: all or nothing`)
-      t.same(await leftovers(), [], 'every key has an end')
-      await managerOf(app).revokeAll('ada')
-      t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'and signing out everywhere finds all of it')
-      t.same(await managerOf(app).list('ada'), [])
-      await app.close()
-    }
-  })
-}
-
-/** Two processes with clocks of their own on one place. */
-const shared: Record<string, (t: Test) => Promise<(now: () => number) => SessionStore>> = {
-  async redis (t) {
-    const client = new Redis((await startRedis(t)).url)
-    t.teardown(() => { client.disconnect() })
-    return (now) => new RedisStore({ client, now })
-  },
-  async sql (t) {
-    const db = sqliteKysely(openWasm()) as any
-    await createTable(db)
-    t.teardown(async () => { await db.destroy() })
-    return (now) => new SqlStore({ db, now, sweepInterval: 0 })
-  }
-}
+import { isSelected } from './selection.js'
+import { alone, guarded, managerOf, onEach, optional, plugin, sessionOf } from './support.js'
 
 const SKEW = 300_000
 
-for (const [kind, open] of Object.entries(shared)) {
-  t.test(`F7 clocks five minutes apart, ${kind}: expiry is off by no more than that`, async (t) => {
-    const make = await open(t)
+for (const backend of Object.values(backends).filter((backend) => backend.shared && isSelected(backend))) {
+  t.test(`F7 clocks five minutes apart, ${backend.name}: expiry is off by no more than that`, async (t) => {
     const clock = createClock()
+    const place = await backend.make(t, clock.now)
+    const make = place.another as (now: () => number) => SessionStore
     const start = async (now: () => number): Promise<FastifyInstance> => {
       const app = Fastify()
       t.teardown(() => app.close())
-      await app.register(plugin, { store: make(now), now, idleTimeout: 1800, absoluteTimeout: 3600, principal: (data) => data.userId })
+      await app.register(plugin, { store: make(now), now, storeTimeout: 30, idleTimeout: 1800, absoluteTimeout: 3600, principal: (data) => data.userId })
       app.get('/me', { schema: guarded, config: { session: { touch: false } } as never }, async () => 'in')
       app.get('/touch', { schema: guarded }, async () => 'in')
       return app
@@ -152,7 +61,7 @@ onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate no
     const place = await backend.make(t, clock.now)
     const start = async (schema: any, migrate: (data: unknown) => unknown): Promise<FastifyInstance> => {
       const app = Fastify()
-      await app.register(plugin, { schema, store: place.store, now: clock.now, principal: (data) => data.userId, ...(migrating ? { migrate } : {}) })
+      await app.register(plugin, { schema, store: place.store, now: clock.now, storeTimeout: 30, principal: (data) => data.userId, ...(migrating ? { migrate } : {}) })
       app.post('/login', { schema: optional }, async (request) => {
         sessionOf(request).start(schema === One ? { userId: 'ada', name: 'Ada', n: 0 } : { userId: 'ada', names: ['Ada'], n: 0 })
       })
@@ -167,7 +76,7 @@ onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate no
     await (clients[0] as Client).post('/login')
     const statuses = new Map<number, number>()
     let added = 0
-    const count = rounds(backend.name === 'memory' ? 1000 : 100, 1000)
+    const count = rounds(300, 1000, backend.share)
     for (let i = 0; i < count; i++) {
       const client = clients[(i * 7 + (i >> 3)) % 2] as Client
       const { statusCode } = await (i % 2 === 0 ? client.post('/add') : client.get('/me'))
@@ -181,11 +90,11 @@ onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate no
   }
 })
 
-t.test('F10 clients that give up, in every phase of every request: all or nothing', async (t) => {
-  const inner = new MemoryStore()
+for (const { name, share, make } of [backends['memory'], backends['redis']] as Backend[]) alone.test(`F10 clients that give up, in every phase of every request, ${name}: all or nothing`, async (t) => {
+  const place = await make(t, Date.now)
   let calls = 0
   let pending = 0
-  const slow = new Proxy(inner as SessionStore, {
+  const slow = new Proxy(place.store as SessionStore, {
     get (target, name) {
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== 'function') return value
@@ -203,7 +112,7 @@ t.test('F10 clients that give up, in every phase of every request: all or nothin
   })
   const app = Fastify({ logger: false })
   t.teardown(() => app.close())
-  await app.register(plugin, { store: slow, principal: (data) => data.userId })
+  await app.register(plugin, { store: slow, storeTimeout: 30, principal: (data) => data.userId })
   app.post('/login', { schema: optional }, async (request) => { sessionOf(request).start(request.body as object) })
   app.post('/write', { schema: optional }, async (request) => { Object.assign(sessionOf(request).data, request.body) })
   app.post('/renew', { schema: optional }, async (request) => { if (sessionOf(request).exists) sessionOf(request).renew() })
@@ -211,7 +120,7 @@ t.test('F10 clients that give up, in every phase of every request: all or nothin
   app.get('/me', { schema: guarded }, async (request) => sessionOf(request).data)
   const port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
   const manager = managerOf(app)
-  const count = rounds(1000, 10_000)
+  const count = rounds(400, 10_000, share)
   const broken: string[] = []
   for (let i = 0; i < count; i++) {
     const userId = `user${i}`
@@ -221,12 +130,12 @@ t.test('F10 clients that give up, in every phase of every request: all or nothin
     const text = `POST ${url} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nCookie: ${cookie}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
     const phase = (i >> 2) % 10
     const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {})
-    await once(socket, 'connect')
+    await event(socket, 'connect')
     // Phases 0 to 4 send a part of the request, the others all of it and wait for more and more turns.
     socket.write(phase < 5 ? text.slice(0, Math.floor(text.length * (phase + 1) / 6)) : text)
     for (let left = phase < 5 ? 2 : (phase - 5) * 4; left > 0; left--) await turn()
     socket.destroy()
-    await once(socket, 'close')
+    await event(socket, 'close')
     // What is left of the request goes on without its client, until it has nothing more to ask of the store.
     for (let quiet = 0; quiet < 30; quiet = pending === 0 ? quiet + 1 : 0) await turn()
     const sessions = await manager.list(userId)
@@ -238,5 +147,5 @@ t.test('F10 clients that give up, in every phase of every request: all or nothin
     await manager.revokeAll(userId)
   }
   t.same(broken, [], `${count} requests`)
-  t.equal(inner.size, 0, 'nothing is left behind')
+  t.equal(await place.count(), 0, 'nothing is left behind')
 })

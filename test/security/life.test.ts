@@ -2,7 +2,7 @@ import type { Client } from 'fastify-openapi-session/testing'
 import t from 'tap'
 import { backends } from './backends.js'
 import { rounds } from './rounds.js'
-import { COOKIE, cookies, createWorld, managerOf, onEach, replay, startSlow, stored, told, tokenOf, workNames } from './support.js'
+import { COOKIE, cookies, createWorld, managerOf, alone, onEach, replay, startSlow, stored, told, tokenOf, workNames } from './support.js'
 
 onEach(t, 'C8 a logout ends the session on the server and in the browser, once and twice (CVE-2024-31999)', async (t, backend) => {
   const world = await createWorld(t, backend)
@@ -25,7 +25,7 @@ onEach(t, 'C8 a logout ends the session on the server and in the browser, once a
   t.same(cookies(twice), [], 'one that has none is not')
 })
 
-t.test('C8 a sealed cookie is ended on the server by verify and a number per user', async (t) => {
+alone.test('C8 a sealed cookie is ended on the server by verify and a number per user', async (t) => {
   const generation = new Map([['ada', 1]])
   const world = await createWorld(t, backends['sealed'], { verify: (data) => data.generation === generation.get(data.userId) })
   const ada = world.visitor()
@@ -40,7 +40,7 @@ t.test('C8 a sealed cookie is ended on the server by verify and a number per use
 
 onEach(t, 'C9 nothing revives a session that was ended meanwhile (CVE-2025-46336), F4', async (t, backend) => {
   const world = await createWorld(t, backend)
-  const count = rounds(backend.name === 'memory' ? 125 : 15, 1000)
+  const count = rounds(40, 1000, backend.share)
   for (const work of workNames) {
     for (let round = 0; round < count; round++) {
       const ada = await world.signedIn(`ada${round}`)
@@ -83,7 +83,7 @@ onEach(t, 'C9 nor one that was revoked, or that expired, while a request was und
 
 onEach(t, 'C9 signing out everywhere is final for renewals and logins by cookie that are under way', async (t, backend) => {
   const world = await createWorld(t, backend)
-  for (let round = 0; round < rounds(12, 500); round++) {
+  for (let round = 0; round < rounds(30, 500, backend.share); round++) {
     const clients = await Promise.all([1, 2, 3].map(() => world.signedIn()))
     // Renewals and the sign-out start in the same turn of the event loop, in every order.
     const work = [...clients.map((client) => client.post('/do/renew')), managerOf(world.app).revokeAll('ada'), ...clients.map((client) => client.post('/do/become'))]
@@ -103,7 +103,7 @@ onEach(t, 'C9 signing out everywhere is final for renewals and logins by cookie 
 onEach(t, 'C10 no update is lost: ten parallel requests, ten keys, F5', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
-  const count = rounds(backend.name === 'memory' ? 200 : 15, 200)
+  const count = rounds(60, 200, backend.share)
   let kept = 0
   for (let round = 0; round < count; round++) {
     await Promise.all(Array.from({ length: 10 }, async (_, key) => {
@@ -121,7 +121,7 @@ onEach(t, 'C10 no update is lost: ten parallel requests, ten keys, F5', async (t
 onEach(t, 'C10 update() on one key never loses one: the sum is exact', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
-  const count = rounds(10, 100)
+  const count = rounds(20, 100, backend.share)
   for (let round = 0; round < count; round++) {
     const answers = await Promise.all(Array.from({ length: 10 }, () => ada.post('/add/n')))
     t.same(answers.filter(({ statusCode }) => statusCode !== 200), [])
@@ -203,7 +203,7 @@ onEach(t, 'C12 a store that keeps what it should have dropped does not move it',
 
 onEach(t, 'C14 strangers leave no record and get no cookie', async (t, backend) => {
   const world = await createWorld(t, backend)
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < rounds(1000, 1000, backend.share); i++) {
     const response = await world.visitor().inject(i % 2 === 0 ? '/seen' : { method: 'POST', url: '/logout' })
     if (response.statusCode !== 200 || cookies(response).length > 0) t.fail(`request ${i}`, { status: response.statusCode, headers: response.headers })
   }
@@ -251,10 +251,15 @@ onEach(t, 'C27 an id that nobody has, or that is none, revokes nothing', async (
   t.equal((await ada.get('/me')).statusCode, 200)
 }, stored)
 
-onEach(t, 'C27 sessions that expired leave nothing in the list', async (t, backend) => {
-  const world = await createWorld(t, backend)
-  for (let i = 0; i < 5; i++) await world.signedIn()
-  world.clock.advance(1_800_001)
+onEach(t, 'C27 sessions that expired leave nothing behind, neither in the list nor in any index', async (t, backend) => {
+  // Some stores leave it to a server, whose clock no test can move, to drop what has expired.
+  const world = await createWorld(t, backend, { idleTimeout: 1 })
+  const clients = await Promise.all([1, 2, 3, 4, 5].map(() => world.signedIn()))
+  await clients[0]?.post('/do/renew')
+  await clients[1]?.post('/do/become')
+  t.ok(await world.place.count() > 0)
+  world.clock.advance(1001)
   t.same(await managerOf(world.app).list('ada'), [])
   t.equal(await managerOf(world.app).revokeAll('ada'), 0)
+  t.same(await world.place.leftovers(), [])
 }, stored)

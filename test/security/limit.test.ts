@@ -1,7 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { backends } from './backends.js'
 import { rounds } from './rounds.js'
-import { createWorld, managerOf, onEach, replay, stored, told, tokenOf } from './support.js'
+import { isSelected } from './selection.js'
+import { createWorld, managerOf, onEach, replay, type SessionStore, stored, told, tokenOf, type World } from './support.js'
 
 onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reason', async (t, backend) => {
   const world = await createWorld(t, backend, { maxPerPrincipal: 2 })
@@ -19,7 +21,7 @@ onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reas
 
 onEach(t, 'maxPerPrincipal: logins at the same time leave exactly as many as are allowed', async (t, backend) => {
   const world = await createWorld(t, backend, { maxPerPrincipal: 3 })
-  for (let round = 0; round < rounds(5, 200); round++) {
+  for (let round = 0; round < rounds(10, 200, backend.share); round++) {
     const clients = await Promise.all(Array.from({ length: 8 }, async (_, i) => {
       for (let waited = 0; waited < (i * round) % 5; waited++) await turn()
       return await world.signedIn(`user${round}`)
@@ -29,6 +31,41 @@ onEach(t, 'maxPerPrincipal: logins at the same time leave exactly as many as are
     t.equal((await managerOf(world.app).list(`user${round}`)).length, 3)
   }
 }, stored)
+
+for (const backend of Object.values(backends).filter((backend) => backend.shared && isSelected(backend))) {
+  /** Two processes of one app: the second one's clock is its own. */
+  const two = async (t: Test): Promise<[World, World]> => {
+    const here = await createWorld(t, backend, { maxPerPrincipal: 3 })
+    const { another } = here.place
+    const there = await createWorld(t, { make: async (_t, now) => ({ ...here.place, store: (another as (now: () => number) => SessionStore)(now) }) }, { maxPerPrincipal: 3 })
+    return [here, there]
+  }
+
+  t.test(`maxPerPrincipal: logins in two processes at the same time leave exactly as many as are allowed, ${backend.name}`, async (t) => {
+    const worlds = await two(t)
+    for (let round = 0; round < rounds(10, 200, backend.share); round++) {
+      const clients = await Promise.all(Array.from({ length: 8 }, async (_, i) => {
+        for (let waited = 0; waited < (i * round) % 5; waited++) await turn()
+        return await (worlds[i % 2] as World).signedIn(`user${round}`)
+      }))
+      const alive = (await Promise.all(clients.map((client, i) => replay(worlds[(i + 1) % 2] as World, tokenOf(client))))).filter((status) => status === 200)
+      t.equal(alive.length, 3, `round ${round}`)
+    }
+  })
+
+  t.test(`maxPerPrincipal: a login where the clock is behind ends the oldest, not itself, ${backend.name}`, async (t) => {
+    const [behind, ahead] = await two(t)
+    ahead.clock.advance(300_000)
+    const tokens: string[] = []
+    for (const world of [ahead, ahead, ahead, behind, behind]) {
+      tokens.push(tokenOf(await world.signedIn()))
+      behind.clock.advance(1000)
+      ahead.clock.advance(1000)
+    }
+    t.same(await Promise.all(tokens.map((token) => replay(behind, token))), [401, 401, 200, 200, 200])
+    t.same(await Promise.all(tokens.map((token) => replay(ahead, token))), [401, 401, 200, 200, 200])
+  })
+}
 
 onEach(t, 'maxPerPrincipal: a renewal takes nobody\'s place, a change of principal counts, guests do not', async (t, backend) => {
   const world = await createWorld(t, backend, { maxPerPrincipal: 2 })

@@ -3,7 +3,7 @@ import fastifyCookie from '@fastify/cookie'
 import t from 'tap'
 import { backends } from './backends.js'
 import { breakable, failures, SECRET } from './failing.js'
-import { COOKIE, cookies, createWorld, guarded, onEach, optional, replay, sessionOf, stored, told, tokenOf } from './support.js'
+import { COOKIE, cookies, createWorld, guarded, alone, onEach, optional, replay, sessionOf, stored, told, tokenOf } from './support.js'
 
 const vary = (response: { headers: Record<string, unknown> }): string[] => String(response.headers['vary'] ?? '').toLowerCase().split(',').map((name) => name.trim())
 
@@ -62,7 +62,7 @@ onEach(t, 'C15 an answer that sets or deletes the cookie is stored by nobody, wh
   }
 })
 
-t.test('C15 what the handler chose stays where no cookie is set, and its Vary is added to', async (t) => {
+alone.test('C15 what the handler chose stays where no cookie is set, and its Vary is added to', async (t) => {
   const world = await createWorld(t)
   world.app.get('/kept', { schema: optional }, async (request, reply) => {
     reply.header('cache-control', 'private, max-age=5').header('vary', 'Accept, Origin')
@@ -79,7 +79,7 @@ t.test('C15 what the handler chose stays where no cookie is set, and its Vary is
   t.equal((await ada.get('/star')).headers['vary'], '*')
 })
 
-t.test('C15 the cookies of the app and of other plugins stay beside it', async (t) => {
+alone.test('C15 the cookies of the app and of other plugins stay beside it', async (t) => {
   const world = await createWorld(t)
   await world.app.register(async (app) => {
     if (!app.hasReplyDecorator('setCookie')) await app.register(fastifyCookie)
@@ -95,7 +95,7 @@ t.test('C15 the cookies of the app and of other plugins stay beside it', async (
 })
 
 for (const [how, failure] of Object.entries(failures)) {
-  t.test(`C19 a store that ${how} on load: 503, the handler is not entered, the cookie stays`, async (t) => {
+  alone.test(`C19 a store that ${how} on load: 503, the handler is not entered, the cookie stays`, async (t) => {
     const broken = breakable()
     const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 })
     let entered = 0
@@ -123,7 +123,7 @@ for (const [how, failure] of Object.entries(failures)) {
     if (how === 'throws') t.ok(world.log.some((line) => line.includes('ECONNREFUSED')), `the log has the cause: ${SECRET.slice(0, 20)}`)
   })
 
-  t.test(`C20 a store that ${how} on save: 503, no cookie, no byte of the handler`, async (t) => {
+  alone.test(`C20 a store that ${how} on save: 503, no cookie, no byte of the handler`, async (t) => {
     const broken = breakable()
     const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 })
     world.app.post('/stream', { schema: optional }, async (request, reply) => {
@@ -164,7 +164,7 @@ for (const [how, failure] of Object.entries(failures)) {
   })
 }
 
-t.test('C20 an answer of 500 saves nothing but an end or a renewal', async (t) => {
+alone.test('C20 an answer of 500 saves nothing but an end or a renewal', async (t) => {
   const world = await createWorld(t)
   const failing = (does: (request: any) => unknown) => async (request: any) => {
     await does(request)
@@ -190,7 +190,7 @@ t.test('C20 an answer of 500 saves nothing but an end or a renewal', async (t) =
   t.equal(await world.place.count(), 0)
 })
 
-t.test('C20 a failure in the error handler, in the serializer or in another onSend hook hands out nothing that is not stored', async (t) => {
+alone.test('C20 a failure in the error handler, in the serializer or in another onSend hook hands out nothing that is not stored', async (t) => {
   const world = await createWorld(t)
   const { app } = world
   await app.register(async (app) => {
@@ -243,7 +243,7 @@ onEach(t, 'C21 a record that cannot be read is nobody, told in an event, and nev
   }
 }, stored)
 
-t.test('C21 a principal in the index is not believed over the data', async (t) => {
+alone.test('C21 a principal in the index is not believed over the data', async (t) => {
   const world = await createWorld(t, backends['memory'])
   const { store } = world.place as unknown as { store: any }
   const { mint } = await import('../../lib/token.js')

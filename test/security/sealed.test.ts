@@ -50,13 +50,40 @@ t.test('C22 a sealed cookie opens for its scheme, its cookie name, its format an
 
 t.test('C22 what a sealed cookie with the right key holds is checked too', async (t) => {
   const key = makeKey()
-  const world = await createWorld(t, { name: 'sealed', sealed: true, make: async () => ({ store: sealedCookie({ keys: [key] }), atRest: async () => '', count: async () => 0 }) })
+  const world = await createWorld(t, { make: async () => ({ store: sealedCookie({ keys: [key] }), atRest: async () => '', count: async () => 0, leftovers: async () => [] }) })
   for (const text of ['', ' ', '{}', 'x 1 2 {}', `x y ${Date.now() + 1e6} {}`, `x 1 ${Date.now() + 1e6} null`, 'x 1 NaN {"v":1}', 'no spaces', '1\n2\n3\n4']) {
     const nonce = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'base64url'), nonce).setAAD(Buffer.from(JSON.stringify(['fastify-openapi-session', 1, 'session', COOKIE])))
     const value = Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
     t.equal(await replay(world, value), 401, JSON.stringify(text))
   }
+})
+
+t.test('C22 a cookie that an old key opened is sealed anew with the first one, and any other is left alone', async (t) => {
+  const [fresh, old] = [makeKey(), makeKey()]
+  /** An app with these keys, and what it sets when it is sent a cookie. */
+  const under = async (keys: string[]): Promise<{ issue: () => Promise<string>, send: (value: string) => Promise<{ status: number, set: string[] }> }> => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(plugin, { store: sealedCookie({ keys }), principal: (data) => data.userId })
+    app.get('/me', { schema: { security: [{ session: [] }] } }, async () => 'in')
+    return {
+      issue: async () => cookieOf((await managerOf(app).issue({ userId: 'ada' })).setCookie),
+      async send (value) {
+        const answer = await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${value}` } })
+        return { status: answer.statusCode, set: cookies(answer).map(cookieOf) }
+      }
+    }
+  }
+  const [before, during, after] = [await under([old]), await under([fresh, old]), await under([fresh])]
+  const value = await before.issue()
+  t.same(await before.send(value), { status: 200, set: [] }, 'nothing to do while its key is the first')
+  t.same(await after.send(value), { status: 401, set: [] }, 'without the old key it is over')
+  const { status, set: [anew = '', ...more] } = await during.send(value)
+  t.same([status, more], [200, []])
+  t.same(await after.send(anew), { status: 200, set: [] }, 'what is set opens with the new key alone')
+  t.same(await before.send(anew), { status: 401, set: [] })
+  t.same(await during.send(anew), { status: 200, set: [] }, 'and is not sealed again')
 })
 
 t.test('C22 any flipped bit is rejected', async (t) => {

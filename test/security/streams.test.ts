@@ -6,9 +6,10 @@ import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { createGate } from '../support/gate.js'
-import { type Backend, backends } from './backends.js'
+import { backends } from './backends.js'
+import type { Backend } from './place.js'
 import { breakable } from './failing.js'
-import { COOKIE, cookies, createWorld, guarded, managerOf, onEach, optional, replay, sessionOf, stored, told, type World } from './support.js'
+import { COOKIE, cookies, createWorld, guarded, managerOf, alone, onEach, optional, replay, sessionOf, stored, told, type World } from './support.js'
 
 type Socket = import('ws').WebSocket
 const cookieOf = (line = ''): string => line.slice(COOKIE.length + 1).split(';')[0] as string
@@ -38,7 +39,7 @@ onEach(t, 'a hijacked reply stores with commit(), which gives the Set-Cookie lin
   t.same(told(world.events), ['created:start'])
 })
 
-t.test('a hijacked reply without commit() stores nothing, and says so', async (t) => {
+alone.test('a hijacked reply without commit() stores nothing, and says so', async (t) => {
   const world = await createWorld(t)
   world.app.post('/raw', { schema: optional }, (request, reply) => {
     sessionOf(request).start({ userId: 'ada' })
@@ -72,7 +73,7 @@ onEach(t, 'a stream: stored and set before the first byte, and what comes after 
   t.same(told(world.events), ['created:start', 'discarded:after-commit'])
 })
 
-t.test('a new token that comes after the headers is told, since no browser gets it', async (t) => {
+alone.test('a new token that comes after the headers is told, since no browser gets it', async (t) => {
   const world = await createWorld(t)
   world.app.post('/late', { schema: optional }, async (request, reply) => {
     reply.hijack()
@@ -122,7 +123,7 @@ onEach(t, '@fastify/sse: commit() before the first event, and the stream ends wi
   t.equal(await replay(world, token), 401)
 }, stored)
 
-t.test('@fastify/sse is guarded like any route', async (t) => {
+alone.test('@fastify/sse is guarded like any route', async (t) => {
   const world = await createWorld(t)
   const url = await withEvents(t, world)
   const response = await open(t, url, 'A'.repeat(43))
@@ -235,7 +236,7 @@ onEach(t, '@fastify/websocket: commit() keeps what messages change, touch keeps 
   socket.terminate()
 }, stored)
 
-t.test('@fastify/websocket: a renewal in an open socket is told, since no browser gets its cookie', async (t) => {
+alone.test('@fastify/websocket: a renewal in an open socket is told, since no browser gets its cookie', async (t) => {
   const world = await createWorld(t)
   const chat = await withSockets(world.app, 60)
   const { cookie } = await managerOf(world.app).issue({ userId: 'ada' })
@@ -246,7 +247,7 @@ t.test('@fastify/websocket: a renewal in an open socket is told, since no browse
   socket.terminate()
 })
 
-t.test('watch: the signal ends it, and options are checked', async (t) => {
+alone.test('watch: the signal ends it, and options are checked', async (t) => {
   const world = await createWorld(t)
   const app = managerOf(world.app)
   const { id } = await app.issue({ userId: 'ada' })
@@ -261,7 +262,7 @@ t.test('watch: the signal ends it, and options are checked', async (t) => {
   await t.rejects(managerOf(sealed.app).watch(id, { signal: stop.signal }), { code: 'FST_SESSION_OPTIONS' })
 })
 
-t.test('watch: a store out of order signs nobody out until the time is up that it gave last', async (t) => {
+alone.test('watch: a store out of order signs nobody out until the time is up that it gave last', async (t) => {
   const broken = breakable()
   const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 })
   const app = managerOf(world.app)
@@ -283,17 +284,15 @@ t.test('watch: a store out of order signs nobody out until the time is up that i
   t.equal(over, true)
 })
 
-t.test('find with touch moves the idle deadline, and never the absolute one', async (t) => {
-  for (const backend of Object.values(backends).filter(stored)) {
-    const world = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 3600 })
-    const app = managerOf(world.app)
-    const { id } = await app.issue({ userId: 'ada' })
-    const end = world.clock.now() + 3_600_000
-    while (world.clock.now() + 500_000 < end) {
-      world.clock.advance(500_000)
-      t.ok(await app.find(id, { touch: true }), `${backend.name}: alive`)
-    }
-    world.clock.advance(end - world.clock.now())
-    t.equal(await app.find(id, { touch: true }), undefined, `${backend.name}: over`)
+onEach(t, 'find with touch moves the idle deadline, and never the absolute one', async (t, backend) => {
+  const world = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 3600 })
+  const app = managerOf(world.app)
+  const { id } = await app.issue({ userId: 'ada' })
+  const end = world.clock.now() + 3_600_000
+  while (world.clock.now() + 500_000 < end) {
+    world.clock.advance(500_000)
+    t.ok(await app.find(id, { touch: true }), 'alive')
   }
-})
+  world.clock.advance(end - world.clock.now())
+  t.equal(await app.find(id, { touch: true }), undefined, 'over')
+}, stored)

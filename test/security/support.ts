@@ -2,9 +2,11 @@ import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyReq
 import sessionPlugin, { type Session, type SessionEvent, type SessionManager, type SessionOptions, type SessionStore } from 'fastify-openapi-session'
 import { Client, CookieJar, createClock } from 'fastify-openapi-session/testing'
 import { Type } from '@sinclair/typebox'
-import type { Test } from 'tap'
+import root, { type Test } from 'tap'
 import { createGate, type Gate } from '../support/gate.js'
-import { backends, type Backend, type Place } from './backends.js'
+import { backends } from './backends.js'
+import type { Backend, Place } from './place.js'
+import { isFirstRun, isSelected } from './selection.js'
 
 /** Anything may be kept, so that a test can write any key; `userId` says whose it is. */
 export const Visitor = Type.Object({
@@ -46,18 +48,20 @@ export function managerOf (app: FastifyInstance, name = 'session'): SessionManag
 
 /** An app on one backend with the shop's routes, a clock that stands still and ears everywhere. */
 export async function createWorld (
-  t: Test, backend: Backend = backends['memory'] as Backend, options: Options = {}, server: FastifyServerOptions = {}, level = 'warn'
+  t: Test, { make }: Pick<Backend, 'make'> = backends['memory'] as Backend, options: Options = {}, server: FastifyServerOptions = {}, level = 'warn'
 ): Promise<World> {
   const log: string[] = []
   const app = Fastify({ logger: { level, stream: { write: (line: string) => { log.push(line) } } }, ...server })
   t.teardown(() => app.close())
   const clock = createClock()
-  const place = await backend.make(t, clock.now)
+  const place = await make(t, clock.now)
   const events: SessionEvent[] = []
   await app.register(plugin, {
     schema: Visitor,
     store: place.store,
     now: clock.now,
+    // On a busy machine a server may take its time; tests of the limit set their own.
+    storeTimeout: 30,
     principal: (data) => data.userId,
     roles: (data) => data.roles,
     onEvent: (event) => { events.push(event) },
@@ -170,9 +174,18 @@ export function told (events: readonly SessionEvent[]): string[] {
 
 /** One test of a promise on each backend that can keep it. */
 export function onEach (t: Test, name: string, run: (t: Test, backend: Backend) => Promise<void>, wanted: (backend: Backend) => boolean = () => true): void {
+  const chosen = Object.values(backends).filter((backend) => isSelected(backend) && wanted(backend))
+  if (chosen.length === 0) return
   void t.test(name, async (t) => {
-    for (const backend of Object.values(backends).filter(wanted)) await t.test(backend.name, (t) => run(t, backend))
+    for (const backend of chosen) await t.test(backend.name, (t) => run(t, backend))
   })
+}
+
+/** A test that chooses its backend by itself. */
+export const alone = {
+  test (name: string, run: (t: Test) => Promise<void>): void {
+    if (isFirstRun()) void root.test(name, run)
+  }
 }
 
 /** Backends with a store: those where a session can be ended from elsewhere. */

@@ -1,0 +1,13 @@
+/** The tests that run on each backend, for the one database that was selected. */
+import './cookie.test.js'
+import './token.test.js'
+import './life.test.js'
+import './late.test.js'
+import './limit.test.js'
+import './principal.test.js'
+import './isolation.test.js'
+import './response.test.js'
+import './streams.test.js'
+import './diagnosis.test.js'
+import './faults.test.js'
+import '../fuzz/http.test.js'

@@ -1,0 +1,4 @@
+import { runOn } from './selection.js'
+
+runOn('sql (PostgreSQL)')
+await import('./on-database.js')
