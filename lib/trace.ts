@@ -13,6 +13,8 @@ export interface SessionTrace {
 const channel = tracingChannel<unknown, SessionTrace>('fastify-openapi-session')
 
 /** Runs what asks the store, so that OpenTelemetry and its like can make a span of it; free where nobody listens. */
-export async function traced<T> (operation: SessionTrace['operation'], { name }: { name: string }, request: FastifyRequest, work: () => Promise<T>): Promise<T> {
-  return await (channel.hasSubscribers ? channel.tracePromise(work, { operation, scheme: name, request }) : work())
+export function traced<T> (
+  operation: SessionTrace['operation'], { name }: { name: string }, request: FastifyRequest, work: () => Promise<T>
+): Promise<T> {
+  return channel.hasSubscribers ? channel.tracePromise(work, { operation, scheme: name, request }) : work()
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import Fastify from 'fastify'
 import { FormatRegistry, type TObject, Type } from '@sinclair/typebox'
 import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { Client } from 'fastify-openapi-session/testing'
 import { cookies, guarded, optional, setUp, told } from './support.js'
 
@@ -108,6 +109,15 @@ t.test('C25 a stored key "__proto__" becomes nobody\'s prototype when defaults a
   const { read, events } = await finding(t, stored(JSON.parse('{"a":{"__proto__":{"level":9,"isAdmin":true}}}')), { schema })
   t.same(await read(), { status: 200, body: { exists: false, data: null } })
   t.match(events, [{ type: 'discarded', reason: 'unfit', detail: /__proto__/ }])
+})
+
+t.test('a clock that counts parts of milliseconds is as good as any', async (t) => {
+  for (const options of [{}, { store: sealedCookie({ keys: [makeKey()] }) }]) {
+    const { app, client } = await setUp(t, { now: () => performance.timeOrigin + performance.now(), ...options })
+    app.get('/', { schema: guarded }, async ({ session }) => session.data)
+    client.jar.take((await app.session.issue({ userId: 'ada', roles: [], cart: {} })).setCookie)
+    t.match((await client.get('/')).json(), { userId: 'ada' })
+  }
 })
 
 t.test('damaged and unknown payloads are no session: never a 500', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
 import type { FastifyRequest } from 'fastify'
-import type { SessionEvent } from 'fastify-openapi-session'
+import type { SessionEvent, SessionTrace } from 'fastify-openapi-session'
 import { guarded, optional, setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
@@ -62,6 +62,33 @@ t.test('the diagnostics channel', async (t) => {
   t.equal(heard.length, 1)
   t.equal(heard[0]?.event, events[0])
   t.equal(heard[0]?.request?.url, '/in')
+})
+
+t.test('the tracing channel: a span for each time the store is asked for a request', async (t) => {
+  const spans: string[] = []
+  const ended = (when: string) => (message: unknown): void => {
+    const { operation, scheme, request, error } = message as SessionTrace & { error?: Error & { code?: string } }
+    spans.push([when, operation, scheme, request.url, error?.code].filter(Boolean).join(' '))
+  }
+  const channel = tracingChannel<unknown, SessionTrace>('fastify-openapi-session')
+  const subscribers = { start: ended('start'), end: () => {}, asyncStart: () => {}, asyncEnd: ended('end'), error: ended('error') }
+  channel.subscribe(subscribers as never)
+  t.teardown(() => { channel.unsubscribe(subscribers as never) })
+  const { app, client, store } = await setUp(t, { storeTimeout: 0.05 })
+  app.post('/in', { schema: optional }, async ({ session }) => { session.start(ada) })
+  app.post('/', { schema: guarded }, async ({ session }) => {
+    session.data.a = 1
+    await session.commit()
+    await session.update((data) => { data.a = 2 })
+  })
+  app.get('/', { schema: guarded }, async () => 'in')
+  await client.post('/in')
+  t.same(spans.splice(0), ['start create session /in', 'end create session /in'])
+  await client.post('/')
+  t.same(spans.splice(0), ['load', 'update', 'update'].flatMap((operation) => [`start ${operation} session /`, `end ${operation} session /`]))
+  store.before = () => { throw new Error('down') }
+  await client.get('/')
+  t.same(spans, ['start load session /', 'error load session / FST_SESSION_STORE', 'end load session / FST_SESSION_STORE'])
 })
 
 t.test('a line of the log for each: debug, or a warning for what points to a defect or an attack', async (t) => {

@@ -201,13 +201,18 @@ t.test('config.session of a route is checked at boot', async (t) => {
     [{ touch: 'no' }, /config\.session\.touch must be true or false/],
     [{ maxAge: 0 }, /config\.session\.maxAge must be a positive number/],
     [{ maxAge: '5' }, /config\.session\.maxAge must be a positive number/],
-    [{ tuoch: false }, /no config\.session\.tuoch/]
+    [{ tuoch: false }, /no config\.session\.tuoch/],
+    [false, /config\.session must be an object/]
   ] as Array<[never, RegExp]>) {
     const { app } = await setUp(t)
     app.get('/x', { schema: { security: [{ session: [] }] }, config: { session } }, async () => '')
     const error = await bootError(() => app.ready())
     t.equal(error.code, 'FST_SESSION_OPTIONS')
     t.match(error.message, complaint)
+
+    const { app: undeclared } = await setUp(t)
+    undeclared.get('/x', { config: { session } }, async () => '')
+    t.match((await bootError(() => undeclared.ready())).message, complaint, 'where no session is declared, too')
   }
 })
 
