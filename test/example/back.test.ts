@@ -1,19 +1,12 @@
 import t from 'tap'
-import { chromium } from 'playwright-core'
-import { findExecutable } from '../support/servers.js'
+import { launchChromium } from '../support/browser.js'
 import { listen, open, signIn } from './browser.js'
 import { grace } from './visitor.js'
 
 t.test('the back button after signing out shows nothing private, with the back/forward cache on', async (t) => {
   // Playwright turns the cache off, and people's browsers have it on: whole pages come back out of it as they were.
-  const browser = await chromium.launch({
-    executablePath: findExecutable('chromium', 'chromium-browser', 'google-chrome'),
-    chromiumSandbox: process.getuid?.() !== 0,
-    ignoreDefaultArgs: ['--disable-back-forward-cache'],
-    args: ['--disable-gpu', '--disable-background-networking']
-  })
-  t.teardown(() => browser.close())
-  const page = await open(t, browser, await listen(t))
+  const browser = await launchChromium(t, { ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+  const page = await open(t, browser, (await listen(t)).url)
   const back = async (to: string): Promise<void> => {
     const there = page.waitForURL(to, { waitUntil: 'commit' })
     await page.evaluate('history.back()').catch(() => {})
@@ -31,8 +24,7 @@ t.test('the back button after signing out shows nothing private, with the back/f
   const restored: string[] = []
   page.on('console', (message) => restored.push(message.text()))
   await page.goto('/login?next=/account')
-  await signIn(page, grace)
-  await page.waitForURL('/account')
+  await signIn(page, grace, '/account')
   await page.getByRole('button', { name: 'Sign out' }).click()
   await page.waitForURL('/goodbye')
   await back('/login?next=%2Faccount')

@@ -1,10 +1,11 @@
 import type { Test } from 'tap'
+import type { FastifyInstance } from 'fastify'
 import type { Browser, Page } from 'playwright-core'
 import { buildApp } from '../../example/app.js'
-import type { ada } from './visitor.js'
+import { type ada, Visitor } from './visitor.js'
 
-/** The example, listening; resolves its URL. */
-export async function listen (t: Test): Promise<string> {
+/** The example, listening. */
+export async function listen (t: Test): Promise<{ app: FastifyInstance, url: string }> {
   const app = await buildApp({ loginAttempts: 1000 })
   t.teardown(async () => {
     const closed = app.close()
@@ -15,7 +16,7 @@ export async function listen (t: Test): Promise<string> {
   await app.listen({ port: 0, host: 'localhost' })
   const address = app.server.address()
   if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
-  return `http://localhost:${address.port}`
+  return { app, url: `http://localhost:${address.port}` }
 }
 
 /** Somebody's browser: cookies of its own. What a page throws, or its policy forbids, fails the test. */
@@ -33,13 +34,23 @@ export async function open (t: Test, browser: Browser, baseURL: string, options:
   return page
 }
 
-/** Fills in the form of the login page that is open. */
-export async function signIn (page: Page, { username, password }: typeof ada): Promise<void> {
+/** Fills in the form of the login page that is open, and waits for the page that follows. */
+export async function signIn (page: Page, { username, password }: typeof ada, to: string): Promise<void> {
   await page.getByLabel('User name').fill(username)
   await page.getByLabel('Password').fill(password)
   await page.getByRole('main').getByRole('button', { name: 'Sign in' }).click()
+  await page.waitForURL(to)
 }
 
-export const path = (page: Page): string => new URL(page.url()).pathname
+/** Gives the browser of `page` a session of that user: what the form does, without the password that takes so long to check. */
+export async function enter (page: Page, { app, url }: { app: FastifyInstance, url: string }, user: typeof ada, device?: string): Promise<void> {
+  const visitor = new Visitor(app)
+  await visitor.enter(user, device)
+  const cookies = [...visitor.cookies].map(([name, value]) => ({ name, value, domain: new URL(url).hostname, path: '/', httpOnly: true, secure: true, sameSite: 'Lax' as const }))
+  await page.context().addCookies(cookies)
+}
 
-export const heading = async (page: Page): Promise<string> => await page.getByRole('heading', { level: 1 }).innerText()
+/** Waits for the page with this heading. */
+export async function heading (page: Page, name: string | RegExp): Promise<void> {
+  await page.getByRole('heading', { level: 1, name, ...(typeof name === 'string' && { exact: true }) }).waitFor()
+}

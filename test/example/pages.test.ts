@@ -127,6 +127,17 @@ t.test('the cart of a guest is kept through the login, not through the logout', 
   t.match((await visitor.get('/cart')).body, /Nothing in it yet/)
 })
 
+t.test('every private page shows how to sign out: 7.4.4', async (t) => {
+  const app = await shop(t)
+  const [user, admin, guest] = [new Visitor(app), new Visitor(app), new Visitor(app)]
+  await user.enter(grace)
+  await admin.enter(ada)
+  const way = /<form method="post" action="\/logout"><button[^>]*>Sign out<\/button>/
+  for (const place of ['/', '/cart', '/account', '/sessions']) t.match(await user.get(place), { statusCode: 200, body: way }, place)
+  t.match(await admin.get('/admin'), { statusCode: 200, body: way }, '/admin')
+  t.notMatch((await guest.get('/')).body, way, 'a guest has nothing to leave')
+})
+
 t.test('signing out ends the session on the server and in the browser', async (t) => {
   const visitor = new Visitor(await shop(t))
   await visitor.enter(grace)
