@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import { createGate, type Gate } from '../support/gate.js'
 import { ProbeStore } from '../support/probe-store.js'
 import { guarded, optional, Visitor } from '../plugin/support.js'
+import { rounds } from '../security/rounds.js'
 
 /** Makes the place where the sessions of one app live; what it holds open ends with `t`. */
 export type MakePlace<Place> = (t: Test) => Promise<Place> | Place
@@ -48,7 +49,7 @@ async function open (t: Test, place: SessionStore | SealedCookie): Promise<World
   const app = Fastify()
   const gates = new Map<string, Gate>()
   const probe = 'create' in place ? new ProbeStore(place) : undefined
-  await app.register(sessionPlugin, { schema: Visitor, store: probe ?? place as SealedCookie, principal: (data) => data.userId })
+  await app.register(sessionPlugin, { schema: Visitor, store: probe ?? place as SealedCookie, storeTimeout: 30, principal: (data) => data.userId })
   const wait = async ({ headers }: { headers: Record<string, unknown> }): Promise<void> => { await gates.get(String(headers['x-gate']))?.pass() }
 
   app.post('/login', { schema: optional }, async ({ session }) => { session.start({ ...ada, cart: session.data.cart }) })
@@ -80,8 +81,8 @@ async function open (t: Test, place: SessionStore | SealedCookie): Promise<World
   }
 }
 
-/** What holds wherever sessions live, sealed cookies included. */
-export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCookie>): Promise<void> {
+/** What holds wherever sessions live, sealed cookies included. `share`, from 0 to 1, is how much of what is repeated. */
+export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCookie>, share = 1): Promise<void> {
   await t.test('a visit: cart, wrong door, login, page, logout', async (t) => {
     const browser = (await open(t, await make(t))).visit()
     t.same((await browser.ask('GET', '/home')).body, { exists: false, cart: {} })
@@ -116,10 +117,11 @@ export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCo
     t.equal((await world.visit().ask('GET', '/me', { cookie: `__Host-session=${invented}` })).status, 401)
   })
 
-  await t.test('1,000 anonymous requests: no record, no cookie', async (t) => {
+  const requests = rounds(1000, 1000, share)
+  await t.test(`${requests} anonymous requests: no record, no cookie`, async (t) => {
     const { visit, calls } = await open(t, await make(t))
     let cookies = 0
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < requests / 10; round++) {
       const answers = await Promise.all(Array.from({ length: 10 }, async (_, index) =>
         await visit().ask(index % 2 === 0 ? 'GET' : 'POST', index % 2 === 0 ? '/home' : '/logout')))
       cookies += answers.flatMap(({ setCookie }) => setCookie).length
@@ -130,13 +132,14 @@ export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCo
 }
 
 /** What holds where records are kept on the server. */
-export async function onServer (t: Test, make: MakePlace<SessionStore>): Promise<void> {
-  await t.test('200 rounds of two parallel requests that change two fields: nothing is lost', async (t) => {
+export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 1): Promise<void> {
+  const changes = rounds(200, 200, share)
+  await t.test(`${changes} rounds of two parallel requests that change two fields: nothing is lost`, async (t) => {
     const world = await open(t, await make(t))
     const browser = world.visit()
     await browser.ask('POST', '/login')
     const lost: string[] = []
-    for (let round = 1; round <= 200; round++) {
+    for (let round = 1; round <= changes; round++) {
       const gates = [world.gate('a'), world.gate('b')]
       const writes = (['a', 'b'] as const).map((field) => browser.ask('POST', `/set?field=${field}&value=${round}`, { 'x-gate': field }))
       // Both have read the session before either saves it.
@@ -149,10 +152,11 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>): Promise
     t.same(lost, [])
   })
 
-  await t.test('100 rounds of logout against a slow reading and a slow writing request: never alive again', async (t) => {
+  const logouts = rounds(100, 100, share)
+  await t.test(`${logouts} rounds of logout against a slow reading and a slow writing request: never alive again`, async (t) => {
     const world = await open(t, await make(t))
     const alive: string[] = []
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < logouts; round++) {
       const browser = world.visit()
       await browser.ask('POST', '/login')
       const cookie = `__Host-session=${browser.jar.get('__Host-session')}`
@@ -177,7 +181,7 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>): Promise
   await t.test('sign-out everywhere against renewals in flight: none is left', async (t) => {
     const world = await open(t, await make(t))
     const left: string[] = []
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < rounds(20, 20, share); round++) {
       const browsers = Array.from({ length: 4 }, () => world.visit())
       for (const browser of browsers) await browser.ask('POST', '/login')
       const gates = browsers.map((_, index) => world.gate(`renew ${index}`))
@@ -200,7 +204,7 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>): Promise
   await t.test('sign-out everywhere between the two halves of a renewal: neither is left', async (t) => {
     const world = await open(t, await make(t))
     const left: string[] = []
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < rounds(20, 20, share); round++) {
       const browser = world.visit()
       await browser.ask('POST', '/login')
       const cookie = `__Host-session=${browser.jar.get('__Host-session')}`
