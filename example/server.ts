@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { buildApp } from './app.js'
 import { openStore } from './stores.js'
 
@@ -13,12 +14,31 @@ const app = await buildApp({
 /** Milliseconds that requests in flight have to finish after a signal. */
 const grace = 5000
 
+let closing = false
+/** What is being answered now. */
+const answers = new Set<ServerResponse>()
+
+app.server.on('request', (_request, response) => {
+  answers.add(response)
+  response.once('close', () => {
+    answers.delete(response)
+    if (closing) dropIdle()
+  })
+})
+
+/** Browsers open connections ahead; one that has not carried a request yet would hold the process for a minute. */
+function dropIdle (): void {
+  if (answers.size === 0) app.server.closeAllConnections()
+}
+
 /** Takes no more requests, finishes those in flight, closes the store. A second signal ends the process at once. */
 async function shutdown (signal: NodeJS.Signals): Promise<void> {
   app.log.info(`${signal}: closing`)
-  // Browsers open connections ahead; one that has not carried a request yet would hold the process for a minute.
+  closing = true
   const deadline = setTimeout(() => app.server.closeAllConnections(), grace)
-  await app.close()
+  const closed = app.close()
+  dropIdle()
+  await closed
   await close()
   clearTimeout(deadline)
 }

@@ -1,7 +1,6 @@
 import type { SessionStore } from 'fastify-openapi-session'
 import { FileStore } from 'fastify-openapi-session/file'
 import { RedisStore } from 'fastify-openapi-session/redis'
-import { createTable, SqlStore } from 'fastify-openapi-session/sql'
 
 export interface OpenStore {
   readonly store: SessionStore
@@ -16,7 +15,7 @@ export async function openStore (env: NodeJS.ProcessEnv): Promise<OpenStore> {
   return { store: new FileStore({ directory: env.SESSION_DIR ?? '.sessions' }), close: async () => {} }
 }
 
-// The drivers are loaded where they are used: who keeps sessions in files need not have them.
+// Drivers, and the SqlStore with its Kysely, are loaded where they are used: who keeps sessions in files need not have them.
 
 /** Drivers make a lost connection anew; the requests that needed it are answered with 503. An unheard error would end the process. */
 function lost (error: Error): void {
@@ -31,6 +30,7 @@ async function openRedis (url: string): Promise<OpenStore> {
 }
 
 async function openPostgres (url: string): Promise<OpenStore> {
+  const { createTable, SqlStore } = await import('fastify-openapi-session/sql')
   const { Kysely, PostgresDialect } = await import('kysely')
   const { default: pg } = await import('pg')
   const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 2000, query_timeout: 5000 })

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { startPostgres } from '../support/servers.js'
-import { overRestart } from './process.js'
+import { overOutage } from './process.js'
 
 t.test('sessions in PostgreSQL, by DATABASE_URL', async (t) => {
   const postgres = await startPostgres(t)
-  await overRestart(t, { DATABASE_URL: postgres.url }, postgres)
+  await overOutage(t, { DATABASE_URL: postgres.url }, postgres)
 })

@@ -54,23 +54,21 @@ export async function status ({ url }: Server, cookie: string): Promise<number> 
   return (await fetch(`${url}/api/me`, { headers: { cookie } })).status
 }
 
-/** Signs in, restarts the server (and its database, while it runs), and says what it answers to the same cookie then. */
-export async function overRestart (t: Test, env: NodeJS.ProcessEnv, database?: Controls): Promise<void> {
-  const before = await start(t, env)
-  const response = await logIn(before)
-  const cookie = response.headers.getSetCookie().join().split(';', 1).join()
-  t.equal(await status(before, cookie), 200)
-  t.equal(await before.stop('SIGTERM'), 0, 'SIGTERM ends it in order')
+/** Signs in; the session's cookie. */
+export async function cookieOf (server: Server): Promise<string> {
+  return (await logIn(server)).headers.getSetCookie().join().split(';', 1).join()
+}
 
-  const after = await start(t, env)
-  t.equal(await status(after, cookie), 200, 'still signed in')
-  if (database !== undefined) {
-    await database.stop()
-    t.equal(await status(after, cookie), 503, 'an outage is not a sign-out')
-    await database.restart()
-    await until('signed in again', async () => await status(after, cookie) === 200)
-  }
-  await fetch(`${after.url}/api/logout`, { method: 'POST', headers: { cookie } })
-  t.equal(await status(after, cookie), 401)
-  t.equal(await after.stop('SIGINT'), 0, 'so does SIGINT')
+/** Signs in, stops the database and starts it again, and says what the example answers to the same cookie each time. */
+export async function overOutage (t: Test, env: NodeJS.ProcessEnv, database: Controls): Promise<void> {
+  const server = await start(t, env)
+  const cookie = await cookieOf(server)
+  t.equal(await status(server, cookie), 200)
+  await database.stop()
+  t.equal(await status(server, cookie), 503, 'the sessions are there and nowhere else, and an outage is not a sign-out')
+  await database.restart()
+  await until('signed in again', async () => await status(server, cookie) === 200)
+  await fetch(`${server.url}/api/logout`, { method: 'POST', headers: { cookie } })
+  t.equal(await status(server, cookie), 401)
+  t.equal(await server.stop('SIGTERM'), 0, 'SIGTERM ends it in order')
 }

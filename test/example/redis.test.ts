@@ -1,8 +1,8 @@
 import t from 'tap'
 import { startRedis } from '../support/servers.js'
-import { overRestart } from './process.js'
+import { overOutage } from './process.js'
 
 t.test('sessions in Redis, by REDIS_URL', async (t) => {
   const redis = await startRedis(t, { args: ['--appendonly', 'yes'] })
-  await overRestart(t, { REDIS_URL: redis.url }, redis)
+  await overOutage(t, { REDIS_URL: redis.url }, redis)
 })
