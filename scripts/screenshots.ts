@@ -10,6 +10,7 @@ import { findBrowser } from '../test/support/browser.js'
 
 const grace = { username: 'grace', password: 'nanosecond-1952' }
 const images = join(import.meta.dirname, '../docs/images')
+const ada = { username: 'ada', password: 'difference-engine-1843' }
 const view = { width: 900, height: 640 }
 
 const app = await buildApp()
@@ -39,25 +40,40 @@ async function tell (): Promise<void> {
   await dialog.getByText('Unknown user name or wrong password.').waitFor()
   await shoot('error')
 
-  await enter(page, grace)
+  await enter(page, ada)
   await dialog.getByText('Authorize').click()
   await dialog.getByText('Signed in', { exact: true }).waitFor()
   await shoot('signed-in')
-  await page.keyboard.press('Escape')
+  await signOut()
 
+  await page.locator('.auth-wrapper .authorize').click()
+  await enter(page, grace)
+  await dialog.getByText('Authorize').click()
+  await dialog.getByText('Signed in', { exact: true }).waitFor()
+  await page.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'detached' })
+  // Tall enough for the operation whose lock was pressed, the last of the page, to be seen under the dialog.
+  await page.setViewportSize({ ...view, height: 915 })
   await page.locator('[id$=-listUsers]').getByRole('button', { name: /authorization button/ }).click()
   await dialog.getByText(/which you do not have/).waitFor()
   await shoot('role-missing')
+  await page.setViewportSize(view)
 
-  await dialog.getByText('Logout').click()
-  await dialog.getByText('Signed out', { exact: true }).waitFor()
-  await page.keyboard.press('Escape')
-  await lock('listSessions', 'unlocked')
+  await signOut()
   await page.locator('.auth-wrapper .authorize').scrollIntoViewIfNeeded()
   await page.mouse.click(5, 5)
   await page.mouse.move(5, 300)
   await page.evaluate('document.activeElement.blur(); scrollTo(0, 0)')
   await shoot('signed-out')
+}
+
+async function signOut (): Promise<void> {
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('Logout').click()
+  await dialog.getByText('Signed out', { exact: true }).waitFor()
+  await page.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'detached' })
+  await lock('listSessions', 'unlocked')
 }
 
 async function enter (page: Page, { username, password }: typeof grace): Promise<void> {
