@@ -2,22 +2,25 @@ import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyReq
 import sessionPlugin, { type Session, type SessionOptions, type SessionStore } from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
 import { Type } from '@sinclair/typebox'
-import type { Test } from 'tap'
+import type { Scope } from '../support/servers-process.js'
 
 interface Data { user: string, count: number }
 
-/** The long form, by `FAULTS=long`, is what the documentation tells figures of; the short one is for every change. */
-export const isLong = process.env['FAULTS'] === 'long'
+/** The long form, by `LONG=1` or `FAULTS=long`, is what the documentation tells figures of; the short one is for every change. */
+export const isLong = process.env['LONG'] === '1' || process.env['FAULTS'] === 'long'
+
+/** What a user asks: an app in this process, or one that is reached in some other way. */
+export type App = Pick<FastifyInstance, 'inject'>
 
 const plugin = sessionPlugin as unknown as FastifyPluginAsync<SessionOptions<string, any>>
 const guarded = { security: [{ session: [] }] }
 const sessionOf = (request: FastifyRequest): Session<Data> => (request as unknown as { session: Session<Data> }).session
 
 /** Sign in, count, look, sign out: what a user does who will notice when something is lost. */
-export async function createApp (t: Test, store: SessionStore): Promise<FastifyInstance> {
+export async function createApp (t: Scope, store: SessionStore, options: Pick<SessionOptions<string, any>, 'storeTimeout'> = {}): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(plugin, { schema: Type.Object({ user: Type.String(), count: Type.Integer() }), store, principal: (data) => data.user })
+  await app.register(plugin, { schema: Type.Object({ user: Type.String(), count: Type.Integer() }), store, principal: (data) => data.user, ...options })
   app.post('/login', { schema: { security: [{ session: [] }, {}] } }, async (request) => {
     sessionOf(request).start({ user: (request.body as { user: string }).user, count: 0 })
     return { count: 0 }
@@ -66,7 +69,7 @@ export class User {
   /** A logout was not acknowledged: the session may have ended or not. */
   #maybeEnded = false
 
-  constructor (app: FastifyInstance, name: string, findings: Findings) {
+  constructor (app: App, name: string, findings: Findings) {
     this.#client = new Client(app)
     this.#name = name
     this.#findings = findings

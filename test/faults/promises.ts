@@ -1,0 +1,113 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { type App, Findings, User } from './support.js'
+
+/** What is killed, and comes back on the same data. */
+export interface Mortal {
+  kill9 (): Promise<void>
+  restart (): Promise<void>
+}
+
+/** F1: users go on while `server` is killed again and again. Nothing that was acknowledged is lost or undone. */
+export async function survivesKills (t: Test, app: App, server: Mortal, [requests, kills]: readonly [requests: number, kills: number]): Promise<void> {
+  const findings = new Findings()
+  let done = false
+  const users = Array.from({ length: 20 }, async (_, n) => {
+    const user = new User(app, `user ${n}`, findings)
+    while (!done) {
+      const before = findings.unavailable
+      await user.act(Math.random())
+      // Whoever is told that it is out of order waits a little, so that what comes back has the machine for itself.
+      await (findings.unavailable > before ? pause(10) : turn())
+    }
+  })
+  const served = (): number => findings.answered - findings.unavailable
+  const until = async (holds: () => boolean): Promise<void> => { while (!holds()) await turn() }
+  let slowest = 0
+  for (let kill = 1; kill <= kills; kill++) {
+    await until(() => served() >= kill * requests / (kills + 1))
+    await server.kill9()
+    const before = findings.unavailable
+    await until(() => findings.unavailable > before)
+    await server.restart()
+    const back = performance.now()
+    const answered = served()
+    await until(() => served() > answered)
+    slowest = Math.max(slowest, performance.now() - back)
+  }
+  await until(() => served() >= requests)
+  done = true
+  await Promise.all(users)
+  t.same(findings.faults, Findings.none)
+  t.ok(findings.unavailable > kills, 'every outage was noticed')
+  t.ok(slowest < 1000, `back ${Math.round(slowest)} ms after the server`)
+  t.comment(`${findings.answered} answers, ${findings.unavailable} of them 503; back within ${Math.round(slowest)} ms`)
+}
+
+export interface Hang {
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Resolves when the server answers again. */
+  readonly answers: () => Promise<unknown>
+  /** How much waits in the client of the store. */
+  readonly queued: () => number
+  /** The most that may wait there, when the machine was busy for so many milliseconds. */
+  readonly mostQueued: (busy: number) => number
+  /** Milliseconds within which the app is to answer. */
+  readonly limit: number
+}
+
+/** F2: the server stops and answers nothing, a thousand requests a second come, and all of them are answered in time. */
+export async function answersInTime (t: Test, app: App, hang: Hang, [stops, length]: readonly [stops: number, length: number]): Promise<void> {
+  const { limit } = hang
+  const findings = new Findings()
+  await hang.answers()
+  const delays = monitorEventLoopDelay({ resolution: 5 })
+  delays.enable()
+  const times: number[] = []
+  let queued = 0
+  for (let stop = 0; stop < stops; stop++) {
+    hang.pause()
+    t.teardown(hang.resume)
+    const end = performance.now() + length
+    const requests: Array<Promise<unknown>> = []
+    // Nobody waits for the answer before: this is a site, not one user.
+    const timer = setInterval(() => {
+      for (let n = 0; n < 20; n++) {
+        const began = performance.now()
+        requests.push(new User(app, `user ${n}`, findings).act(0).then(() => times.push(performance.now() - began)))
+      }
+      queued = Math.max(queued, hang.queued())
+    }, 20)
+    await pause(end - performance.now())
+    clearInterval(timer)
+    await Promise.all(requests)
+    hang.resume()
+    await hang.answers()
+  }
+  delays.disable()
+  const slack = delays.max / 1e6
+  const p99 = times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Infinity
+  t.same(findings.faults, Findings.none)
+  t.equal(findings.unavailable, findings.answered)
+  // A busy machine may keep a request waiting before it is sent, and again when its time is up.
+  t.ok(p99 <= limit + 50 + 2 * slack, `99 of 100 answers within ${Math.round(p99)} ms, of which the machine was busy for ${Math.round(slack)} ms at worst`)
+  t.ok(queued > 0 && queued <= hang.mostQueued(slack), `${queued} calls in the client at most`)
+  t.comment(`${times.length} requests, p99 ${Math.round(p99)} ms, ${queued} calls queued at most`)
+}
+
+/** F9: sessions of a second are gone, and what was kept about them, within a minute. */
+export async function leavesNothing (t: Test, create: (id: string, principal: string) => Promise<unknown>, left: () => Promise<number>, sessions: number): Promise<void> {
+  const most = 250
+  let kept = 0
+  for (let n = 0; n < sessions; n += most) {
+    await Promise.all(Array.from({ length: Math.min(most, sessions - n) }, async (_, m) => await create(`${n + m}`, `user ${(n + m) % 1000}`)))
+    kept = Math.max(kept, await left())
+  }
+  const began = performance.now()
+  t.ok(kept > 0, `${kept} were there at a time`)
+  while (await left() > 0 && performance.now() - began < 60_000) await pause(50)
+  t.equal(await left(), 0, 'no record and no index entry')
+  t.comment(`${sessions} sessions of a second were gone ${((performance.now() - began) / 1000).toFixed(1)} s later`)
+}
