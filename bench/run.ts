@@ -33,10 +33,11 @@ async function measure (app: FastifyInstance, { method, url, login }: Scenario):
   const cookie = login === undefined ? '' : await cookieOf(app, login)
   if (cookie === undefined) return NaN
   const headers = cookie === '' ? {} : { cookie }
+  const expected = url.startsWith('/read') ? '{"user":"ada"}' : '{"ok":true}'
   const before = process.cpuUsage()
   for (let sent = 0; sent < REQUESTS; sent++) {
-    const { statusCode } = await app.inject({ method, url, headers })
-    if (statusCode !== 200) throw new Error(`${method} ${url}: ${statusCode}`)
+    const { statusCode, body } = await app.inject({ method, url, headers })
+    if (statusCode !== 200 || body !== expected) throw new Error(`${method} ${url}: ${statusCode} ${body}`)
   }
   const { user, system } = process.cpuUsage(before)
   return (user + system) / REQUESTS

@@ -73,7 +73,7 @@ function official (name: string, store: () => unknown): Subject {
     name,
     build: async () => await app(async (made) => {
       await made.register(fastifyCookie)
-      await made.register(load('@fastify/session') as Plugin, { secret: 's'.repeat(32), saveUninitialized: false, store: store() })
+      await made.register(load('@fastify/session') as Plugin, { secret: 's'.repeat(32), saveUninitialized: false, cookie: { secure: false }, store: store() })
     }, async (request, data) => {
       await request.session.regenerate()
       await setAll(request, data)

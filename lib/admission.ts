@@ -21,8 +21,8 @@ export interface Candidate {
 export async function requireAdmission (
   request: FastifyRequest, { requirement, maxAge }: Plan, registry: Registry, candidates: readonly Candidate[]
 ): Promise<void> {
-  const verdict = await judge(requirement, async ({ scheme, scopes, foreign }) => {
-    if (foreign) return await askVerifier(registry, scheme, request, scopes)
+  const verdict = await judge(requirement, ({ scheme, scopes, foreign }) => {
+    if (foreign) return askVerifier(registry, scheme, request, scopes)
     return askSession(candidates.find((candidate) => candidate.scheme.name === scheme) as Candidate, scopes, maxAge)
   })
   if (verdict.kind !== 'met') refuse(verdict, candidates)

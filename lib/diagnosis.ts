@@ -24,13 +24,16 @@ const NOT_LOADED: Readonly<Record<Exclude<LoadedAs, 'live' | 'adopted'>, string>
   failed: 'it could not be read'
 }
 
+/** Whether such lines are wanted: what pino would leave out is not worth composing. Other loggers decide for themselves. */
+export function explains (log: FastifyBaseLogger): boolean {
+  return (log as { isLevelEnabled?: (level: string) => boolean }).isLevelEnabled?.('debug') !== false
+}
+
 /**
  * One structured debug line for each session of a request: whether it was loaded, stored, and its cookie set, and why not.
  * The question that users of sessions ask most is why a browser has no cookie; this line answers it.
  */
 export function explain (log: FastifyBaseLogger, account: Account): void {
-  // What pino would leave out is not worth composing; other loggers decide for themselves.
-  if ((log as { isLevelEnabled?: (level: string) => boolean }).isLevelEnabled?.('debug') === false) return
   const { loaded, stored = 'none', setCookie } = account
   const why = [loaded in NOT_LOADED && `not loaded: ${NOT_LOADED[loaded as keyof typeof NOT_LOADED]}`, setCookie ? 'cookie set' : `cookie not set: ${whyNot(account)}`]
   log.debug({ session: { ...account, stored } }, `session "${account.scheme}" ${why.filter(Boolean).join('; ')}`)

@@ -3,7 +3,7 @@ import { type Candidate, requireAdmission } from './admission.js'
 import { adopt } from './adoption.js'
 import type { Change, Live } from './backend/backend.js'
 import { cookieValues } from './cookie.js'
-import { explain, type LoadedAs } from './diagnosis.js'
+import { explain, explains, type LoadedAs } from './diagnosis.js'
 import { SessionError } from './errors.js'
 import { sessionRequired } from './challenge.js'
 import type { Plan, Registry } from './registry.js'
@@ -70,7 +70,8 @@ export class Exchange {
    */
   async admit (): Promise<void> {
     this.#refuseOthersPages()
-    await this.#loadAll()
+    if (this.#entries.length === 1) await this.#load(this.#entries[0] as Entry)
+    else await this.#loadAll()
     await requireAdmission(this.#request, this.#plan, this.#registry, this.#entries)
   }
 
@@ -125,9 +126,6 @@ export class Exchange {
 
   /** Waits for all of them, also when one fails: another may have been adopted meanwhile, and has a cookie to hand out. */
   async #loadAll (): Promise<void> {
-    const [only, ...others] = this.#entries
-    if (only === undefined) return
-    if (others.length === 0) return await this.#load(only)
     const outcomes = await Promise.allSettled(this.#entries.map(async (entry) => await this.#load(entry)))
     const failed = outcomes.find(({ status }) => status === 'rejected')
     if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
@@ -154,7 +152,7 @@ export class Exchange {
     }
     if (value === undefined || value === '') return await this.#adopt(entry)
     entry.sent = true
-    const loaded = await traced('load', scheme, this.#request, async () => await scheme.backend.load(value, this.#plan.touch, report))
+    const loaded = await traced('load', scheme, this.#request, () => scheme.backend.load(value, this.#plan.touch, report))
     entry.loaded = loaded.kind === 'dead' ? 'over' : 'live'
     return loaded.kind === 'dead' ? undefined : await this.#verify(entry, loaded.live)
   }
@@ -194,7 +192,7 @@ export class Exchange {
         if (this.#phase !== 'refused') await this.#store(entry, 200)
         return entry.line
       },
-      mutate: async (before, mutation) => await traced('update', scheme, this.#request, async () => await backend.mutate(before, mutation, report)),
+      mutate: async (before, mutation) => await traced('update', scheme, this.#request, () => backend.mutate(before, mutation, report)),
       assertOpen: () => { if (this.#phase === 'refused') throw crossOrigin() },
       handOut: (committed) => { this.#handOut(entry, committed) },
       inStore: backend.directory !== undefined
@@ -217,7 +215,7 @@ export class Exchange {
     const ended = session.destroyed
     const committed = change.kind === 'none'
       ? { live: undefined }
-      : await traced(change.kind, entry.scheme, this.#request, async () => await entry.scheme.backend.commit(change, entry.report))
+      : await traced(change.kind, entry.scheme, this.#request, () => entry.scheme.backend.commit(change, entry.report))
     entry.stored = change.kind
     session.committed(change, committed)
     if (ended && entry.sent) entry.line = entry.scheme.cookie.expire()
@@ -242,6 +240,7 @@ export class Exchange {
   }
 
   #explain (): undefined {
+    if (!explains(this.#request.log)) return
     for (const { scheme: { name, cookie }, loaded, stored, line } of this.#entries) {
       const { statusCode } = this.#reply
       explain(this.#request.log, { scheme: name, cookie: cookie.name, loaded, stored, setCookie: line !== undefined, statusCode })

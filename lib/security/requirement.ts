@@ -25,6 +25,9 @@ export type Verdict = { readonly kind: 'met' } | {
   readonly maxAge?: number
 }
 
+/** Whether one condition holds; a promise only where somebody else has to be asked. */
+type Ask = (condition: Condition) => Verdict | Promise<Verdict>
+
 export const MET: Verdict = Object.freeze({ kind: 'met' })
 
 /**
@@ -63,28 +66,34 @@ function conditions (requirement: unknown, isSession: (scheme: string) => boolea
  * The verdict on a request: `met` when one alternative holds in all its conditions. Otherwise a 403 goes before a 401:
  * who holds a live session but lacks a role gains nothing by signing in again.
  */
-export async function judge (
-  { alternatives }: Requirement, ask: (condition: Condition) => Verdict | Promise<Verdict>
-): Promise<Verdict> {
+export async function judge ({ alternatives }: Requirement, ask: Ask): Promise<Verdict> {
   if (alternatives.length === 0) return MET
   let worst: Verdict | undefined
   for (const alternative of alternatives) {
-    const verdict = await judgeAll(alternative, ask)
+    const asked = judgeAll(alternative, ask)
+    const verdict = asked instanceof Promise ? await asked : asked
     if (verdict.kind === 'met') return verdict
     if (worst === undefined || (worst.kind === 'unauthenticated' && verdict.kind === 'forbidden')) worst = verdict
   }
   return worst as Verdict
 }
 
-async function judgeAll (conditions: readonly Condition[], ask: (condition: Condition) => Verdict | Promise<Verdict>): Promise<Verdict> {
-  let sessionHolds = false
-  for (const condition of conditions) {
-    const verdict = await ask(condition)
-    if (verdict.kind !== 'met') {
-      // The person is known, so that this other thing is missing: a 401 would send them to sign in, in vain.
-      return condition.foreign && sessionHolds ? { ...verdict, kind: 'forbidden' } : verdict
-    }
-    sessionHolds ||= !condition.foreign
+// The sessions of a request are there, and stand first: where nobody else is asked, nothing has to be awaited.
+function judgeAll (conditions: readonly Condition[], ask: Ask): Verdict | Promise<Verdict> {
+  for (const [index, condition] of conditions.entries()) {
+    const verdict = ask(condition)
+    if (verdict instanceof Promise) return judgeRest(verdict, conditions.slice(index + 1), index > 0, ask)
+    if (verdict.kind !== 'met') return verdict
   }
   return MET
+}
+
+async function judgeRest (first: Promise<Verdict>, conditions: readonly Condition[], sessionHolds: boolean, ask: Ask): Promise<Verdict> {
+  let verdict = await first
+  for (const condition of conditions) {
+    if (verdict.kind !== 'met') break
+    verdict = await ask(condition)
+  }
+  // The person is known, so that this other thing is missing: a 401 would send them to sign in, in vain.
+  return verdict.kind !== 'met' && sessionHolds ? { ...verdict, kind: 'forbidden' } : verdict
 }

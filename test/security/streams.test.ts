@@ -141,7 +141,7 @@ interface Chat {
 async function withSockets (app: FastifyInstance, every = 0.02): Promise<Chat> {
   let opened = 0
   // The injected sockets do not end each other: the server's would wait half a minute for it.
-  await app.register(fastifyWebsocket, { options: { closeTimeout: 50 } })
+  await app.register(fastifyWebsocket, { options: { closeTimeout: 50 } as object })
   app.get('/chat', { websocket: true, schema: guarded } as never, ((socket: Socket, request: any) => {
     opened++
     const session = sessionOf(request)

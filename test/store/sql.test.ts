@@ -149,6 +149,15 @@ t.test('a row whose numbers are none is absent, and reported', async (t) => {
   }
 })
 
+t.test('a row whose expiry is no number does not keep deleteAll from its end', async (t) => {
+  const { db, store, record } = await makeBench(t, memory)
+  await store.create('a', record({ principal: 'ada' }))
+  await store.create('b', record({ principal: 'ada' }))
+  await db.updateTable('sessions').set({ expires_at: 'damaged' }).where('id', '=', 'a').execute()
+  t.equal(await store.deleteAll('ada'), 1)
+  t.same(await db.selectFrom('sessions').selectAll().execute(), [])
+})
+
 t.test('a driver that does not tell what it wrote is an error, not a guess', async (t) => {
   const database = openWasm()
   const silent = { ...database, prepare: (sql: string) => ({ ...database.prepare(sql), run: (values: readonly unknown[]) => {
