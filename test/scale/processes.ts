@@ -1,11 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
+import { rounds } from '../security/rounds.js'
 import { bare, bundle } from '../support/bundle.js'
 
 const PROCESSES = 3
 const USERS = 6
-const STEPS = Number(process.env.SCALE_STEPS ?? 25)
+const STEPS = Number(process.env.SCALE_STEPS ?? rounds(25, 1000))
 
 interface Process { readonly child: ChildProcess, readonly port: number }
 

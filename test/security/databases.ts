@@ -38,7 +38,7 @@ function sql (name: string, share: number, connect: (t: Test) => Promise<Kysely<
   }
 }
 
-export const sqlite = sql('sql (SQLite)', 0.3, (t) => {
+export const sqlite = sql('sql (SQLite)', 0.15, (t) => {
   const db = sqliteKysely(openWasm())
   t.teardown(() => db.destroy())
   return db

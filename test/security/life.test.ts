@@ -40,7 +40,7 @@ alone.test('C8 a sealed cookie is ended on the server by verify and a number per
 
 onEach(t, 'C9 nothing revives a session that was ended meanwhile (CVE-2025-46336), F4', async (t, backend) => {
   const world = await createWorld(t, backend)
-  const count = rounds(40, 1000, backend.share)
+  const count = rounds(25, 1000, backend.share)
   for (const work of workNames) {
     for (let round = 0; round < count; round++) {
       const ada = await world.signedIn(`ada${round}`)
@@ -103,7 +103,7 @@ onEach(t, 'C9 signing out everywhere is final for renewals and logins by cookie 
 onEach(t, 'C10 no update is lost: ten parallel requests, ten keys, F5', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
-  const count = rounds(60, 200, backend.share)
+  const count = rounds(40, 200, backend.share)
   let kept = 0
   for (let round = 0; round < count; round++) {
     await Promise.all(Array.from({ length: 10 }, async (_, key) => {

@@ -9,8 +9,3 @@ export function rounds (short: number, long: number, share = 1): number {
 }
 
 export const isLong = process.env['LONG'] === '1'
-
-/** The milliseconds that a test may take: of the long form there is no telling. */
-export function within (timeout: number): number {
-  return isLong ? 0 : timeout
-}
