@@ -12,7 +12,7 @@ import type { Scheme } from './scheme.js'
 import { isSameOrigin } from './security/origin.js'
 import { mint } from './token.js'
 import { traced } from './trace.js'
-import { varyByCookie, cacheFor, warnOfDroppedCookie } from './response.js'
+import { cacheFor, setCookies, varyByCookie, warnOfDroppedCookie } from './response.js'
 
 /** One session of one request. */
 interface Entry extends Candidate {
@@ -232,7 +232,7 @@ export class Exchange {
 
   #writeHeaders (): undefined {
     const lines = this.#entries.flatMap(({ line, oldLine }) => [line, oldLine]).filter((line) => line !== undefined)
-    for (const line of lines) this.#reply.header('set-cookie', line)
+    setCookies(this.#reply, lines)
     const handedOut = this.#entries.filter(({ line }) => line !== undefined)
     if (handedOut.length > 0) warnOfDroppedCookie(this.#request, handedOut.map(({ scheme }) => scheme))
     cacheFor(this.#reply, lines.length > 0, this.#entries.some(({ seen }) => seen))

@@ -1,6 +1,17 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Scheme } from './scheme.js'
 
+/**
+ * Adds `Set-Cookie` lines to those that are there. Old versions of Fastify 5 put them into the very list that a handler
+ * gave: one that an app keeps for all of its responses would hand one person's session to the next.
+ */
+export function setCookies (reply: FastifyReply, lines: readonly string[]): void {
+  const [first, ...others] = [...[reply.getHeader('set-cookie') ?? []].flat().map(String), ...lines]
+  if (lines.length === 0 || first === undefined) return
+  reply.removeHeader('set-cookie')
+  reply.header('set-cookie', others.length === 0 ? first : [first, ...others])
+}
+
 /** Says that the response depends on the Cookie header (RFC 9110, 12.5.5), beside what else it depends on. */
 export function varyByCookie (reply: FastifyReply): void {
   const vary = String(reply.getHeader('vary') ?? '')

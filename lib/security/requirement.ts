@@ -56,7 +56,7 @@ function conditions (requirement: unknown, isSession: (scheme: string) => boolea
     if (foreign && !isForeign(scheme)) {
       throw new Error(`nobody verifies the security scheme "${scheme}": register a session with that name, or give the plugin verifiers: { ${JSON.stringify(scheme)}: (request, scopes) => boolean }`)
     }
-    return { scheme, scopes: scopes, foreign }
+    return { scheme, scopes, foreign }
   })
   // What is already loaded is asked before anybody else has to be.
   return found.sort((a, b) => Number(a.foreign) - Number(b.foreign))

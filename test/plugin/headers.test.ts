@@ -234,6 +234,17 @@ t.test('an error handler for a refused page changes nothing', async (t) => {
   t.same(told(events), ['rejected:cross-origin', 'discarded:refused'])
 })
 
+t.test('a list of cookies that an app keeps for all of its responses gets none of ours', async (t) => {
+  const { app, client } = await setUp(t)
+  const shared = ['seen=1; Path=/', 'theme=dark; Path=/']
+  app.post('/', { schema: optional }, async ({ session }, reply) => {
+    reply.header('set-cookie', shared)
+    session.start(ada)
+  })
+  t.match(cookies(await client.post('/')), [/^seen=1/, /^theme=dark/, /^__Host-session=/])
+  t.same(shared, ['seen=1; Path=/', 'theme=dark; Path=/'])
+})
+
 t.test('a Secure cookie over plain http is told once, with the cause', async (t) => {
   const warned = (log: Array<{ msg: string }>): number => log.filter(({ msg }) => msg.startsWith('a Secure session cookie goes out over plain http')).length
   const login = async (options: object, headers: Record<string, string>, server: object = {}): Promise<number> => {
