@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 
@@ -43,5 +43,12 @@ t.test('the lock file pins every package by its hash', async (t) => {
 t.test('a release is published from CI with provenance', async (t) => {
   const { publishConfig } = await json('package.json')
   t.equal(publishConfig.provenance, true)
-  t.match(await readFile(join(root, '.github/workflows/publish.yml'), 'utf8'), /id-token: write/)
+  const workflow = await readFile(join(root, '.github/workflows/publish.yml'), 'utf8')
+  t.match(workflow, /id-token: write/)
+  t.match(workflow, /npm pkg set repository\.type=git repository\.url="git\+\$GITHUB_SERVER_URL\/\$GITHUB_REPOSITORY\.git"\n.*npm publish$/m, 'names the repository that the statement is about')
+  for (const file of await readdir(join(root, '.github/workflows'))) {
+    const uses = (await readFile(join(root, '.github/workflows', file), 'utf8')).match(/uses: .*/g) ?? []
+    t.ok(uses.length > 0)
+    for (const use of uses) t.match(use, /@[\da-f]{40} # v[\d.]+$/, `${file}: by its commit, which nobody can move`)
+  }
 })
