@@ -35,6 +35,8 @@ async function openPostgres (url: string): Promise<OpenStore> {
   const { default: pg } = await import('pg')
   const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 2000, query_timeout: 5000 })
   pool.on('error', lost)
+  // One that is lent out tells nobody but itself.
+  pool.on('connect', (client) => { client.on('error', lost) })
   const db = new Kysely<object>({ dialect: new PostgresDialect({ pool }) })
   await createTable(db)
   return { store: new SqlStore({ db }), close: async () => { await db.destroy() } }
