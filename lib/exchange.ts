@@ -119,7 +119,10 @@ export class Exchange {
       trustedOrigins !== undefined && !isSameOrigin({ method, host, headers }, trustedOrigins))
     if (entry === undefined) return
     this.#phase = 'refused'
-    for (const each of this.#entries) Object.assign(each, { loaded: 'cross-origin', session: this.#open(each, undefined) })
+    for (const each of this.#entries) {
+      each.loaded = 'cross-origin'
+      each.session = this.#open(each, undefined)
+    }
     entry.report({ type: 'rejected', reason: 'cross-origin' })
     throw crossOrigin()
   }

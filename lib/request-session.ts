@@ -38,7 +38,18 @@ const KEEP: Order = Object.freeze({ kind: 'keep' })
 const DESTROY: Order = Object.freeze({ kind: 'destroy' })
 const NONE: Change = Object.freeze({ kind: 'none' })
 
-/** The data of a session and what happened to it in one request. It stores nothing: `settle` says what there is to store. */
+/**
+ * The data of a session and what happened to it in one request. It stores nothing: `settle` says what there is to store, and
+ * `committed` is told what came of it. Its state has three parts: what is stored (`#live`), what the handler ordered since
+ * (`#order`), and what it sees (`#draft`, made at the first look, with `#pristine` as its text while nobody has changed it).
+ *
+ * | order   | where something is stored          | where nothing is            |
+ * |---------|------------------------------------|-----------------------------|
+ * | keep    | a changed draft updates it         | a changed draft creates one |
+ * | start   | another takes its place            | a session is created        |
+ * | renew   | it gets a new token, and the draft | (refused: 401)              |
+ * | destroy | it ends; a draft made after that creates another one             |
+ */
 export class RequestSession implements Session<Data> {
   readonly #context: SessionContext
   #live: Live | undefined

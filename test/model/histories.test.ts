@@ -12,7 +12,7 @@ import { openWasm, sqliteKysely } from '../support/sqlite.js'
 import { World } from './world.js'
 
 /** Steps in memory, or on the one store that `MODEL_STORE` names. `npm run test:long` does a million in memory. */
-const STEPS = Number(process.env.MODEL_STEPS ?? 5000)
+const STEPS = Number(process.env.MODEL_STEPS ?? 10_000)
 const ONLY = process.env.MODEL_STORE
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000)
 
