@@ -64,7 +64,7 @@ function guard (app: FastifyInstance): Registry {
     // before the plugin do not know the decorator: it is absent there, not null.)
     if (exchangeOf(request) || request.is404) return done()
     let plan
-    const nearest = Registry.of(request.server) ?? registry
+    const nearest = Registry.of(request.server) as Registry
     try {
       plan = nearest.plan(request.routeOptions, request.method)
     } catch (error) {

@@ -70,6 +70,14 @@ t.test('Swagger 2.0 cannot describe cookies: one warning, a valid document, enfo
   await app.close()
 })
 
+t.test('also one that says next to nothing', async (t) => {
+  for (const document of [{ openapi: '3.1.0', info }, { openapi: '3.0.3', info, paths: { '/me': { get: { security: [{ session: [] }] } } } }]) {
+    const app = await appOf({ swagger: { mode: 'static', specification: { document } }, routes: (app) => app.get('/me', guarded, nothing) })
+    t.equal(app.swagger(), document)
+    t.equal((await app.inject('/me')).statusCode, 401)
+  }
+})
+
 t.test('a document that was written by hand stays as it is', async (t) => {
   const document = { openapi: '3.0.3', info, security: [{ session: [] }], paths: { '/me': { get: { security: [{ session: [] }], responses: { 200: { description: 'ok' } } } } } }
   const app = await appOf({

@@ -11,7 +11,7 @@ export interface Holder {
 }
 
 /** This process. */
-export const self = (): Holder => ({ pid: process.pid, place: here(), start: startOf(process.pid) ?? '' })
+export const self = (): Holder => ({ pid: process.pid, place: here(), start: startOf(process.pid) as string })
 
 /** Whether the holder is a running process; `undefined` when that cannot be known here, in another container say. */
 export function isRunning (holder: Holder): boolean | undefined {
@@ -47,6 +47,8 @@ function startOf (pid: number): string | undefined {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return fields[0] === 'Z' ? undefined : fields[19]
   } catch {
+    // That a process without an entry in /proc answers is seen on other systems only.
+    /* c8 ignore next */
     return answersSignals(pid) ? '' : undefined
   }
 }

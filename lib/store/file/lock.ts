@@ -24,6 +24,8 @@ export function lockDirectory (directory: string, onTrouble: (error: Error) => v
   try {
     writeFileSync(path, JSON.stringify(self()), { flag: 'wx', mode: 0o600 })
   } catch (error) {
+    // A disk that is full or read-only by now; tests may run as root, who may write anywhere.
+    /* c8 ignore next */
     throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? refusal(directory, 'another process') : error
   }
   const release = (): void => rmSync(path, { force: true })

@@ -58,7 +58,8 @@ export const states = {
     return { cookie }
   },
   expired: async ({ manager, advanceTo }: Stage, { id, cookie }: IssuedSession): Promise<Headers> => {
-    advanceTo((await manager.find(id))?.expiresAt ?? 0)
+    const { expiresAt } = await manager.find(id) as { expiresAt: number }
+    advanceTo(expiresAt)
     return { cookie }
   },
   'cross-site': async (_stage: Stage, { cookie }: IssuedSession): Promise<Headers> =>
