@@ -168,6 +168,17 @@ t.test('verify has a say, and a logout in the same request ends both', async (t)
   t.same(Object.keys(store.sessions), [])
 })
 
+t.test('a record of the old plugin without times is as good as any', async (t) => {
+  for (const times of [undefined, { expires: null }]) {
+    const store = new expressSession.MemoryStore()
+    const cookie = await withFastifySession(store)
+    const [id] = Object.keys(store.sessions) as [string]
+    store.sessions[id] = JSON.stringify({ userId: 'ada', ...(times && { cookie: times }) })
+    const { app } = await moved(t, store, 'sessionId')
+    t.same((await app.inject({ url: '/me', headers: { cookie } })).json(), { userId: 'ada' })
+  }
+})
+
 t.test('an old session that could not be ended once is adopted at the next try, however late', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)

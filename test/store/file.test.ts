@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { FileStore } from 'fastify-openapi-session/file'
 import { createClock, storeContract } from 'fastify-openapi-session/testing'
 import type { SessionRecord, StoreReport } from 'fastify-openapi-session'
 import { bare, bundle } from '../support/bundle.js'
+import { until } from '../support/servers-process.js'
 
 const MINUTE = 60_000
 const child = await bundle(t, new URL('./fixtures/file-child.ts', import.meta.url))
@@ -181,6 +182,13 @@ t.test('whose lock it is', async (t) => {
   t.match(await opens(await lockOf()), /this process has/)
   t.equal(await opens(await lockOf({ start: '1' })), 'open', 'the pid is in use again by another process')
   t.equal(await opens(await lockOf({ pid: 2 ** 22 + 1 })), 'open', 'no such process')
+  // Its parent turned into a program that never asks after it, so that it stays in the list of processes.
+  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  t.teardown(() => parent.kill())
+  const zombie = Number(String((await once(parent.stdout, 'data'))[0]))
+  const state = async (): Promise<string[]> => (await readFile(`/proc/${zombie}/stat`, 'utf8').catch(() => ') ? ')).split(') ')[1]?.split(' ') ?? []
+  await until('the process is over', async () => process.platform !== 'linux' || (await state())[0] === 'Z')
+  t.equal(await opens(await lockOf({ pid: zombie, start: (await state())[19] ?? '' })), 'open', 'a process that is over and still listed')
   t.match(await opens(await lockOf({ place: 'another container' })), new RegExp(`process ${process.pid} has`))
   t.equal(await opens(await lockOf({ place: 'another container' }), 30), 'open', 'silent for too long')
   for (const text of ['', '{', '5', '{"pid":"1"}', '{"pid":1,"place":"x"}']) {

@@ -8,7 +8,7 @@ t.test('into nothing', async (t) => {
   t.strictSame(theme.js?.map(({ filename }) => filename), ['session-ui.js'])
   t.strictSame(theme.css?.map(({ filename }) => filename), ['session-ui.css'])
   t.strictSame(Object.keys(uiConfig), ['plugins'])
-  t.strictSame((uiConfig.plugins?.[0] as () => unknown)(), {}, 'it is for the page: here it does nothing')
+  t.strictSame((uiConfig.plugins as Array<() => unknown>)[0]?.(), {}, 'it is for the page: here it does nothing')
   t.equal(String(uiConfig.plugins?.[0]), '(system) => globalThis.fastifyOpenapiSessionUi(system, {"poll":30,"roles":"/roles"})')
 })
 
