@@ -55,10 +55,9 @@ export async function adopt (scheme: Scheme, header: string | undefined, report:
     report({ type: 'rejected', reason: 'malformed-cookie' })
     return undefined
   }
-  const find = (): Promise<Predecessor | undefined> => inTime(() => adoption.find(value), storeTimeout)
-  const old = await find()
+  const old = await inTime(() => adoption.find(value), storeTimeout)
   const content = old && admit(scheme, old.data, report)
-  const { live, value: sealed } = content === undefined ? await recent(scheme, token) : await begin(scheme, token, content, find, report)
+  const { live, value: sealed } = content === undefined ? await recent(scheme, token) : await begin(scheme, token, content, report)
   if (live === undefined) return undefined
   // Nobody gets the token before the old session is over, so that who signs out with it has signed out of both.
   if (old !== undefined) await inTime(() => old.forget(), storeTimeout)
@@ -76,9 +75,7 @@ function admit ({ codec }: Scheme, data: unknown, report: Report): Prepared | un
 }
 
 /** Of two requests that adopt the same session, one creates it and the other finds it, in whichever process they run. */
-async function begin (
-  scheme: Scheme, token: string, content: Prepared, find: () => Promise<Predecessor | undefined>, report: Report
-): Promise<Committed> {
+async function begin (scheme: Scheme, token: string, content: Prepared, report: Report): Promise<Committed> {
   const { settings, backend } = scheme
   const life = beginLife(settings, {}, settings.now())
   let begun: Committed
@@ -90,9 +87,9 @@ async function begin (
     if (found === undefined) throw error
     return { live: found }
   }
-  // Somebody adopted and ended it since this request looked: what stands here now stands for a session that is over.
-  if (backend.directory === undefined || begun.live === undefined || await find() !== undefined) return begun
-  await backend.commit({ kind: 'destroy', live: begun.live, reason: 'destroy' }, report)
+  // It was created before, and ended since this request found the old one: what stands here now stands for a session that is over.
+  if (await backend.once(`adopted ${token}`)) return begun
+  await backend.commit({ kind: 'destroy', live: begun.live as Live, reason: 'destroy' }, report)
   return { live: undefined }
 }
 

@@ -12,7 +12,7 @@ import type { Scheme } from './scheme.js'
 import { isSameOrigin } from './security/origin.js'
 import { mint } from './token.js'
 import { traced } from './trace.js'
-import { cacheFor, setCookies, varyByCookie, warnOfDroppedCookie } from './response.js'
+import { addHeadersOf, cacheFor, setCookies, varyByCookie, warnOfDroppedCookie } from './response.js'
 
 /** One session of one request. */
 interface Entry extends Candidate {
@@ -48,6 +48,8 @@ export class Exchange {
   readonly #entries: Entry[]
   #phase: 'open' | 'refused' | 'finished' | 'failed' = 'open'
   #closed = false
+  /** What one of the hooks failed with. */
+  #error: Error | undefined
 
   constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan, registry: Registry) {
     this.#request = request
@@ -75,12 +77,20 @@ export class Exchange {
     await requireAdmission(this.#request, this.#plan, this.#registry, this.#entries)
   }
 
+  /** What the hook that this failed in has to end with: to Fastify a hook that fails with nothing did not fail. */
+  fail (error: unknown): Error {
+    // A function of the options may reject for no reason.
+    this.#error = error ? error as Error : new SessionError('FST_SESSION_OPTIONS', 'One of verify, verifiers, principal, roles or adopt failed without an error. Throw one that says why.')
+    return this.#error
+  }
+
   /**
    * Stores what the handler did and says so in the headers. Resolves at once when there is nothing to store.
    * @throws `FST_SESSION_STORE`, `FST_SESSION_CONFLICT`, `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE`
    */
   finish (): Promise<void> | undefined {
     if (this.#entries.length > 0) varyByCookie(this.#reply)
+    if (this.#error !== undefined) addHeadersOf(this.#error, this.#reply)
     // An error here makes Fastify send another response, which comes by once more.
     if (this.#phase !== 'open') return this.#phase === 'refused' ? this.#explain() : undefined
     this.#phase = 'finished'
@@ -98,8 +108,9 @@ export class Exchange {
     const reason = this.#phase === 'refused' ? 'refused' : 'after-commit'
     const detail = this.#phase === 'open' ? { detail: HIJACKED } : {}
     for (const { session, report } of this.#entries) {
-      if (session?.changed) report({ type: 'discarded', reason, ...(session.live ? { id: session.live.id } : {}), ...detail })
-      session?.close()
+      const isLost = session?.changed === true
+      if (isLost) report({ type: 'discarded', reason, ...(session.live ? { id: session.live.id } : {}), ...detail })
+      session?.close(isLost)
     }
   }
 

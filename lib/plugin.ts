@@ -1,5 +1,5 @@
 import fastifyCookie from '@fastify/cookie'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
 import { inspect, refuseClashes } from './boot.js'
 import { createManager } from './manager.js'
@@ -30,12 +30,13 @@ export async function sessionPlugin (app: FastifyInstance, options: SessionOptio
   app.addHook('onClose', async () => { await scheme.backend.close() })
 }
 
-const schemesByServer = new WeakMap<object, Scheme[]>()
+const schemesByApp = new WeakMap<FastifyInstance, Scheme[]>()
 
-/** The schemes of a whole app, in whichever context they were registered: all contexts have its server in common. */
-function schemesOf ({ server }: FastifyInstance): Scheme[] {
-  const schemes = schemesByServer.get(server) ?? []
-  schemesByServer.set(server, schemes)
+/** The schemes of a whole app, in whichever of its contexts they were registered. */
+function schemesOf (context: FastifyInstance): Scheme[] {
+  const app = outermost(context)
+  const schemes = schemesByApp.get(app) ?? []
+  schemesByApp.set(app, schemes)
   return schemes
 }
 
@@ -47,7 +48,7 @@ function guard (app: FastifyInstance): Registry {
 
   const outside: typeof routes = []
   app.addHook('onRoute', function (route) { routes.push({ server: this, route }) })
-  if (outermost(app) !== app) outermost(app).addHook('onRoute', function (route) { outside.push({ server: this, route }) })
+  if (outermost(app) !== app) guardOutside(app, registry, outside)
   app.addHook('onReady', async () => {
     for (const { server, route } of outside) refuseUnguarded(server, route, registry)
     const planned = routes.flatMap(({ server, route }) => {
@@ -73,15 +74,16 @@ function guard (app: FastifyInstance): Registry {
     if (plan === undefined) return done()
     const exchange = new Exchange(request, reply, plan, nearest)
     ;(request as Exchanging)[kExchange] = exchange
-    exchange.admit().then(() => done(), (error: unknown) => done(refusal(error, reply)))
+    exchange.admit().then(() => done(), (error: unknown) => done(exchange.fail(error)))
   })
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    const pending = exchangeOf(request)?.finish()
-    if (pending === undefined) return done()
+    const exchange = exchangeOf(request)
+    const pending = exchange?.finish()
+    if (!exchange || pending === undefined) return done()
     pending.then(() => done(), (error: unknown) => {
       letGo(payload)
-      done(refusal(error, reply))
+      done(exchange.fail(error))
     })
   })
 
@@ -98,23 +100,31 @@ function outermost (app: FastifyInstance): FastifyInstance {
   return typeof (around as Partial<FastifyInstance>).addHook === 'function' ? outermost(around as FastifyInstance) : app
 }
 
-/** A route that names a session which is registered, but not around it, would stand open. @throws `FST_SESSION_OPTIONS` */
-function refuseUnguarded (server: FastifyInstance, { method, url, schema }: RouteFacts, { own }: Registry): void {
-  const { security } = Object(schema) as { security?: unknown }
-  const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []
-  const stray = own.find(({ name }) => named.includes(name) && Registry.of(server)?.knows(name) !== true)
-  if (stray === undefined) return
-  throw new SessionError('FST_SESSION_OPTIONS', `route ${String(method)} ${url} names the session "${stray.name}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
+/**
+ * A route that names a session which is registered, but not around it, would stand open. Those that are declared after the
+ * plugin stop the boot; those that were there before refuse their requests.
+ */
+function guardOutside (app: FastifyInstance, registry: Registry, routes: Array<{ server: FastifyInstance, route: RouteFacts }>): void {
+  outermost(app).addHook('onRoute', function (route) { routes.push({ server: this, route }) })
+  outermost(app).addHook('onRequest', (request, reply, done) => {
+    try {
+      if (!request.is404) refuseUnguarded(request.server, request.routeOptions, registry)
+      done()
+    } catch (error) {
+      done(error as Error)
+    }
+  })
 }
 
-/**
- * What ends a request here. To Fastify a hook that fails with nothing did not fail, and headers of an error count only
- * where the app has no error handler of its own.
- */
-function refusal (error: unknown, reply: FastifyReply): Error {
-  if (error instanceof SessionError && error.headers) reply.headers(error.headers)
-  // A function of the options that rejects for no reason.
-  return error ? error as Error : new SessionError('FST_SESSION_OPTIONS', 'One of verify, verifiers, principal, roles or adopt failed without an error. Throw one that says why.')
+/** @throws `FST_SESSION_OPTIONS` */
+function refuseUnguarded (server: FastifyInstance, { method, url, schema }: RouteFacts, { own }: Registry): void {
+  // Where there is a plugin, it refuses what nobody verifies.
+  if (Registry.of(server) !== undefined) return
+  const { security } = Object(schema) as { security?: unknown }
+  const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []
+  const stray = own.find(({ name }) => named.includes(name))
+  if (stray === undefined) return
+  throw new SessionError('FST_SESSION_OPTIONS', `route ${String(method)} ${url} names the session "${stray.name}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
 }
 
 /** A body that will not be sent may hold a file or a connection open, and Fastify lets go only of what it sends. */

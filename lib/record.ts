@@ -19,6 +19,8 @@ export interface Life {
   readonly idleTimeout?: number
   /** Whether its cookie outlives the browser's run. */
   readonly persistent: boolean
+  /** Where it stands among the logins of its principal: the greater, the later. Default `authenticatedAt`. */
+  readonly rank?: number
   /** The id that it began with, where it was renewed since: what a late request knows it by. */
   readonly origin?: string
 }
@@ -61,6 +63,7 @@ export class Codec {
   constructor (options: CodecOptions) {
     this.#options = options
     this.#check = compile(options.schema)
+    if (!isJson(this.defaults())) throw new SessionError('FST_SESSION_OPTIONS', 'schema has a default that is no JSON, such as a Date: no session could ever be saved with it; use text or a number')
   }
 
   /** What the schema gives to data in which there is nothing, whether that satisfies it or not. */
@@ -104,8 +107,8 @@ export class Codec {
 
   /** `text` is the JSON text of the data. It stands last, so that `decode` finds it without writing it anew. */
   encode (life: Life, text: string): string {
-    const { createdAt, authenticatedAt, deadline, idleTimeout, persistent, origin } = life
-    return `${JSON.stringify({ v: 1, scheme: this.#options.scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, origin }).slice(0, -1)}${DATA}${text}}`
+    const { createdAt, authenticatedAt, deadline, idleTimeout, persistent, rank, origin } = life
+    return `${JSON.stringify({ v: 1, scheme: this.#options.scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, rank, origin }).slice(0, -1)}${DATA}${text}}`
   }
 
   /** Reads a payload. Whatever it holds, the answer is one of three, never a throw: a record is `unknown` until checked. */
@@ -120,10 +123,17 @@ export class Codec {
     return isEnvelope(whole) ? this.#read(whole, JSON.stringify(whole.data)) : { kind: 'damaged' }
   }
 
-  #read ({ scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, origin, data }: Envelope, text: string): Decoded {
+  #read ({ scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, rank, origin, data }: Envelope, text: string): Decoded {
     if (scheme !== this.#options.scheme) return { kind: 'unfit', problem: 'it is of another security scheme: give each a store, prefix or table of its own' }
-    const optional = { ...(idleTimeout === undefined ? {} : { idleTimeout }), ...(origin === undefined ? {} : { origin }) }
-    const life = { createdAt, authenticatedAt, deadline, persistent, ...optional }
+    const life: Life = {
+      createdAt,
+      authenticatedAt,
+      deadline,
+      persistent,
+      ...(idleTimeout === undefined ? {} : { idleTimeout }),
+      ...(rank === undefined ? {} : { rank }),
+      ...(origin === undefined ? {} : { origin })
+    }
     return this.#fits(data) ? this.#content(life, data, text) : this.#fit(life, data)
   }
 
@@ -282,8 +292,8 @@ function parse (text: string): unknown {
 
 function isEnvelope (value: unknown): value is Envelope {
   if (!isObject(value) || value['v'] !== 1 || !isObject(value['data']) || typeof value['persistent'] !== 'boolean') return false
-  const { createdAt, authenticatedAt, deadline, idleTimeout = 0, origin = '' } = value
-  return typeof origin === 'string' && [createdAt, authenticatedAt, deadline, idleTimeout].every((instant) => Number.isFinite(instant))
+  const { createdAt, authenticatedAt, deadline, idleTimeout = 0, rank = 0, origin = '' } = value
+  return typeof origin === 'string' && [createdAt, authenticatedAt, deadline, idleTimeout, rank].every((instant) => Number.isFinite(instant))
 }
 
 function isObject (value: unknown): value is Data {

@@ -87,13 +87,8 @@ export class Registry {
   check (route: RouteFacts): Plan | undefined {
     const security = this.securityOf(route)
     if (security !== undefined) return this.#compile(route, security)
-    this.#read(route, () => routeConfig(route.config))
+    if (isOurs(route.config)) this.#read(route, () => routeConfig(route.config))
     return undefined
-  }
-
-  /** Whether a session of this name is visible here. */
-  knows (name: string): boolean {
-    return [...this.#visible()].some((scheme) => scheme.name === name)
   }
 
   /** The schemes that were registered on this very instance. */
@@ -162,6 +157,12 @@ export interface SessionRouteConfig {
   touch?: boolean
   /** Seconds: who signed in longer ago gets 401 and has to sign in again (step-up, OWASP ASVS 5.0, 7.5.1). */
   maxAge?: number
+}
+
+// Where no session is declared, `config.session` may be that of another plugin.
+function isOurs (config: unknown): boolean {
+  const session = Object((config as { session?: unknown } | undefined)?.session) as object
+  return 'touch' in session || 'maxAge' in session
 }
 
 function routeConfig (config: unknown): SessionRouteConfig {

@@ -24,6 +24,8 @@ export interface SessionContext {
   readonly inStore: boolean
 }
 
+/** Milliseconds that a change after the response has until it counts as lost. */
+const COMMIT_WITHIN = 5000
 const AFTER_RESPONSE = 'the response was out already: what is done after it has to await session.commit()'
 
 /** What the handler asked for, beside changes of the data. */
@@ -63,8 +65,8 @@ export class RequestSession implements Session<Data> {
   #settled: Order = KEEP
   /** How many calls of `commit` are under way. */
   #commits = 0
-  /** Whether the response is out; `told` when somebody heard that something came too late. */
-  #closed: false | true | 'told' = false
+  /** Whether the response is out, and what comes too late is waited for, or was told. */
+  #closed: 'no' | 'yes' | 'waiting' | 'told' = 'no'
 
   constructor (context: SessionContext, live: Live | undefined) {
     this.#context = context
@@ -131,6 +133,7 @@ export class RequestSession implements Session<Data> {
     if (before === undefined) return
     const after = this.#context.codec.defaults()
     for (const key of keep) if (Object.hasOwn(before, key)) put(after, key, before[key])
+    this.#expectCommit()
     this.#draft = after
     if (this.exists) this.#renew('regenerate')
   }
@@ -165,9 +168,9 @@ export class RequestSession implements Session<Data> {
     }
   }
 
-  /** Told that the response is out: from now on nothing is stored without `commit`. */
-  close (): void {
-    this.#closed ||= true
+  /** Told that the response is out: from now on nothing is stored without `commit`. `isTold`: that something was lost. */
+  close (isTold: boolean): void {
+    this.#closed = isTold ? 'told' : 'yes'
   }
 
   /** What the handler did, as one change to store. An answer of 500 and more takes back what it did to the data. */
@@ -292,14 +295,15 @@ export class RequestSession implements Session<Data> {
     this.#order = { kind: 'renew', ticket: this.#context.mint(), reason }
   }
 
-  /** For a change that may come after the response: if nobody commits it at once, it is lost, and somebody should hear of it. */
+  /** For a change that may come after the response: if nobody commits it soon, it is lost, and somebody should hear of it. */
   #expectCommit (): void {
-    if (this.#closed !== true) return
-    queueMicrotask(() => {
-      if (this.#closed === 'told' || this.#commits > 0 || !this.changed) return
-      this.#closed = 'told'
-      this.#context.report({ type: 'discarded', reason: 'after-commit', detail: AFTER_RESPONSE, ...(this.#live ? { id: this.#live.id } : {}) })
-    })
+    if (this.#closed !== 'yes') return
+    this.#closed = 'waiting'
+    setTimeout(() => {
+      const isLost = this.#commits === 0 && this.changed
+      this.#closed = isLost ? 'told' : 'yes'
+      if (isLost) this.#context.report({ type: 'discarded', reason: 'after-commit', detail: AFTER_RESPONSE, ...(this.#live ? { id: this.#live.id } : {}) })
+    }, COMMIT_WITHIN).unref()
   }
 
   #samePrincipal (data: Data): Prepared {

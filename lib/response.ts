@@ -1,5 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { SessionError } from './errors.js'
 import type { Scheme } from './scheme.js'
+
+/**
+ * Adds the headers that belong to an error, which Fastify does for its own error handler only. One of the app's may have made
+ * another answer of it, a login page say, that they do not belong to.
+ */
+export function addHeadersOf (error: Error, reply: FastifyReply): void {
+  if (!(error instanceof SessionError) || reply.statusCode !== error.statusCode) return
+  for (const [name, value] of Object.entries(error.headers ?? {})) if (!reply.hasHeader(name)) reply.header(name, value)
+}
 
 /**
  * Adds `Set-Cookie` lines to those that are there. Old versions of Fastify 5 put them into the very list that a handler

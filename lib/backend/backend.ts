@@ -76,6 +76,8 @@ export interface Backend {
   commit (change: Change, report: Report): Promise<Committed>
   /** Reads, changes and writes as one step, as often as it takes. `live: undefined` when the session is over. */
   mutate (live: Live, mutation: Mutation, report: Report): Promise<Committed>
+  /** Whether nobody asked this of the same text within a minute; always where nothing is stored that could tell. */
+  once (text: string): Promise<boolean>
   /** What `app.<scheme>` can do beyond one request; `undefined` where sessions cannot be found without their cookie. */
   readonly directory: Directory | undefined
   /** Lets go of what it holds when the app closes. */

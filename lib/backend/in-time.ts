@@ -29,7 +29,8 @@ export function inTime<T> (call: () => Promise<T>, limit: number): Promise<T> {
       resolve(value)
     }
     try {
-      call().then(succeed, fail)
+      // A store that is async in its types only answers at once.
+      Promise.resolve(call()).then(succeed, fail)
     } catch (cause) {
       fail(cause)
     }

@@ -114,6 +114,10 @@ class SealedBackend implements Backend {
     return this.#seal(live.id, live.version + 1, live.life, await mutation(JSON.parse(live.text)))
   }
 
+  async once (): Promise<boolean> {
+    return true
+  }
+
   async close (): Promise<void> {}
 
   #seal (id: string, version: number, life: Life, { data, text, principal }: Prepared, expiresAt = this.#expiry(life)): Committed {

@@ -162,27 +162,44 @@ export class StoredBackend implements Backend {
     return this.#options.store.lists !== false
   }
 
+  /** Each renewal of a session is on its note before it happens; which of several at once came through, the ids will tell. */
   async #note (from: string, to: string): Promise<void> {
-    await this.#store.create(noteOn(from), { payload: to, version: 1, expiresAt: this.#options.now() + NOTE_LIFE })
+    const id = noteOn(from)
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const expiresAt = this.#options.now() + NOTE_LIFE
+      if (await this.#store.create(id, { payload: to, version: 1, expiresAt })) return
+      const note = await this.#store.read(id)
+      if (note === undefined) continue
+      const next = { payload: `${note.payload} ${to}`, version: note.version + 1, expiresAt }
+      if (await this.#store.update(id, next) === 'updated') return
+    }
+    throw conflict()
   }
 
   async #noted (from: string): Promise<Live[]> {
     const note = await this.#store.read(noteOn(from))
-    if (note === undefined) return []
-    const live = await this.#look(note.payload)
-    return live === undefined ? await this.#noted(note.payload) : [live]
+    const found = (note?.payload.split(' ') ?? []).map(async (id) => {
+      const live = await this.#look(id)
+      return live === undefined ? await this.#noted(id) : [live]
+    })
+    return (await Promise.all(found)).flat()
+  }
+
+  async once (text: string): Promise<boolean> {
+    return await this.#store.create(idOf(text), { payload: '', version: 1, expiresAt: this.#options.now() + NOTE_LIFE })
   }
 
   /** Deletes a session, or what it was renewed to meanwhile: a logout is final for the renewal that was faster, too. */
   async #delete (live: Live): Promise<boolean> {
     if (await this.#store.delete(live.id)) return true
     let ended = 0
-    // One that is renewed meanwhile has a new id: look again until there was nothing to end.
-    for (let before = -1; before < ended;) {
-      before = ended
-      for (const { id } of await this.#successors(live)) if (await this.#store.delete(id)) ended++
+    // One that is renewed meanwhile has a new id: look again until there is nothing to end.
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const found = await this.#successors(live)
+      if (found.length === 0) return ended > 0
+      for (const { id } of found) if (await this.#store.delete(id)) ended++
     }
-    return ended > 0
+    throw conflict()
   }
 
   /**
@@ -315,11 +332,11 @@ export class StoredBackend implements Backend {
     return { ...live, expiresAt }
   }
 
-  /** Where sessions are counted, a login is younger than all that it finds, whatever the clocks of other processes say. */
+  /** Where sessions are counted, a login comes after all that it finds, whatever the clocks of other processes say. */
   async #asYoungest (life: Life, { principal }: Prepared): Promise<Life> {
     if (principal === undefined || this.#options.maxPerPrincipal === Infinity) return life
     const others = await this.#list(principal)
-    return { ...life, authenticatedAt: Math.max(life.authenticatedAt, ...others.map((other) => other.life.authenticatedAt + 1)) }
+    return { ...life, rank: Math.max(life.authenticatedAt, ...others.map((other) => rankOf(other) + 1)) }
   }
 
   /**
@@ -331,7 +348,7 @@ export class StoredBackend implements Backend {
     if (principal === undefined || maxPerPrincipal === Infinity) return
     try {
       const all = await this.#list(principal)
-      const oldestLast = all.toSorted((a, b) => b.life.authenticatedAt - a.life.authenticatedAt || (a.id < b.id ? -1 : 1))
+      const oldestLast = all.toSorted((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
       for (const { id } of oldestLast.slice(maxPerPrincipal)) {
         if (await this.#store.delete(id)) report({ type: 'destroyed', reason: 'limit', id, principal })
       }
@@ -356,6 +373,10 @@ function belongsTo ({ principal }: SessionRecord, decoded: Decoded): Decoded {
 /** The id of the note that says what a session was renewed to. No token has it, since nobody finds a text with this hash. */
 function noteOn (id: string): string {
   return idOf(`renewed ${id}`)
+}
+
+function rankOf ({ life: { rank, authenticatedAt } }: Live): number {
+  return rank ?? authenticatedAt
 }
 
 function of (principal: string | undefined): { principal?: string } {

@@ -1,7 +1,7 @@
 import { clock } from '../clock.js'
 import { SessionError } from '../errors.js'
 import { timer } from '../life.js'
-import { called, type ExpressStore } from './express/callbacks.js'
+import { called, type ExpressStore, within } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { type ExpressLimit, limits, warning } from './express/limits.js'
 import { Queues } from './queues.js'
@@ -43,6 +43,9 @@ export function fromExpressStore (store: ExpressStore, options: ExpressStoreOpti
   return new Wrapped(store, options)
 }
 
+/** How many times the time limit a call may keep others of the same id waiting. */
+const PATIENCE = 30
+
 class Wrapped implements WrappedExpressStore {
   readonly warning = warning
   readonly limits = limits
@@ -62,7 +65,7 @@ class Wrapped implements WrappedExpressStore {
   }
 
   async create (id: string, record: SessionRecord): Promise<boolean> {
-    return await this.#queue.run(id, async () => {
+    return await this.#inTurn(id, async () => {
       if (await this.#live(id) !== undefined) return false
       await this.#set(id, record)
       return true
@@ -73,7 +76,7 @@ class Wrapped implements WrappedExpressStore {
   async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
     const record = await this.#live(id)
     if (record === undefined || touchTo === undefined || !this.#isDue(touchTo, record)) return record
-    return await this.#queue.run(id, async () => {
+    return await this.#inTurn(id, async () => {
       const latest = await this.#live(id)
       if (latest === undefined || !this.#isDue(touchTo, latest)) return latest
       const touched = { ...latest, expiresAt: touchTo }
@@ -83,7 +86,7 @@ class Wrapped implements WrappedExpressStore {
   }
 
   async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
-    return await this.#queue.run(id, async () => {
+    return await this.#inTurn(id, async () => {
       const stored = await this.#live(id)
       if (stored === undefined) return 'missing'
       if (stored.version !== record.version - 1) return 'conflict'
@@ -93,7 +96,7 @@ class Wrapped implements WrappedExpressStore {
   }
 
   async delete (id: string): Promise<boolean> {
-    return await this.#queue.run(id, async () => {
+    return await this.#inTurn(id, async () => {
       const record = await this.#live(id)
       await this.#destroy(id)
       return record !== undefined
@@ -120,6 +123,24 @@ class Wrapped implements WrappedExpressStore {
     this.#observers.push(report)
   }
 
+  /**
+   * Work on one id, in turn. The caller has an answer within the time limit; the next one's turn comes when the store is
+   * through with this, since what it still writes must not come after a logout.
+   */
+  async #inTurn<T> (id: string, work: () => Promise<T>): Promise<T> {
+    let isLate = false
+    const done = this.#queue.run(id, async () => {
+      if (isLate) throw new Error('nobody waits for this any more')
+      return await work()
+    })
+    return await within(done, this.#timeout, () => { isLate = true })
+  }
+
+  /** One that is not called back for so long never will be. */
+  async #called<T> (call: Parameters<typeof called<T>>[0]): Promise<T | undefined> {
+    return await within(called<T>(call), Math.min(this.#timeout * PATIENCE, 2 ** 31 - 1), () => {})
+  }
+
   async #live (id: string): Promise<SessionRecord | undefined> {
     const session = await this.#get(id)
     if (session === undefined) return undefined
@@ -131,7 +152,7 @@ class Wrapped implements WrappedExpressStore {
 
   async #get (id: string): Promise<object | undefined> {
     try {
-      return await called<object | null>((callback) => this.#store.get(keyOf(id), callback), this.#timeout) ?? undefined
+      return await this.#called<object | null>((callback) => this.#store.get(keyOf(id), callback)) ?? undefined
     } catch (error) {
       // How session-file-store says that there is none; express-session takes it for that too.
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
@@ -142,11 +163,11 @@ class Wrapped implements WrappedExpressStore {
   }
 
   async #set (id: string, record: SessionRecord): Promise<void> {
-    await called((callback) => this.#store.set(keyOf(id), wrap(id, record, this.#now()), callback), this.#timeout)
+    await this.#called((callback) => this.#store.set(keyOf(id), wrap(id, record, this.#now()), callback))
   }
 
   async #destroy (id: string): Promise<void> {
-    await called((callback) => this.#store.destroy(keyOf(id), callback), this.#timeout)
+    await this.#called((callback) => this.#store.destroy(keyOf(id), callback))
   }
 
   async #drop (id: string, error: unknown = new TypeError('not a session of this package')): Promise<void> {
@@ -159,7 +180,7 @@ class Wrapped implements WrappedExpressStore {
     if (typeof store.all !== 'function') {
       throw new SessionError('FST_SESSION_OPTIONS', 'fromExpressStore: this express-session store has no all(), so the sessions of a principal cannot be found. Use SqlStore or RedisStore to list and revoke them.')
     }
-    const sessions = await called((callback) => store.all?.(callback), this.#timeout)
+    const sessions = await this.#called((callback) => store.all?.(callback))
     return unwrapAll(sessions).filter(({ record }) => record.principal === principal)
   }
 

@@ -222,6 +222,26 @@ t.test('C9 an adoption under way revives nobody who has signed out meanwhile', a
   t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
 })
 
+t.test('parallel requests on a store of uneven speed all get in, and stay in', async (t) => {
+  for (let round = 0; round < 15; round++) {
+    const store = new expressSession.MemoryStore()
+    const cookie = await withFastifySession(store)
+    const { app } = await moved(t, store, 'sessionId')
+    let calls = round
+    const { get, destroy } = { get: store.get.bind(store), destroy: store.destroy.bind(store) }
+    const later = (work: () => void): void => {
+      let turns = (calls++ * 5) % 9
+      const wait = (): void => { if (turns-- > 0) setImmediate(wait); else work() }
+      wait()
+    }
+    store.get = (id, callback) => { later(() => get(id, callback)) }
+    store.destroy = (id, callback) => { later(() => destroy(id, callback)) }
+    const answers = await Promise.all(Array.from({ length: 4 }, async () => await app.inject({ url: '/me', headers: { cookie } })))
+    t.same(answers.map(({ statusCode }) => statusCode), [200, 200, 200, 200])
+    for (const { headers } of answers) t.equal((await app.inject({ url: '/me', headers: { cookie: kept(headers['set-cookie']) } })).statusCode, 200)
+  }
+})
+
 t.test('a browser is made to forget an old cookie whose prefix asks for Secure', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = (await withFastifySession(store)).replace('sessionId=', '__Host-sid=')

@@ -1,9 +1,11 @@
 /** What fails, and what comes too late, must not let anybody in nor get lost without a word. */
+import { mock } from 'node:test'
 import t from 'tap'
 import sessionPlugin, { MemoryStore } from 'fastify-openapi-session'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { Client, createClock } from 'fastify-openapi-session/testing'
 import { ProbeStore } from '../support/probe-store.js'
+import { until } from '../support/servers-process.js'
 import { Admin, cookies, guarded, optional, type Options, setUp, told } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
@@ -62,6 +64,14 @@ t.test('C31 every 401 has a challenge and every 503 its Retry-After, also under 
   handled.post('/save', { schema: optional }, async ({ session }) => { session.data.a = 1 })
   t.match(await visitor.get('/session'), { statusCode: 401, body: 'sorry', headers: { 'www-authenticate': 'Cookie cookie-name="__Host-session"' } })
   t.match(await visitor.get('/foreign'), { statusCode: 401, body: 'sorry', headers: { 'www-authenticate': 'bearer' } })
+
+  const { app: page, client: reader } = await setUp(t)
+  page.setErrorHandler(async (error, request, reply) => await reply.code(200).send('the login page'))
+  page.get('/session', { schema: guarded }, async () => 'in')
+  const { headers, body } = await reader.get('/session')
+  t.equal(body, 'the login page')
+  t.notOk('www-authenticate' in headers, 'another answer has no challenge')
+
   for (const [each, its] of [[client, store], [visitor, broken]] as const) {
     its.create = async () => false
     t.match(await each.post('/save'), { statusCode: 503, headers: { 'retry-after': '5' } }, 'an id that is taken')
@@ -71,6 +81,8 @@ t.test('C31 every 401 has a challenge and every 503 its Retry-After, also under 
 })
 
 t.test('what is done after the response is told, unless it is committed', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => { mock.timers.reset() })
   const { app, client, events } = await setUp(t)
   const late: Record<string, (session: any) => unknown> = {
     destroy: (session) => { session.destroy() },
@@ -79,7 +91,8 @@ t.test('what is done after the response is told, unless it is committed', async 
     data: (session) => { session.data.a = 5 },
     set: (session) => { session.set('a', 6) },
     unset: (session) => { session.unset('userId') },
-    'destroy and commit': async (session) => { session.destroy(); await session.commit() }
+    'committed at once': async (session) => { session.destroy(); await session.commit() },
+    'committed in time': async (session) => { session.data.a = 7; await new Promise(setImmediate); await session.commit() }
   }
   let done: Promise<unknown> = Promise.resolve()
   let goOn = (): void => {}
@@ -94,9 +107,10 @@ t.test('what is done after the response is told, unless it is committed', async 
     t.equal((await client.post(`/${encodeURIComponent(what)}`)).body, 'bye')
     goOn()
     await done
-    await new Promise(setImmediate)
-    t.same(told(events), what === 'destroy and commit' ? ['destroyed:destroy'] : ['discarded:after-commit'], what)
-    if (what !== 'destroy and commit') t.match(events[0], { detail: /await session\.commit\(\)/ })
+    mock.timers.tick(5000)
+    const lost = !what.startsWith('committed')
+    t.same(told(events).filter((event) => event !== 'destroyed:destroy'), lost ? ['discarded:after-commit'] : [], what)
+    if (lost) t.match(events[0], { detail: /await session\.commit\(\)/ })
   }
 })
 
@@ -148,6 +162,53 @@ t.test('a logout that a renewal overtook is final, whether sessions have a princ
     t.equal((await client.get('/')).statusCode, 200)
     goOn()
     t.equal((await logout).statusCode, 200)
+    t.equal((await client.get('/')).statusCode, 401)
+  }
+})
+
+t.test('of two renewals at the same time the one that comes through is followed by a logout', async (t) => {
+  for (const options of [{}, { principal: (data: { userId?: string }) => data.userId }] as Options[]) {
+    const { app, client, store } = await setUp(t, options)
+    const held: Record<string, () => void> = {}
+    const hold = async (name: string): Promise<void> => await new Promise((resolve) => { held[name] = resolve })
+    app.post('/logout', { schema: guarded }, async ({ session }) => { await hold('logout'); session.destroy() })
+    app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+    app.get('/', { schema: guarded }, async () => 'in')
+    const { cookie, setCookie } = await app.session.issue(ada)
+    client.jar.take(setCookie)
+    const logout = app.inject({ method: 'POST', url: '/logout', headers: { cookie } })
+    await until('the logout has looked', async () => held['logout'] !== undefined)
+    // The first renewal is about to end the old record, ...
+    store.before = async ({ method }) => { if (method === 'update' && held['renewal'] === undefined) await hold('renewal') }
+    const first = app.inject({ method: 'POST', url: '/renew', headers: { cookie } })
+    await until('the first renewal is held', async () => held['renewal'] !== undefined)
+    // ... when the second one does.
+    t.equal((await client.post('/renew')).statusCode, 200)
+    t.equal((await client.get('/')).statusCode, 200)
+    held['logout']?.()
+    t.equal((await logout).statusCode, 200)
+    held['renewal']?.()
+    const [line] = cookies(await first)
+    t.equal((await client.get('/')).statusCode, 401)
+    if (line !== undefined) t.equal((await app.inject({ url: '/', headers: { cookie: line.split(';')[0] as string } })).statusCode, 401)
+  }
+})
+
+t.test('a logout follows a session however often it is renewed on its way', async (t) => {
+  for (const options of [{}, { principal: (data: { userId?: string }) => data.userId }] as Options[]) {
+    const { app, client, store } = await setUp(t, options)
+    app.post('/logout', { schema: guarded }, async ({ session }) => {
+      for (let times = 0; times < 2; times++) await client.post('/renew')
+      session.destroy()
+    })
+    app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+    app.get('/', { schema: guarded }, async () => 'in')
+    const { cookie, setCookie } = await app.session.issue(ada)
+    client.jar.take(setCookie)
+    let renewals = 0
+    // Twice it is renewed between the look and the delete.
+    store.before = async ({ method }) => { if (method === 'delete' && renewals++ < 3) await client.post('/renew') }
+    t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie } })).statusCode, 200)
     t.equal((await client.get('/')).statusCode, 401)
   }
 })
@@ -250,4 +311,29 @@ t.test('a route that reads without touching keeps the idle deadline where it is,
     clock.advance(60_000)
     t.equal((await client.get('/')).statusCode, 401)
   }
+})
+
+t.test('step-up goes by the clock that answers, wherever the login before was', async (t) => {
+  const clock = createClock()
+  const store = new MemoryStore({ now: clock.now })
+  const options = { principal: ({ userId }: { userId?: string }) => userId, maxPerPrincipal: 3, store: new ProbeStore(store) }
+  const ahead = await setUp(t, { ...options, now: () => clock.now() + 300_000 })
+  const { app, client } = await setUp(t, { ...options, now: clock.now })
+  app.get('/', { schema: guarded, config: { session: { maxAge: 60 } } }, async () => 'in')
+  await ahead.app.session.issue(ada)
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  t.equal((await client.get('/')).statusCode, 200)
+  clock.advance(61_000)
+  t.equal((await client.get('/')).statusCode, 401)
+})
+
+t.test('a store that answers without a promise is as good as any', async (t) => {
+  const { app, client, store } = await setUp(t)
+  const { cookie } = await app.session.issue(ada)
+  const id = store.calls[0]?.of as string
+  const record = await store.inner.read(id)
+  store.read = ((asked: string) => asked === id ? record : undefined) as never
+  app.get('/', { schema: guarded }, async ({ session }) => session.data)
+  t.match((await app.inject({ url: '/', headers: { cookie } })).json(), { userId: 'ada' })
+  t.equal((await client.get('/')).statusCode, 401)
 })

@@ -13,6 +13,7 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ scheme: 'my session' }, /scheme must be a name of letters/],
   [{ scheme: 5 }, /scheme must be a name of letters/],
   [{ schema: { type: 'string' } }, /schema must be the TypeBox schema of an object.*Type\.Object/],
+  [{ schema: Type.Object({ at: Type.Date({ default: new Date(0) }) }) }, /schema has a default that is no JSON/],
   [{ schema: null }, /schema must be the TypeBox schema of an object/],
   [{ schema: {} }, /schema is no TypeBox schema/],
   [{ schema: Type.Object({ mail: Type.Array(Type.String({ format: 'email' })) }) }, /schema uses the format "email".*FormatRegistry\.Set\("email"/],

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { randomBytes } from 'node:crypto'
-import { request } from 'node:http'
+import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import cors from '@fastify/cors'
 import websocket from '@fastify/websocket'
@@ -103,6 +103,19 @@ t.test('a route outside that names the session does not stand open: the boot say
   await beside.register(async (other) => { other.post('/out', { schema: optional }, async () => 'open') })
   await t.rejects(async () => { await beside.ready() }, { code: 'FST_SESSION_OPTIONS', message: refusal('POST') })
 
+  const { app: before } = makeApp(t)
+  await before.register(async (other) => { other.get('/sibling', { schema: guarded }, async () => 'open') })
+  before.get('/out', { schema: guarded }, async () => 'open')
+  before.get('/plain', async () => 'open')
+  before.register(async (inside) => { await inside.register(sessionPlugin) })
+  for (const url of ['/out', '/sibling']) {
+    const { statusCode, body } = await before.inject(url)
+    t.equal(statusCode, 500, 'one that was there before is refused when it is asked for')
+    t.match(body, /names the session \\"session\\", which is registered in another context/)
+  }
+  t.equal((await before.inject('/plain')).body, 'open')
+  t.equal((await before.inject('/nowhere')).statusCode, 404)
+
   const { app: twice } = makeApp(t)
   for (const prefix of ['/a', '/b']) {
     await twice.register(async (inside) => {
@@ -111,9 +124,25 @@ t.test('a route outside that names the session does not stand open: the boot say
     }, { prefix })
   }
   twice.get('/out', { schema: { security: [{ apiKey: [] }] } }, async () => 'of somebody else')
+  await twice.register(async (other) => {
+    await other.register(sessionPlugin as never, { scheme: 'api', cookie: { name: 'api', secure: false }, verifiers: { session: () => false } } as never)
+    other.get('/verified', { schema: guarded }, async () => 'in')
+  })
   t.equal((await twice.inject('/a/in')).statusCode, 401, 'each context guards its own')
   t.equal((await twice.inject('/b/in')).statusCode, 401)
   t.equal((await twice.inject('/out')).statusCode, 200)
+  t.equal((await twice.inject('/verified')).statusCode, 401, 'the name may be that of another scheme elsewhere')
+})
+
+t.test('two apps in one process may have one server', async (t) => {
+  const server = createServer()
+  t.teardown(() => { server.close() })
+  for (let app = 0; app < 2; app++) {
+    const { app } = makeApp(t, { serverFactory: () => server } as never)
+    await app.register(sessionPlugin)
+    await app.ready()
+    t.ok(app.session)
+  }
 })
 
 t.test('404s never touch the store', async (t) => {

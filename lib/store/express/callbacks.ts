@@ -22,22 +22,29 @@ export interface ExpressStore {
   all? (callback: Callback<any>): unknown
 }
 
-/**
- * Settles as the callback does, or as the call itself where a store throws or rejects instead of calling back. A store
- * that does neither within `limit` milliseconds, if there is one, gave no answer: nobody waits for it for ever.
- */
-export async function called<T> (call: (callback: Callback<T>) => unknown, limit?: number): Promise<T | undefined> {
+/** What a promise gives within `limit` milliseconds; after that it rejects, and `giveUp` is told first. */
+export async function within<T> (promise: Promise<T>, limit: number, giveUp: () => void): Promise<T> {
   let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((resolve, reject) => {
+    timer = setTimeout(() => {
+      giveUp()
+      reject(new Error(`the express-session store did not call back within ${limit} ms`))
+    }, limit)
+  })
   try {
-    return await new Promise((resolve, reject) => {
-      if (limit !== undefined) timer = setTimeout(() => { reject(new Error(`the express-session store did not call back within ${limit} ms`)) }, limit)
-      const returned = call((error, result) => {
-        if (error) reject(error)
-        else resolve(result)
-      })
-      if (returned instanceof Promise) returned.catch(reject)
-    })
+    return await Promise.race([promise, late])
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Settles as the callback does, or as the call itself where a store throws or rejects instead of calling back. */
+export function called<T> (call: (callback: Callback<T>) => unknown): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const returned = call((error, result) => {
+      if (error) reject(error)
+      else resolve(result)
+    })
+    if (returned instanceof Promise) returned.catch(reject)
+  })
 }
