@@ -46,10 +46,12 @@ export interface Adopted {
 const GRACE = 10_000
 
 /** Adopts the session of another plugin that a request brings. @throws `FST_SESSION_STORE` */
-export async function adopt (scheme: Scheme, header: string | undefined, report: Report): Promise<Adopted | undefined> {
-  const { adopt: adoption, storeTimeout } = scheme.settings
-  const [value, another] = adoption === undefined ? [] : cookieValues(header, adoption.cookieName)
-  if (adoption === undefined || value === undefined || another !== undefined) return undefined
+export async function adopt (
+  scheme: Scheme, adoption: Adoption, header: string | undefined, report: Report
+): Promise<Adopted | undefined> {
+  const { storeTimeout } = scheme.settings
+  const [value, another] = cookieValues(header, adoption.cookieName)
+  if (value === undefined || another !== undefined) return undefined
   const token = adoption.successor(value)
   if (token === undefined) {
     report({ type: 'rejected', reason: 'malformed-cookie' })

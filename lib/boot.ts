@@ -75,7 +75,7 @@ function acrossSites ({ name, settings: { cookie: { sameSite }, trustedOrigins }
 
 function outOfReach (scheme: Scheme, routes: Configuration['routes']): string[] {
   const { name, cookie: { path } } = scheme
-  const missed = routes.filter(({ route, plan }) => plan.schemes.includes(scheme) && !mayCover(path, route.url ?? ''))
+  const missed = routes.filter(({ route, plan }) => plan.schemes.includes(scheme) && !mayCover(path, route.url as string))
     .map(({ route }) => `${String(route.method)} ${route.url}`)
   if (missed.length === 0) return []
   const some = missed.slice(0, 3).join(', ') + (missed.length > 3 ? `, and ${missed.length - 3} more` : '')

@@ -42,7 +42,6 @@ export function explain (log: FastifyBaseLogger, account: Account): void {
 function whyNot ({ loaded, stored, statusCode }: Account): string {
   if (stored === 'failed') return 'the session could not be stored'
   if (stored === 'update' || stored === 'refresh') return 'the session has it already, and was stored under it'
-  if (stored === 'destroy') return 'the session is over, and the request brought no cookie to take back'
   if (stored === 'create' || stored === 'renew' || stored === 'replace') return 'the session ended while the request was under way'
   if (statusCode >= 500) return 'an answer of 500 and more stores nothing'
   return loaded === 'live' ? 'the session did not change' : 'nothing was put into a session'

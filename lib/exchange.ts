@@ -172,8 +172,9 @@ export class Exchange {
   }
 
   async #adopt (entry: Entry): Promise<RequestSession['live']> {
-    if (entry.scheme.settings.adopt === undefined) return undefined
-    const adopted = await adopt(entry.scheme, this.#request.headers.cookie, entry.report)
+    const { scheme, report } = entry
+    if (scheme.settings.adopt === undefined) return undefined
+    const adopted = await adopt(scheme, scheme.settings.adopt, this.#request.headers.cookie, report)
     if (adopted === undefined) return undefined
     entry.sent = true
     entry.loaded = 'adopted'

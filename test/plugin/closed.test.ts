@@ -337,3 +337,20 @@ t.test('a store that answers without a promise is as good as any', async (t) => 
   t.match((await app.inject({ url: '/', headers: { cookie } })).json(), { userId: 'ada' })
   t.equal((await client.get('/')).statusCode, 401)
 })
+
+t.test('a store that throws at once is a store that fails', async (t) => {
+  const { app, client, store } = await setUp(t)
+  app.get('/', { schema: guarded }, async () => 'in')
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  store.read = () => { throw new Error('not even a promise') }
+  t.match((await client.get('/')).json(), { statusCode: 503, code: 'FST_SESSION_STORE' })
+})
+
+t.test('roles that are no list let nobody in', async (t) => {
+  for (const [roles, what] of [[null, 'null'], ['admin', 'string'], [undefined, 'undefined']] as const) {
+    const { app, client } = await setUp(t, { roles: () => roles as never })
+    app.get('/', { schema: { security: [{ session: ['admin'] }] } }, async () => 'in')
+    client.jar.take((await app.session.issue(ada)).setCookie)
+    t.match((await client.get('/')).json(), { statusCode: 500, code: 'FST_SESSION_INVALID_DATA', message: new RegExp(`gave ${what} instead of a list`) })
+  }
+})

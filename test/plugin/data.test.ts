@@ -93,6 +93,13 @@ t.test('what does not fit is no session, and is told: never a 500', async (t) =>
   }
 })
 
+t.test('nor is one whose defaults cannot be filled in', async (t) => {
+  const schema = Type.Object({ list: Type.Array(Type.String(), { default: [] }), theme: Type.String({ default: 'light' }) })
+  const { read, events } = await finding(t, stored({ list: { length: -1 } }), { schema })
+  t.same(await read(), { status: 200, body: { exists: false, data: null } })
+  t.same(told(events), ['discarded:unfit'])
+})
+
 t.test('data that the option principal cannot read are no session, nor in the way of others', async (t) => {
   for (const [principal, detail] of [
     [(data: any) => data.user.id, /^the option principal failed with TypeError$/], [(data: any) => data.user ?? 5, /^the option principal failed with SessionError$/]

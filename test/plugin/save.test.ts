@@ -530,6 +530,27 @@ t.test('data that do not fit the schema are not saved', async (t) => {
   t.notOk('a' in (await client.get('/data')).json())
 })
 
+t.test('nor are lists that are none, whatever the schema\'s check makes of them', async (t) => {
+  const setup = await setUp(t)
+  const { app, client, store } = setup
+  app.post('/', { schema: guarded }, async ({ session }) => { session.data.roles = Object.setPrototypeOf(['admin'], null) })
+  await signedIn(setup)
+  store.take()
+  t.match((await client.post('/')).json(), { statusCode: 500, code: 'FST_SESSION_INVALID_DATA', message: /the value is not accepted/ })
+  t.same(store.take(), ['read'])
+})
+
+t.test('nor is what looks different each time', async (t) => {
+  const { app, client } = await setUp(t, { schema: undefined as never })
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start({ name: 'ada' } as never) })
+  app.post('/', { schema: guarded }, async ({ session }) => {
+    let looks = 0
+    Object.defineProperty(session.data, 'name', { enumerable: true, get () { if (looks++ > 0) throw new Error('only once'); return 'ada' } })
+  })
+  await client.post('/login')
+  t.equal((await client.post('/')).statusCode, 500)
+})
+
 t.test('data over maxSize are refused before the store is asked', async (t) => {
   const { app, client, store } = await setUp(t, { maxSize: 100 })
   app.post('/', { schema: optional }, async ({ session, body }) => { session.data.userId = 'é'.repeat((body as { n: number }).n) })

@@ -41,6 +41,22 @@ onEach(t, 'C4 without randomness there is no session: 503, no cookie, no weaker 
   t.equal(await world.place.count(), 0)
 })
 
+alone.test('C4 without randomness nothing is sealed anew', async (t) => {
+  const world = await createWorld(t, backends['sealed'] as Backend)
+  const visitor = world.visitor()
+  await visitor.post('/login', { userId: 'ada' })
+  const { randomBytes } = crypto
+  t.teardown(() => {
+    Object.assign(crypto, { randomBytes })
+    syncBuiltinESMExports()
+  })
+  Object.assign(crypto, { randomBytes: () => { throw new Error('entropy source gone') } })
+  syncBuiltinESMExports()
+  const response = await visitor.post('/do/write')
+  t.match(response, { statusCode: 503, headers: { 'retry-after': '5' } })
+  t.same(cookies(response), [])
+})
+
 onEach(t, 'C5 never adopts a client id (CVE-2024-38513)', async (t, backend) => {
   const world = await createWorld(t, backend)
   const planted = mint().token
