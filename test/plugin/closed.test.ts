@@ -354,3 +354,41 @@ t.test('roles that are no list let nobody in', async (t) => {
     t.match((await client.get('/')).json(), { statusCode: 500, code: 'FST_SESSION_INVALID_DATA', message: new RegExp(`gave ${what} instead of a list`) })
   }
 })
+
+t.test('a store that never comes to an end is a 409 in the end', async (t) => {
+  const principal = ({ userId }: { userId?: string }): string | undefined => userId
+  const { app, client, store } = await setUp(t)
+  app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  let creations = 0
+  const create = store.create.bind(store)
+  // The note on a renewal is there and is not, and is never written.
+  store.create = async (id, record) => creations++ === 0 ? await create(id, record) : false
+  store.update = async () => 'conflict'
+  const read = store.read.bind(store)
+  let looks = 0
+  store.read = async (id, touchTo) => looks++ % 2 === 0 ? await read(id, touchTo) : { payload: 'x', version: 1, expiresAt: Infinity }
+  t.match((await client.post('/renew')).json(), { statusCode: 409, code: 'FST_SESSION_CONFLICT' })
+
+  const other = await setUp(t, { principal })
+  other.app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+  other.app.post('/logout', { schema: guarded }, async ({ session }) => {
+    await other.client.post('/renew')
+    other.store.delete = async () => false
+    session.destroy()
+  })
+  const { cookie, setCookie } = await other.app.session.issue(ada)
+  other.client.jar.take(setCookie)
+  const logout = await other.app.inject({ method: 'POST', url: '/logout', headers: { cookie } })
+  t.match(logout.json(), { statusCode: 409, code: 'FST_SESSION_CONFLICT' }, 'a logout that did not happen does not say so')
+})
+
+t.test('a save that finds its session changed and then gone is lost, and told', async (t) => {
+  const { app, client, store, events } = await setUp(t)
+  app.post('/', { schema: guarded }, async ({ session }) => { session.data.a = 1 })
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  events.length = 0
+  store.update = async (id) => { await store.inner.delete(id); return 'conflict' }
+  t.equal((await client.post('/')).statusCode, 200)
+  t.same(told(events), ['discarded:ended-meanwhile'])
+})

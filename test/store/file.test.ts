@@ -183,7 +183,7 @@ t.test('whose lock it is', async (t) => {
   t.equal(await opens(await lockOf({ start: '1' })), 'open', 'the pid is in use again by another process')
   t.equal(await opens(await lockOf({ pid: 2 ** 22 + 1 })), 'open', 'no such process')
   // Its parent turned into a program that never asks after it, so that it stays in the list of processes.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
   t.teardown(() => parent.kill())
   const zombie = Number(String((await once(parent.stdout, 'data'))[0]))
   const state = async (): Promise<string[]> => (await readFile(`/proc/${zombie}/stat`, 'utf8').catch(() => ') ? ')).split(') ')[1]?.split(' ') ?? []
