@@ -163,12 +163,8 @@ export class Codec {
   }
 
   #fits (data: unknown): data is Data {
-    try {
-      return isObject(data) && this.#check.Check(data)
-    } catch {
-      // A list whose prototype is none, made from an own key "__proto__" when defaults were filled in, is no list to TypeBox.
-      return false
-    }
+    // A list whose prototype is none, made from an own key "__proto__" when defaults were filled in, is no list to TypeBox.
+    return isObject(data) && attempt(() => this.#check.Check(data)) === true
   }
 
   #invalid (data: unknown): SessionError {
@@ -178,13 +174,8 @@ export class Codec {
   // Says where and what is expected, never what is there: that may be a secret.
   #problem (data: unknown): string {
     if (!isObject(data)) return 'an object is expected'
-    try {
-      const first = this.#check.Errors(data).First()
-      if (first !== undefined) return `${first.path === '' ? 'the data' : first.path}: ${first.message}`
-    } catch {
-      // TypeBox itself stumbles over some values that it does not accept.
-    }
-    return 'the value is not accepted'
+    const first = attempt(() => this.#check.Errors(data).First())
+    return first === undefined ? 'the value is not accepted' : `${first.path === '' ? 'the data' : first.path}: ${first.message}`
   }
 }
 
@@ -231,12 +222,8 @@ export function toJson (data: unknown): string {
 
 /** Whether a value, free of cycles, reads back from JSON as the same value. */
 export function isJson (data: unknown): boolean {
-  try {
-    return unlikeJson(data) === undefined
-  } catch {
-    // A getter that throws.
-    return false
-  }
+  // It may have a getter that throws.
+  return attempt(() => unlikeJson(data) === undefined) === true
 }
 
 function noJson (problem: string, cause?: unknown): SessionError {
@@ -268,12 +255,17 @@ function unlikeJson (value: unknown): string | undefined {
   return undefined
 }
 
-// TypeBox itself throws on some values that do not fit anyhow, such as an object where a list should be.
+// An object where a list should be, say, is left as it is: it does not fit anyhow.
 function withDefaults (schema: TSchema, value: unknown): unknown {
+  return attempt(() => Value.Default(schema, structuredClone(value))) ?? value
+}
+
+/** What `work` gives, `undefined` when it throws: TypeBox itself stumbles over some values that it does not accept. */
+function attempt<T> (work: () => T): T | undefined {
   try {
-    return Value.Default(schema, structuredClone(value))
+    return work()
   } catch {
-    return value
+    return undefined
   }
 }
 
@@ -283,11 +275,7 @@ function nameOf (error: unknown): string {
 }
 
 function parse (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  return attempt(() => JSON.parse(text))
 }
 
 function isEnvelope (value: unknown): value is Envelope {
