@@ -275,7 +275,7 @@ function nameOf (error: unknown): string {
 }
 
 function parse (text: string): unknown {
-  return attempt(() => JSON.parse(text))
+  return attempt(() => JSON.parse(text) as unknown)
 }
 
 function isEnvelope (value: unknown): value is Envelope {
