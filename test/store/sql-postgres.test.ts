@@ -88,6 +88,6 @@ t.test('PostgreSQL', async (t) => {
     // A connection has little time to be made, and a busy machine may take more.
     let tries = 0
     await until('works again', async () => await store.create(`x${tries++}`, record).catch(() => false))
-    t.ok(tries > 0)
+    t.equal(await store.delete(`x${tries - 1}`), true)
   })
 })
