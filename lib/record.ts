@@ -63,7 +63,7 @@ export class Codec {
   constructor (options: CodecOptions) {
     this.#options = options
     this.#check = compile(options.schema)
-    if (!isJson(this.defaults())) throw new SessionError('FST_SESSION_OPTIONS', 'schema has a default that is no JSON, such as a Date: no session could ever be saved with it; use text or a number')
+    if (!isJson(this.defaults())) throw new SessionError('FST_SESSION_OPTIONS', 'schema has a default that is no JSON, such as a Date, with which no session can be saved: use text or a number')
   }
 
   /** What the schema gives to data in which there is nothing, whether that satisfies it or not. */

@@ -167,10 +167,10 @@ export class StoredBackend implements Backend {
     const id = noteOn(from)
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const expiresAt = this.#options.now() + NOTE_LIFE
-      if (await this.#store.create(id, { payload: to, version: 1, expiresAt })) return
+      if (await this.#store.create(id, { payload: JSON.stringify([to]), version: 1, expiresAt })) return
       const note = await this.#store.read(id)
       if (note === undefined) continue
-      const next = { payload: `${note.payload} ${to}`, version: note.version + 1, expiresAt }
+      const next = { payload: JSON.stringify([...idsOn(note), to]), version: note.version + 1, expiresAt }
       if (await this.#store.update(id, next) === 'updated') return
     }
     throw conflict()
@@ -178,15 +178,14 @@ export class StoredBackend implements Backend {
 
   async #noted (from: string): Promise<Live[]> {
     const note = await this.#store.read(noteOn(from))
-    const found = (note?.payload.split(' ') ?? []).map(async (id) => {
-      const live = await this.#look(id)
-      return live === undefined ? await this.#noted(id) : [live]
-    })
-    return (await Promise.all(found)).flat()
+    const ids = note === undefined ? [] : idsOn(note)
+    const found = (await Promise.all(ids.map(async (id) => await this.#look(id)))).filter((live) => live !== undefined)
+    // A renewal that did not come through has no note of its own.
+    return found.length > 0 ? found : (await Promise.all(ids.map(async (id) => await this.#noted(id)))).flat()
   }
 
   async once (text: string): Promise<boolean> {
-    return await this.#store.create(idOf(text), { payload: '', version: 1, expiresAt: this.#options.now() + NOTE_LIFE })
+    return await this.#store.create(idOf(text), { payload: 'null', version: 1, expiresAt: this.#options.now() + NOTE_LIFE })
   }
 
   /** Deletes a session, or what it was renewed to meanwhile: a logout is final for the renewal that was faster, too. */
@@ -373,6 +372,10 @@ function belongsTo ({ principal }: SessionRecord, decoded: Decoded): Decoded {
 /** The id of the note that says what a session was renewed to. No token has it, since nobody finds a text with this hash. */
 function noteOn (id: string): string {
   return idOf(`renewed ${id}`)
+}
+
+function idsOn ({ payload }: SessionRecord): string[] {
+  return JSON.parse(payload) as string[]
 }
 
 function rankOf ({ life: { rank, authenticatedAt } }: Live): number {

@@ -74,7 +74,7 @@ class Wrapped implements WrappedExpressStore {
 
   /** Only a touch that gains a tenth of the time from now to `touchTo` waits for other calls, and writes. */
   async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
-    const record = await this.#live(id)
+    const record = await within(this.#live(id), this.#timeout)
     if (record === undefined || touchTo === undefined || !this.#isDue(touchTo, record)) return record
     return await this.#inTurn(id, async () => {
       const latest = await this.#live(id)
@@ -133,12 +133,12 @@ class Wrapped implements WrappedExpressStore {
       if (isLate) throw new Error('nobody waits for this any more')
       return await work()
     })
-    return await within(done, this.#timeout, () => { isLate = true })
+    return await within(done, this.#timeout, { giveUp: () => { isLate = true } })
   }
 
   /** One that is not called back for so long never will be. */
   async #called<T> (call: Parameters<typeof called<T>>[0]): Promise<T | undefined> {
-    return await within(called<T>(call), Math.min(this.#timeout * PATIENCE, 2 ** 31 - 1), () => {})
+    return await within(called<T>(call), Math.min(this.#timeout * PATIENCE, 2 ** 31 - 1), { background: true })
   }
 
   async #live (id: string): Promise<SessionRecord | undefined> {
@@ -180,7 +180,7 @@ class Wrapped implements WrappedExpressStore {
     if (typeof store.all !== 'function') {
       throw new SessionError('FST_SESSION_OPTIONS', 'fromExpressStore: this express-session store has no all(), so the sessions of a principal cannot be found. Use SqlStore or RedisStore to list and revoke them.')
     }
-    const sessions = await this.#called((callback) => store.all?.(callback))
+    const sessions = await within(this.#called((callback) => store.all?.(callback)), this.#timeout)
     return unwrapAll(sessions).filter(({ record }) => record.principal === principal)
   }
 

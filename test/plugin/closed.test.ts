@@ -367,7 +367,7 @@ t.test('a store that never comes to an end is a 409 in the end', async (t) => {
   store.update = async () => 'conflict'
   const read = store.read.bind(store)
   let looks = 0
-  store.read = async (id, touchTo) => looks++ % 2 === 0 ? await read(id, touchTo) : { payload: 'x', version: 1, expiresAt: Infinity }
+  store.read = async (id, touchTo) => looks++ % 2 === 0 ? await read(id, touchTo) : { payload: '[]', version: 1, expiresAt: Infinity }
   t.match((await client.post('/renew')).json(), { statusCode: 409, code: 'FST_SESSION_CONFLICT' })
 
   const other = await setUp(t, { principal })

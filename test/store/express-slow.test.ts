@@ -48,6 +48,7 @@ t.test('a call that is never called back keeps nobody waiting for ever', async (
     inner.holds = holds
     const call = async (): Promise<unknown> => await (holds === 'destroy' ? store.delete('a') : store.update('a', { ...record, version: 2 }))
     await t.rejects(call(), /within 20 ms/, holds)
+    if (holds === 'get') await t.rejects(store.read('a'), /within 20 ms/)
     inner.holds = ''
     await until('the next one is heard', async () => {
       await store.delete('a').catch(() => {})
