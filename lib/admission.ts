@@ -33,7 +33,8 @@ async function askVerifier (registry: Registry, scheme: string, request: Fastify
   return holds ? MET : { kind: 'unauthenticated', scheme, why: `The security scheme "${scheme}" is not satisfied.` }
 }
 
-function askSession ({ scheme: { name, settings: { principal, roles, now } }, session }: Candidate, scopes: Condition['scopes'], maxAge: number | undefined): Verdict {
+function askSession ({ scheme, session }: Candidate, scopes: Condition['scopes'], maxAge: number | undefined): Verdict {
+  const { name, settings: { principal, roles, now } } = scheme
   const live = session?.live
   if (live === undefined || (principal !== undefined && live.principal === undefined)) {
     return { kind: 'unauthenticated', scheme: name, why: `This needs a live session "${name}". Sign in.` }

@@ -106,19 +106,15 @@ export class Exchange {
     if (this.#closed || this.#phase === 'failed') return
     this.#closed = true
     const reason = this.#phase === 'refused' ? 'refused' : 'after-commit'
-    const detail = this.#phase === 'open' ? { detail: HIJACKED } : {}
-    for (const { session, report } of this.#entries) {
-      const isLost = session?.changed === true
-      if (isLost) report({ type: 'discarded', reason, ...(session.live ? { id: session.live.id } : {}), ...detail })
-      session?.close(isLost)
-    }
+    const detail = this.#phase === 'open' ? HIJACKED : undefined
+    for (const { session } of this.#entries) session?.close(reason, detail)
   }
 
   async #storeAll (entries: readonly Entry[], statusCode: number): Promise<void> {
     const outcomes = await Promise.allSettled(entries.map((entry) => this.#store(entry, statusCode)))
     // What is stored is stored: its cookie must reach the browser, whatever became of another session.
     this.#writeHeaders()
-    const failed = outcomes.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed === undefined) return
     this.#phase = 'failed'
     throw failed.reason
@@ -141,8 +137,8 @@ export class Exchange {
   /** Waits for all of them, also when one fails: another may have been adopted meanwhile, and has a cookie to hand out. */
   async #loadAll (): Promise<void> {
     const outcomes = await Promise.allSettled(this.#entries.map(async (entry) => await this.#load(entry)))
-    const failed = outcomes.find(({ status }) => status === 'rejected')
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
 
   async #load (entry: Entry): Promise<void> {

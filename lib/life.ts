@@ -25,6 +25,11 @@ export function beginLife (scheme: Lifetimes, options: StartOptions, now: number
   return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
 }
 
+/** When a session that is used `now` ends: its own idle timeout or else the scheme's, but never after its deadline. */
+export function expiryOf ({ deadline, idleTimeout }: Life, scheme: Pick<Lifetimes, 'idleTimeout'>, now: number): number {
+  return Math.min(now + (idleTimeout ?? scheme.idleTimeout), deadline)
+}
+
 /** Seconds. The sum of any instant and this is one that every store and cookie can hold. */
 const CENTURY = 3_155_760_000
 

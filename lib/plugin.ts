@@ -46,11 +46,9 @@ function guard (app: FastifyInstance): Registry {
   const routes: Array<{ server: FastifyInstance, route: RouteFacts }> = []
   if (!app.hasRequestDecorator(kExchange)) app.decorateRequest(kExchange, null)
 
-  const outside: typeof routes = []
   app.addHook('onRoute', function (route) { routes.push({ server: this, route }) })
-  if (outermost(app) !== app) guardOutside(app, registry, outside)
+  if (outermost(app) !== app) guardOutside(app, registry)
   app.addHook('onReady', async () => {
-    for (const { server, route } of outside) refuseUnguarded(server, route, registry)
     const planned = routes.flatMap(({ server, route }) => {
       const plan = Registry.of(server)?.check(route)
       return plan === undefined ? [] : [{ route, plan }]
@@ -104,8 +102,12 @@ function outermost (app: FastifyInstance): FastifyInstance {
  * A route that names a session which is registered, but not around it, would stand open. Those that are declared after the
  * plugin stop the boot; those that were there before refuse their requests.
  */
-function guardOutside (app: FastifyInstance, registry: Registry, routes: Array<{ server: FastifyInstance, route: RouteFacts }>): void {
+function guardOutside (app: FastifyInstance, registry: Registry): void {
+  const routes: Array<{ server: FastifyInstance, route: RouteFacts }> = []
   outermost(app).addHook('onRoute', function (route) { routes.push({ server: this, route }) })
+  app.addHook('onReady', async () => {
+    for (const { server, route } of routes) refuseUnguarded(server, route, registry)
+  })
   outermost(app).addHook('onRequest', (request, reply, done) => {
     try {
       if (!request.is404) refuseUnguarded(request.server, request.routeOptions, registry)

@@ -38,7 +38,7 @@ export interface Content extends Prepared {
   readonly life: Life
 }
 
-type Envelope = Life & { readonly scheme?: unknown, readonly data: Data }
+type Envelope = Life & { readonly v: unknown, readonly scheme?: unknown, readonly data: Data }
 
 export type Decoded =
   | { readonly kind: 'content', readonly content: Content }
@@ -123,17 +123,8 @@ export class Codec {
     return isEnvelope(whole) ? this.#read(whole, JSON.stringify(whole.data)) : { kind: 'damaged' }
   }
 
-  #read ({ scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, rank, origin, data }: Envelope, text: string): Decoded {
+  #read ({ v: _version, scheme, data, ...life }: Envelope, text: string): Decoded {
     if (scheme !== this.#options.scheme) return { kind: 'unfit', problem: 'it is of another security scheme: give each a store, prefix or table of its own' }
-    const life: Life = {
-      createdAt,
-      authenticatedAt,
-      deadline,
-      persistent,
-      ...(idleTimeout === undefined ? {} : { idleTimeout }),
-      ...(rank === undefined ? {} : { rank }),
-      ...(origin === undefined ? {} : { origin })
-    }
     return this.#fits(data) ? this.#content(life, data, text) : this.#fit(life, data)
   }
 

@@ -1,6 +1,6 @@
-import type { Change, Committed, Live, Mutation, RenewedReason, Report } from './backend/backend.js'
+import type { Change, Committed, DiscardedReason, Live, Mutation, RenewedReason, Report } from './backend/backend.js'
 import { SessionError } from './errors.js'
-import { beginLife, type Lifetimes } from './life.js'
+import { beginLife, expiryOf, type Lifetimes } from './life.js'
 import { type Codec, type Data, isJson, type Life, merge, own, type Prepared, put } from './record.js'
 import type { Session, StartOptions } from './session.js'
 import type { Ticket } from './token.js'
@@ -88,8 +88,8 @@ export class RequestSession implements Session<Data> {
 
   get expiresAt (): number {
     if (this.#order.kind !== 'start') return this.#required().expiresAt
-    const { deadline, idleTimeout = this.#context.lifetimes.idleTimeout } = this.#order.life
-    return Math.min(deadline, this.#context.now() + idleTimeout)
+    const { lifetimes, now } = this.#context
+    return expiryOf(this.#order.life, lifetimes, now())
   }
 
   get data (): Data {
@@ -168,9 +168,10 @@ export class RequestSession implements Session<Data> {
     }
   }
 
-  /** Told that the response is out: from now on nothing is stored without `commit`. `isTold`: that something was lost. */
-  close (isTold: boolean): void {
-    this.#closed = isTold ? 'told' : 'yes'
+  /** Told that the response is out: what is not stored by now is lost for this reason, and nothing is stored without `commit`. */
+  close (reason: 'refused' | 'after-commit', detail?: string): void {
+    this.#closed = this.changed ? 'told' : 'yes'
+    if (this.#closed === 'told') this.#tellLost(reason, detail)
   }
 
   /** What the handler did, as one change to store. An answer of 500 and more takes back what it did to the data. */
@@ -180,7 +181,7 @@ export class RequestSession implements Session<Data> {
     const failed = status >= 500
     this.#settled = this.#order
     if (failed && touched) {
-      this.#context.report({ type: 'discarded', reason: 'server-error', ...(live ? { id: live.id } : {}) })
+      this.#tellLost('server-error')
       this.#draft = undefined
     }
     const content = touched && !failed ? this.#context.codec.prepare(this.data) : undefined
@@ -193,7 +194,7 @@ export class RequestSession implements Session<Data> {
         return live ? { kind: 'destroy', live, reason: 'destroy' } : NONE
       case 'keep':
         if (content) return live ? this.#change(live, content) : this.#creation(content)
-        return live?.refreshTo !== undefined ? { kind: 'refresh', live } : NONE
+        return live?.stale ? { kind: 'refresh', live } : NONE
     }
   }
 
@@ -204,7 +205,7 @@ export class RequestSession implements Session<Data> {
 
   /** Whether `settle` would have anything to say. */
   get unsettled (): boolean {
-    return this.changed || this.#live?.refreshTo !== undefined
+    return this.changed || this.#live?.stale === true
   }
 
   get live (): Live | undefined {
@@ -300,10 +301,13 @@ export class RequestSession implements Session<Data> {
     if (this.#closed !== 'yes') return
     this.#closed = 'waiting'
     setTimeout(() => {
-      const isLost = this.#commits === 0 && this.changed
-      this.#closed = isLost ? 'told' : 'yes'
-      if (isLost) this.#context.report({ type: 'discarded', reason: 'after-commit', detail: AFTER_RESPONSE, ...(this.#live ? { id: this.#live.id } : {}) })
+      if (this.#commits > 0) this.#closed = 'yes'
+      else this.close('after-commit', AFTER_RESPONSE)
     }, COMMIT_WITHIN).unref()
+  }
+
+  #tellLost (reason: DiscardedReason, detail?: string): void {
+    this.#context.report({ type: 'discarded', reason, ...(this.#live && { id: this.#live.id }), ...(detail !== undefined && { detail }) })
   }
 
   #samePrincipal (data: Data): Prepared {

@@ -16,10 +16,10 @@ export function addHeadersOf (error: Error, reply: FastifyReply): void {
  * gave: one that an app keeps for all of its responses would hand one person's session to the next.
  */
 export function setCookies (reply: FastifyReply, lines: readonly string[]): void {
-  const [first, ...others] = [...[reply.getHeader('set-cookie') ?? []].flat().map(String), ...lines]
-  if (lines.length === 0 || first === undefined) return
+  if (lines.length === 0) return
+  const before = reply.getHeader('set-cookie')
   reply.removeHeader('set-cookie')
-  reply.header('set-cookie', others.length === 0 ? first : [first, ...others])
+  reply.header('set-cookie', before === undefined && lines.length === 1 ? lines[0] : [before ?? [], lines].flat(2))
 }
 
 /** Says that the response depends on the Cookie header (RFC 9110, 12.5.5), beside what else it depends on. */

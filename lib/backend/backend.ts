@@ -7,11 +7,8 @@ export interface Live extends Content {
   readonly version: number
   /** Epoch milliseconds: idle or absolute, whichever is sooner. */
   readonly expiresAt: number
-  /**
-   * It has to be written anew although nothing changed, since the deadline or key inside its cookie, or its entry in a
-   * list, is old: with this as its `expiresAt`.
-   */
-  readonly refreshTo?: number
+  /** It has to be written anew although nothing changed: the deadline or key inside its cookie, or its entry in a list, is old. */
+  readonly stale?: boolean
 }
 
 export type Loaded =

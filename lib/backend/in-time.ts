@@ -1,5 +1,6 @@
 import { SessionError, unavailable } from '../errors.js'
 import type { SessionStore } from '../store/store.js'
+import { within } from '../within.js'
 
 /**
  * A store every call of which ends within `limit` milliseconds, and fails with the one error a client may see
@@ -17,22 +18,11 @@ export function storeInTime (store: SessionStore, limit: number): SessionStore {
 }
 
 /** What a call to a store resolves, within `limit` milliseconds. @throws `FST_SESSION_STORE` */
-export function inTime<T> (call: () => Promise<T>, limit: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const fail = (cause: unknown): void => {
-      clearTimeout(timer)
-      reject(cause instanceof SessionError ? cause : unavailable('Sessions are not available at the moment. Try again in a few seconds.', cause))
-    }
-    const timer = setTimeout(() => { fail(new Error(`the store gave no answer within ${limit} ms`)) }, limit)
-    const succeed = (value: T): void => {
-      clearTimeout(timer)
-      resolve(value)
-    }
-    try {
-      // A store that is async in its types only answers at once.
-      Promise.resolve(call()).then(succeed, fail)
-    } catch (cause) {
-      fail(cause)
-    }
-  })
+export async function inTime<T> (call: () => Promise<T>, limit: number): Promise<T> {
+  try {
+    return await within(call, limit, () => new Error(`the store gave no answer within ${limit} ms`))
+  } catch (cause) {
+    if (cause instanceof SessionError) throw cause
+    throw unavailable('Sessions are not available at the moment. Try again in a few seconds.', cause)
+  }
 }

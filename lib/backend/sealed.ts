@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { SessionError, unavailable } from '../errors.js'
+import { expiryOf } from '../life.js'
 import type { Codec, Life, Prepared } from '../record.js'
 import type { Backend, Change, Committed, Live, Loaded, Mutation, Report } from './backend.js'
 
@@ -87,9 +88,9 @@ class SealedBackend implements Backend {
     }
     // A cookie is written anew for its deadline only now and then, and at once when its key is on the way out.
     const idle = live.life.idleTimeout ?? this.#context.idleTimeout
-    const touched = touch ? Math.min(now + idle, live.life.deadline) : live.expiresAt
-    const isDue = opened.key > 0 || touched - live.expiresAt >= idle / 10
-    return { kind: 'live', live: isDue ? { ...live, refreshTo: touched } : live }
+    const expiresAt = touch ? expiryOf(live.life, this.#context, now) : live.expiresAt
+    const isStale = opened.key > 0 || expiresAt - live.expiresAt >= idle / 10
+    return { kind: 'live', live: isStale ? { ...live, expiresAt, stale: true } : live }
   }
 
   async commit (change: Change, report: Report): Promise<Committed> {
@@ -98,7 +99,7 @@ class SealedBackend implements Backend {
       case 'destroy':
         report({ type: 'destroyed', reason: change.reason, id: change.live.id, ...of(change.live) })
         return { live: undefined }
-      case 'refresh': return this.#seal(change.live.id, change.live.version, change.live.life, change.live, change.live.refreshTo)
+      case 'refresh': return this.#seal(change.live.id, change.live.version, change.live.life, change.live, change.live.expiresAt)
       case 'update': return this.#seal(change.live.id, change.live.version + 1, change.live.life, change.content)
       default: {
         const { ticket: { id }, life, content } = change
@@ -120,7 +121,7 @@ class SealedBackend implements Backend {
 
   async close (): Promise<void> {}
 
-  #seal (id: string, version: number, life: Life, { data, text, principal }: Prepared, expiresAt = this.#expiry(life)): Committed {
+  #seal (id: string, version: number, life: Life, { data, text, principal }: Prepared, expiresAt = this.#expiryOf(life)): Committed {
     const { codec, line } = this.#context
     const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode(life, text)}`)
     const size = Buffer.byteLength(line(value, life))
@@ -130,9 +131,8 @@ class SealedBackend implements Backend {
     return { live: { id, version, life, data, text, principal, expiresAt }, value }
   }
 
-  #expiry (life: Life): number {
-    const { now, idleTimeout } = this.#context
-    return Math.min(now() + (life.idleTimeout ?? idleTimeout), life.deadline)
+  #expiryOf (life: Life): number {
+    return expiryOf(life, this.#context, this.#context.now())
   }
 
   #read (text: string, report: Report): Live | undefined {

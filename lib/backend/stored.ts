@@ -1,4 +1,5 @@
 import { SessionError, unavailable } from '../errors.js'
+import { expiryOf } from '../life.js'
 import { type Codec, type Decoded, type Life, merge, type Prepared } from '../record.js'
 import type { SessionRecord, SessionStore } from '../store/store.js'
 import { idOf, isToken } from '../token.js'
@@ -111,8 +112,7 @@ export class StoredBackend implements Backend {
 
   /** Enters a session in the list of its principal, of whom the record does not know: the option `principal` is new. */
   async #reindex (live: Live): Promise<Committed> {
-    const { refreshTo = live.expiresAt, ...rest } = live
-    const next = { ...rest, version: live.version + 1, expiresAt: refreshTo }
+    const next = { ...live, version: live.version + 1, stale: false }
     return { live: await this.#store.update(next.id, this.#record(next)) === 'updated' ? next : live }
   }
 
@@ -153,13 +153,13 @@ export class StoredBackend implements Backend {
 
   /** What a session was renewed to. Its id does not lead there; the list of its principal does, or else a note. */
   async #successors ({ id, principal, life }: Live): Promise<Live[]> {
-    if (principal === undefined || !this.#lists) return await this.#noted(id)
+    if (!this.#isListed(principal)) return await this.#noted(id)
     const origin = life.origin ?? id
     return (await this.#list(principal)).filter((other) => other.life.origin === origin && other.id !== id)
   }
 
-  get #lists (): boolean {
-    return this.#options.store.lists !== false
+  #isListed (principal: string | undefined): principal is string {
+    return principal !== undefined && this.#options.store.lists !== false
   }
 
   /** Each renewal of a session is on its note before it happens; which of several at once came through, the ids will tell. */
@@ -211,7 +211,7 @@ export class StoredBackend implements Backend {
     let renewed = this.#assemble(ticket.id, 1, life, content)
     await this.#insert(renewed)
     try {
-      if (!becomes && (live.principal === undefined || !this.#lists)) await this.#note(live.id, ticket.id)
+      if (!becomes && !this.#isListed(live.principal)) await this.#note(live.id, ticket.id)
       let ended = await this.#end(live)
       for (let round = 1; ended === 'conflict'; round++) {
         if (round === MAX_ROUNDS) throw conflict()
@@ -300,8 +300,7 @@ export class StoredBackend implements Backend {
   }
 
   #assemble (id: string, version: number, life: Life, content: Prepared): Live {
-    const { idleTimeout, now } = this.#options
-    return { ...content, id, version, life, expiresAt: Math.min(now() + (life.idleTimeout ?? idleTimeout), life.deadline) }
+    return { ...content, id, version, life, expiresAt: expiryOf(life, this.#options, this.#options.now()) }
   }
 
   #record ({ version, life, text, principal, expiresAt }: Live): SessionRecord {
@@ -312,9 +311,8 @@ export class StoredBackend implements Backend {
     const decoded = belongsTo(record, this.#options.codec.decode(record.payload))
     if (decoded.kind === 'content') {
       const { content } = decoded
-      const expiresAt = Math.min(record.expiresAt, content.life.deadline)
-      const refresh = record.principal === content.principal ? {} : { refreshTo: expiresAt }
-      return { ...content, id, version: record.version, expiresAt, ...refresh }
+      const stale = record.principal === content.principal ? {} : { stale: true }
+      return { ...content, id, version: record.version, expiresAt: Math.min(record.expiresAt, content.life.deadline), ...stale }
     }
     const reason = decoded.kind
     report({ type: 'discarded', reason, id, ...(decoded.kind === 'unfit' ? { detail: decoded.problem } : {}) })
@@ -325,7 +323,7 @@ export class StoredBackend implements Backend {
   async #touchLonger (live: Live, now: number): Promise<Live> {
     const idle = live.life.idleTimeout
     if (idle === undefined) return live
-    const expiresAt = Math.min(now + idle, live.life.deadline)
+    const expiresAt = expiryOf(live.life, this.#options, now)
     if (expiresAt - live.expiresAt < idle / 10) return live
     await this.#store.read(live.id, expiresAt)
     return { ...live, expiresAt }

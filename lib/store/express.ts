@@ -1,11 +1,13 @@
 import { clock } from '../clock.js'
 import { SessionError } from '../errors.js'
 import { timer } from '../life.js'
-import { called, type ExpressStore, within } from './express/callbacks.js'
+import { within } from '../within.js'
+import { called, type ExpressStore } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { type ExpressLimit, limits, warning } from './express/limits.js'
 import { Queues } from './queues.js'
 import type { SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store.js'
+import { isDue } from './touch.js'
 
 export { adoptExpressSessions } from './express/adopt.js'
 export type { AdoptOptions } from './express/adopt.js'
@@ -74,11 +76,11 @@ class Wrapped implements WrappedExpressStore {
 
   /** Only a touch that gains a tenth of the time from now to `touchTo` waits for other calls, and writes. */
   async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
-    const record = await within(this.#live(id), this.#timeout)
-    if (record === undefined || touchTo === undefined || !this.#isDue(touchTo, record)) return record
+    const record = await this.#inTime(() => this.#live(id))
+    if (record === undefined || touchTo === undefined || !isDue(touchTo, record.expiresAt, this.#now())) return record
     return await this.#inTurn(id, async () => {
       const latest = await this.#live(id)
-      if (latest === undefined || !this.#isDue(touchTo, latest)) return latest
+      if (latest === undefined || !isDue(touchTo, latest.expiresAt, this.#now())) return latest
       const touched = { ...latest, expiresAt: touchTo }
       await this.#set(id, touched)
       return touched
@@ -129,16 +131,24 @@ class Wrapped implements WrappedExpressStore {
    */
   async #inTurn<T> (id: string, work: () => Promise<T>): Promise<T> {
     let isLate = false
-    const done = this.#queue.run(id, async () => {
+    const inTurn = async (): Promise<T> => {
       if (isLate) throw new Error('nobody waits for this any more')
       return await work()
+    }
+    return await this.#inTime(() => this.#queue.run(id, inTurn), () => { isLate = true })
+  }
+
+  async #inTime<T> (work: () => Promise<T>, giveUp?: () => void): Promise<T> {
+    return await within(work, this.#timeout, () => {
+      giveUp?.()
+      return noCallback(this.#timeout)
     })
-    return await within(done, this.#timeout, { giveUp: () => { isLate = true } })
   }
 
   /** One that is not called back for so long never will be. */
   async #called<T> (call: Parameters<typeof called<T>>[0]): Promise<T | undefined> {
-    return await within(called<T>(call), Math.min(this.#timeout * PATIENCE, 2 ** 31 - 1), { background: true })
+    const limit = Math.min(this.#timeout * PATIENCE, 2 ** 31 - 1)
+    return await within(() => called<T>(call), limit, () => noCallback(limit), true)
   }
 
   async #live (id: string): Promise<SessionRecord | undefined> {
@@ -180,15 +190,15 @@ class Wrapped implements WrappedExpressStore {
     if (typeof store.all !== 'function') {
       throw new SessionError('FST_SESSION_OPTIONS', 'fromExpressStore: this express-session store has no all(), so the sessions of a principal cannot be found. Use SqlStore or RedisStore to list and revoke them.')
     }
-    const sessions = await within(this.#called((callback) => store.all?.(callback)), this.#timeout)
+    const sessions = await this.#inTime(() => this.#called((callback) => store.all?.(callback)))
     return unwrapAll(sessions).filter(({ record }) => record.principal === principal)
   }
 
   #isLive ({ expiresAt }: SessionRecord): boolean {
     return expiresAt > this.#now()
   }
+}
 
-  #isDue (touchTo: number, { expiresAt }: SessionRecord): boolean {
-    return touchTo - expiresAt >= (touchTo - this.#now()) / 10
-  }
+function noCallback (limit: number): Error {
+  return new Error(`the express-session store did not call back within ${limit} ms`)
 }

@@ -8,6 +8,7 @@ import { lockDirectory } from './file/lock.js'
 import { Queues } from './queues.js'
 import { SessionFiles } from './file/session-files.js'
 import type { SessionRecord, SessionStore, StoreReport, StoredSession, UpdateOutcome } from './store.js'
+import { isDue } from './touch.js'
 
 export interface FileStoreOptions {
   /** Where the files are; made with mode 0700 if it is not there. It belongs to this store alone. */
@@ -69,8 +70,7 @@ export class FileStore implements SessionStore {
     return await this.#alone(id, async () => {
       const record = await this.#live(id)
       if (record === undefined || touchTo === undefined) return record
-      const gained = touchTo - record.expiresAt
-      if (gained <= 0 || gained < (touchTo - this.#now()) / 10) return record
+      if (!isDue(touchTo, record.expiresAt, this.#now())) return record
       const touched = { ...record, expiresAt: touchTo }
       await this.#files.write(id, touched)
       return touched

@@ -5,6 +5,7 @@ import { Connection, type RedisClient } from './redis/connection.js'
 import { commandOf, defineScripts, type Script } from './redis/scripts.js'
 import { decode, encode, NOBODY, ownerOf, quote, unquote, type Value } from './redis/value.js'
 import type { SessionRecord, SessionStore, StoreReport, StoredSession, UpdateOutcome } from './store.js'
+import { isDue } from './touch.js'
 
 export type { RedisClient } from './redis/connection.js'
 
@@ -70,7 +71,7 @@ export class RedisStore implements SessionStore {
     if (value === undefined || value === 'absent') return undefined
     const { record: { expiresAt, principal }, indexedUntil } = value
     const now = this.#now()
-    if (principal === undefined || touchTo <= indexedUntil || touchTo - expiresAt < (touchTo - now) / 10) return value.record
+    if (principal === undefined || touchTo <= indexedUntil || !isDue(touchTo, expiresAt, now)) return value.record
     // The index before the record: no record outlives its entry.
     const longer = indexUntil(touchTo, now)
     await this.#index(ownerOf(principal), id, longer)

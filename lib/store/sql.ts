@@ -7,6 +7,7 @@ import { prepareStatements, type Statements } from './sql/statements.js'
 import { Sweeper } from './sql/sweeper.js'
 import { fromColumn, toColumn } from './sql/text.js'
 import type { SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store.js'
+import { isDue } from './touch.js'
 
 export { createTable } from './sql/table.js'
 export type { KyselyInstance } from './sql/dialect.js'
@@ -128,9 +129,4 @@ export class SqlStore implements SessionStore {
       return undefined
     }
   }
-}
-
-/** A touch is a write: it is put off until it gains a tenth of the idle timeout. One that gains nothing is never due. */
-function isDue (touchTo: number, expiresAt: number, now: number): boolean {
-  return touchTo - expiresAt >= (touchTo - now) / 10
 }

@@ -22,28 +22,6 @@ export interface ExpressStore {
   all? (callback: Callback<any>): unknown
 }
 
-/**
- * What a promise gives within `limit` milliseconds; after that it rejects, and `giveUp` is told first. One in the
- * `background` does not keep the process alive.
- */
-export async function within<T> (
-  promise: Promise<T>, limit: number, { giveUp, background = false }: { giveUp?: () => void, background?: boolean } = {}
-): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((resolve, reject) => {
-    timer = setTimeout(() => {
-      giveUp?.()
-      reject(new Error(`the express-session store did not call back within ${limit} ms`))
-    }, limit)
-    if (background) timer.unref()
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 /** Settles as the callback does, or as the call itself where a store throws or rejects instead of calling back. */
 export function called<T> (call: (callback: Callback<T>) => unknown): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
