@@ -76,9 +76,10 @@ export class StoredBackend implements Backend {
   readonly directory: Directory = {
     find: async (id, touch) => {
       const live = isToken(id) ? await this.#records.find(id, touch) : undefined
-      return live && touch ? await this.#touchLonger(live, this.#options.now()) : live
+      if (live === undefined || !this.#isAlive(live)) return undefined
+      return touch ? await this.#touchLonger(live, this.#options.now()) : live
     },
-    list: async (principal) => await this.#records.list(principal),
+    list: async (principal) => (await this.#records.list(principal)).filter((live) => this.#isAlive(live)),
     revoke: async (id) => {
       const done = isToken(id) && await this.#records.delete(id)
       if (done) this.#options.report({ type: 'destroyed', reason: 'revoke', id })
@@ -230,6 +231,11 @@ export class StoredBackend implements Backend {
     // What neither request meant: two changes that make somebody else of the person only together.
     if (merged.principal !== mine.principal) throw conflict()
     return merged
+  }
+
+  /** By the clock of this process, as when a request loads it; a store that has another clock may still have it. */
+  #isAlive ({ expiresAt }: Live): boolean {
+    return expiresAt > this.#options.now()
   }
 
   // A store moves every record by the scheme's idle timeout; one with a longer life of its own takes a step more, rarely.

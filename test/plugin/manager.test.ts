@@ -1,3 +1,5 @@
+import { MemoryStore } from 'fastify-openapi-session'
+import { createClock } from 'fastify-openapi-session/testing'
 import t from 'tap'
 import { guarded, setUp, told } from './support.js'
 
@@ -49,6 +51,20 @@ t.test('find', async (t) => {
   store.take()
   for (const junk of ['', 'x', id.slice(1), `${id}x`, '__proto__']) t.equal(await app.session.find(junk), undefined)
   t.same(store.take(), [], 'what is no id is not asked for')
+})
+
+t.test('what has expired by the clock of the app is over, also where the store has a slower one', async (t) => {
+  const clock = createClock()
+  const slow = new MemoryStore({ now: () => clock.now() - 60_000 })
+  const { app } = await setUp(t, { principal: (data) => data.userId, idleTimeout: 100, store: slow, now: clock.now })
+  const { id, cookie } = await app.session.issue(user('ada'))
+  app.get('/', { schema: guarded, config: { session: { touch: false } } }, async () => '')
+  clock.advance(100_000)
+  t.not(await slow.read(id), undefined, 'the store has it')
+  t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
+  t.equal(await app.session.find(id), undefined)
+  t.same(await app.session.list('ada'), [])
+  t.equal(await app.session.watch(id, { signal: new AbortController().signal }), true, 'and nobody who watches it asks again and again')
 })
 
 t.test('revoke', async (t) => {
