@@ -3,9 +3,9 @@ import { inTime } from './backend/in-time.js'
 import { cookieValues } from './cookie.js'
 import { SessionError } from './errors.js'
 import { beginLife } from './life.js'
-import type { Prepared } from './record.js'
+import type { Life, Prepared } from './record.js'
 import type { Scheme } from './scheme.js'
-import { idOf } from './token.js'
+import { idOf, mint } from './token.js'
 
 /** A session of another session plugin, found by its cookie. */
 export interface Predecessor {
@@ -37,6 +37,8 @@ export interface Adopted {
   readonly live: Live
   /** `Set-Cookie` lines: the new cookie, and the end of the old one. */
   readonly lines: readonly [own: string, old: string]
+  /** Ends the old session, if it is there. Nobody may get the token before that. */
+  readonly forget: (() => Promise<void>) | undefined
 }
 
 /**
@@ -61,9 +63,20 @@ export async function adopt (
   const content = old && admit(scheme, old.data, report)
   const { live, value: sealed } = content === undefined ? await recent(scheme, token) : await begin(scheme, token, content, report)
   if (live === undefined) return undefined
-  // Nobody gets the token before the old session is over, so that who signs out with it has signed out of both.
-  if (old !== undefined) await inTime(() => old.forget(), storeTimeout)
-  return { live, lines: [scheme.line(sealed ?? token, live.life), scheme.forgetAdopted as string] }
+  return {
+    live,
+    lines: [scheme.line(sealed ?? token, live.life), scheme.forgetAdopted as string],
+    forget: old && (async () => { await end(scheme, old) })
+  }
+}
+
+/** Ends an old session, where it was kept. @throws `FST_SESSION_STORE` */
+async function end ({ settings: { storeTimeout }, backend }: Scheme, old: Predecessor): Promise<void> {
+  const forget = async (): Promise<void> => { await inTime(() => old.forget(), storeTimeout) }
+  if (backend.directory !== undefined) return await forget()
+  // Of a sealed cookie nothing is stored that requests beside this one could find, so for a moment they find what this one
+  // found. Where it cannot be ended then, it ends by itself as it would have.
+  setTimeout(() => { forget().catch(() => {}) }, GRACE).unref()
 }
 
 function admit ({ codec }: Scheme, data: unknown, report: Report): Prepared | undefined {
@@ -79,19 +92,16 @@ function admit ({ codec }: Scheme, data: unknown, report: Report): Prepared | un
 /** Of two requests that adopt the same session, one creates it and the other finds it, in whichever process they run. */
 async function begin (scheme: Scheme, token: string, content: Prepared, report: Report): Promise<Committed> {
   const { settings, backend } = scheme
-  const life = beginLife(settings, {}, settings.now())
-  let begun: Committed
-  try {
-    begun = await backend.commit({ kind: 'create', reason: 'adopted', ticket: { token, id: idOf(token) }, life, content }, report)
-  } catch (error) {
-    // There it is: another request is at it, or one could not end the old session, which is this one's to do then.
-    const found = await successor(scheme, token)
-    if (found === undefined) throw error
-    return { live: found }
-  }
-  // It was created before, and ended since this request found the old one: what stands here now stands for a session that is over.
-  if (await backend.once(`adopted ${token}`)) return begun
-  await backend.commit({ kind: 'destroy', live: begun.live as Live, reason: 'destroy' }, report)
+  // Each attempt has an origin of its own, by which to tell what came of it.
+  const life: Life = { ...beginLife(settings, {}, settings.now()), origin: mint().id }
+  const begun = await backend.commit({ kind: 'create', reason: 'adopted', ticket: { token, id: idOf(token) }, life, content }, report)
+  // There it is: another request is at it, or one could not end the old session, which is this one's to do then.
+  const committed = begun.live === undefined ? { live: await successor(scheme, token) } : begun
+  if (committed.live === undefined) return committed
+  // What is handed out once may be over by now, and this made anew from what this request had found before: that is over, too.
+  const origin = committed.live.life.origin ?? committed.live.id
+  if (await backend.isFirst(`adopted ${token}`, origin)) return committed
+  await backend.commit({ kind: 'destroy', live: committed.live, reason: 'destroy' }, report)
   return { live: undefined }
 }
 

@@ -54,6 +54,11 @@ export function cookiePolicy (options: CookieOptions, serialize: Serialize): Coo
   const attributes: SerializeOptions = {
     path, httpOnly: true, secure, sameSite, ...(domain === undefined ? {} : { domain }), ...(partitioned ? { partitioned } : {})
   }
+  try {
+    serialize(name, '', attributes)
+  } catch (error) {
+    refuse(`cookie: ${(error as Error).message}, and no browser would take it`)
+  }
   return Object.freeze({
     name,
     path,

@@ -12,7 +12,7 @@ import type { Scheme } from './scheme.js'
 import { isSameOrigin } from './security/origin.js'
 import { mint } from './token.js'
 import { traced } from './trace.js'
-import { addHeadersOf, cacheFor, setCookies, varyByCookie, warnOfDroppedCookie } from './response.js'
+import { addHeadersOf, cacheFor, rememberAnswer, setCookies, takeStatusOf, varyByCookie, warnOfDroppedCookie } from './response.js'
 
 /** One session of one request. */
 interface Entry extends Candidate {
@@ -32,6 +32,8 @@ interface Entry extends Candidate {
   line?: string | undefined
   /** The one that ends the cookie of a session that was adopted. */
   oldLine?: string | undefined
+  /** Ends that session where it was kept, which waits until the new cookie can be handed out. */
+  forget?: (() => Promise<void>) | undefined
   /** The store's answer that is awaited. */
   storing?: Promise<void>
 }
@@ -46,7 +48,11 @@ export class Exchange {
   readonly #plan: Plan
   readonly #registry: Registry
   readonly #entries: Entry[]
-  #phase: 'open' | 'refused' | 'finished' | 'failed' = 'open'
+  #phase: 'open' | 'refused' | 'storing' | 'finished' | 'failed' = 'open'
+  /** Whether a second answer came while the first one was being stored. */
+  #interrupted = false
+  /** The `Set-Cookie` lines that are in the reply. */
+  #lines: readonly string[] = []
   #closed = false
   /** What one of the hooks failed with. */
   #error: Error | undefined
@@ -81,7 +87,16 @@ export class Exchange {
   fail (error: unknown): Error {
     // A function of the options may reject for no reason.
     this.#error = error ? error as Error : new SessionError('FST_SESSION_OPTIONS', 'One of verify, verifiers, principal, roles or adopt failed without an error. Throw one that says why.')
+    // An error that came before this one has used up the handler that would set its status.
+    if (this.#reply.statusCode >= 400) takeStatusOf(this.#error, this.#reply)
     return this.#error
+  }
+
+  /** Whether the session is being stored for an answer, which then is the one to send; told of another one meanwhile. */
+  interrupt (): boolean {
+    if (this.#phase !== 'storing') return false
+    this.#interrupted = true
+    return true
   }
 
   /**
@@ -91,19 +106,24 @@ export class Exchange {
   finish (): Promise<void> | undefined {
     if (this.#entries.length > 0) varyByCookie(this.#reply)
     if (this.#error !== undefined) addHeadersOf(this.#error, this.#reply)
-    // An error here makes Fastify send another response, which comes by once more.
-    if (this.#phase !== 'open') return this.#phase === 'refused' ? this.#explain() : undefined
+    // An error here makes Fastify send another response, which comes by once more; its handler may have ended the session.
+    const failed = this.#phase === 'failed'
+    if (this.#phase !== 'open' && !failed) return this.#phase === 'refused' ? this.#explain() : undefined
     this.#phase = 'finished'
-    const { statusCode } = this.#reply
-    const work = this.#entries.filter(({ session, storing }) => session?.unsettled || storing !== undefined)
-    if (work.length === 0) return this.#writeHeaders()
-    return this.#storeAll(work, statusCode)
+    const work = this.#entries.filter(({ session, storing, forget }) =>
+      failed ? session?.changed : session?.unsettled || storing !== undefined || forget !== undefined)
+    if (work.length === 0) return failed ? undefined : this.#writeHeaders()
+    return this.#storeAll(work, this.#reply.statusCode)
   }
 
-  /** Called when the response is out: what is not stored by now is lost, and nobody would know. */
+  /**
+   * Called when the response is out, or the client has gone: what is not stored by now is lost, and nobody would know. A
+   * handler that is still at work stores as ever, whether anybody waits for the answer or not.
+   */
   close (): void {
+    const isOut = this.#phase !== 'storing' && (this.#phase !== 'open' || this.#reply.sent)
     // Contexts within each other that have the plugin come by here each.
-    if (this.#closed || this.#phase === 'failed') return
+    if (this.#closed || !isOut) return
     this.#closed = true
     const reason = this.#phase === 'refused' ? 'refused' : 'after-commit'
     const detail = this.#phase === 'open' ? HIJACKED : undefined
@@ -111,11 +131,16 @@ export class Exchange {
   }
 
   async #storeAll (entries: readonly Entry[], statusCode: number): Promise<void> {
+    this.#phase = 'storing'
+    const restore = rememberAnswer(this.#reply)
     const outcomes = await Promise.allSettled(entries.map((entry) => this.#store(entry, statusCode)))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    this.#phase = 'finished'
+    if (this.#interrupted && failed === undefined) restore()
     // What is stored is stored: its cookie must reach the browser, whatever became of another session.
     this.#writeHeaders()
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed === undefined) return
+    for (const [n, { session }] of entries.entries()) if (outcomes[n]?.status === 'rejected') session?.giveUp()
     this.#phase = 'failed'
     throw failed.reason
   }
@@ -174,7 +199,9 @@ export class Exchange {
     if (adopted === undefined) return undefined
     entry.sent = true
     entry.loaded = 'adopted'
+    entry.forget = adopted.forget
     ;[entry.line, entry.oldLine] = adopted.lines
+    if (!mayBeHijacked(this.#request)) await this.#forgetOld(entry)
     return await this.#verify(entry, adopted.live)
   }
 
@@ -200,9 +227,10 @@ export class Exchange {
       lifetimes: settings,
       required: () => sessionRequired(cookie.name, `There is no live session "${name}". Sign in.`),
       commit: async () => {
-        if (this.#phase !== 'refused') await this.#store(entry, 200)
+        if (this.#phase !== 'refused') await this.#store(entry)
         return entry.line
       },
+      isAnswered: () => this.#reply.sent || this.#reply.raw.headersSent,
       mutate: async (before, mutation) => await traced('update', scheme, this.#request, () => backend.mutate(before, mutation, report)),
       assertOpen: () => { if (this.#phase === 'refused') throw crossOrigin() },
       handOut: (committed) => { this.#handOut(entry, committed) },
@@ -210,8 +238,22 @@ export class Exchange {
     }, live)
   }
 
-  /** Stores what the handler did since the last time. One at a time: what is being created must not be created twice. */
-  async #store (entry: Entry, statusCode: number): Promise<void> {
+  /** Nobody gets the new token before the old session is over, so that who signs out with it has signed out of both. */
+  async #forgetOld (entry: Entry): Promise<void> {
+    try {
+      await entry.forget?.()
+      entry.forget = undefined
+    } catch (error) {
+      entry.line = entry.oldLine = undefined
+      throw error
+    }
+  }
+
+  /**
+   * Stores what the handler did since the last time, at its wish or, with a status code, for the answer. One at a time: what
+   * is being created must not be created twice.
+   */
+  async #store (entry: Entry, statusCode?: number): Promise<void> {
     const before = entry.storing
     const settle = async (): Promise<void> => await this.#settle(entry, statusCode)
     const storing = before === undefined ? settle() : before.catch(() => {}).then(settle)
@@ -219,10 +261,11 @@ export class Exchange {
     await storing
   }
 
-  async #settle (entry: Entry, statusCode: number): Promise<void> {
+  async #settle (entry: Entry, statusCode: number | undefined): Promise<void> {
     const session = entry.session as RequestSession
     entry.stored = 'failed'
-    const change = session.settle(statusCode)
+    await this.#forgetOld(entry)
+    const { change, refusal } = changeOf(session, statusCode)
     const ended = session.destroyed
     const committed = change.kind === 'none'
       ? { live: undefined }
@@ -231,6 +274,7 @@ export class Exchange {
     session.committed(change, committed)
     if (ended && entry.sent) entry.line = entry.scheme.cookie.expire()
     this.#handOut(entry, committed)
+    if (refusal !== undefined) throw refusal.error
   }
 
   #handOut (entry: Entry, { live, value }: Awaited<ReturnType<Scheme['backend']['commit']>>): void {
@@ -243,7 +287,8 @@ export class Exchange {
 
   #writeHeaders (): undefined {
     const lines = this.#entries.flatMap(({ line, oldLine }) => [line, oldLine]).filter((line) => line !== undefined)
-    setCookies(this.#reply, lines)
+    setCookies(this.#reply, lines, this.#lines)
+    this.#lines = lines
     const handedOut = this.#entries.filter(({ line }) => line !== undefined)
     if (handedOut.length > 0) warnOfDroppedCookie(this.#request, handedOut.map(({ scheme }) => scheme))
     cacheFor(this.#reply, lines.length > 0, this.#entries.some(({ seen }) => seen))
@@ -257,6 +302,22 @@ export class Exchange {
       explain(this.#request.log, { scheme: name, cookie: cookie.name, loaded, stored, setCookie: line !== undefined, statusCode })
     }
   }
+}
+
+/** What there is to store. Data that cannot be saved make the answer a 500: what such an answer leaves in force is done first. */
+function changeOf (session: RequestSession, statusCode: number | undefined): { change: Change, refusal?: { error: unknown } } {
+  try {
+    return { change: session.settle(statusCode ?? 200) }
+  } catch (error) {
+    // Who calls commit() can put the data right.
+    if (statusCode === undefined) throw error
+    return { change: session.settle(500), refusal: { error } }
+  }
+}
+
+/** WebSockets and event streams: their answers may go past the hooks, and past the browser's cookies with that. */
+function mayBeHijacked ({ headers }: FastifyRequest): boolean {
+  return headers.upgrade !== undefined || headers.accept?.includes('text/event-stream') === true
 }
 
 function crossOrigin (): SessionError {

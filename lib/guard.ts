@@ -3,11 +3,13 @@ import { inspect } from './boot.js'
 import { SessionError } from './errors.js'
 import { Exchange } from './exchange.js'
 import { Registry, type RouteFacts } from './registry.js'
+import { bodyOf, letGo, listenForErrors } from './response.js'
 
 const kExchange = Symbol('fastify-openapi-session.exchange')
 
 type Exchanging = FastifyRequest & { [kExchange]?: Exchange | null }
 type Done = (error?: Error) => void
+type DoneWith = (error?: Error | null, payload?: unknown) => void
 
 /** The hooks, once for all schemes of an instance: admit, finish, close. */
 export function guard (app: FastifyInstance): Registry {
@@ -40,29 +42,33 @@ function admit (request: FastifyRequest, reply: FastifyReply, done: Done): void 
   if (plan === undefined) return done()
   const exchange = new Exchange(request, reply, plan, nearest)
   ;(request as Exchanging)[kExchange] = exchange
+  // A stream or a WebSocket mostly ends when the client goes, and there is no response hook then.
+  reply.raw.once('close', () => { exchange.close() })
   exchange.admit().then(() => done(), (error: unknown) => done(exchange.fail(error)))
 }
 
-function finish (request: FastifyRequest, _reply: FastifyReply, payload: unknown, done: Done): void {
+function finish (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
   const exchange = exchangeOf(request)
-  const pending = exchange?.finish()
-  if (!exchange || pending === undefined) return done()
-  pending.then(() => done(), (error: unknown) => {
+  if (!exchange) return done()
+  if (exchange.interrupt()) {
+    // Fastify ignores a second answer once the first has begun; where its session is being stored, it has.
     letGo(payload)
+    return request.log.warn('a second answer came while the session was being stored for the first one: it is dropped. An async handler has to return what it sends, or await reply')
+  }
+  const body = bodyOf(payload, reply)
+  const pending = exchange.finish()
+  if (pending === undefined) return done(null, body)
+  listenForErrors(body)
+  pending.then(() => done(null, body), (error: unknown) => {
+    letGo(body)
     done(exchange.fail(error))
-  })
+  // What Fastify throws while it sends, about a header say, it catches itself only where nobody had to wait.
+  }).catch(done)
 }
 
 function close (request: FastifyRequest, _reply: FastifyReply, done: Done): void {
   exchangeOf(request)?.close()
   done()
-}
-
-/** A body that will not be sent may hold a file or a connection open, and Fastify lets go only of what it sends. */
-function letGo (body: unknown): void {
-  const { destroy, cancel } = Object(body) as { destroy?: unknown, cancel?: unknown }
-  if (typeof destroy === 'function') destroy.call(body)
-  else if (typeof cancel === 'function') Promise.resolve(cancel.call(body)).catch(() => {})
 }
 
 /** Looks at the schemes of an instance and the routes in it when all of them are known. */

@@ -14,7 +14,9 @@ export interface Lifetimes {
  * @throws `FST_SESSION_OPTIONS` for timeouts that could not be kept
  */
 export function beginLife (scheme: Lifetimes, options: StartOptions, now: number): Life {
-  const persistent = options.persistent ?? scheme.persistent
+  const { persistent = scheme.persistent } = options
+  // The checkbox of a form is "on".
+  if (typeof persistent !== 'boolean') throw new SessionError('FST_SESSION_OPTIONS', 'persistent must be true or false')
   const absolute = milliseconds('absoluteTimeout', options.absoluteTimeout) ?? scheme.absoluteTimeout
   const asked = milliseconds('idleTimeout', options.idleTimeout) ?? (options.persistent === true ? absolute : undefined)
   if (options.idleTimeout !== undefined && asked !== undefined && asked < scheme.idleTimeout) {

@@ -41,9 +41,15 @@ export interface SessionManager<T extends object = Record<string, any>> {
   watch (id: string, options: WatchOptions): Promise<boolean>
   /** The live sessions of a principal, the youngest login first. */
   list (principal: string): Promise<ReadonlyArray<SessionInfo<T>>>
-  /** Ends a session, final for requests under way too: whatever they save is dropped. Resolves whether it was alive. */
+  /**
+   * Ends a session, final for requests under way too: whatever they save is dropped. Resolves whether it was alive. One that
+   * was renewed is found by the id it had before for some minutes.
+   */
   revoke (id: string): Promise<boolean>
-  /** Ends all sessions of a principal, all but `except` (an id). Resolves how many there were. */
+  /**
+   * Ends all sessions of a principal, all but `except` (an id; renewed meanwhile, it has another one, and ends). Resolves how
+   * many there were.
+   */
   revokeAll (principal: string, options?: { except?: string | undefined }): Promise<number>
 }
 
@@ -65,14 +71,14 @@ export function createManager (scheme: Scheme): SessionManager {
       return await watch(() => find(id), settings, options)
     },
     async list (principal: string) {
-      const found = await directory(scheme, 'list').list(principal)
+      const found = await directory(scheme, 'list').list(text(principal))
       return found.map(info).sort((a, b) => b.authenticatedAt - a.authenticatedAt)
     },
     async revoke (id: string) {
       return await directory(scheme, 'revoke').revoke(id)
     },
     async revokeAll (principal: string, { except }: { except?: string | undefined } = {}) {
-      return await directory(scheme, 'revokeAll').revokeAll(principal, except)
+      return await directory(scheme, 'revokeAll').revokeAll(text(principal), except)
     }
   })
 }
@@ -85,6 +91,12 @@ function directory ({ name, backend, settings }: Scheme, method: string): Direct
     throw new SessionError('FST_SESSION_OPTIONS', `app.${name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
   }
   return backend.directory
+}
+
+// What is no text is nobody, and to answer so would let them believe that they are signed out.
+function text (principal: unknown): string {
+  if (typeof principal === 'string') return principal
+  throw new SessionError('FST_SESSION_OPTIONS', `a principal is text, as the option principal gives it, and not ${typeof principal}: write String(...)`)
 }
 
 function info ({ id, principal, data, life: { createdAt, authenticatedAt }, expiresAt }: Live): SessionInfo {

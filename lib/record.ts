@@ -21,7 +21,7 @@ export interface Life {
   readonly persistent: boolean
   /** Where it stands among the logins of its principal: the greater, the later. Default `authenticatedAt`. */
   readonly rank?: number
-  /** The id that it began with, where it was renewed since: what a late request knows it by. */
+  /** The id that it began with, where it was renewed since: a session is the same one under each of its ids. */
   readonly origin?: string
 }
 

@@ -15,6 +15,8 @@ export interface SessionContext {
   /** The error that says a session is required, with its challenge. */
   readonly required: () => SessionError
   readonly commit: () => Promise<string | undefined>
+  /** Whether the response is out, or goes past the hooks. */
+  readonly isAnswered: () => boolean
   readonly mutate: (live: Live, mutation: Mutation) => Promise<Committed>
   /** Throws where a request was refused before its session was looked at. */
   readonly assertOpen: () => void
@@ -31,7 +33,7 @@ const AFTER_RESPONSE = 'the response was out already: what is done after it has 
 /** What the handler asked for, beside changes of the data. */
 type Order =
   | { readonly kind: 'keep' | 'destroy' }
-  | { readonly kind: 'start', readonly ticket: Ticket, readonly life: Life }
+  | { readonly kind: 'start', readonly ticket: Ticket, readonly life: Life, readonly afterEnd: boolean }
   | { readonly kind: 'renew', readonly ticket: Ticket, readonly reason: RenewedReason }
 
 type Renewal = Extract<Order, { kind: 'renew' }>
@@ -65,8 +67,10 @@ export class RequestSession implements Session<Data> {
   #settled: Order = KEEP
   /** How many calls of `commit` are under way. */
   #commits = 0
-  /** Whether the response is out, and what comes too late is waited for, or was told. */
-  #closed: 'no' | 'yes' | 'waiting' | 'told' = 'no'
+  /** Whether the response is out, and whether what came too late was told. */
+  #closed: 'no' | 'yes' | 'told' = 'no'
+  /** Runs while a change after the response waits for its commit. */
+  #waiting: NodeJS.Timeout | undefined
 
   constructor (context: SessionContext, live: Live | undefined) {
     this.#context = context
@@ -121,7 +125,8 @@ export class RequestSession implements Session<Data> {
     this.#expectCommit()
     const life = beginLife(this.#context.lifetimes, options, this.#context.now())
     this.#draft = this.#context.codec.admit(data)
-    this.#order = { kind: 'start', ticket: this.#context.mint(), life }
+    const afterEnd = this.#order.kind === 'destroy' || (this.#order.kind === 'start' && this.#order.afterEnd)
+    this.#order = { kind: 'start', ticket: this.#context.mint(), life, afterEnd }
   }
 
   renew (): void {
@@ -162,7 +167,9 @@ export class RequestSession implements Session<Data> {
   async commit (): Promise<string | undefined> {
     this.#commits++
     try {
-      return await this.#context.commit()
+      const cookie = await this.#context.commit()
+      if (!this.changed) this.#settleDown()
+      return cookie
     } finally {
       this.#commits--
     }
@@ -170,23 +177,26 @@ export class RequestSession implements Session<Data> {
 
   /** Told that the response is out: what is not stored by now is lost for this reason, and nothing is stored without `commit`. */
   close (reason: 'refused' | 'after-commit', detail?: string): void {
-    this.#closed = this.changed ? 'told' : 'yes'
-    if (this.#closed === 'told') this.#tellLost(reason, detail)
+    this.#stopWaiting()
+    if (this.#closed === 'told') return
+    this.#closed = 'yes'
+    if (!this.changed || this.#commits > 0) return
+    this.#closed = 'told'
+    this.#tellLost(reason, detail)
   }
 
-  /** What the handler did, as one change to store. An answer of 500 and more takes back what it did to the data. */
+  /**
+   * What the handler did, as one change to store. An answer of 500 and more takes back what it did to the data, and a login;
+   * the end of a session, or a new token for it, holds.
+   * @throws `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE`
+   */
   settle (status: number): Change {
+    if (status >= 500) this.#takeBack()
     const live = this.#live
-    const touched = this.#touched
-    const failed = status >= 500
+    const content = this.#touched ? this.#context.codec.prepare(this.data) : undefined
     this.#settled = this.#order
-    if (failed && touched) {
-      this.#tellLost('server-error')
-      this.#draft = undefined
-    }
-    const content = touched && !failed ? this.#context.codec.prepare(this.data) : undefined
     switch (this.#order.kind) {
-      case 'start': return failed ? NONE : this.#beginning(live, this.#order)
+      case 'start': return this.#beginning(live, this.#order)
       case 'renew': return this.#renewal(this.#required(), this.#order, content)
       case 'destroy':
         // What was put in after the end, a farewell say, goes into a session that has nothing of the old one.
@@ -196,6 +206,12 @@ export class RequestSession implements Session<Data> {
         if (content) return live ? this.#change(live, content) : this.#creation(content)
         return live?.stale ? { kind: 'refresh', live } : NONE
     }
+  }
+
+  /** Told that it could not be stored, and that the client hears of it: what is done from here on comes after that. */
+  giveUp (): void {
+    this.#draft = undefined
+    this.#order = KEEP
   }
 
   /** Whether there is anything that is not stored. */
@@ -220,6 +236,7 @@ export class RequestSession implements Session<Data> {
   /** Told what came of the change that `settle` gave. */
   committed (change: Change, { live }: Committed): void {
     if (change.kind === 'none') this.#carriedOut(this.#settled)
+    else if (change.kind === 'destroy') this.#ended()
     else this.#reset(live, 'content' in change ? change.content.text : this.#pristine, this.#settled)
   }
 
@@ -238,6 +255,20 @@ export class RequestSession implements Session<Data> {
       refill(draft, merge(JSON.parse(base), draft, live.data))
     }
     this.#pristine = live?.text ?? ''
+  }
+
+  /** Something may have been put in since, a farewell, which belongs to a session after this one. */
+  #ended (): void {
+    this.#live = undefined
+    this.#carriedOut(this.#settled)
+  }
+
+  #takeBack (): void {
+    if (this.#touched) {
+      this.#tellLost('server-error')
+      this.#draft = undefined
+    }
+    if (this.#order.kind === 'start') this.#order = this.#order.afterEnd ? DESTROY : KEEP
   }
 
   /** Whether an order that was carried out is the last one that the handler gave. */
@@ -298,12 +329,20 @@ export class RequestSession implements Session<Data> {
 
   /** For a change that may come after the response: if nobody commits it soon, it is lost, and somebody should hear of it. */
   #expectCommit (): void {
-    if (this.#closed !== 'yes') return
-    this.#closed = 'waiting'
-    setTimeout(() => {
-      if (this.#commits > 0) this.#closed = 'yes'
-      else this.close('after-commit', AFTER_RESPONSE)
-    }, COMMIT_WITHIN).unref()
+    if (this.#closed === 'no' && this.#context.isAnswered()) this.#closed = 'yes'
+    if (this.#closed !== 'yes' || this.#waiting !== undefined) return
+    this.#waiting = setTimeout(() => { this.close('after-commit', AFTER_RESPONSE) }, COMMIT_WITHIN).unref()
+  }
+
+  /** After a commit: what is changed from now on is another change, with time of its own. */
+  #settleDown (): void {
+    this.#stopWaiting()
+    if (this.#closed === 'told') this.#closed = 'yes'
+  }
+
+  #stopWaiting (): void {
+    clearTimeout(this.#waiting)
+    this.#waiting = undefined
   }
 
   #tellLost (reason: DiscardedReason, detail?: string): void {

@@ -11,15 +11,64 @@ export function addHeadersOf (error: Error, reply: FastifyReply): void {
   for (const [name, value] of Object.entries(error.headers ?? {})) if (!reply.hasHeader(name)) reply.header(name, value)
 }
 
+/** Gives the answer the status of an error, with what belongs to it. */
+export function takeStatusOf (error: Error, reply: FastifyReply): void {
+  const { statusCode = 500 } = error as Partial<SessionError>
+  reply.code(statusCode)
+  addHeadersOf(error, reply)
+}
+
+/** The status and headers of an answer, as a function that puts them back when another one was begun meanwhile. */
+export function rememberAnswer (reply: FastifyReply): () => void {
+  const { statusCode } = reply
+  const headers = reply.getHeaders()
+  return () => {
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+    reply.code(statusCode).headers(headers)
+  }
+}
+
 /**
- * Adds `Set-Cookie` lines to those that are there. Old versions of Fastify 5 put them into the very list that a handler
- * gave: one that an app keeps for all of its responses would hand one person's session to the next.
+ * The body of an answer. Fastify takes status and headers out of a Response of the Fetch standard after the last hook, too
+ * late for whoever has to know whether the answer is an error, or to keep it out of caches: so it is done here.
  */
-export function setCookies (reply: FastifyReply, lines: readonly string[]): void {
+export function bodyOf (payload: unknown, reply: FastifyReply): unknown {
+  if (Object.prototype.toString.call(payload) !== '[object Response]') return payload
+  const { status, headers, body, bodyUsed } = payload as Response
+  // Fastify has an error for a body that was read already.
+  if (bodyUsed) return payload
+  reply.code(status)
+  for (const [name, value] of headers) reply.header(name, value)
+  return body
+}
+
+/** For a stream that has to wait: what fails in it meanwhile would end the process. Fastify hears of it when its turn comes. */
+export function listenForErrors (body: unknown): void {
+  if (isStream(body)) body.on('error', () => {})
+}
+
+/** A body that will not be sent may hold a file or a connection open, and Fastify lets go only of what it sends. */
+export function letGo (payload: unknown): void {
+  const body: unknown = Object.prototype.toString.call(payload) === '[object Response]' ? (payload as Response).body : payload
+  const { destroy, cancel } = Object(body) as { destroy?: unknown, cancel?: unknown }
+  listenForErrors(body)
+  if (typeof destroy === 'function') destroy.call(body)
+  else if (typeof cancel === 'function') Promise.resolve(cancel.call(body)).catch(() => {})
+}
+
+function isStream (body: unknown): body is NodeJS.ReadableStream {
+  return typeof (Object(body) as { pipe?: unknown }).pipe === 'function'
+}
+
+/**
+ * Adds `Set-Cookie` lines to those that are there, in place of `old` ones. Old versions of Fastify 5 put them into the very
+ * list that a handler gave: one that an app keeps for all of its responses would hand one person's session to the next.
+ */
+export function setCookies (reply: FastifyReply, lines: readonly string[], old: readonly string[]): void {
   if (lines.length === 0) return
-  const before = reply.getHeader('set-cookie')
+  const before = [reply.getHeader('set-cookie') ?? []].flat().map(String).filter((line) => !old.includes(line))
   reply.removeHeader('set-cookie')
-  reply.header('set-cookie', before === undefined && lines.length === 1 ? lines[0] : [before ?? [], lines].flat(2))
+  reply.header('set-cookie', before.length === 0 && lines.length === 1 ? lines[0] : [...before, ...lines])
 }
 
 /** Says that the response depends on the Cookie header (RFC 9110, 12.5.5), beside what else it depends on. */
@@ -37,6 +86,8 @@ export function varyByCookie (reply: FastifyReply): void {
 export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: boolean): void {
   const chosen = reply.getHeader('cache-control')
   if (setsCookie) {
+    // These overrule Cache-Control in the caches that they are for (RFC 9213).
+    for (const name of Object.keys(reply.getHeaders())) if (/(^|-)cdn-cache-control$|^surrogate-control$/.test(name)) reply.removeHeader(name)
     const directives = String(chosen).toLowerCase().split(',').map((directive) => directive.trim())
     if (!directives.includes('no-store') && !directives.includes('private')) reply.header('cache-control', 'no-store')
   } else if (sawSession && chosen === undefined) {

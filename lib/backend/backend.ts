@@ -73,8 +73,11 @@ export interface Backend {
   commit (change: Change, report: Report): Promise<Committed>
   /** Reads, changes and writes as one step, as often as it takes. `live: undefined` when the session is over. */
   mutate (live: Live, mutation: Mutation, report: Report): Promise<Committed>
-  /** Whether nobody asked this of the same text within a minute; always where nothing is stored that could tell. */
-  once (text: string): Promise<boolean>
+  /**
+   * Whether this is the answer that was given first to a question, within some minutes and in whichever process. Where
+   * nothing is stored, each is.
+   */
+  isFirst (question: string, answer: string): Promise<boolean>
   /** What `app.<scheme>` can do beyond one request; `undefined` where sessions cannot be found without their cookie. */
   readonly directory: Directory | undefined
   /** Lets go of what it holds when the app closes. */

@@ -27,9 +27,11 @@ export class Limit {
     if (!this.#counts(principal)) return
     try {
       const all = await this.#records.list(principal)
-      const oldestLast = all.toSorted((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
-      for (const { id } of oldestLast.slice(this.#max)) {
-        if (await this.#records.delete(id)) report({ type: 'destroyed', reason: 'limit', id, principal })
+      const youngestFirst = all.toSorted((a, b) => rankOf(b) - rankOf(a) || (originOf(a) < originOf(b) ? -1 : 1))
+      // One that is being renewed is there twice, and counts once.
+      const kept = new Set(youngestFirst.map(originOf).filter((origin, n, all) => all.indexOf(origin) === n).slice(0, this.#max))
+      for (const live of youngestFirst) {
+        if (!kept.has(originOf(live)) && await this.#records.end(live)) report({ type: 'destroyed', reason: 'limit', id: live.id, principal })
       }
     } catch (error) {
       report({ type: 'failed', reason: 'limit', principal, detail: (error as Error).message })
@@ -39,6 +41,10 @@ export class Limit {
   #counts (principal: string | undefined): principal is string {
     return principal !== undefined && this.#max !== Infinity
   }
+}
+
+function originOf ({ id, life: { origin } }: Live): string {
+  return origin ?? id
 }
 
 function rankOf ({ life: { rank, authenticatedAt } }: Live): number {

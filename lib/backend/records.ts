@@ -1,9 +1,10 @@
 import { SessionError, unavailable } from '../errors.js'
 import { expiryOf } from '../life.js'
 import type { Codec, Decoded, Life, Prepared } from '../record.js'
-import type { SessionRecord, SessionStore } from '../store/store.js'
+import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from '../store/store.js'
 import type { Live, Report } from './backend.js'
 import { storeInTime } from './in-time.js'
+import { successorIn, successorRecord } from './successor.js'
 
 export interface RecordsOptions {
   readonly store: SessionStore
@@ -31,49 +32,87 @@ export class Records {
     this.store = storeInTime(options.store, options.storeTimeout)
   }
 
-  /** The record as it is stored. With `touch` its expiry moves by the scheme's idle timeout. */
+  /** What is stored under an id. With `touch` its expiry moves by the scheme's idle timeout. */
   async read (id: string, touch = false): Promise<SessionRecord | undefined> {
     const { now, idleTimeout } = this.#options
     return await this.store.read(id, touch ? now() + idleTimeout : undefined)
   }
 
+  /** The session under an id; `undefined` also where it was renewed. */
   async find (id: string, touch = false): Promise<Live | undefined> {
     const record = await this.read(id, touch)
-    const live = record && this.decode(id, record, this.#options.report)
-    return live === undefined || live.life.deadline <= this.#options.now() ? undefined : live
+    return record === undefined || successorIn(record) !== undefined ? undefined : this.#live({ id, record })
+  }
+
+  /** The record of a session under whichever id it has by now: where it was renewed, that of its successor. */
+  async latest (id: string): Promise<StoredSession | undefined> {
+    for (let hop = 0; hop < MAX_ROUNDS; hop++) {
+      const record = await this.read(id)
+      const successor = record && successorIn(record)
+      if (successor === undefined) return record && { id, record }
+      id = successor
+    }
+    throw conflict()
+  }
+
+  /** The same as a session. */
+  async follow (id: string): Promise<Live | undefined> {
+    const found = await this.latest(id)
+    return found && this.#live(found)
   }
 
   async list (principal: string): Promise<Live[]> {
-    const found = await this.store.list(principal)
-    const now = this.#options.now()
-    return found.map(({ id, record }) => this.decode(id, record, this.#options.report))
-      .filter((live): live is Live => live !== undefined && live.life.deadline > now)
+    return (await this.store.list(principal)).map((found) => this.#live(found)).filter((live) => live !== undefined)
   }
 
+  /** Resolves `false` where the id is taken. */
+  async create (live: Live): Promise<boolean> {
+    return await this.store.create(live.id, this.#record(live))
+  }
+
+  /** Creates a session whose id nobody else can have. */
   async insert (live: Live): Promise<void> {
-    if (await this.store.create(live.id, this.#record(live))) return
+    try {
+      if (await this.create(live)) return
+    } catch (error) {
+      // It may be written all the same: a session that nobody has the token of, in the list of its principal.
+      this.forget(live.id)
+      throw error
+    }
     // 256 random bits do not collide: this store, or the source of randomness, is broken.
     throw unavailable('The session could not be created.')
   }
 
   /** Writes a version over the one before it. */
-  async overwrite (next: Live): Promise<'updated' | 'conflict' | 'missing'> {
+  async overwrite (next: Live): Promise<UpdateOutcome> {
     return await this.store.update(next.id, this.#record(next))
   }
 
-  /** Deletes a record only if it is still the one that was read. */
-  async end (live: Live): Promise<'updated' | 'conflict' | 'missing'> {
-    return await this.store.update(live.id, { payload: 'null', version: live.version + 1, expiresAt: 0 })
+  /** Puts the id of its successor in the place of a session, only if it is still as it was read. */
+  async supersede (live: Live, successor: string): Promise<UpdateOutcome> {
+    return await this.store.update(live.id, successorRecord(successor, live, this.#options.now()))
   }
 
-  /** Resolves whether it was there. */
-  async delete (id: string): Promise<boolean> {
-    return await this.store.delete(id)
+  /** Deletes a session only if it is still as it was read. */
+  async remove ({ id, version }: Pick<Live, 'id' | 'version'>): Promise<UpdateOutcome> {
+    return await this.store.update(id, { payload: 'null', version: version + 1, expiresAt: 0 })
   }
 
-  /** Deletes after an error, which is the one to tell. A record that stays has a token nobody was given, and expires. */
-  async forget (id: string): Promise<void> {
-    await this.delete(id).catch(() => {})
+  /** Ends a session under whichever id it has by now: a logout is final for a renewal that was faster, too. */
+  async end ({ id, version }: Pick<Live, 'id' | 'version'>): Promise<boolean> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const outcome = await this.remove({ id, version })
+      if (outcome !== 'conflict') return outcome === 'updated'
+      const found = await this.latest(id)
+      if (found === undefined) return false
+      ;({ id, record: { version } } = found)
+    }
+    throw conflict()
+  }
+
+  /** Deletes after an error, which is the one to tell. What stays has a token that nobody was given, and expires. */
+  forget (id: string): void {
+    this.store.delete(id).catch(() => {})
   }
 
   assemble (id: string, version: number, life: Life, content: Prepared): Live {
@@ -90,6 +129,11 @@ export class Records {
     const reason = decoded.kind
     report({ type: 'discarded', reason, id, ...(decoded.kind === 'unfit' ? { detail: decoded.problem } : {}) })
     return undefined
+  }
+
+  #live ({ id, record }: StoredSession): Live | undefined {
+    const live = this.decode(id, record, this.#options.report)
+    return live === undefined || live.life.deadline <= this.#options.now() ? undefined : live
   }
 
   #record ({ version, life, text, principal, expiresAt }: Live): SessionRecord {

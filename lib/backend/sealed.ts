@@ -115,7 +115,7 @@ class SealedBackend implements Backend {
     return this.#seal(live.id, live.version + 1, live.life, await mutation(JSON.parse(live.text)))
   }
 
-  async once (): Promise<boolean> {
+  async isFirst (): Promise<boolean> {
     return true
   }
 

@@ -1,11 +1,12 @@
 import { expiryOf } from '../life.js'
 import { type Life, merge, type Prepared } from '../record.js'
+import type { UpdateOutcome } from '../store/store.js'
 import { idOf, isToken } from '../token.js'
 import type { Backend, Change, Committed, Directory, Live, Loaded, Mutation, Report } from './backend.js'
 import { inTime } from './in-time.js'
 import { Limit } from './limit.js'
 import { conflict, MAX_ROUNDS, of, Records, type RecordsOptions } from './records.js'
-import { Trail } from './trail.js'
+import { KEPT, successorIn } from './successor.js'
 
 export interface StoredOptions extends RecordsOptions {
   readonly maxPerPrincipal: number
@@ -20,13 +21,11 @@ type Of<K extends Change['kind']> = Extract<Change, { kind: K }>
 export class StoredBackend implements Backend {
   readonly #options: StoredOptions
   readonly #records: Records
-  readonly #trail: Trail
   readonly #limit: Limit
 
   constructor (options: StoredOptions) {
     this.#options = options
     this.#records = new Records(options)
-    this.#trail = new Trail(this.#records, options.store.lists !== false, options.now)
     this.#limit = new Limit(this.#records, options.maxPerPrincipal)
   }
 
@@ -38,7 +37,7 @@ export class StoredBackend implements Backend {
     const id = idOf(value)
     const record = await this.#records.read(id, touch)
     const now = this.#options.now()
-    if (record === undefined || record.expiresAt <= now) {
+    if (record === undefined || record.expiresAt <= now || successorIn(record) !== undefined) {
       report({ type: 'expired', reason: 'absent', id })
       return { kind: 'dead' }
     }
@@ -46,7 +45,7 @@ export class StoredBackend implements Backend {
     if (live === undefined) return { kind: 'dead' }
     if (live.life.deadline <= now) {
       // A touch may have carried the record past its absolute deadline.
-      await this.#records.delete(id)
+      await this.#records.store.delete(id)
       report({ type: 'expired', reason: 'absolute', id, ...of(live.principal) })
       return { kind: 'dead' }
     }
@@ -69,8 +68,12 @@ export class StoredBackend implements Backend {
     return await this.#save(live, (stored) => mutation(JSON.parse(stored.text)), report)
   }
 
-  async once (text: string): Promise<boolean> {
-    return await this.#trail.once(text)
+  async isFirst (question: string, answer: string): Promise<boolean> {
+    const id = idOf(question)
+    const { store } = this.#records
+    const payload = JSON.stringify(answer)
+    if (await store.create(id, { payload, version: 1, expiresAt: this.#options.now() + KEPT })) return true
+    return (await store.read(id))?.payload === payload
   }
 
   readonly directory: Directory = {
@@ -81,7 +84,7 @@ export class StoredBackend implements Backend {
     },
     list: async (principal) => (await this.#records.list(principal)).filter((live) => this.#isAlive(live)),
     revoke: async (id) => {
-      const done = isToken(id) && await this.#records.delete(id)
+      const done = isToken(id) && await this.#revoke(id)
       if (done) this.#options.report({ type: 'destroyed', reason: 'revoke', id })
       return done
     },
@@ -99,7 +102,9 @@ export class StoredBackend implements Backend {
 
   async #create ({ ticket, life, content, reason }: Of<'create'>, report: Report): Promise<Committed> {
     const live = this.#records.assemble(ticket.id, 1, await this.#limit.asYoungest(life, content), content)
-    await this.#records.insert(live)
+    // One that is adopted has an id that another request may be at, too.
+    if (reason !== 'adopted') await this.#records.insert(live)
+    else if (!await this.#records.create(live)) return { live: undefined }
     report({ type: 'created', reason, id: live.id, ...of(live.principal) })
     await this.#limit.keep(live, report)
     return { live, value: ticket.token }
@@ -107,8 +112,11 @@ export class StoredBackend implements Backend {
 
   /** Enters a session in the list of its principal, of whom the record does not know: the option `principal` is new. */
   async #reindex (live: Live): Promise<Committed> {
-    const next = { ...live, version: live.version + 1, stale: false }
-    return { live: await this.#records.overwrite(next) === 'updated' ? next : live }
+    // As it is by now, since this is to change nothing of it.
+    const latest = await this.#records.find(live.id)
+    if (!latest?.stale) return { live: latest }
+    const next = { ...latest, version: latest.version + 1, stale: false }
+    return { live: await this.#records.overwrite(next) === 'updated' ? next : latest }
   }
 
   /** Three-way merge: what this request changed goes on top of what is stored, until nobody else was faster. */
@@ -116,29 +124,17 @@ export class StoredBackend implements Backend {
     return await this.#save(live, (stored) => stored === live ? content : this.#merge(live, content, stored), report)
   }
 
+  /** Writes what `compute` makes of what is stored, until nobody else was faster, under whichever id the session has by now. */
   async #save (live: Live, compute: Compute, report: Report): Promise<Committed> {
-    const saved = await this.#rewrite(live, compute)
-    return saved ? { live: saved } : await this.#follow(live, compute, report)
-  }
-
-  /** Writes what `compute` makes of what is stored, until nobody else was faster. `undefined` when the record is gone. */
-  async #rewrite (live: Live, compute: Compute): Promise<Live | undefined> {
     let current: Live | undefined = live
     for (let round = 0; current !== undefined; round++) {
       if (round === MAX_ROUNDS) throw conflict()
-      const saved = await this.#write(current, await compute(current))
-      if (saved === 'missing') return undefined
-      if (saved !== 'conflict') return saved
-      current = await this.#records.find(live.id)
+      const next = this.#records.assemble(current.id, current.version + 1, current.life, await compute(current))
+      const outcome = await this.#records.overwrite(next)
+      if (outcome === 'updated') return { live: next }
+      current = outcome === 'missing' ? undefined : await this.#records.follow(current.id)
     }
-    return undefined
-  }
-
-  /** For a save whose record is gone: it goes to what the session was renewed to meanwhile, if that is why. */
-  async #follow (live: Live, compute: Compute, report: Report): Promise<Committed> {
-    let saved: Live | undefined
-    for (const successor of await this.#trail.successors(live)) saved = await this.#rewrite(successor, compute) ?? saved
-    return saved === undefined ? this.#lost(live, report) : { live: saved }
+    return this.#lost(live, report)
   }
 
   #lost ({ id, principal }: Live, report: Report): Committed {
@@ -146,22 +142,9 @@ export class StoredBackend implements Backend {
     return { live: undefined }
   }
 
-  /** Deletes a session, or what it was renewed to meanwhile: a logout is final for the renewal that was faster, too. */
-  async #delete (live: Live): Promise<boolean> {
-    if (await this.#records.delete(live.id)) return true
-    let ended = 0
-    // One that is renewed meanwhile has a new id: look again until there is nothing to end.
-    for (let round = 0; round < MAX_ROUNDS; round++) {
-      const found = await this.#trail.successors(live)
-      if (found.length === 0) return ended > 0
-      for (const { id } of found) if (await this.#records.delete(id)) ended++
-    }
-    throw conflict()
-  }
-
   /**
-   * The new record is there before the old one ends, and the old one ends only if nobody wrote to it: a save meanwhile is
-   * merged, a logout meanwhile takes the new record, whose token nobody has seen, with it.
+   * The new record is there before the old one ends, and that ends only if nobody wrote to it: a save meanwhile is merged, a
+   * logout or another renewal meanwhile takes the new record, which nobody can know of, with it.
    */
   async #renew ({ live, ticket, content, reason, ...change }: Of<'renew'>, report: Report): Promise<Committed> {
     const becomes = content.principal !== live.principal
@@ -169,26 +152,29 @@ export class StoredBackend implements Backend {
     const life: Life = { ...begun, origin: live.life.origin ?? live.id }
     let renewed = this.#records.assemble(ticket.id, 1, life, content)
     await this.#records.insert(renewed)
+    // What is late goes to the same person's session, never to that of who was signed in with it.
+    const leave = async (old: Live): Promise<UpdateOutcome> =>
+      becomes ? await this.#records.remove(old) : await this.#records.supersede(old, ticket.id)
     try {
-      if (!becomes) await this.#trail.announce(live, ticket.id)
-      let ended = await this.#records.end(live)
-      for (let round = 1; ended === 'conflict'; round++) {
+      let left = await leave(live)
+      for (let round = 1; left === 'conflict'; round++) {
         if (round === MAX_ROUNDS) throw conflict()
         const theirs = await this.#records.find(live.id)
         if (theirs === undefined) break
         const next = this.#records.assemble(ticket.id, renewed.version + 1, life, this.#merge(live, content, theirs))
-        if (await this.#records.overwrite(next) !== 'updated') break
+        // Somebody who revokes all of them has come by here, and not by the old one yet.
+        if (await this.#records.overwrite(next) !== 'updated') throw conflict()
         renewed = next
-        ended = await this.#records.end(theirs)
+        left = await leave(theirs)
       }
-      if (ended !== 'updated') {
-        await this.#records.delete(ticket.id)
+      if (left !== 'updated') {
+        await this.#records.store.delete(ticket.id)
         // Nobody becomes somebody else in a session that another request has renewed.
         if (becomes) return this.#lost(live, report)
-        return await this.#follow(live, (stored) => this.#merge(live, content, stored), report)
+        return await this.#save(live, (stored) => this.#merge(live, content, stored), report)
       }
     } catch (error) {
-      await this.#records.forget(ticket.id)
+      this.#records.forget(ticket.id)
       throw error
     }
     report({ type: 'renewed', reason, id: renewed.id, ...of(renewed.principal) })
@@ -200,9 +186,9 @@ export class StoredBackend implements Backend {
     const live = this.#records.assemble(ticket.id, 1, await this.#limit.asYoungest(change.life, content), content)
     await this.#records.insert(live)
     try {
-      if (await this.#delete(change.live)) report({ type: 'destroyed', reason: 'replaced', id: change.live.id, ...of(change.live.principal) })
+      if (await this.#records.end(change.live)) report({ type: 'destroyed', reason: 'replaced', id: change.live.id, ...of(change.live.principal) })
     } catch (error) {
-      await this.#records.forget(live.id)
+      this.#records.forget(live.id)
       throw error
     }
     report({ type: 'created', reason: 'start', id: live.id, ...of(live.principal) })
@@ -211,14 +197,16 @@ export class StoredBackend implements Backend {
   }
 
   async #destroy ({ live, reason }: Of<'destroy'>, report: Report): Promise<Committed> {
-    if (await this.#delete(live)) report({ type: 'destroyed', reason, id: live.id, ...of(live.principal) })
+    if (await this.#records.end(live)) report({ type: 'destroyed', reason, id: live.id, ...of(live.principal) })
     return { live: undefined }
   }
 
-  async #write (over: Live, content: Prepared): Promise<Live | 'conflict' | 'missing'> {
-    const next = this.#records.assemble(over.id, over.version + 1, over.life, content)
-    const outcome = await this.#records.overwrite(next)
-    return outcome === 'updated' ? next : outcome
+  async #revoke (id: string): Promise<boolean> {
+    const found = await this.#records.latest(id)
+    if (found !== undefined) return await this.#records.end({ id: found.id, version: found.record.version })
+    // What has expired by this process's clock may be live by another's.
+    await this.#records.store.delete(id)
+    return false
   }
 
   #merge (base: Live, mine: Prepared, theirs: Live): Prepared {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
+import { mock } from 'node:test'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
@@ -222,6 +223,79 @@ t.test('C9 an adoption under way revives nobody who has signed out meanwhile', a
   t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
 })
 
+t.test('C9 nor does one whose first attempt was stored and answered too late', async (t) => {
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  const store = new MemoryStore()
+  const create = store.create.bind(store)
+  const { app } = await moved(t, old, 'sessionId', { store })
+  const get = old.get.bind(old)
+  let release = (): void => {}
+  const asked = new Promise<void>((resolve) => {
+    old.get = (id, callback) => {
+      old.get = get
+      get(id, (error, found) => {
+        release = () => { callback(error, found) }
+        resolve()
+      })
+    }
+  })
+  const late = app.inject({ url: '/me', headers: { cookie } })
+  await asked
+  store.create = async (id, record) => {
+    store.create = create
+    await create(id, record)
+    throw new Error('too late')
+  }
+  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 503)
+  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+  t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 200)
+  await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })
+  release()
+  t.equal((await late).statusCode, 401)
+  t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
+})
+
+t.test('an event stream or a WebSocket, which may have no way to hand out a cookie, leaves the old session as it was', async (t) => {
+  for (const asks of [{ accept: 'text/event-stream' }, { upgrade: 'websocket', connection: 'upgrade' }]) {
+    const store = new expressSession.MemoryStore()
+    const cookie = await withFastifySession(store)
+    const { app, clock } = await moved(t, store, 'sessionId')
+    app.get('/events', required, async (request, reply) => {
+      reply.hijack()
+      reply.raw.end(`data: ${(request as any).session.data.userId}\n\n`)
+    })
+    app.get('/farewell', required, async (request, reply) => {
+      ;(request as any).session.destroy()
+      await (request as any).session.commit()
+      reply.hijack()
+      reply.raw.end('data: bye\n\n')
+    })
+    app.get('/by-hooks', required, async () => 'data: x\n\n')
+    for (let i = 0; i < 2; i++) {
+      t.equal((await app.inject({ url: '/events', headers: { cookie, ...asks } })).body, 'data: ada\n\n')
+      clock.now += 11_000
+    }
+    t.equal(Object.keys(store.sessions).length, 1)
+    const answer = await app.inject({ url: '/by-hooks', headers: { cookie, ...asks } })
+    t.match(kept(answer.headers['set-cookie']), /^__Host-session=/, 'where the answer goes by the hooks, it is handed out')
+    t.same(Object.keys(store.sessions), [])
+
+    const another = await withFastifySession(store)
+    t.equal((await app.inject({ url: '/farewell', headers: { cookie: another, ...asks } })).body, 'data: bye\n\n')
+    t.same(Object.keys(store.sessions), [], 'who signs out there signs out of both')
+    t.equal((await app.inject({ url: '/me', headers: { cookie: another } })).statusCode, 401)
+
+    const third = await withFastifySession(store)
+    const destroy = store.destroy.bind(store)
+    store.destroy = (id, callback) => callback(new Error('down for a moment'))
+    const failed = await app.inject({ url: '/by-hooks', headers: { cookie: third, ...asks } })
+    t.equal(failed.statusCode, 503)
+    t.equal(kept(failed.headers['set-cookie']), '', 'nobody has the new token while the old one opens')
+    store.destroy = destroy
+  }
+})
+
 t.test('parallel requests on a store of uneven speed all get in, and stay in', async (t) => {
   for (let round = 0; round < 15; round++) {
     const store = new expressSession.MemoryStore()
@@ -277,6 +351,21 @@ t.test('sealed cookies adopt as well', async (t) => {
   const { app } = await moved(t, old, 'sessionId', { store: sealedCookie({ keys: [makeKey()] }) })
   const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
   t.match((await app.inject({ url: '/me', headers: { cookie: own } })).json(), { userId: 'ada' })
+})
+
+t.test('parallel requests that adopt into sealed cookies all get in, for ten seconds', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => { mock.timers.reset() })
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  const { app } = await moved(t, old, 'sessionId', { store: sealedCookie({ keys: [makeKey()] }) })
+  const status = async (): Promise<number> => (await app.inject({ url: '/me', headers: { cookie } })).statusCode
+  t.same(await Promise.all([status(), status(), status()]), [200, 200, 200])
+  t.equal(await status(), 200, 'an answer that was lost on the way signs nobody out')
+  const destroy = old.destroy.bind(old)
+  old.destroy = (id, callback) => { old.destroy = destroy; callback(new Error('down for a moment')) }
+  mock.timers.tick(10_000)
+  t.equal(await status(), 401)
 })
 
 t.test('wrong options stop the boot with a sentence', async (t) => {

@@ -94,6 +94,6 @@ t.test('what each thing costs in calls of the store', async (t) => {
   t.same(await calls('GET', '/read'), ['read'])
   t.same(await calls('POST', '/write'), ['read', 'update'])
   t.same(await calls('POST', '/renew'), ['read', 'create', 'update'])
-  t.same(await calls('POST', '/login'), ['read', 'create', 'delete'])
-  t.same(await calls('POST', '/logout'), ['read', 'delete'])
+  t.same(await calls('POST', '/login'), ['read', 'create', 'update'])
+  t.same(await calls('POST', '/logout'), ['read', 'update'])
 })

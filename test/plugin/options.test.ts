@@ -35,6 +35,7 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ cookie: { secure: 'auto' } }, /cookie\.secure must be true or false/],
   [{ cookie: { partitioned: 'yes' } }, /cookie\.partitioned must be true or false/],
   [{ cookie: { persistent: 'yes' } }, /cookie\.persistent must be true or false/],
+  [{ cookie: { name: 'sid', domain: 'a..b' } }, /cookie: .*domain/],
   [{ cookie: { name: 'sid', domain: 'https://example.com' } }, /cookie\.domain "https:\/\/example\.com" is no host name/],
   [{ cookie: { domain: 'example.com' } }, /"__Host-session" needs secure: true, path: "\/" and no domain/],
   [{ cookie: { name: '__host-x', path: '/app' } }, /"__host-x" needs secure: true, path: "\/" and no domain/],

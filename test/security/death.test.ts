@@ -30,10 +30,10 @@ const cookieOf = (line: string | null): string => line?.split(';')[0] ?? ''
 /** The deaths: what is asked of the app, the call of the store beside which it dies, and what the old token is answered then. */
 const deaths = [
   { url: '/login', method: 'create', when: 'before', old: 200 }, { url: '/login', method: 'create', when: 'after', old: 200 },
-  { url: '/login', method: 'delete', when: 'before', old: 200 }, { url: '/login', method: 'delete', when: 'after', old: 401 },
+  { url: '/login', method: 'update', when: 'before', old: 200 }, { url: '/login', method: 'update', when: 'after', old: 401 },
   { url: '/renew', method: 'create', when: 'before', old: 200 }, { url: '/renew', method: 'create', when: 'after', old: 200 },
   { url: '/renew', method: 'update', when: 'before', old: 200 }, { url: '/renew', method: 'update', when: 'after', old: 401 },
-  { url: '/logout', method: 'delete', when: 'before', old: 200 }, { url: '/logout', method: 'delete', when: 'after', old: 401 }
+  { url: '/logout', method: 'update', when: 'before', old: 200 }, { url: '/logout', method: 'update', when: 'after', old: 401 }
 ] as const
 
 interface Place {

@@ -122,6 +122,7 @@ for (const { name, share, make } of [backends['memory'], backends['redis']] as B
   const manager = managerOf(app)
   const count = rounds(400, 10_000, share)
   const broken: string[] = []
+  let renewed = 0
   for (let i = 0; i < count; i++) {
     const userId = `user${i}`
     const { cookie, id } = await manager.issue({ userId, a: 0, b: 0 })
@@ -143,9 +144,10 @@ for (const { name, share, make } of [backends['memory'], backends['redis']] as B
     const whole = sessions.every(({ data }) => data.a === data.b)
     const expected = url === '/login' || url === '/renew' ? sessions.length === 1 : url === '/write' ? old !== undefined : sessions.length <= 1
     const { statusCode } = await app.inject({ url: '/me', headers: { cookie } })
+    if (url === '/renew' && old === undefined) renewed++
     if (!whole || !expected || statusCode !== (old === undefined ? 401 : 200)) broken.push(`${url}, phase ${phase}: ${JSON.stringify({ sessions, statusCode })}`)
     await manager.revokeAll(userId)
   }
   t.same(broken, [], `${count} requests`)
-  t.equal(await place.count(), 0, 'nothing is left behind')
+  t.equal(await place.count(), renewed, 'nothing is left behind but the word where a renewed session went')
 })

@@ -1,0 +1,190 @@
+/** Renewals, beside whatever else happens to a session at the same time. */
+import { mock } from 'node:test'
+import t from 'tap'
+import sessionPlugin from 'fastify-openapi-session'
+import { Client } from 'fastify-openapi-session/testing'
+import Fastify from 'fastify'
+import { createGate } from '../support/gate.js'
+import { guarded, type Options, optional, type Setup, setUp, told, Visitor } from './support.js'
+
+const ada = { userId: 'ada', roles: [], cart: {} }
+const owned: Options = { principal: (data) => data.userId }
+
+async function world (t: Parameters<typeof setUp>[0], options: Options = {}): Promise<Setup> {
+  const setup = await setUp(t, { ...owned, ...options })
+  setup.app.post('/login', { schema: optional }, async ({ session }) => { session.start(ada) })
+  setup.app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+  setup.app.get('/', { schema: guarded }, async ({ session }) => session.data)
+  return setup
+}
+
+const signedIn = async ({ app }: Setup): Promise<Client> => {
+  const client = new Client(app)
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  return client
+}
+
+/** Holds the next call of a method, before it or after it. */
+function hold ({ store }: Setup, method: string, when: 'before' | 'after' = 'before'): ReturnType<typeof createGate> {
+  const gate = createGate()
+  store[when] = async (call) => {
+    if (call.method !== method) return
+    store[when] = undefined
+    await gate.pass()
+  }
+  return gate
+}
+
+t.test('a session that was stored and answered too late is not left behind', async (t) => {
+  const setup = await world(t)
+  const { app, store } = setup
+  const client = await signedIn(setup)
+  for (const url of ['/renew', '/login']) {
+    store.after = ({ method }) => {
+      if (method !== 'create') return
+      store.after = undefined
+      throw new Error('too late')
+    }
+    t.equal((await client.post(url)).statusCode, 503)
+    t.equal((await app.session.list('ada')).length, 1, url)
+    t.equal((await client.get('/')).statusCode, 200)
+  }
+})
+
+t.test('maxPerPrincipal counts a session that is being renewed once', async (t) => {
+  const setup = await world(t, { maxPerPrincipal: 2 })
+  const [first, second] = [await signedIn(setup), new Client(setup.app)]
+  const gate = hold(setup, 'update')
+  const renewal = first.post('/renew')
+  await gate.reached
+  await second.post('/login')
+  gate.open()
+  await renewal
+  t.same(await Promise.all([first, second].map(async (client) => (await client.get('/')).statusCode)), [200, 200])
+})
+
+t.test('and ends one that was renewed while it was being counted', async (t) => {
+  const setup = await world(t, { maxPerPrincipal: 1 })
+  const [first, second] = [await signedIn(setup), new Client(setup.app)]
+  setup.clock.advance(1000)
+  // The first look is for the rank of the login, the second one for who is over the limit.
+  const look = hold(setup, 'list', 'after')
+  const login = second.post('/login')
+  await look.reached
+  const gate = hold(setup, 'list', 'after')
+  look.open()
+  await gate.reached
+  await first.post('/renew')
+  gate.open()
+  await login
+  t.same(await Promise.all([first, second].map(async (client) => (await client.get('/')).statusCode)), [401, 200])
+  t.equal((await setup.app.session.list('ada')).length, 1)
+})
+
+t.test('revoke finds a session by the id that it had before a renewal', async (t) => {
+  const setup = await world(t)
+  const { app, events } = setup
+  const client = await signedIn(setup)
+  const [{ id } = { id: '' }] = await app.session.list('ada')
+  await client.post('/renew')
+  await client.post('/renew')
+  t.equal(await app.session.find(id), undefined, 'it is not to be read by it')
+  events.length = 0
+  t.equal(await app.session.revoke(id), true)
+  t.same(told(events), ['destroyed:revoke'])
+  t.equal((await client.get('/')).statusCode, 401)
+  t.equal(await app.session.revoke(id), false)
+})
+
+t.test('a store in which a session leads to itself is an error, not a loop', async (t) => {
+  const { app, store } = await world(t)
+  const { id } = await app.session.issue(ada)
+  const inner = store.inner.read.bind(store.inner)
+  store.inner.read = async (asked) => {
+    const record = await inner(asked)
+    return record && { ...record, payload: JSON.stringify({ successor: id }) }
+  }
+  await t.rejects(app.session.revoke(id), { code: 'FST_SESSION_CONFLICT' })
+})
+
+t.test('the word where a session went is damaged: it is as good as absent', async (t) => {
+  const setup = await world(t)
+  const { app, store, events } = setup
+  let gate = createGate()
+  app.post('/slow', { schema: guarded }, async ({ session }) => {
+    session.data.a = 1
+    await gate.pass()
+  })
+  for (const damaged of ['', '{', 'null', '5', '{"successor":5}', '{"successor":"x"}']) {
+    const client = await signedIn(setup)
+    const [{ id } = { id: '' }] = await app.session.list('ada')
+    gate = createGate()
+    const slow = client.post('/slow')
+    await gate.reached
+    await client.post('/renew')
+    const record = await store.inner.read(id)
+    await store.inner.update(id, { ...record!, version: record!.version + 1, payload: damaged })
+    events.length = 0
+    gate.open()
+    t.equal((await slow).statusCode, 200, damaged)
+    t.same(told(events), ['discarded:damaged', 'discarded:ended-meanwhile'])
+    await app.session.revokeAll('ada')
+  }
+})
+
+t.test('a session that enters the list of its principal keeps the life that it has by now', async (t) => {
+  const before = await setUp(t, { idleTimeout: 100 })
+  const { setCookie } = await before.app.session.issue(ada)
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(sessionPlugin, { schema: Visitor, store: before.store, now: before.clock.now, idleTimeout: 100, ...owned })
+  const gate = createGate()
+  app.get('/slow', { schema: guarded, config: { session: { touch: false } } }, async () => { await gate.pass() })
+  app.get('/', { schema: guarded }, async ({ session }) => session.expiresAt)
+  const [one, other] = [new Client(app), new Client(app)]
+  for (const client of [one, other]) client.jar.take(setCookie)
+  before.clock.advance(99_000)
+  const slow = one.get('/slow')
+  await gate.reached
+  const expiresAt = Number((await other.get('/')).body)
+  before.clock.advance(2000)
+  gate.open()
+  t.equal((await slow).statusCode, 200)
+  t.match(await app.session.list('ada'), [{ expiresAt }])
+})
+
+t.test('the time to commit a change after the response is that of this change', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => { mock.timers.reset() })
+  const setup = await world(t)
+  const { app, events } = setup
+  let session: any
+  app.post('/', { schema: guarded }, async (request) => { session = request.session })
+  const client = await signedIn(setup)
+  await client.post('/')
+  events.length = 0
+  session.data.a = 1
+  await session.commit()
+  mock.timers.tick(4000)
+  session.data.a = 2
+  mock.timers.tick(4000)
+  t.same(told(events), [], 'four seconds are not over')
+  await session.commit()
+  session.data.a = 3
+  mock.timers.tick(5000)
+  t.same(told(events), ['discarded:after-commit'])
+  await session.commit()
+  session.data.a = 4
+  mock.timers.tick(5000)
+  t.same(told(events), ['discarded:after-commit', 'discarded:after-commit'], 'what was told of before says nothing of the next one')
+})
+
+t.test('what is no principal and no persistent is refused', async (t) => {
+  const { app } = await world(t)
+  const anything = app.session as any
+  for (const wrong of [42, undefined, null, ['ada']]) {
+    await t.rejects(anything.list(wrong), { code: 'FST_SESSION_OPTIONS', message: /a principal is text/ })
+    await t.rejects(anything.revokeAll(wrong), { code: 'FST_SESSION_OPTIONS' })
+  }
+  await t.rejects(anything.issue(ada, { persistent: 'on' }), { code: 'FST_SESSION_OPTIONS', message: /true or false/ })
+})
