@@ -2,7 +2,7 @@ import { clock } from '../clock.js'
 import { SessionError } from '../errors.js'
 import { timer } from '../life.js'
 import { within } from '../within.js'
-import { called, type ExpressStore } from './express/callbacks.js'
+import { absent, called, type ExpressStore } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { type ExpressLimit, limits, warning } from './express/limits.js'
 import { Queues } from './queues.js'
@@ -162,10 +162,8 @@ class Wrapped implements WrappedExpressStore {
 
   async #get (id: string): Promise<object | undefined> {
     try {
-      return await this.#called<object | null>((callback) => this.#store.get(keyOf(id), callback)) ?? undefined
+      return await this.#called<object | null>((callback) => this.#store.get(keyOf(id), callback)).catch(absent) ?? undefined
     } catch (error) {
-      // How session-file-store says that there is none; express-session takes it for that too.
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
       if (!(error instanceof SyntaxError)) throw error
       await this.#drop(id, error)
       return undefined

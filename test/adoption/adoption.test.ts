@@ -14,6 +14,7 @@ const load = createRequire(import.meta.url)
 const expressSession = load('express-session') as ((options: object) => (request: any, response: any, next: () => void) => void) & {
   MemoryStore: new () => ExpressStore & { sessions: Record<string, string> }
 }
+const FileStore = (load('session-file-store') as (session: unknown) => new (options: object) => ExpressStore)(expressSession)
 const secret = 'the secret that signed the cookies of the old app'
 const required = { schema: { security: [{ session: [] }] } }
 
@@ -333,6 +334,18 @@ t.test('an old store that is down is 503, and signs nobody out', async (t) => {
   t.equal(answer.statusCode, 503)
   t.notMatch(answer.body, 'secret text')
   t.equal(answer.headers['set-cookie'], undefined)
+})
+
+t.test('an old session whose file is gone is none: its cookie is in nobody\'s way', async (t) => {
+  const store = new FileStore({ path: t.testdir(), retries: 0, reapInterval: -1, logFn: () => {} })
+  const cookie = await withFastifySession(store)
+  const { app, clock } = await moved(t, store, 'sessionId')
+  for (const round of ['the first request', 'another one that had the old cookie']) {
+    t.match((await app.inject({ url: '/me', headers: { cookie } })).json(), { userId: 'ada' }, round)
+  }
+  clock.now += 11_000
+  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401)
+  t.equal((await app.inject({ url: '/home', headers: { cookie } })).statusCode, 200, 'where nobody need be signed in, such as a login')
 })
 
 t.test('a new store that is down is 503, and the old session stays', async (t) => {

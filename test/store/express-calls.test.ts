@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import connectPgSimple from 'connect-pg-simple'
 import session from 'express-session'
+import pg from 'pg'
 import t from 'tap'
 import { type ExpressStore, fromExpressStore } from '../../lib/store/express.js'
 import type { SessionRecord, StoreReport } from '../../lib/store/store.js'
@@ -154,6 +156,16 @@ t.test('errors of the store reach the caller, however it makes them, and do not 
     held.get = working
     t.equal(await store.update('a', record({ version: 2 })), 'updated')
   }
+})
+
+t.test('a database whose socket is missing is down: no session is absent for that', async (t) => {
+  const pool = new pg.Pool({ host: t.testdir(), user: 'nobody', database: 'none' })
+  t.teardown(() => pool.end())
+  const store = fromExpressStore(new (connectPgSimple(session))({ pool, errorLog: () => {}, pruneSessionInterval: false }))
+  const down = { code: 'ENOENT', syscall: 'connect' }
+  await t.rejects(store.read('a'), down)
+  await t.rejects(store.update('a', record({ version: 2 })), down, 'a save is not dropped')
+  await t.rejects(store.delete('a'), down, 'and a logout not acknowledged')
 })
 
 t.test('anything but an express-session store is refused', async (t) => {

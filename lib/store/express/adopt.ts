@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Adoption, Predecessor } from '../../adoption.js'
 import { SessionError } from '../../errors.js'
-import { called, type ExpressStore } from './callbacks.js'
+import { absent, called, type ExpressStore } from './callbacks.js'
 
 /** How @fastify/session or express-session was set up until now. */
 export interface AdoptOptions {
@@ -37,7 +37,7 @@ export function adoptExpressSessions (options: AdoptOptions): Adoption {
     },
     async find (value: string): Promise<Predecessor | undefined> {
       const id = unsign(value, secrets) as string
-      const old: unknown = await called<unknown>((callback) => store.get(id, callback))
+      const old: unknown = await called<unknown>((callback) => store.get(id, callback)).catch(absent)
       if (typeof old !== 'object' || old === null || hasExpired(old)) return undefined
       return { data: data(old), forget: async () => { await called((callback) => store.destroy(id, callback)) } }
     }

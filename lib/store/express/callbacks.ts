@@ -32,3 +32,13 @@ export function called<T> (call: (callback: Callback<T>) => unknown): Promise<T 
     if (returned instanceof Promise) returned.catch(reject)
   })
 }
+
+/**
+ * For a `get` that failed: nothing when the error says that there is no such session, as session-file-store does of a file
+ * that it cannot open, and express-session takes it so. The socket of a database can be missing too: that is `connect ENOENT`,
+ * a store that is out of order.
+ */
+export function absent (error: unknown): undefined {
+  const { code, syscall } = Object(error) as NodeJS.ErrnoException
+  if (code !== 'ENOENT' || syscall !== 'open') throw error
+}
