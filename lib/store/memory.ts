@@ -59,8 +59,9 @@ export class MemoryStore implements SessionStore {
 
   async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
     const record = this.#live(id)
-    if (record === undefined || touchTo === undefined || touchTo <= record.expiresAt) return record
-    return this.#renew(id, copy(record, touchTo))
+    if (record === undefined || touchTo === undefined) return record
+    // A touch that gains no time, as that of a session which lasts for a month anyway, tells of activity all the same.
+    return this.#renew(id, touchTo > record.expiresAt ? copy(record, touchTo) : record)
   }
 
   async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {

@@ -33,6 +33,21 @@ t.test('never holds more than maxSessions: the longest idle session goes, and th
   t.match(reports[0], { kind: 'failed', error: /maxSessions/ })
 })
 
+t.test('a session in use is not the longest idle one, though its touch gains no time', async (t) => {
+  const clock = createClock()
+  const store = new MemoryStore({ maxSessions: 3, now: clock.now })
+  t.teardown(() => store.close())
+  const add = (id: string, life: number) => store.create(id, { payload: id, version: 1, expiresAt: clock.now() + life })
+  await add('remembered', 1000 * MINUTE)
+  for (const id of ['idle', 'idle too']) await add(id, 30 * MINUTE)
+  clock.advance(MINUTE)
+  const { expiresAt } = await store.read('remembered', clock.now() + 30 * MINUTE) ?? {}
+  t.equal(expiresAt, clock.now() + 999 * MINUTE, 'and never shortens its life')
+  await add('new', 30 * MINUTE)
+  t.ok(await store.read('remembered'))
+  t.equal(await store.read('idle'), undefined)
+})
+
 t.test('expired records make room before live ones do', async (t) => {
   const clock = createClock()
   const store = new MemoryStore({ maxSessions: 2, now: clock.now })
