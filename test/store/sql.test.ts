@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { DummyDriver, Kysely, type LogEvent, MssqlAdapter, MssqlIntrospector, MssqlQueryCompiler, SqliteDialect } from 'kysely'
+import { DummyDriver, Kysely, type LogEvent, MssqlAdapter, MssqlIntrospector, MssqlQueryCompiler, SqliteDialect, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { createTable, SqlStore } from '../../lib/store/sql.js'
 import type { StoreReport } from '../../lib/store/store.js'
@@ -156,6 +156,39 @@ t.test('a row whose expiry is no number does not keep deleteAll from its end', a
   await db.updateTable('sessions').set({ expires_at: 'damaged' }).where('id', '=', 'a').execute()
   t.equal(await store.deleteAll('ada'), 1)
   t.same(await db.selectFrom('sessions').selectAll().execute(), [])
+})
+
+t.test('deleteAll rejects where rows are found and cannot be deleted', async (t) => {
+  const { db, store, record, statements } = await makeBench(t, memory)
+  await sql`create table refused (id text)`.execute(db)
+  // Like row security: the delete is no error and deletes nothing; here not more than 20 times.
+  await sql`create trigger refuse before delete on sessions when old.id <> 'free' and (select count(*) from refused) < 20 begin
+    insert into refused values (old.id);
+    select raise(ignore);
+  end`.execute(db)
+  for (const id of ['a', 'b', 'free']) await store.create(id, record({ principal: 'ada' }))
+  statements()
+  await t.rejects(store.deleteAll('ada'), /rows of "sessions" are found and cannot be deleted: .*row security/)
+  t.same(statements(), ['select', 'delete', 'select', 'delete'], 'as soon as nothing new is found, and nothing deleted')
+})
+
+t.test('deleteAll is no error when another process is faster, and the session renewed', async (t) => {
+  const renewals = ['b', 'c', 'd']
+  const after: { select?: () => void } = {}
+  const log = ({ query }: LogEvent): void => { if (query.sql.startsWith('select')) after.select?.() }
+  const { db, store, record, rows } = await makeBench(t, { ...memory, connect: () => sqliteKysely(openWasm(), { log }) })
+  await store.create('a', record({ principal: 'ada' }))
+  const others: Array<Promise<unknown>> = []
+  // SQLite has one connection: these are queued for it before the delete of what was found is.
+  after.select = () => {
+    const next = renewals.shift()
+    if (next === undefined) return
+    others.push(store.create(next, record({ principal: 'ada' })))
+    others.push(db.deleteFrom('sessions').where('id', '<>', next).execute())
+  }
+  t.equal(await store.deleteAll('ada'), 1, 'the last one')
+  t.equal((await Promise.all(others)).length, 6)
+  t.same(await rows(), [])
 })
 
 t.test('a driver that does not tell what it wrote is an error, not a guess', async (t) => {

@@ -10,7 +10,10 @@ const BATCH = 500
 export interface Removal {
   /** Deletes what has expired, batch by batch, until nothing is left or `stopped`. Resolves how many rows there were. */
   expired (now: number, stopped: () => boolean): Promise<number>
-  /** Deletes the rows of a principal, all but one id, until none is found. Resolves how many live ones there were. */
+  /**
+   * Deletes the rows of a principal, all but one id, until none is found. Resolves how many live ones there were.
+   * @throws when the same rows are found again and again, and none of them can be deleted
+   */
   ofPrincipal (principal: string, except: string, now: number): Promise<number>
 }
 
@@ -52,18 +55,27 @@ export function createRemoval (db: Kysely<Tables>, table: string, dialect: Diale
 
     async ofPrincipal (principal, except, now) {
       const condition: Condition = (eb) => eb(eb.fn.coalesce('principal', eb.val('')), '=', principal)
+      const isLive = ({ expires_at: expiresAt }: { expires_at: unknown }): boolean => Number(expiresAt) > now
+      const seen = new Set<string>()
       let live = 0
       while (true) {
         const found = await db.selectFrom(table).select(['id', 'expires_at'])
           .where('principal', '=', principal).where('id', '<>', except).limit(BATCH).execute()
         if (found.length === 0) return live
         // What looks expired by this process's clock may be live by another's, and must go all the same.
-        const isLive = ({ expires_at: expiresAt }: { expires_at: unknown }): boolean => Number(expiresAt) > now
-        live += await remove(idsOf(found.filter(isLive)), condition, false)
-        await remove(idsOf(found.filter((row) => !isLive(row))), condition, false)
+        const ended = await remove(idsOf(found.filter(isLive)), condition, false)
+        const expired = await remove(idsOf(found.filter((row) => !isLive(row))), condition, false)
+        // A row that another process deletes meanwhile is not found again, and one of a session that it renews is new.
+        if (ended + expired === 0 && found.every(({ id }) => seen.has(id))) throw stuck(table)
+        for (const { id } of found) seen.add(id)
+        live += ended
       }
     }
   }
+}
+
+function stuck (table: string): Error {
+  return new Error(`SqlStore: rows of "${table}" are found and cannot be deleted: because of a trigger or row security, or of reads that go to a replica`)
 }
 
 function idsOf (rows: ReadonlyArray<Pick<Row, 'id'>>): string[] {
