@@ -33,6 +33,14 @@ t.test('what a store makes of damaged records', async (t) => {
   }
 })
 
+t.test('a store may have fields of any name', async (t) => {
+  class OneOfMany extends MemoryStore {
+    readonly store = new Map()
+    readonly damage = 'none'
+  }
+  t.same(await failures((clock) => new OneOfMany({ now: clock.now })), [])
+})
+
 t.test('a store whose close rejects', async (t) => {
   const close = () => Promise.reject(new Error('not open'))
   const failed = await failures((clock) => ({ ...methods(new MemoryStore({ now: clock.now })), close }))

@@ -34,7 +34,7 @@ export const newPrincipal = (): string => `user-${randomBytes(9).toString('base6
 
 export async function setUp (makeStore: MakeStore, clock: Clock): Promise<Bench> {
   const made = await makeStore(clock)
-  const underTest: StoreUnderTest = 'store' in made ? made : { store: made }
+  const underTest: StoreUnderTest = 'create' in made ? { store: made } : made
   const record = (over: Partial<SessionRecord> = {}): SessionRecord =>
     ({ payload: '{"n":0}', version: 1, expiresAt: clock.now() + MINUTE, ...over })
   const created = async (over: Partial<SessionRecord> = {}): Promise<string> => {
