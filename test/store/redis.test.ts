@@ -275,9 +275,18 @@ t.test('a server that is not there', async (t) => {
 })
 
 t.test('a client that connects when it is first used', async (t) => {
-  const { port } = await startRedis(t)
-  const store = new RedisStore({ client: connect(t, new Redis(port, { lazyConnect: true })) })
-  t.equal(await store.create('a', record()), true)
+  const server = await startRedis(t)
+  for (const Client of [Redis, Redis5]) {
+    const store = new RedisStore({ client: connect(t, new Client(server.port, { lazyConnect: true })) })
+    t.same(await Promise.all([store.create(Client.name, record()), store.delete(Client.name)]), [true, true], 'in the order of the calls')
+  }
+
+  await server.kill9()
+  const client = connect(t, new Redis(server.port, { lazyConnect: true, maxRetriesPerRequest: null, retryStrategy: () => 20 }))
+  await t.rejects(new RedisStore({ client, timeout: 0.2 }).create('given up', record()), /no answer within 200 ms/)
+  await server.restart()
+  t.equal(await new RedisStore({ client, timeout: 20 }).create('in time', record()), true)
+  t.same(await client.keys('*'), ['session:id:in time'], 'its first command is not carried out later either')
 })
 
 t.test('close leaves the client to the app', async (t) => {

@@ -3,8 +3,10 @@
  * speaks to Sentinel or Valkey.
  */
 export interface RedisClient {
-  /** `'ready'` when commands reach a server, `'wait'` before a lazy client's first one, `'end'` when it gave up. */
+  /** `'ready'` when commands reach a server, `'wait'` before a lazy client connects, `'end'` when it gave up. */
   readonly status: string
+  /** Makes a lazy client connect. */
+  connect (): Promise<unknown>
   defineCommand (name: string, definition: { lua: string, numberOfKeys: number }): void
   del (key: string): Promise<number>
   zrem (key: string, ...members: string[]): Promise<number>
@@ -64,8 +66,7 @@ export class Connection {
         const client = this.#client as unknown as Record<string, Command>
         client[command]!(...args).then((reply) => settle(() => resolve(reply)), (error: unknown) => settle(() => reject(error)))
       }
-      // A lazy client connects when it is given its first command.
-      if (this.#client.status === 'ready' || this.#client.status === 'wait') send()
+      if (this.#client.status === 'ready') send()
       else this.#wait(send)
     })
   }
@@ -78,6 +79,8 @@ export class Connection {
   #wait (send: () => void): void {
     if (this.#waiting.size === 0) this.#client.on('ready', this.#onReady)
     this.#waiting.add(send)
+    // A lazy client; what keeps it from connecting is for the listeners of its `error` event.
+    if (this.#client.status === 'wait') this.#client.connect().catch(() => {})
   }
 
   /** Whether the command was waiting. */
