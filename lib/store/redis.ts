@@ -22,6 +22,12 @@ export interface RedisStoreOptions {
   readonly now?: () => number
 }
 
+/**
+ * How long an entry stays in the index after its time, in milliseconds: a session that has expired by the clock of one
+ * process may be in use by another's, and a logout everywhere has to find it. Twice the five minutes that clocks may be apart.
+ */
+const GRACE = 600_000
+
 /** Members removed from an index by one command. */
 const BATCH = 1000
 
@@ -30,7 +36,8 @@ const BATCH = 1000
  * principal. Reading, saving and ending a session is one command each, and one more keeps the principal's index.
  *
  * The index knows a session for twice the time that it has to live, so that a session in steady use is entered again
- * only once an idle timeout; no record ever outlives its entry. A touch is put off until it gains a tenth of the time.
+ * only once an idle timeout; no record ever outlives its entry, by the clock of any process. A touch is put off until it
+ * gains a tenth of the time.
  */
 export class RedisStore implements SessionStore {
   readonly #connection: Connection
@@ -158,7 +165,7 @@ export class RedisStore implements SessionStore {
   }
 
   async #index (owner: string, id: string, until: number): Promise<void> {
-    await this.#run('index', this.#indexKey(owner), this.#now(), until, quote(id))
+    await this.#run('index', this.#indexKey(owner), this.#now(), until + GRACE, quote(id))
   }
 
   /** Tidies up: what fails here is left to the time to live and to the next look. */
