@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setImmediate as othersTurn } from 'node:timers/promises'
 import { SessionError } from '../errors.js'
-import { EXTENSION, fileName } from './file/codec.js'
+import { fileName, isFileName } from './file/codec.js'
 import { Disk, isUnfinished } from './file/disk.js'
 import { lockDirectory } from './file/lock.js'
 import { Queues } from './queues.js'
@@ -53,7 +53,7 @@ export class FileStore implements SessionStore {
     this.#files = new SessionFiles(new Disk(directory), (report) => this.#observer?.(report))
     const names = readdirSync(directory)
     for (const name of names.filter(isUnfinished)) rmSync(join(directory, name), { force: true })
-    this.#unread = new Set(names.filter((name) => name.endsWith(EXTENSION)))
+    this.#unread = new Set(names.filter(isFileName))
     this.#readAll().catch((error: unknown) => this.#failed('read the sessions from before', error))
     this.#timer = setInterval(() => { this.#sweeping ??= this.#sweep() }, SWEEP_INTERVAL).unref()
   }

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 import type { SessionRecord, StoredSession } from '../store.js'
 
-/** What ends the name of a session's file. */
-export const EXTENSION = '.session'
-
 const digest = (text: string, encoding: 'hex' | 'base64url'): string => createHash('sha256').update(text).digest(encoding)
 
 /**
  * The name of the file of an id: any text is a safe name of its own, on file systems that fold case too.
  * JSON escapes lone surrogates, which UTF-8 would all write alike.
  */
-export const fileName = (id: string): string => digest(JSON.stringify(id), 'hex') + EXTENSION
+export const fileName = (id: string): string => digest(JSON.stringify(id), 'hex') + '.session'
+
+/** Whether `fileName` may have made the name: other files in the directory are somebody else's. */
+export const isFileName = (name: string): boolean => /^[\da-f]{64}\.session$/.test(name)
 
 /** Three parts, each on a line of its own: SHA-256 of the rest (base64url), the facts as JSON, and the payload as it is. */
 export function encode (id: string, { version, expiresAt, principal, payload }: SessionRecord): string {

@@ -40,7 +40,6 @@ export class SessionFiles {
   async write (id: string, record: SessionRecord): Promise<void> {
     await this.#disk.write(fileName(id), encode(id, record))
     this.#remember(id, record)
-    await this.#disk.flush()
   }
 
   async remove (id: string): Promise<void> {
