@@ -2,11 +2,12 @@ import { clock } from '../clock.js'
 import { SessionError } from '../errors.js'
 import { timer } from '../life.js'
 import { within } from '../within.js'
-import { absent, called, type ExpressStore } from './express/callbacks.js'
+import { absent, called, type ExpressStore, noCallback } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { type ExpressLimit, limits, warning } from './express/limits.js'
+import { type Observer, Observers } from './observers.js'
 import { Queues } from './queues.js'
-import type { SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store.js'
+import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 import { isDue } from './touch.js'
 
 export { adoptExpressSessions } from './express/adopt.js'
@@ -57,7 +58,7 @@ class Wrapped implements WrappedExpressStore {
   /** Milliseconds. */
   readonly #timeout: number
   readonly #queue = new Queues()
-  readonly #observers: Array<(report: StoreReport) => void> = []
+  readonly #observers = new Observers()
 
   constructor (store: ExpressStore, { now, timeout = 2 }: ExpressStoreOptions) {
     this.#store = store
@@ -121,8 +122,8 @@ class Wrapped implements WrappedExpressStore {
     }
   }
 
-  observe (report: (report: StoreReport) => void): void {
-    this.#observers.push(report)
+  observe (observer: Observer): void {
+    this.#observers.add(observer)
   }
 
   /**
@@ -179,7 +180,7 @@ class Wrapped implements WrappedExpressStore {
   }
 
   async #drop (id: string, error: unknown = new TypeError('not a session of this package')): Promise<void> {
-    for (const observer of this.#observers) observer({ kind: 'damaged', id, error })
+    this.#observers.tell({ kind: 'damaged', id, error })
     await this.#destroy(id)
   }
 
@@ -195,8 +196,4 @@ class Wrapped implements WrappedExpressStore {
   #isLive ({ expiresAt }: SessionRecord): boolean {
     return expiresAt > this.#now()
   }
-}
-
-function noCallback (limit: number): Error {
-  return new Error(`the express-session store did not call back within ${limit} ms`)
 }

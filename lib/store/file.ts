@@ -5,9 +5,10 @@ import { SessionError } from '../errors.js'
 import { fileName, isFileName } from './file/codec.js'
 import { Disk, isUnfinished } from './file/disk.js'
 import { lockDirectory } from './file/lock.js'
+import { type Observer, Observers } from './observers.js'
 import { Queues } from './queues.js'
 import { SessionFiles } from './file/session-files.js'
-import type { SessionRecord, SessionStore, StoreReport, StoredSession, UpdateOutcome } from './store.js'
+import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 import { isDue } from './touch.js'
 
 export interface FileStoreOptions {
@@ -32,13 +33,13 @@ export class FileStore implements SessionStore {
   readonly #files: SessionFiles
   readonly #queues = new Queues()
   readonly #now: () => number
+  readonly #observers = new Observers()
   /** Names of files from before that have not been read yet: the ids of a principal may be among them. */
   readonly #unread: Set<string>
   readonly #unlock: () => void
   readonly #timer: NodeJS.Timeout
   #reading: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
-  #observer: ((report: StoreReport) => void) | undefined
   #closing: Promise<void> | undefined
 
   /** @throws FST_SESSION_OPTIONS when another process, or another FileStore, has the directory open. */
@@ -50,7 +51,7 @@ export class FileStore implements SessionStore {
     const directory = resolve(options.directory)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#unlock = lockDirectory(directory, (error) => this.#failed('show that the directory is in use', error))
-    this.#files = new SessionFiles(new Disk(directory), (report) => this.#observer?.(report))
+    this.#files = new SessionFiles(new Disk(directory), (report) => this.#observers.tell(report))
     const names = readdirSync(directory)
     for (const name of names.filter(isUnfinished)) rmSync(join(directory, name), { force: true })
     this.#unread = new Set(names.filter(isFileName))
@@ -115,8 +116,8 @@ export class FileStore implements SessionStore {
     }
   }
 
-  observe (report: (report: StoreReport) => void): void {
-    this.#observer = report
+  observe (observer: Observer): void {
+    this.#observers.add(observer)
   }
 
   /** Waits for what is under way and gives the directory back. The files stay. */
@@ -194,6 +195,6 @@ export class FileStore implements SessionStore {
   }
 
   #failed (task: string, error: unknown): void {
-    this.#observer?.({ kind: 'failed', task, error })
+    this.#observers.tell({ kind: 'failed', task, error })
   }
 }

@@ -1,6 +1,7 @@
 import { SessionError } from '../errors.js'
+import { type Observer, Observers } from './observers.js'
 import { PrincipalIndex } from './principal-index.js'
-import type { SessionRecord, SessionStore, StoreReport, StoredSession, UpdateOutcome } from './store.js'
+import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export interface MemoryStoreOptions {
   /** The most sessions that are kept, 1 or more; 100,000 by default, which is about 50 MB of sessions of 200 bytes. */
@@ -27,9 +28,9 @@ export class MemoryStore implements SessionStore {
   readonly #index = new PrincipalIndex()
   readonly #maxSessions: number
   readonly #now: () => number
+  readonly #observers = new Observers()
   #cursor: Iterator<[string, SessionRecord], undefined> | undefined
   #timer: NodeJS.Timeout | undefined
-  #report: ((report: StoreReport) => void) | undefined
   #overflowed = false
 
   constructor (options: MemoryStoreOptions = {}) {
@@ -104,8 +105,8 @@ export class MemoryStore implements SessionStore {
     return deleted
   }
 
-  observe (report: (report: StoreReport) => void): void {
-    this.#report = report
+  observe (observer: Observer): void {
+    this.#observers.add(observer)
   }
 
   /** Forgets everything. */
@@ -162,7 +163,7 @@ export class MemoryStore implements SessionStore {
     if (record.expiresAt <= now || this.#overflowed) return
     this.#overflowed = true
     const error = new Error(`MemoryStore: more than ${this.#maxSessions} live sessions (maxSessions); the longest idle ones are ended`)
-    this.#report?.({ kind: 'failed', task: 'keep every live session', error })
+    this.#observers.tell({ kind: 'failed', task: 'keep every live session', error })
   }
 }
 

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { clock } from '../clock.js'
 import { SessionError } from '../errors.js'
+import { type Observer, Observers } from './observers.js'
 import { Connection, type RedisClient } from './redis/connection.js'
 import { commandOf, defineScripts, type Script } from './redis/scripts.js'
-import { decode, encode, NOBODY, ownerOf, quote, unquote, type Value } from './redis/value.js'
-import type { SessionRecord, SessionStore, StoreReport, StoredSession, UpdateOutcome } from './store.js'
+import { decode, encode, GRACE, indexUntil, NOBODY, ownerOf, quote, unquote, type Value } from './redis/value.js'
+import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 import { isDue } from './touch.js'
 
 export type { RedisClient } from './redis/connection.js'
@@ -22,12 +23,6 @@ export interface RedisStoreOptions {
   readonly now?: () => number
 }
 
-/**
- * How long an entry stays in the index after its time, in milliseconds: a session that has expired by the clock of one
- * process may be in use by another's, and a logout everywhere has to find it. Twice the five minutes that clocks may be apart.
- */
-const GRACE = 600_000
-
 /** Members removed from an index by one command. */
 const BATCH = 1000
 
@@ -43,10 +38,10 @@ export class RedisStore implements SessionStore {
   readonly #connection: Connection
   readonly #prefix: string
   readonly #now: () => number
+  readonly #observers = new Observers()
   /** Names every write, so that one which the client sent again after a lost connection is known to be the same. */
   readonly #writer = randomBytes(6).toString('base64url')
   #writes = 0
-  #observer: ((report: StoreReport) => void) | undefined
 
   constructor (options: RedisStoreOptions) {
     const { client, prefix = 'session:', timeout = 2, maxPending = 10_000, now } = options ?? {}
@@ -135,8 +130,8 @@ export class RedisStore implements SessionStore {
     }
   }
 
-  observe (report: (report: StoreReport) => void): void {
-    this.#observer = report
+  observe (observer: Observer): void {
+    this.#observers.add(observer)
   }
 
   /** The client stays open: it is the app's own. */
@@ -151,7 +146,7 @@ export class RedisStore implements SessionStore {
     if (text === '') return undefined
     const value = decode(text as string)
     if (value === undefined) {
-      this.#observer?.({ kind: 'damaged', id })
+      this.#observers.tell({ kind: 'damaged', id })
       await this.#connection.run('del', this.#key(id))
     }
     return value
@@ -175,7 +170,7 @@ export class RedisStore implements SessionStore {
         await this.#connection.run('zrem', this.#indexKey(owner), ...ids.slice(n, n + BATCH).map(quote))
       }
     } catch (error) {
-      this.#observer?.({ kind: 'failed', task: 'take ended sessions out of the index of a principal', error })
+      this.#observers.tell({ kind: 'failed', task: 'take ended sessions out of the index of a principal', error })
     }
   }
 
@@ -199,9 +194,6 @@ export class RedisStore implements SessionStore {
     return `${this.#prefix}principal:${owner.slice(1)}`
   }
 }
-
-/** Twice the time that the session has to live. */
-const indexUntil = (expiresAt: number, now: number): number => expiresAt + (expiresAt - now)
 
 function must (holds: boolean, sentence: string): void {
   if (!holds) throw new SessionError('FST_SESSION_OPTIONS', `RedisStore: ${sentence}`)

@@ -1,12 +1,13 @@
 import { clock } from '../clock.js'
 import { SessionError } from '../errors.js'
+import { type Observer, Observers } from './observers.js'
 import { dialectOf, type KyselyInstance, withTables } from './sql/dialect.js'
 import { createRemoval, type Removal } from './sql/removal.js'
 import { type Row, toRecord, toRow } from './sql/row.js'
 import { prepareStatements, type Statements } from './sql/statements.js'
 import { Sweeper } from './sql/sweeper.js'
 import { fromColumn, toColumn } from './sql/text.js'
-import type { SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store.js'
+import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 import { isDue } from './touch.js'
 
 export { createTable } from './sql/table.js'
@@ -38,7 +39,7 @@ export class SqlStore implements SessionStore {
   readonly #removal: Removal
   readonly #sweeper: Sweeper
   readonly #now: () => number
-  readonly #observers: Array<(report: StoreReport) => void> = []
+  readonly #observers = new Observers()
 
   /** @throws `FST_SESSION_OPTIONS` */
   constructor ({ db, table = 'sessions', sweepInterval = 30, now }: SqlStoreOptions) {
@@ -54,7 +55,7 @@ export class SqlStore implements SessionStore {
     this.#removal = createRemoval(tables, table, dialect)
     this.#now = clock(now)
     this.#sweeper = new Sweeper((stopped) => this.#removal.expired(this.#now(), stopped), sweepInterval, (error) => {
-      this.#report({ kind: 'failed', task: 'delete expired sessions', error })
+      this.#observers.tell({ kind: 'failed', task: 'delete expired sessions', error })
     })
   }
 
@@ -109,23 +110,19 @@ export class SqlStore implements SessionStore {
     return await this.#sweeper.run()
   }
 
-  observe (report: (report: StoreReport) => void): void {
-    this.#observers.push(report)
+  observe (observer: Observer): void {
+    this.#observers.add(observer)
   }
 
   async close (): Promise<void> {
     await this.#sweeper.stop()
   }
 
-  #report (report: StoreReport): void {
-    for (const observer of this.#observers) observer(report)
-  }
-
   #decode (row: Row): StoredSession | undefined {
     try {
       return { id: fromColumn(row.id), record: toRecord(row) }
     } catch (error) {
-      this.#report({ kind: 'damaged', id: row.id, error })
+      this.#observers.tell({ kind: 'damaged', id: row.id, error })
       return undefined
     }
   }

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, open as openFile, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { FileStore } from 'fastify-openapi-session/file'
@@ -226,6 +226,58 @@ t.test('damaged files are reported and removed, at open too', async (t) => {
   t.equal((await sessionFiles(directory)).length, 1)
 })
 
+t.test('what is found before anybody listens is told to the first who does', async (t) => {
+  const directory = t.testdir()
+  const garbage = Array.from({ length: 1001 }, (_, n) => `${n.toString(16).padStart(64, '0')}.session`)
+  const opened = async (names: string[]): Promise<FileStore> => {
+    await Promise.all(names.map((name) => writeFile(join(directory, name), 'garbage')))
+    const store = new FileStore({ directory })
+    await store.list('p')
+    return store
+  }
+  const told = (store: FileStore): StoreReport[] => {
+    const reports: StoreReport[] = []
+    store.observe((report) => reports.push(report))
+    return reports
+  }
+  const store = await opened(garbage.slice(0, 5))
+  const first = told(store)
+  t.same(first.map((report) => 'id' in report && report.id).sort(), garbage.slice(0, 5))
+  t.same(told(store), [], 'once')
+  await store.close()
+
+  const many = await opened(garbage)
+  t.equal(told(many).length, 1000, 'as many as there is room for')
+  t.same(await sessionFiles(directory), [])
+  await many.close()
+})
+
+t.test('what is no file of the store is in nobody\'s way', async (t) => {
+  const directory = t.testdir({ 'backup.session': { copy: 'x' }, 'notes.session': 'x', README: 'x' })
+  const { store, reports } = open(t, directory)
+  await store.create('id', record({ principal: 'p' }))
+  t.equal((await store.list('p')).length, 1)
+  t.equal(await store.deleteAll('p'), 1)
+  await store.close()
+  t.same((await readdir(directory)).sort(), ['README', 'backup.session', 'notes.session'])
+  t.same(reports, [])
+})
+
+t.test('a save flushes the file and its directory, once each', async (t) => {
+  const directory = t.testdir({ any: '' })
+  const { store } = open(t, directory)
+  const file = await openFile(join(directory, 'any'))
+  const FileHandle = Object.getPrototypeOf(file) as { sync (): Promise<void> }
+  await file.close()
+  const calls = t.capture(FileHandle, 'sync', FileHandle.sync)
+  await store.create('id', record())
+  t.equal(calls().length, 2)
+  await store.update('id', record({ version: 2 }))
+  t.equal(calls().length, 2)
+  await store.delete('id')
+  t.equal(calls().length, 1, 'the directory alone')
+})
+
 t.test('a store that is out of order rejects: it never says that a session is absent', async (t) => {
   const directory = join(t.testdir(), 'sessions')
   const { store, reports } = open(t, directory)
@@ -358,7 +410,7 @@ t.test('a directory that cannot be written is reported, not thrown, by the backg
   const reported = new Promise((resolve) => store.observe(resolve))
   callbacks.get(10_000)!()
   t.match(await reported, { kind: 'failed', task: 'remove expired files', error: { code: /EISDIR|EPERM/ } })
-  t.same(reports, [])
+  t.same(reports, [await reported], 'and to all who listen')
   await rm(path, { recursive: true })
 
   const lock = (await readdir(directory)).find((name) => name.startsWith('lock'))!

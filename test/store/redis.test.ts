@@ -235,10 +235,11 @@ t.test('values of another type are damaged records', async (t) => {
   const { port } = await startRedis(t)
   const client = connect(t, new Redis(port))
   const store = new RedisStore({ client })
-  const reports = reportsOf(store)
+  const [reports, others] = [reportsOf(store), reportsOf(store)]
   await client.rpush('session:id:a', 'list')
   t.equal(await store.read('a'), undefined)
   t.same(reports, [{ kind: 'damaged', id: 'a' }])
+  t.same(others, reports, 'told to everyone who listens')
   t.same(await client.keys('*'), [])
 })
 
@@ -308,9 +309,9 @@ t.test('a server that is not there', async (t) => {
 
 t.test('a client that connects when it is first used', async (t) => {
   const server = await startRedis(t)
-  for (const Client of [Redis, Redis5]) {
-    const store = new RedisStore({ client: connect(t, new Client(server.port, { lazyConnect: true })) })
-    t.same(await Promise.all([store.create(Client.name, record()), store.delete(Client.name)]), [true, true], 'in the order of the calls')
+  for (const client of [new Redis(server.port, { lazyConnect: true }), new Redis5(server.port, { lazyConnect: true })]) {
+    const store = new RedisStore({ client: connect<Redis | Redis5>(t, client) })
+    t.same(await Promise.all([store.create('a', record()), store.delete('a')]), [true, true], 'in the order of the calls')
   }
 
   await server.kill9()

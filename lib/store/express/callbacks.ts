@@ -33,6 +33,11 @@ export function called<T> (call: (callback: Callback<T>) => unknown): Promise<T 
   })
 }
 
+/** What a call ends with that is not called back within `limit` milliseconds. */
+export function noCallback (limit: number): Error {
+  return new Error(`the express-session store did not call back within ${limit} ms`)
+}
+
 /**
  * For a `get` that failed: nothing when the error says that there is no such session, as session-file-store does of a file
  * that it cannot open, and express-session takes it so. The socket of a database can be missing too: that is `connect ENOENT`,

@@ -23,6 +23,15 @@ export const unquote = (text: string): string =>
 export const ownerOf = (principal: string | undefined): string => principal === undefined ? NOBODY : `=${quote(principal)}`
 export const NOBODY = '-'
 
+/** Until when the index is to know a session: for twice the time that it has to live. */
+export const indexUntil = (expiresAt: number, now: number): number => expiresAt + (expiresAt - now)
+
+/**
+ * How long an entry stays in the index after its time, in milliseconds: a session that has expired by the clock of one
+ * process may be in use by another's, and a logout everywhere has to find it. Twice the five minutes that clocks may be apart.
+ */
+export const GRACE = 600_000
+
 const instant = (time: number): string => String(time).padStart(16, '0')
 
 export function encode ({ record: { payload, version, expiresAt, principal }, indexedUntil }: Value, write: string): string {
