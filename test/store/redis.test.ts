@@ -404,3 +404,28 @@ t.test('no record outlives its entry, whatever happens meanwhile', async (t) => 
     t.same(await store.list('first'), [])
   })
 })
+
+t.test('a full Redis with maxmemory-policy noeviction loses nothing that was acknowledged', async (t) => {
+  const { port } = await startRedis(t, { args: ['--maxmemory-policy', 'noeviction'] })
+  const client = connect(t, new Redis(port))
+  const store = new RedisStore({ client, timeout: 20 })
+  await client.config('SET', 'maxmemory', String(Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]) + 500_000))
+  const kept: string[] = []
+  const create = async (n: number): Promise<void> => {
+    const id = `${n}`
+    // Ends that differ, as in an app that is in use.
+    const given = record({ payload: 'x'.repeat(200), principal: `user ${n % 50}`, expiresAt: Date.now() + (10 + n % 20) * MINUTE })
+    if (await store.create(id, given)) kept.push(id)
+  }
+  let full: unknown
+  for (let n = 0; full === undefined && n < 5000; n++) await create(n).catch((error: unknown) => { full = error })
+  t.match(full, /OOM/)
+  t.ok(kept.length > 100)
+  t.notOk((await Promise.all(kept.map((id) => store.read(id)))).includes(undefined))
+  await t.rejects(store.read('0', Date.now() + 60 * MINUTE), /OOM/, 'a touch takes memory as well')
+  await t.rejects(store.update('0', record({ version: 2 })), /OOM/)
+  t.equal(await store.delete('0'), true, 'a logout takes none')
+  let ended = 1
+  for (let n = 0; n < 50; n++) ended += await store.deleteAll(`user ${n}`)
+  t.equal(ended, kept.length, 'nor does signing out everywhere, and the index knows every session')
+})
