@@ -131,6 +131,8 @@ t.test('what is not a live session of the old app is adopted by nobody', async (
   expired.cookie.expires = new Date(Date.now() - 1000).toISOString()
   store.sessions[id] = JSON.stringify(expired)
   t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'expired')
+  store.sessions[id] = '{'
+  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'damaged')
 })
 
 t.test('an own session goes before an old one, and routes that declare nothing ask nobody', async (t) => {

@@ -37,7 +37,7 @@ export function adoptExpressSessions (options: AdoptOptions): Adoption {
     },
     async find (value: string): Promise<Predecessor | undefined> {
       const id = unsign(value, secrets) as string
-      const old: unknown = await called<unknown>((callback) => store.get(id, callback)).catch(absent)
+      const old: unknown = await called<unknown>((callback) => store.get(id, callback)).catch(none)
       if (typeof old !== 'object' || old === null || hasExpired(old)) return undefined
       return { data: data(old), forget: async () => { await called((callback) => store.destroy(id, callback)) } }
     }
@@ -74,6 +74,11 @@ function decode (value: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** An old session that is not there is none, and so is one that is no JSON: no old cookie may keep its owner from signing in. */
+function none (error: unknown): undefined {
+  if (!(error instanceof SyntaxError)) absent(error)
 }
 
 function hasExpired (old: object): boolean {
