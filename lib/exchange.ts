@@ -1,45 +1,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Candidate, requireAdmission } from './admission.js'
-import { adopt } from './adoption.js'
-import type { Change, Live } from './backend/backend.js'
-import { cookieValues } from './cookie.js'
-import { explain, explains, type LoadedAs } from './diagnosis.js'
+import { requireAdmission } from './admission.js'
+import { explain, explains } from './diagnosis.js'
+import { crossOrigin, Entry } from './entry.js'
 import { SessionError } from './errors.js'
-import { sessionRequired } from './challenge.js'
 import type { Plan, Registry } from './registry.js'
-import { RequestSession } from './request-session.js'
-import type { Scheme } from './scheme.js'
-import { isSameOrigin } from './security/origin.js'
-import { mint } from './token.js'
-import { traced } from './trace.js'
+import type { RequestSession } from './request-session.js'
 import { addHeadersOf, cacheFor, rememberAnswer, setCookies, takeStatusOf, varyByCookie, warnOfDroppedCookie } from './response.js'
-
-/** One session of one request. */
-interface Entry extends Candidate {
-  /** Absent while, or because, it could not be loaded. */
-  session?: RequestSession
-  /** Why it could not. */
-  failure?: { readonly error: unknown }
-  /** How it came in. */
-  loaded: LoadedAs
-  /** What there was to store. */
-  stored?: Change['kind'] | 'failed'
-  /** Whether the browser has a cookie of this scheme. */
-  sent: boolean
-  /** Whether there was a live session at any time, so that the answer may depend on it. */
-  seen: boolean
-  /** The `Set-Cookie` line to send. */
-  line?: string | undefined
-  /** The one that ends the cookie of a session that was adopted. */
-  oldLine?: string | undefined
-  /** Ends that session where it was kept, which waits until the new cookie can be handed out. */
-  forget?: (() => Promise<void>) | undefined
-  /** The store's answer that is awaited. */
-  storing?: Promise<void>
-}
+import { isSameOrigin } from './security/origin.js'
 
 const HIJACKED = 'the reply was hijacked: await session.commit() before it, and send what it resolves as Set-Cookie'
-const TOO_LATE = 'a new cookie came after the headers were sent, so that no browser gets it: commit() before the first byte'
 
 /** The sessions of one request to a route that declares some: loaded and judged before the handler, stored after it. */
 export class Exchange {
@@ -47,7 +16,7 @@ export class Exchange {
   readonly #reply: FastifyReply
   readonly #plan: Plan
   readonly #registry: Registry
-  readonly #entries: Entry[]
+  readonly #entries: readonly Entry[]
   #phase: 'open' | 'refused' | 'storing' | 'finished' | 'failed' = 'open'
   /** Whether a second answer came while the first one was being stored. */
   #interrupted = false
@@ -62,14 +31,12 @@ export class Exchange {
     this.#reply = reply
     this.#plan = plan
     this.#registry = registry
-    this.#entries = plan.schemes.map((scheme) => ({ scheme, report: scheme.reportOn(request), loaded: 'no-cookie', sent: false, seen: false }))
+    this.#entries = plan.schemes.map((scheme) => new Entry(scheme, request, reply))
   }
 
   /** The session of a scheme, as the decorator gives it to the handler; `undefined` when the route does not declare it. */
   session (name: string): RequestSession | undefined {
-    const entry = this.#entries.find(({ scheme }) => scheme.name === name)
-    if (entry?.failure !== undefined) throw entry.failure.error
-    return entry?.session
+    return this.#entries.find(({ scheme }) => scheme.name === name)?.session
   }
 
   /**
@@ -78,8 +45,7 @@ export class Exchange {
    */
   async admit (): Promise<void> {
     this.#refuseOthersPages()
-    if (this.#entries.length === 1) await this.#load(this.#entries[0] as Entry)
-    else await this.#loadAll()
+    await this.#loadAll()
     await requireAdmission(this.#request, this.#plan, this.#registry, this.#entries)
   }
 
@@ -92,7 +58,7 @@ export class Exchange {
     return this.#error
   }
 
-  /** Whether the session is being stored for an answer, which then is the one to send; told of another one meanwhile. */
+  /** Whether the sessions are being stored for an answer, which then is the one to send; told of another one meanwhile. */
   interrupt (): boolean {
     if (this.#phase !== 'storing') return false
     this.#interrupted = true
@@ -106,14 +72,12 @@ export class Exchange {
   finish (): Promise<void> | undefined {
     if (this.#entries.length > 0) varyByCookie(this.#reply)
     if (this.#error !== undefined) addHeadersOf(this.#error, this.#reply)
-    // An error here makes Fastify send another response, which comes by once more; its handler may have ended the session.
-    const failed = this.#phase === 'failed'
-    if (this.#phase !== 'open' && !failed) return this.#phase === 'refused' ? this.#explain() : undefined
+    if (this.#phase === 'refused') return this.#explain()
+    // An error here makes Fastify send another answer, which comes by once more. Its handler may have ended the session.
+    if (this.#phase === 'failed') return this.#store(this.#entries.filter(({ isChanged }) => isChanged))
+    if (this.#phase === 'finished') return undefined
     this.#phase = 'finished'
-    const work = this.#entries.filter(({ session, storing, forget }) =>
-      failed ? session?.changed : session?.unsettled || storing !== undefined || forget !== undefined)
-    if (work.length === 0) return failed ? undefined : this.#writeHeaders()
-    return this.#storeAll(work, this.#reply.statusCode)
+    return this.#store(this.#entries.filter(({ isPending }) => isPending)) ?? this.#writeHeaders()
   }
 
   /**
@@ -127,169 +91,53 @@ export class Exchange {
     this.#closed = true
     const reason = this.#phase === 'refused' ? 'refused' : 'after-commit'
     const detail = this.#phase === 'open' ? HIJACKED : undefined
-    for (const { session } of this.#entries) session?.close(reason, detail)
+    for (const entry of this.#entries) entry.close(reason, detail)
   }
 
-  async #storeAll (entries: readonly Entry[], statusCode: number): Promise<void> {
+  #store (entries: readonly Entry[]): Promise<void> | undefined {
+    return entries.length > 0 ? this.#storeAll(entries) : undefined
+  }
+
+  async #storeAll (entries: readonly Entry[]): Promise<void> {
     this.#phase = 'storing'
+    const { statusCode } = this.#reply
     const restore = rememberAnswer(this.#reply)
-    const outcomes = await Promise.allSettled(entries.map((entry) => this.#store(entry, statusCode)))
+    const outcomes = await Promise.allSettled(entries.map(async (entry) => await entry.store(statusCode)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-    this.#phase = 'finished'
+    this.#phase = failed === undefined ? 'finished' : 'failed'
     if (this.#interrupted && failed === undefined) restore()
     // What is stored is stored: its cookie must reach the browser, whatever became of another session.
     this.#writeHeaders()
     if (failed === undefined) return
-    for (const [n, { session }] of entries.entries()) if (outcomes[n]?.status === 'rejected') session?.giveUp()
-    this.#phase = 'failed'
+    for (const [n, entry] of entries.entries()) if (outcomes[n]?.status === 'rejected') entry.giveUp()
     throw failed.reason
   }
 
   #refuseOthersPages (): void {
     const { method, host, headers } = this.#request
-    const entry = this.#entries.find(({ scheme: { settings: { trustedOrigins } } }) =>
+    const refused = this.#entries.find(({ scheme: { settings: { trustedOrigins } } }) =>
       trustedOrigins !== undefined && !isSameOrigin({ method, host, headers }, trustedOrigins))
-    if (entry === undefined) return
+    if (refused === undefined) return
     this.#phase = 'refused'
-    for (const each of this.#entries) {
-      each.loaded = 'cross-origin'
-      each.session = this.#open(each, undefined)
-    }
-    entry.report({ type: 'rejected', reason: 'cross-origin' })
+    for (const entry of this.#entries) entry.refuse()
+    refused.report({ type: 'rejected', reason: 'cross-origin' })
     throw crossOrigin()
   }
 
   /** Waits for all of them, also when one fails: another may have been adopted meanwhile, and has a cookie to hand out. */
   async #loadAll (): Promise<void> {
-    const outcomes = await Promise.allSettled(this.#entries.map(async (entry) => await this.#load(entry)))
+    const { touch } = this.#plan
+    if (this.#entries.length === 1) return await (this.#entries[0] as Entry).load(touch)
+    const outcomes = await Promise.allSettled(this.#entries.map(async (entry) => await entry.load(touch)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason
   }
 
-  async #load (entry: Entry): Promise<void> {
-    try {
-      entry.session = this.#open(entry, await this.#find(entry))
-    } catch (error) {
-      entry.loaded = 'failed'
-      entry.failure = { error }
-      throw error
-    }
-  }
-
-  async #find (entry: Entry): Promise<RequestSession['live']> {
-    const { scheme, report } = entry
-    const [value, another] = cookieValues(this.#request.headers.cookie, scheme.cookie.name)
-    if (another !== undefined) {
-      entry.sent = true
-      entry.loaded = 'duplicate-cookie'
-      report({ type: 'rejected', reason: 'duplicate-cookie' })
-      return undefined
-    }
-    if (value === undefined || value === '') return await this.#adopt(entry)
-    entry.sent = true
-    const loaded = await traced('load', scheme, this.#request, () => scheme.backend.load(value, this.#plan.touch, report))
-    entry.loaded = loaded.kind === 'dead' ? 'over' : 'live'
-    return loaded.kind === 'dead' ? undefined : await this.#verify(entry, loaded.live)
-  }
-
-  async #adopt (entry: Entry): Promise<RequestSession['live']> {
-    const { scheme, report } = entry
-    if (scheme.settings.adopt === undefined) return undefined
-    const adopted = await adopt(scheme, scheme.settings.adopt, this.#request.headers.cookie, report)
-    if (adopted === undefined) return undefined
-    entry.sent = true
-    entry.loaded = 'adopted'
-    entry.forget = adopted.forget
-    ;[entry.line, entry.oldLine] = adopted.lines
-    if (!mayBeHijacked(this.#request)) await this.#forgetOld(entry)
-    return await this.#verify(entry, adopted.live)
-  }
-
-  async #verify (entry: Entry, live: Live): Promise<RequestSession['live']> {
-    const { scheme: { settings: { verify, principal }, backend, cookie }, report } = entry
-    entry.seen = true
-    if (verify === undefined || (principal !== undefined && live.principal === undefined)) return live
-    if (await verify(live.data, this.#request)) return live
-    await backend.commit({ kind: 'destroy', live, reason: 'verify' }, report)
-    entry.line = cookie.expire()
-    entry.loaded = 'refused-by-verify'
-    return undefined
-  }
-
-  #open (entry: Entry, live: RequestSession['live']): RequestSession {
-    const { scheme, report } = entry
-    const { settings, codec, backend, cookie, name } = scheme
-    return new RequestSession({
-      codec,
-      report,
-      mint,
-      now: settings.now,
-      lifetimes: settings,
-      required: () => sessionRequired(cookie.name, `There is no live session "${name}". Sign in.`),
-      commit: async () => {
-        if (this.#phase !== 'refused') await this.#store(entry)
-        return entry.line
-      },
-      isAnswered: () => this.#reply.sent || this.#reply.raw.headersSent,
-      mutate: async (before, mutation) => await traced('update', scheme, this.#request, () => backend.mutate(before, mutation, report)),
-      assertOpen: () => { if (this.#phase === 'refused') throw crossOrigin() },
-      handOut: (committed) => { this.#handOut(entry, committed) },
-      inStore: backend.directory !== undefined
-    }, live)
-  }
-
-  /** Nobody gets the new token before the old session is over, so that who signs out with it has signed out of both. */
-  async #forgetOld (entry: Entry): Promise<void> {
-    try {
-      await entry.forget?.()
-      entry.forget = undefined
-    } catch (error) {
-      entry.line = entry.oldLine = undefined
-      throw error
-    }
-  }
-
-  /**
-   * Stores what the handler did since the last time, at its wish or, with a status code, for the answer. One at a time: what
-   * is being created must not be created twice.
-   */
-  async #store (entry: Entry, statusCode?: number): Promise<void> {
-    const before = entry.storing
-    const settle = async (): Promise<void> => await this.#settle(entry, statusCode)
-    const storing = before === undefined ? settle() : before.catch(() => {}).then(settle)
-    entry.storing = storing
-    await storing
-  }
-
-  async #settle (entry: Entry, statusCode: number | undefined): Promise<void> {
-    const session = entry.session as RequestSession
-    entry.stored = 'failed'
-    await this.#forgetOld(entry)
-    const { change, refusal } = changeOf(session, statusCode)
-    const ended = session.destroyed
-    const committed = change.kind === 'none'
-      ? { live: undefined }
-      : await traced(change.kind, entry.scheme, this.#request, () => entry.scheme.backend.commit(change, entry.report))
-    entry.stored = change.kind
-    session.committed(change, committed)
-    if (ended && entry.sent) entry.line = entry.scheme.cookie.expire()
-    this.#handOut(entry, committed)
-    if (refusal !== undefined) throw refusal.error
-  }
-
-  #handOut (entry: Entry, { live, value }: Awaited<ReturnType<Scheme['backend']['commit']>>): void {
-    if (live !== undefined) entry.seen = true
-    if (live === undefined || value === undefined) return
-    entry.line = entry.scheme.line(value, live.life)
-    entry.sent = true
-    if (isTooLate(this.#request, this.#reply)) entry.report({ type: 'discarded', reason: 'after-commit', id: live.id, detail: TOO_LATE })
-  }
-
   #writeHeaders (): undefined {
-    const lines = this.#entries.flatMap(({ line, oldLine }) => [line, oldLine]).filter((line) => line !== undefined)
+    const handedOut = this.#entries.filter(({ lines }) => lines.length > 0)
+    const lines = handedOut.flatMap(({ lines }) => lines)
     setCookies(this.#reply, lines, this.#lines)
     this.#lines = lines
-    const handedOut = this.#entries.filter(({ line }) => line !== undefined)
     if (handedOut.length > 0) warnOfDroppedCookie(this.#request, handedOut.map(({ scheme }) => scheme))
     cacheFor(this.#reply, lines.length > 0, this.#entries.some(({ seen }) => seen))
     this.#explain()
@@ -297,34 +145,6 @@ export class Exchange {
 
   #explain (): undefined {
     if (!explains(this.#request.log)) return
-    for (const { scheme: { name, cookie }, loaded, stored, line } of this.#entries) {
-      const { statusCode } = this.#reply
-      explain(this.#request.log, { scheme: name, cookie: cookie.name, loaded, stored, setCookie: line !== undefined, statusCode })
-    }
+    for (const entry of this.#entries) explain(this.#request.log, entry.account(this.#reply.statusCode))
   }
-}
-
-/** What there is to store. Data that cannot be saved make the answer a 500: what such an answer leaves in force is done first. */
-function changeOf (session: RequestSession, statusCode: number | undefined): { change: Change, refusal?: { error: unknown } } {
-  try {
-    return { change: session.settle(statusCode ?? 200) }
-  } catch (error) {
-    // Who calls commit() can put the data right.
-    if (statusCode === undefined) throw error
-    return { change: session.settle(500), refusal: { error } }
-  }
-}
-
-/** WebSockets and event streams: their answers may go past the hooks, and past the browser's cookies with that. */
-function mayBeHijacked ({ headers }: FastifyRequest): boolean {
-  return headers.upgrade !== undefined || headers.accept?.includes('text/event-stream') === true
-}
-
-function crossOrigin (): SessionError {
-  return new SessionError('FST_SESSION_CROSS_ORIGIN', 'A page of another origin may not do this. If it is yours, its origin must be trusted here (option crossOrigin).')
-}
-
-// A WebSocket's headers go out beside the reply, when it is hijacked.
-function isTooLate (request: object, { raw, sent }: FastifyReply): boolean {
-  return raw.headersSent || (sent && 'ws' in request && request.ws === true)
 }

@@ -59,11 +59,12 @@ function finish (request: FastifyRequest, reply: FastifyReply, payload: unknown,
   const pending = exchange.finish()
   if (pending === undefined) return done(null, body)
   listenForErrors(body)
-  pending.then(() => done(null, body), (error: unknown) => {
+  const stored = pending.then(() => done(null, body), (error: unknown) => {
     letGo(body)
     done(exchange.fail(error))
-  // What Fastify throws while it sends, about a header say, it catches itself only where nobody had to wait.
-  }).catch(done)
+  })
+  // What Fastify throws while it sends, about a header say, it catches by itself only where nobody had to wait.
+  stored.catch(done)
 }
 
 function close (request: FastifyRequest, _reply: FastifyReply, done: Done): void {
