@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import type {} from './openapi/fastify-schema.js'
+import './openapi/fastify-schema.js'
 import { SessionError } from './errors.js'
 import type { SessionManager } from './manager.js'
 import type { SchemeName, SessionData } from './options.js'

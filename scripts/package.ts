@@ -12,6 +12,7 @@ interface Manifest {
   name: string
   exports: Record<string, string | Record<string, string>>
   peerDependencies: Record<string, string>
+  peerDependenciesMeta: Record<string, { optional: boolean }>
   devDependencies: Record<string, string>
 }
 
@@ -60,12 +61,29 @@ console.log(run(bin('attw'), [tarball, '--profile', 'node16', '--ignore-rules', 
 /** A project of somebody else's. Peers come in the versions that the tests ran with. */
 const consumer = join(work, 'consumer')
 mkdirSync(consumer)
-const peers = Object.keys(manifest.peerDependencies).map((name) => [name, manifest.devDependencies[name]])
-writeFileSync(join(consumer, 'package.json'), JSON.stringify({
-  private: true,
-  dependencies: { ...Object.fromEntries(peers), '@types/node': manifest.devDependencies['@types/node'], [manifest.name]: `file:${tarball}` }
-}))
-run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--loglevel=error'], consumer)
+
+function install (...names: string[]): void {
+  const dependencies = Object.fromEntries(names.map((name) => [name, manifest.devDependencies[name]]))
+  writeFileSync(join(consumer, 'package.json'), JSON.stringify({ private: true, dependencies: { ...dependencies, [manifest.name]: `file:${tarball}` } }))
+  run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--loglevel=error'], consumer)
+}
+
+function compile (...files: string[]): void {
+  run(bin('tsc'), ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', ...files], consumer)
+}
+
+const peers = Object.keys(manifest.peerDependencies)
+install('@types/node', ...peers.filter((name) => manifest.peerDependenciesMeta[name]?.optional !== true))
+// What @fastify/swagger would add to the types of Fastify, the package has to bring itself.
+writeFileSync(join(consumer, 'route.mts'), `
+import Fastify from 'fastify'
+import sessionPlugin from '${manifest.name}'
+const app = Fastify()
+await app.register(sessionPlugin, { principal: (data) => data.userId })
+app.get('/me', { schema: { operationId: 'me', security: [{ session: [] }] } }, async (request) => request.session.data)
+`)
+compile('route.mts')
+install('@types/node', ...peers)
 
 const entries = Object.keys(manifest.exports).filter((entry) => !entry.endsWith('.json')).map((entry) => manifest.name + entry.slice(1))
 writeFileSync(join(consumer, 'check.mjs'), `
@@ -99,7 +117,5 @@ run(process.execPath, ['check.mjs'], consumer)
 const program = entries.map((entry, index) => `import * as entry${index} from '${entry}'\nexport type Entry${index} = typeof entry${index}\n`).join('')
 writeFileSync(join(consumer, 'module.mts'), program)
 writeFileSync(join(consumer, 'common.cts'), program)
-run(bin('tsc'), [
-  '--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', 'module.mts', 'common.cts'
-], consumer)
+compile('module.mts', 'common.cts')
 console.log('The tarball installs, imports, requires and compiles.')
