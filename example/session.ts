@@ -27,9 +27,9 @@ declare module 'fastify-openapi-session' {
 }
 
 // The three things a route can ask for. These lists are the whole access control of the example, and its documentation.
-export const anyone = [{ session: [] }, {}]
-export const signedIn = [{ session: [] }]
-export const admin = [{ session: ['admin'] }]
+export const anyone = [{ session: [] }, {}] as const
+export const signedIn = [{ session: [] }] as const
+export const admin = [{ session: ['admin'] }] as const
 
 /** Who is signed in; `undefined` for guests. */
 export function currentUser (request: FastifyRequest): User | undefined {

@@ -56,23 +56,30 @@ function blocks (page: string): Block[] {
 
 const published = declarations()
 
-/** What TypeScript has to say of a block that is compiled by itself: what a package adds to the types of another, all of a program know. */
-function problems ({ file, code }: Omit<Block, 'name'>): string[] {
-  const program = ts.createProgram([file], plain, compiler(plain, new Map([...published, [file, code]])))
-  const source = program.getSourceFile(file)
-  return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]
+/** What TypeScript has to say of files that are one program of the package as it is published. */
+function problems (files: readonly string[], unwritten: ReadonlyArray<readonly [file: string, code: string]> = []): string[] {
+  const program = ts.createProgram(files, plain, compiler(plain, new Map([...published, ...unwritten])))
+  return files.map((file) => program.getSourceFile(file))
+    .flatMap((source) => [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)])
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
 }
 
+// By itself: what a package adds to the types of another, all of a program know.
 t.test('every block of TypeScript in README and docs compiles by itself, against what is published', async (t) => {
   const all = pages().flatMap(blocks)
   t.ok(all.length > 20, `${all.length} blocks found`)
-  for (const block of all) t.same(problems(block), [], block.name)
+  for (const { name, file, code } of all) t.same(problems([file], [[file, code]]), [], name)
+})
+
+t.test('the example compiles there, too', async (t) => {
+  const files = ts.sys.readDirectory(join(root, 'example'), ['.ts'])
+  t.ok(files.length > 10)
+  t.same(problems(files), [])
 })
 
 t.test('a block that does not compile is found', async (t) => {
   const file = join(root, 'test', 'wrong.ts')
-  t.match(problems({ file, code: "import plugin from 'fastify-openapi-session'\nplugin.nothing()" }), [/nothing/])
+  t.match(problems([file], [[file, "import plugin from 'fastify-openapi-session'\nplugin.nothing()"]]), [/nothing/])
 })
 
 t.test('links within the docs lead to a page or a file that is there', async (t) => {
