@@ -68,7 +68,7 @@ function describe (app: FastifyInstance, { name, cookie, settings, backend }: Sc
     description,
     operations,
     crossOrigin: trustedOrigins !== undefined,
-    persistentStore: backend.directory !== undefined,
+    persistentStore: backend.directory !== undefined || settings.adopt !== undefined,
     security,
     decorator
   })

@@ -13,7 +13,7 @@ export interface DocumentedScheme {
   readonly operations: { readonly login?: string, readonly status?: string, readonly logout?: string }
   /** Whether unsafe requests from pages of another origin are refused (403). */
   readonly crossOrigin: boolean
-  /** Whether a store is asked, which may be down (503); false for sealed cookies. */
+  /** Whether a store is asked, which may be down (503): false for sealed cookies that adopt nobody. */
   readonly persistentStore: boolean
   /** What routes without a `security` of their own require. */
   readonly security: readonly SecurityRequirement[] | undefined
