@@ -14,6 +14,8 @@ export interface Registration {
 export interface GuardedRoute {
   readonly route: RouteOptions
   readonly security: readonly SecurityRequirement[]
+  /** Whether the plugin's `security` stands in. */
+  readonly isDefault: boolean
 }
 
 export function routesOf (registrations: readonly Registration[]): ReadonlySet<RouteOptions> {
@@ -25,11 +27,11 @@ export function guardedRoutes (registrations: readonly Registration[]): GuardedR
   const defaults = registrations.filter(({ scheme }) => scheme.security !== undefined).sort((a, b) => b.depth - a.depth)
   return Array.from(routesOf(registrations)).flatMap((route): GuardedRoute[] => {
     const own = route.schema?.security
-    if (own !== undefined) return [...schemesIn(own)].some((name) => sessions.has(name)) ? [{ route, security: own }] : []
+    if (own !== undefined) return [...schemesIn(own)].some((name) => sessions.has(name)) ? [{ route, security: own, isDefault: false }] : []
     // A browser asks with OPTIONS before it may send its cookies.
     if ([route.method].flat().every((method) => method === 'OPTIONS')) return []
     const security = defaults.find(({ routes }) => routes.has(route))?.scheme.security
-    return security === undefined ? [] : [{ route, security }]
+    return security === undefined ? [] : [{ route, security, isDefault: true }]
   })
 }
 

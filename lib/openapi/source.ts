@@ -53,7 +53,11 @@ export class DocumentSource {
   inspect (): void {
     const base = this.#base ??= this.#explaining(() => peek(this.#generate, routesOf(this.#registrations)))
     if (base === 'static') return
-    const claimed = [...schemesIn(base.security)].find((name) => this.#sessions.has(name))
+    this.#refuseClaims(base)
+  }
+
+  #refuseClaims ({ security }: OpenApiDocument): void {
+    const claimed = [...schemesIn(security)].find((name) => this.#sessions.has(name))
     if (claimed === undefined) return
     throw new SessionError('FST_SESSION_OPTIONS', `the document's own \`security\` names "${claimed}", which nobody enforces there: ` +
       `take it out, and give this plugin \`security: [{ ${JSON.stringify(claimed)}: [] }]\`, which is enforced and documented`)
@@ -64,6 +68,7 @@ export class DocumentSource {
     const generated = this.#explaining(() => generateBehindCurtain(this.#generate, guarded, this.#sessions))
     let described = this.#described.get(generated)
     if (described === undefined) {
+      this.#refuseClaims(generated)
       described = { document: this.#withSessions(settle(generated, guarded, this.#sessions)) }
       this.#described.set(generated, described)
     }

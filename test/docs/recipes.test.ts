@@ -34,7 +34,7 @@ t.test('WebSocket: a store that is down while a message comes ends neither the c
   t.teardown(() => app.close())
   await run('docs/recipes/websocket.md', app, store)
   await app.ready()
-  const { cookie } = await app.session.issue({ userId: 'ada' })
+  const { cookie } = await app.session.issue({ userId: 'ada', cart: {} })
   const { injectWS } = app as unknown as { injectWS: (path: string, context: object) => Promise<Socket> }
   const socket = await injectWS('/chat', { headers: { host: 'localhost', cookie } })
   t.teardown(() => { socket.terminate() })
@@ -68,7 +68,7 @@ t.test('server-sent events: a client that leaves while the session is stored lea
   })
   await run('docs/recipes/sse.md', app, store)
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  const { cookie } = await app.session.issue({ userId: 'ada' })
+  const { cookie } = await app.session.issue({ userId: 'ada', cart: {} })
   const storing = createGate()
   store.before = async ({ method }) => method === 'update' && await storing.pass()
   const request = get(`${url}/events`, { headers: { cookie } }).on('error', () => {})

@@ -24,6 +24,11 @@ t.test('the document\'s own `security` may not name a session: nobody would enfo
       }
     }
   }
+  const written = await appOf({
+    swagger: { openapi: openapi31, transformObject: (seen) => ({ ...(seen as { openapiObject: object }).openapiObject, security }) },
+    routes: (app) => app.get('/x', nothing)
+  })
+  t.throws(() => written.swagger(), { code: 'FST_SESSION_OPTIONS', message: /names "session"/ }, 'nor may transformObject write it')
   // What the document says about others is the app's own.
   const app = await appOf({
     swagger: { openapi: { ...openapi31, security: [{ bearer: [] }], components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } } } },

@@ -1,7 +1,8 @@
 import t from 'tap'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
-import sessionPlugin from 'fastify-openapi-session'
+import sessionPlugin, { type Adoption } from 'fastify-openapi-session'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { appOf, documentOf, faultsOf, info, nothing, openapi30, openapi31, statuses, type Recipe } from './documents.js'
 
 const guarded = { schema: { security: [{ session: [] }] } }
@@ -131,6 +132,8 @@ t.test('the default of the plugin is documented on the routes it holds for', asy
       .get('/named', { schema: { operationId: 'named' } }, nothing)
       .get('/open', { schema: { security: [] } }, nothing)
       .options('/plain', nothing)
+      .route({ method: ['GET', 'OPTIONS'], url: '/both', handler: nothing })
+      .route({ method: ['GET', 'OPTIONS'], url: '/own', schema: { security: [{ session: [] }] }, handler: nothing })
   })
   for (const operation of [document.paths['/plain'].get, document.paths['/plain'].head, document.paths['/named'].get, document.paths['/named'].head]) {
     t.same(operation.security, [{ session: [] }])
@@ -140,8 +143,22 @@ t.test('the default of the plugin is documented on the routes it holds for', asy
   t.same(document.paths['/open'].get.security, [])
   t.same(statuses(document.paths['/open'].get), ['200'])
   t.notOk('security' in document.paths['/plain'].options)
+  t.same(statuses(document.paths['/both'].get), ['200', '401', '503'])
+  t.notOk('security' in document.paths['/both'].options, 'where it does not hold, it is not documented')
+  t.same(statuses(document.paths['/both'].options), ['200'])
+  t.same(statuses(document.paths['/own'].options), ['200', '401', '503'])
   t.notMatch(JSON.stringify(document), 'x-fastify-openapi-session')
   t.same(await faultsOf(document), [])
+})
+
+t.test('503 is documented where a store may be asked, be it only for the sessions of before', async (t) => {
+  const store = sealedCookie({ keys: [makeKey()] })
+  const adopt: Adoption = { cookieName: 'old', successor: () => 'A'.repeat(43), find: async () => { throw new Error('the old store is down') } }
+  for (const [session, expected] of [[{ store }, ['200', '401']], [{ store, adopt }, ['200', '401', '503']]] as const) {
+    const app = await appOf({ session, routes: (app) => app.get('/me', guarded, nothing) })
+    t.same(statuses((app.swagger() as any).paths['/me'].get), expected)
+    t.equal((await app.inject({ url: '/me', headers: { cookie: 'old=1' } })).statusCode, 'adopt' in session ? 503 : 401)
+  }
 })
 
 t.test('of two defaults the nearer one is documented, in whatever order the documents are found', async (t) => {

@@ -51,6 +51,18 @@ t.test('a transform that copies loses nothing', async (t) => {
   }
 })
 
+t.test('a transform that copies requirements and adds a scheme to them loses nothing', async (t) => {
+  const { paths } = await documentBy({
+    openapi: { ...openapi31, components: { securitySchemes: { gateway: { type: 'apiKey', in: 'header', name: 'x-gateway' } } } },
+    transform: ({ schema, url }) => ({ schema: { ...schema, security: schema.security?.map((requirement) => ({ ...requirement, gateway: [] })) ?? [] }, url })
+  })
+  for (const method of ['get', 'head']) {
+    t.same(paths['/x'][method].security, [{ session: ['admin'], gateway: [] }])
+    t.same(Reflect.ownKeys(paths['/x'][method].security[0]), ['session', 'gateway'])
+    t.same(statuses(paths['/x'][method]), ['200', '401', '403', '503'])
+  }
+})
+
 t.test('what a transform takes away or adds on purpose stays so', async (t) => {
   const without = await documentBy({ transform: ({ schema, url }) => ({ schema: { operationId: schema.operationId as string }, url }) })
   t.notOk('security' in without.paths['/x'].get)
