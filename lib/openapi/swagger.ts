@@ -76,14 +76,25 @@ function check (found: readonly DocumentSource[], { scheme, routes }: Registrati
       if (error instanceof SessionError) throw error
     }
   }
-  const known = new Set(Array.from(routes, ({ schema }) => schema?.operationId))
-  let missing = Object.values(scheme.operations).filter((operationId) => !known.has(operationId))
+  if (found.length > 0) checkOperations(found, scheme, routes)
+}
+
+function checkOperations (found: readonly DocumentSource[], { operations }: DocumentedScheme, routes: ReadonlySet<RouteOptions>): void {
+  const named = Object.values(operations)
+  const known = Array.from(routes, ({ schema, method }) => ({ id: schema?.operationId, methods: [method].flat() }))
+  const isUnknown = (operationId: string): boolean => !known.some(({ id }) => id === operationId)
   // It may be a `transform` that names the operations.
-  for (const source of missing.length > 0 ? found : []) {
-    const documented = new Set(operationsOf(source.swagger() as OpenApiDocument).map(({ operation }) => operation.operationId))
-    missing = missing.filter((operationId) => !documented.has(operationId))
+  for (const source of named.some(isUnknown) ? found : []) {
+    const documented = operationsOf(source.swagger() as OpenApiDocument)
+    known.push(...documented.map(({ method, operation }) => ({ id: operation.operationId, methods: [method] })))
   }
-  if (missing.length === 0 || found.length === 0) return
-  throw new SessionError('FST_SESSION_OPTIONS', `no route has the operationId ${missing.map((id) => JSON.stringify(id)).join(' or ')}, which the ` +
-    `option \`openapi\` names: give it to that route as \`schema: { operationId }\`. There are: ${[...known].filter(Boolean).join(', ') || 'none'}`)
+  const missing = named.filter(isUnknown)
+  if (missing.length > 0) {
+    const ids = new Set(known.map(({ id }) => id).filter(Boolean))
+    throw new SessionError('FST_SESSION_OPTIONS', `no route has the operationId ${missing.map((id) => JSON.stringify(id)).join(' or ')}, which the ` +
+      `option \`openapi\` names: give it to that route as \`schema: { operationId }\`. There are: ${[...ids].join(', ') || 'none'}`)
+  }
+  if (operations.status === undefined || known.some(({ id, methods }) => id === operations.status && methods.includes('GET'))) return
+  throw new SessionError('FST_SESSION_OPTIONS', `the operation ${JSON.stringify(operations.status)}, which \`openapi.status\` names, is asked ` +
+    'without a click, so it has to be a GET: name the route that tells who is signed in')
 }

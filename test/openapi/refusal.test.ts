@@ -120,6 +120,17 @@ t.test('operationIds that no route has stop the boot', async (t) => {
   await t.rejects(appOf({ session: { openapi: { login: 'signIn' } }, routes: () => {} }), { message: /There are: none$/ })
 })
 
+t.test('a status that is asked without a click is a GET, or stops the boot', async (t) => {
+  const appWith = (method: string | string[]): Promise<FastifyInstance> => appOf({
+    session: { openapi: { status: 'me' } },
+    routes: (app) => app.route({ method, url: '/me', schema: { operationId: 'me' }, handler: nothing })
+  })
+  for (const method of ['POST', ['POST', 'DELETE']]) {
+    await t.rejects(appWith(method), { code: 'FST_SESSION_OPTIONS', message: /the operation "me", which `openapi\.status` names, .* has to be a GET/ })
+  }
+  await appWith(['POST', 'GET'])
+})
+
 t.test('operationIds that a transform gives count', async (t) => {
   const app = await appOf({
     session: { openapi: { login: 'post/login' } },

@@ -57,7 +57,8 @@ export function sessionSchemes (spec) {
     const scheme = { name, cookie: definition.name }
     for (const role of /** @type {const} */ (['login', 'status', 'logout'])) {
       const operation = findOperation(spec, extension[role])
-      if (operation !== undefined) scheme[role] = operation
+      // The status is asked without a click: nothing but a GET may be sent so, whoever wrote the document.
+      if (operation !== undefined && (role !== 'status' || operation.method === 'get')) scheme[role] = operation
     }
     return [scheme]
   })

@@ -31,18 +31,19 @@ export function writeLocks ({ authSelectors, authActions, specSelectors, Im }, s
  * @param {Sessions} sessions
  */
 export function forgetStored (sessions) {
-  const stored = objectIn(localStorage.getItem(STORAGE_KEY))
+  const stored = storedObject()
   if (!sessions.names.some((name) => Object.hasOwn(stored, name))) return
   for (const name of sessions.names) delete stored[name]
   localStorage.setItem(STORAGE_KEY, JSON.stringify(stored))
 }
 
-/** @param {string | null} text @returns {Record<string, unknown>} */
-function objectIn (text) {
+/** @returns {Record<string, unknown>} */
+function storedObject () {
   try {
-    const value = JSON.parse(text ?? '')
+    const value = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '')
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}
   } catch {
+    // Something else, or a browser that lets the page store nothing.
     return {}
   }
 }

@@ -113,12 +113,13 @@ function doubt (h, { doubt }) {
 
 /**
  * @param {System['React']['createElement']} h
- * @param {string | undefined} origin
+ * @param {ReadonlyArray<string | undefined>} origins
  */
-function elsewhere (h, origin) {
-  if (origin === undefined) return null
-  return h('p', { className: 'session-note' },
-    'Calls go to another origin, ', h('code', null, origin), ': the browser sends the session there only if that server and this page allow it.')
+function elsewhere (h, origins) {
+  if (origins.length === 0) return null
+  const names = origins.flatMap((origin, index) => [index === 0 ? ' ' : ' and ', h('code', { key: origin }, origin)])
+  return h('p', { className: 'session-note' }, `Calls go to ${origins.length === 1 ? 'another origin' : 'other origins'},`, ...names,
+    ': the browser sends the session there only if that server and this page allow it.')
 }
 
 /**

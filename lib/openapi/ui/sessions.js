@@ -64,7 +64,7 @@ export class Sessions {
 
   /** The reader chose another server: what it knows may differ. */
   moved () {
-    const differs = (/** @type {Scheme} */ { name, status }) => status !== undefined && this.#url(status) !== this.#asked.get(name)
+    const differs = (/** @type {Scheme} */ { name, status }) => status !== undefined && this.#url(status)?.href !== this.#asked.get(name)
     return Promise.all(this.states.filter(({ scheme }) => differs(scheme)).map(({ scheme }) => this.check(scheme.name)))
   }
 
@@ -96,7 +96,7 @@ export class Sessions {
     if (status === undefined) return
     do {
       check.again = false
-      this.#asked.set(name, this.#url(status))
+      this.#asked.set(name, this.#url(status)?.href)
       const outcome = await this.#run(status)
       if (!check.again && this.get(name)?.scheme.status === status) this.#believe(name, outcome)
     } while (check.again)
@@ -180,24 +180,23 @@ export class Sessions {
 
   /** Where to sign in when that is a page to visit, such as the start of an OAuth flow. @param {Scheme} scheme */
   link ({ login }) {
-    return login?.method === 'get' ? this.#url(login) : undefined
+    return login?.method === 'get' ? this.#url(login)?.href : undefined
   }
 
-  /** The origin that the session's operations are sent to, when it is not the page's own. @param {Scheme} scheme */
+  /** The origins other than the page's own that the session's operations are sent to. @param {Scheme} scheme */
   elsewhere ({ login, status, logout }) {
-    const operation = status ?? logout ?? login
-    const url = operation && this.#url(operation)
-    if (url === undefined) return undefined
-    const { origin } = new URL(url, document.baseURI)
-    return origin === location.origin ? undefined : origin
+    const origins = [login, status, logout].map((operation) => operation && this.#url(operation)?.origin)
+    return [...new Set(origins)].filter((origin) => origin !== undefined && origin !== location.origin)
   }
 
-  /** @param {Operation} operation */
+  /** Where a request goes to. @param {Operation} operation */
   #url (operation) {
     try {
-      return /** @type {string} */ (this.#request(operation).url)
+      const url = new URL(this.#request(operation).url, document.baseURI)
+      // A document may be anybody's, and a link to `javascript:` would be a script of this page.
+      return ['http:', 'https:'].includes(url.protocol) ? url : undefined
     } catch {
-      // A parameter that only the reader knows is missing.
+      // A parameter that only the reader knows is missing, or the server's address is none.
       return undefined
     }
   }

@@ -1,0 +1,73 @@
+import t, { type Test } from 'tap'
+import { launchChromium } from '../support/browser.js'
+import { grace } from './docs-api.js'
+import { docsApp, ends, type DocsOptions } from './docs-app.js'
+import { DocsPage } from './docs-page.js'
+
+/** Documentation whose document is not the app's own, as with `?url=` and `queryConfigEnabled`. */
+async function showing (t: Test, end: DocsOptions, change: (document: any) => void) {
+  return await docsApp(t, {
+    ...end,
+    ui: {
+      transformSpecification (document) {
+        change(document)
+        return document
+      }
+    }
+  })
+}
+
+t.test('documents that others wrote, and browsers that others set up', async (t) => {
+  const browser = await launchChromium(t)
+
+  for (const end of ends) {
+    await t.test(`nothing but a GET is sent without a click: ${end.name}`, async (t) => {
+      const { url, calls } = await showing(t, end, ({ components }) => {
+        components.securitySchemes.account['x-session'] = { login: 'login', status: 'logout' }
+      })
+      const docs = await DocsPage.open(t, browser, url)
+      await docs.openDialog()
+      await docs.says('This page cannot ask whether you are signed in')
+      await docs.enter(grace)
+      await docs.button('Authorize').click()
+      await docs.says('Signed in')
+      t.same(calls('/api').map((call) => call.url), ['/api/login'])
+    })
+
+    await t.test(`a server that is no web address is no link, and harms nothing: ${end.name}`, async (t) => {
+      for (const server of ['javascript://x/%0Aopener.name=1//', 'http://[bad']) {
+        const { url } = await showing(t, end, (document) => {
+          document.servers = [{ url: server }]
+          document.components.securitySchemes.account['x-session'] = { login: 'news' }
+        })
+        const docs = await DocsPage.open(t, browser, url)
+        await docs.openDialog()
+        await docs.says('This page cannot ask whether you are signed in')
+        t.equal(await docs.form().getByRole('link', { name: 'Sign in' }).count(), 0, server)
+      }
+    })
+
+    await t.test(`each other origin is named before anything is typed: ${end.name}`, async (t) => {
+      const { url } = await showing(t, end, ({ paths }) => {
+        paths['/api/login'].post.servers = [{ url: 'http://login.example' }]
+        paths['/api/logout'].post.servers = [{ url: 'http://logout.example' }]
+      })
+      const docs = await DocsPage.open(t, browser, url)
+      await docs.openDialog()
+      await docs.form().getByText(/^Calls go to other origins, http:\/\/login\.example and http:\/\/logout\.example: the browser sends/).waitFor()
+    })
+
+    await t.test(`a browser that lets pages store nothing: ${end.name}`, async (t) => {
+      const { url } = await docsApp(t, end)
+      const context = await browser.newContext()
+      t.teardown(() => context.close())
+      await context.addInitScript("Object.defineProperty(globalThis, 'localStorage', { get () { throw new DOMException('denied', 'SecurityError') } })")
+      const denied: string[] = []
+      context.on('console', (message) => { if (message.text().includes('denied')) denied.push(message.text()) })
+      const docs = await DocsPage.open(t, context, url)
+      await docs.signIn(grace)
+      await docs.lock('orders', 'locked')
+      t.same(denied, [])
+    })
+  }
+})
