@@ -1,11 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { parse } from 'tap-yaml'
 
 const root = join(import.meta.dirname, '../..')
 const json = async (file: string): Promise<any> => JSON.parse(await readFile(join(root, file), 'utf8'))
 
 interface Locked { dev?: boolean, optional?: boolean, peer?: boolean, devOptional?: boolean, hasInstallScript?: boolean, resolved?: string, integrity?: string, dependencies?: Record<string, string> }
+
+interface Workflow { permissions: object, jobs: Record<string, { needs?: string, permissions?: Record<string, string>, steps: Array<{ run?: string }> }> }
 
 /** The packages that come with an installation of this one, found from its dependencies through the lock file. */
 function installed (packages: Record<string, Locked>): string[] {
@@ -43,9 +46,19 @@ t.test('the lock file pins every package by its hash', async (t) => {
 t.test('a release is published from CI with provenance', async (t) => {
   const { publishConfig } = await json('package.json')
   t.equal(publishConfig.provenance, true)
-  const workflow = await readFile(join(root, '.github/workflows/publish.yml'), 'utf8')
-  t.match(workflow, /id-token: write/)
-  t.match(workflow, /npm pkg set repository\.type=git repository\.url="git\+\$GITHUB_SERVER_URL\/\$GITHUB_REPOSITORY\.git"\n.*npm publish$/m, 'names the repository that the statement is about')
+  const { permissions, jobs } = parse(await readFile(join(root, '.github/workflows/publish.yml'), 'utf8')) as Workflow
+  t.same(permissions, { contents: 'read' })
+  const trusted = Object.keys(jobs).filter((name) => jobs[name]?.permissions?.['id-token'] !== undefined)
+  t.same(trusted, ['publish'], 'one job may ask for the right to publish')
+  const runs = (name: string): string[] => (jobs[name]?.steps ?? []).flatMap(({ run }) => run ?? [])
+  t.same(runs('publish'), [
+    'npm ci --ignore-scripts',
+    'npm run build',
+    'npm pkg set repository.type=git repository.url="git+$GITHUB_SERVER_URL/$GITHUB_REPOSITORY.git"',
+    'npm publish'
+  ], 'which runs no test and no script of a dependency, and names the repository that the statement is about')
+  t.equal(jobs['publish']?.needs, 'test')
+  t.ok(runs('test').includes('bash .ci/run'))
   for (const file of await readdir(join(root, '.github/workflows'))) {
     const uses = (await readFile(join(root, '.github/workflows', file), 'utf8')).match(/uses: .*/g) ?? []
     t.ok(uses.length > 0)
