@@ -22,7 +22,7 @@ export interface DocumentMatrixOptions {
   build: Build
   /** The data of a session that may do everything. */
   session: object
-  /** The data of a session that lacks the roles. Without it, nobody comes with a wrong role. */
+  /** The data of a session that has no role which an operation requires. Without it, nobody comes with a wrong role. */
   lesserSession?: object
   /**
    * Requests by operationId, or by `GET /path` as the document has it: enough of them to see each documented status. An
@@ -47,7 +47,7 @@ export interface DocumentCase {
   /**
    * Sends each request in each state and resolves what was answered.
    * @throws `AssertionError` of `node:assert` that lists what was answered and is not documented, what is documented and
-   *   was not answered, and what was let in without the session that the document requires
+   *   was not answered, and what was let in without the session or the role that the document requires
    */
   readonly run: () => Promise<MatrixAnswer[]>
 }
@@ -121,16 +121,22 @@ async function play (stage: Stage, subject: PlacedOperation, base: string, optio
 
 const DEAD: ReadonlySet<MatrixState> = new Set(['no cookie', 'malformed', 'revoked', 'expired'])
 
-function faultsOf ({ security = [], responses = {} }: Operation, answers: readonly MatrixAnswer[], scheme: string): string[] {
+function faultsOf (operation: Operation, answers: readonly MatrixAnswer[], scheme: string): string[] {
+  const { security = [], responses = {} } = operation
   const documented = new Set(Object.keys(responses).map((status) => status.toUpperCase()))
   const isDocumented = (status: number): boolean =>
     [`${status}`, `${Math.floor(status / 100)}XX`, 'DEFAULT'].some((key) => documented.has(key))
   const isRequired = security.every((requirement) => Object.hasOwn(requirement, scheme))
+  // OpenAPI 3.0 has no place for roles in `security`.
+  const written = operation['x-required-roles'] as typeof security | undefined ?? security
+  const isForRoles = written.every((requirement) => (requirement[scheme] ?? []).length > 0)
   const answered = new Set(answers.map(({ status }) => String(status)))
   return [
     ...answers.filter(({ status }) => !isDocumented(status)).map(({ state, status }) => `${state}: ${status} is answered, and not documented`),
     ...answers.filter(({ state, status }) => isRequired && status < 400 && DEAD.has(state))
       .map(({ state, status }) => `${state}: ${status} is answered, where "${scheme}" is required`),
+    ...answers.filter(({ state, status }) => isForRoles && status < 400 && state === 'wrong role')
+      .map(({ state, status }) => `${state}: ${status} is answered, where a role of "${scheme}" is required`),
     ...[...documented].filter((status) => /^\d+$/.test(status) && !answered.has(status))
       .map((status) => `${status} is documented, and was never answered: add a request that gives it`)
   ].filter((fault, index, all) => all.indexOf(fault) === index)

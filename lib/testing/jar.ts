@@ -10,7 +10,8 @@ interface Cookie {
 
 /**
  * The cookies of one browser for one host, by RFC 6265bis, 5.7 and 5.8: kept by name and path, sent where the path
- * matches, longest path first, until they expire. It does not look at Domain, Secure and SameSite: a test has one site.
+ * matches, longest path first, until they expire. It does not look at Domain, Secure and SameSite: a test has one site. A
+ * cookie without Path is one for `/`, not for the directory of the page that set it.
  */
 export class CookieJar {
   readonly #cookies = new Map<string, Cookie>()
@@ -101,10 +102,11 @@ function read (line: string, now: number): Cookie {
   return { name, value, path: path.startsWith('/') ? path : '/', expires: expiry(of.get('max-age'), of.get('expires'), now) }
 }
 
-// Max-Age goes before Expires (RFC 6265bis, 5.7, step 9).
-function expiry (maxAge: string | undefined, expires: string | undefined, now: number): number {
-  if (maxAge !== undefined) return now + Number(maxAge) * 1000
-  return expires === undefined ? Infinity : Date.parse(expires)
+// Max-Age goes before Expires (RFC 6265bis, 5.7, step 9); of either, what cannot be read counts as not there (5.6.1, 5.6.2).
+function expiry (maxAge = '', expires = '', now: number): number {
+  if (/^-?\d+$/.test(maxAge)) return now + Number(maxAge) * 1000
+  const date = Date.parse(expires)
+  return Number.isNaN(date) ? Infinity : date
 }
 
 function split (pair: string): [string, string] {

@@ -67,6 +67,19 @@ t.test('what is required, is enforced', async (t) => {
   t.notMatch(open, 'live: 200')
 })
 
+t.test('a role that is required is enforced, be there other reasons for a 403', async (t) => {
+  const operations = (security: Array<Record<string, string[]>>): Subject['routes'] => (app) => app
+    .get('/admin', { schema: { security } }, async () => 'ok').post('/admin', { schema: { security } }, async () => 'ok')
+  const options = { lesserSession: { roles: ['admin'] } } // the app takes them for those of an admin
+  for (const openapi of ['3.0.3', '3.1.0']) {
+    const answers = await outcomes({ routes: operations([{ session: ['admin'] }]), openapi: { openapi: { openapi } }, options })
+    t.equal(answers.length, 2)
+    for (const answer of answers) t.match(answer, 'wrong role: 200 is answered, where a role of "session" is required', openapi)
+  }
+  const [, either] = await outcomes({ routes: operations([{ session: ['admin'] }, { session: [] }]), options })
+  t.ok(Array.isArray(either), 'no role is required where another alternative needs none')
+})
+
 t.test('requests find their operation, by id or place, with what they carry', async (t) => {
   const made: unknown[] = []
   const listed: unknown[] = []

@@ -32,6 +32,15 @@ t.test('Max-Age goes before Expires, by the clock it is given', async (t) => {
   t.equal(jar.header(), undefined)
 })
 
+t.test('what cannot be read of Max-Age and Expires counts as not there', async (t) => {
+  const clock = createClock()
+  const jar = new CookieJar(clock.now)
+  jar.take(['a=1; Max-Age=soon', 'b=2; Expires=never', 'c=3; Max-Age=; Expires=', `d=4; Max-Age=1e9; Expires=${new Date(clock.now() + 60_000).toUTCString()}`, 'e=5; Max-Age=-1'])
+  t.equal(jar.header(), 'a=1; b=2; c=3; d=4')
+  jar.restart()
+  t.equal(jar.header(), 'd=4')
+})
+
 t.test('a restart of the browser ends what is not persistent', async (t) => {
   const jar = new CookieJar()
   jar.take(['a=1', 'b=2; Max-Age=60'])
