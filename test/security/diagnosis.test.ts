@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { SessionStore } from 'fastify-openapi-session'
 import t from 'tap'
 import { breakable } from './failing.js'
 import { COOKIE, createWorld, managerOf, alone, onEach, optional, sessionOf, startSlow, tokenOf, type World } from './support.js'
@@ -119,6 +120,15 @@ function spellings (token: string): string[] {
   return [...of(token), bytes.toString('base64').replace(/=+$/, ''), bytes.toString('hex'), encodeURIComponent(bytes.toString('base64')).replace(/(%3D)+$/i, '')]
 }
 
+/** Does `work` while no session can be read. */
+async function whileDown ({ place }: World, work: () => Promise<void>): Promise<void> {
+  const store = place.store as SessionStore
+  const { read } = store
+  store.read = async () => { throw new Error('the store is down') }
+  await work()
+  store.read = read
+}
+
 onEach(t, 'C26 no token in logs, bodies, errors, events or the channel, in any spelling, on level trace', async (t, backend) => {
   const messages: string[] = []
   const listen = (message: unknown): void => { messages.push(JSON.stringify((message as { event: unknown }).event)) }
@@ -154,8 +164,10 @@ onEach(t, 'C26 no token in logs, bodies, errors, events or the channel, in any s
   const list = backend.sealed ? [] : await managerOf(app).list('eve')
   bodies.push(JSON.stringify(list))
   await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${[...tokens][0] ?? ''}; ${COOKIE}=${[...tokens][1] ?? ''}` } })
+  if (!backend.sealed) await whileDown(world, async () => ask('/put', { n: 2 }))
   await ask('/logout')
-  for (const token of tokens) await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${token}` } })
+  // What is no token holds one, with a character too many.
+  for (const value of [...tokens].flatMap((token) => [token, `${token}A`])) await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${value}` } })
   t.ok(tokens.size >= 4)
   const everything = { log: world.log.join(''), bodies: bodies.join(''), events: JSON.stringify(world.events), channel: messages.join('') }
   t.ok(everything.log.length > 10_000 && everything.events.length > 500 && everything.channel.length > 500, 'there was something to search')

@@ -195,7 +195,22 @@ onEach(t, 'C36 exactly one event for each thing that happens, with its reason', 
     t.same(await happens(() => managerOf(world.app).revokeAll('bob')), ['destroyed:revoke'], 'one for all of them')
     t.match(events, [{ id: undefined, principal: 'bob', detail: '3 sessions' }])
     t.same(await happens(() => managerOf(world.app).revokeAll('bob')), [])
+    t.same(await happens(() => managerOf(world.app).revoke('A'.repeat(43))), [], 'nobody ended what was not there')
   }
+})
+
+onEach(t, 'C36 the absolute deadline is told as what it is, once', async (t, backend) => {
+  const { events, clock, signedIn } = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 3600 })
+  const ada = await signedIn()
+  for (let second = 500; second <= 3500; second += 500) {
+    clock.advance(500_000)
+    t.equal((await ada.get('/me')).statusCode, 200)
+  }
+  clock.advance(100_001)
+  events.length = 0
+  await ada.get('/seen')
+  t.match(events, [{ type: 'expired', reason: 'absolute', principal: backend.sealed ? undefined : 'ada' }])
+  t.same(told(events), ['expired:absolute'])
 })
 
 alone.test('C36 each event names scheme, session and principal, and never a token', async (t) => {
