@@ -3,9 +3,9 @@ import { inTime } from './backend/in-time.js'
 import { cookieValues } from './cookie.js'
 import { SessionError } from './errors.js'
 import { beginLife } from './life.js'
-import type { Life, Prepared } from './record.js'
+import type { Prepared } from './record.js'
 import type { Scheme } from './scheme.js'
-import { idOf, mint } from './token.js'
+import { idOf } from './token.js'
 
 /** A session of another session plugin, found by its cookie. */
 export interface Predecessor {
@@ -89,30 +89,16 @@ function admit ({ codec }: Scheme, data: unknown, report: Report): Prepared | un
   }
 }
 
-/** Of two requests that adopt the same session, one creates it and the other finds it, in whichever process they run. */
-async function begin (scheme: Scheme, token: string, content: Prepared, report: Report): Promise<Committed> {
-  const { settings, backend } = scheme
-  // Each attempt has an origin of its own, by which to tell what came of it.
-  const life: Life = { ...beginLife(settings, {}, settings.now()), origin: mint().id }
-  const begun = await backend.commit({ kind: 'create', reason: 'adopted', ticket: { token, id: idOf(token) }, life, content }, report)
-  // There it is: another request is at it, or one could not end the old session, which is this one's to do then.
-  const committed = begun.live === undefined ? { live: await successor(scheme, token) } : begun
-  if (committed.live === undefined) return committed
-  // What is handed out once may be over by now, and this made anew from what this request had found before: that is over, too.
-  const origin = committed.live.life.origin ?? committed.live.id
-  if (await backend.isFirst(`adopted ${token}`, origin)) return committed
-  await backend.commit({ kind: 'destroy', live: committed.live, reason: 'destroy' }, report)
-  return { live: undefined }
+async function begin ({ settings, backend }: Scheme, token: string, content: Prepared, report: Report): Promise<Committed> {
+  const life = beginLife(settings, {}, settings.now())
+  return await backend.adopt({ kind: 'create', reason: 'adopted', ticket: { token, id: idOf(token) }, life, content }, report)
 }
 
-async function recent (scheme: Scheme, token: string): Promise<Committed> {
-  const live = await successor(scheme, token)
-  return { live: live && scheme.settings.now() - live.life.createdAt < GRACE ? live : undefined }
-}
-
-async function successor ({ backend }: Scheme, token: string): Promise<Live | undefined> {
+/** The session that another request with the same cookie has begun, as long as such requests may be under way. */
+async function recent ({ backend, settings }: Scheme, token: string): Promise<Committed> {
   const loaded = await backend.load(token, false, () => {})
-  return loaded.kind === 'live' ? loaded.live : undefined
+  const live = loaded.kind === 'live' ? loaded.live : undefined
+  return { live: live && settings.now() - live.life.createdAt < GRACE ? live : undefined }
 }
 
 /** The option `adopt`, checked. @throws `FST_SESSION_OPTIONS` */

@@ -39,11 +39,15 @@ export class Entry implements Candidate {
   /** The store's answer that is awaited. */
   #storing: Promise<void> | undefined
 
-  constructor (scheme: Scheme, request: FastifyRequest, reply: FastifyReply) {
+  /** Told of a new cookie. */
+  readonly #onCookie: () => void
+
+  constructor (scheme: Scheme, request: FastifyRequest, reply: FastifyReply, onCookie: () => void) {
     this.scheme = scheme
     this.report = scheme.reportOn(request)
     this.#request = request
     this.#reply = reply
+    this.#onCookie = onCookie
   }
 
   /** `undefined` until it was loaded. @throws what it could not be loaded for */
@@ -126,14 +130,14 @@ export class Entry implements Candidate {
       report({ type: 'rejected', reason: 'duplicate-cookie' })
       return undefined
     }
-    if (value === undefined || value === '') return await this.#adopt()
+    if (value === undefined || value === '') return await this.#adopt(touch)
     this.#sent = true
     const loaded = await traced('load', scheme, this.#request, () => scheme.backend.load(value, touch, report))
     this.#loaded = loaded.kind === 'dead' ? 'over' : 'live'
-    return loaded.kind === 'dead' ? undefined : await this.#verify(loaded.live)
+    return loaded.kind === 'dead' ? undefined : await this.#verify(loaded.live, touch)
   }
 
-  async #adopt (): Promise<Live | undefined> {
+  async #adopt (touch: boolean): Promise<Live | undefined> {
     const { scheme, report } = this
     if (scheme.settings.adopt === undefined) return undefined
     const adopted = await adopt(scheme, scheme.settings.adopt, this.#request.headers.cookie, report)
@@ -143,7 +147,7 @@ export class Entry implements Candidate {
     this.#forget = adopted.forget
     ;[this.#line, this.#oldLine] = adopted.lines
     if (!mayBeHijacked(this.#request)) await this.#forgetOld()
-    return await this.#verify(adopted.live)
+    return await this.#verify(adopted.live, touch)
   }
 
   /** Nobody gets the new token before the old session is over, so that who signs out with it has signed out of both. */
@@ -157,12 +161,13 @@ export class Entry implements Candidate {
     }
   }
 
-  async #verify (live: Live): Promise<Live | undefined> {
+  async #verify (live: Live, touch: boolean): Promise<Live | undefined> {
     const { scheme: { settings: { verify, principal }, backend, cookie }, report } = this
     this.#seen = true
     if (verify === undefined || (principal !== undefined && live.principal === undefined)) return live
     if (await verify(live.data, this.#request)) return live
-    await backend.commit({ kind: 'destroy', live, reason: 'verify' }, report)
+    const { outrun } = await backend.commit({ kind: 'destroy', live, reason: 'verify' }, report)
+    if (outrun) return await this.#find(touch)
     this.#line = cookie.expire()
     this.#loaded = 'refused-by-verify'
     return undefined
@@ -212,6 +217,7 @@ export class Entry implements Candidate {
     this.#line = this.scheme.line(value, live.life)
     this.#sent = true
     if (isTooLate(this.#request, this.#reply)) this.report({ type: 'discarded', reason: 'after-commit', id: live.id, detail: TOO_LATE })
+    else this.#onCookie()
   }
 }
 

@@ -5,7 +5,7 @@ import { crossOrigin, Entry } from './entry.js'
 import { SessionError } from './errors.js'
 import type { Plan, Registry } from './registry.js'
 import type { RequestSession } from './request-session.js'
-import { addHeadersOf, cacheFor, rememberAnswer, setCookies, takeStatusOf, varyByCookie, warnOfDroppedCookie } from './response.js'
+import { type Answer, addHeadersOf, cacheFor, copyToRaw, letGo, rememberAnswer, setCookies, takeStatusOf, varyByCookie, warnOfDroppedCookie } from './response.js'
 import { isSameOrigin } from './security/origin.js'
 
 const HIJACKED = 'the reply was hijacked: await session.commit() before it, and send what it resolves as Set-Cookie'
@@ -18,7 +18,9 @@ export class Exchange {
   readonly #registry: Registry
   readonly #entries: readonly Entry[]
   #phase: 'open' | 'refused' | 'storing' | 'finished' | 'failed' = 'open'
-  /** Whether a second answer came while the first one was being stored. */
+  /** The one that the sessions are being stored for. */
+  #answer: Answer | undefined
+  /** Whether a second one came meanwhile. */
   #interrupted = false
   /** The `Set-Cookie` lines that are in the reply. */
   #lines: readonly string[] = []
@@ -31,7 +33,7 @@ export class Exchange {
     this.#reply = reply
     this.#plan = plan
     this.#registry = registry
-    this.#entries = plan.schemes.map((scheme) => new Entry(scheme, request, reply))
+    this.#entries = plan.schemes.map((scheme) => new Entry(scheme, request, reply, () => { this.#writeLate() }))
   }
 
   /** The session of a scheme, as the decorator gives it to the handler; `undefined` when the route does not declare it. */
@@ -54,14 +56,15 @@ export class Exchange {
     // A function of the options may reject for no reason.
     this.#error = error ? error as Error : new SessionError('FST_SESSION_OPTIONS', 'One of verify, verifiers, principal, roles or adopt failed without an error. Throw one that says why.')
     // An error that came before this one has used up the handler that would set its status.
-    if (this.#reply.statusCode >= 400) takeStatusOf(this.#error, this.#reply)
+    if (this.#reply.statusCode >= 400 || this.#interrupted) takeStatusOf(this.#error, this.#reply)
     return this.#error
   }
 
   /** Whether the sessions are being stored for an answer, which then is the one to send; told of another one meanwhile. */
-  interrupt (): boolean {
+  interrupt (payload: unknown): boolean {
     if (this.#phase !== 'storing') return false
     this.#interrupted = true
+    if (payload !== this.#answer?.payload) letGo(payload)
     return true
   }
 
@@ -69,15 +72,15 @@ export class Exchange {
    * Stores what the handler did and says so in the headers. Resolves at once when there is nothing to store.
    * @throws `FST_SESSION_STORE`, `FST_SESSION_CONFLICT`, `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE`
    */
-  finish (): Promise<void> | undefined {
-    if (this.#entries.length > 0) varyByCookie(this.#reply)
+  finish (answer: Answer): Promise<void> | undefined {
     if (this.#error !== undefined) addHeadersOf(this.#error, this.#reply)
-    if (this.#phase === 'refused') return this.#explain()
-    // An error here makes Fastify send another answer, which comes by once more. Its handler may have ended the session.
-    if (this.#phase === 'failed') return this.#store(this.#entries.filter(({ isChanged }) => isChanged))
-    if (this.#phase === 'finished') return undefined
-    this.#phase = 'finished'
-    return this.#store(this.#entries.filter(({ isPending }) => isPending)) ?? this.#writeHeaders()
+    const pending = this.#pending
+    if (pending.length > 0) return this.#storeAll(pending, answer)
+    answer.begin()
+    this.#writeHeaders()
+    if (this.#phase === 'open' || this.#phase === 'refused') this.#explain()
+    if (this.#phase === 'open') this.#phase = 'finished'
+    return undefined
   }
 
   /**
@@ -94,20 +97,29 @@ export class Exchange {
     for (const entry of this.#entries) entry.close(reason, detail)
   }
 
-  #store (entries: readonly Entry[]): Promise<void> | undefined {
-    return entries.length > 0 ? this.#storeAll(entries) : undefined
+  /** The sessions that have to be stored for an answer. After a failure, that is what the handler of the error did to them. */
+  get #pending (): readonly Entry[] {
+    switch (this.#phase) {
+      case 'open': return this.#entries.filter(({ isPending }) => isPending)
+      case 'failed': return this.#entries.filter(({ isChanged }) => isChanged)
+      default: return []
+    }
   }
 
-  async #storeAll (entries: readonly Entry[]): Promise<void> {
+  async #storeAll (entries: readonly Entry[], answer: Answer): Promise<void> {
     this.#phase = 'storing'
-    const { statusCode } = this.#reply
+    this.#answer = answer
     const restore = rememberAnswer(this.#reply)
-    const outcomes = await Promise.allSettled(entries.map(async (entry) => await entry.store(statusCode)))
+    const outcomes = await Promise.allSettled(entries.map(async (entry) => await entry.store(answer.statusCode)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     this.#phase = failed === undefined ? 'finished' : 'failed'
-    if (this.#interrupted && failed === undefined) restore()
+    if (this.#interrupted) restore()
+    if (failed === undefined) answer.begin()
     // What is stored is stored: its cookie must reach the browser, whatever became of another session.
     this.#writeHeaders()
+    this.#explain()
+    // The client may have gone meanwhile.
+    if (this.#reply.raw.destroyed) this.close()
     if (failed === undefined) return
     for (const [n, entry] of entries.entries()) if (outcomes[n]?.status === 'rejected') entry.giveUp()
     throw failed.reason
@@ -133,17 +145,24 @@ export class Exchange {
     if (failed !== undefined) throw failed.reason
   }
 
-  #writeHeaders (): undefined {
+  /** For a cookie that comes after the hooks were through, and before the first byte. */
+  #writeLate (): void {
+    if (this.#phase !== 'finished' && this.#phase !== 'failed') return
+    this.#writeHeaders()
+    copyToRaw(this.#reply, ['set-cookie', 'cache-control'])
+  }
+
+  #writeHeaders (): void {
+    if (this.#entries.length > 0) varyByCookie(this.#reply)
     const handedOut = this.#entries.filter(({ lines }) => lines.length > 0)
     const lines = handedOut.flatMap(({ lines }) => lines)
     setCookies(this.#reply, lines, this.#lines)
     this.#lines = lines
     if (handedOut.length > 0) warnOfDroppedCookie(this.#request, handedOut.map(({ scheme }) => scheme))
     cacheFor(this.#reply, lines.length > 0, this.#entries.some(({ seen }) => seen))
-    this.#explain()
   }
 
-  #explain (): undefined {
+  #explain (): void {
     if (!explains(this.#request.log)) return
     for (const entry of this.#entries) explain(this.#request.log, entry.account(this.#reply.statusCode))
   }

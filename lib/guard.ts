@@ -3,7 +3,7 @@ import { inspect } from './boot.js'
 import { SessionError } from './errors.js'
 import { Exchange } from './exchange.js'
 import { Registry, type RouteFacts } from './registry.js'
-import { bodyOf, letGo, listenForErrors } from './response.js'
+import { answerOf, letGo, listenForErrors } from './response.js'
 
 const kExchange = Symbol('fastify-openapi-session.exchange')
 
@@ -50,13 +50,13 @@ function admit (request: FastifyRequest, reply: FastifyReply, done: Done): void 
 function finish (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
   const exchange = exchangeOf(request)
   if (!exchange) return done()
-  if (exchange.interrupt()) {
-    // Fastify ignores a second answer once the first has begun; where its session is being stored, it has.
-    letGo(payload)
+  // Fastify ignores a second answer once the first has begun; where its session is being stored, it has.
+  if (exchange.interrupt(payload)) {
     return request.log.warn('a second answer came while the session was being stored for the first one: it is dropped. An async handler has to return what it sends, or await reply')
   }
-  const body = bodyOf(payload, reply)
-  const pending = exchange.finish()
+  const answer = answerOf(payload, reply)
+  const { body } = answer
+  const pending = exchange.finish(answer)
   if (pending === undefined) return done(null, body)
   listenForErrors(body)
   const stored = pending.then(() => done(null, body), (error: unknown) => {

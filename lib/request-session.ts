@@ -158,7 +158,7 @@ export class RequestSession implements Session<Data> {
     const committed = await this.#context.mutate(before, async (stored) => this.#samePrincipal(await apply(stored)))
     // Without a store nothing but this object knows that another update of the same request was faster.
     if (!this.#context.inStore && this.#live !== before) return await this.update(fn)
-    this.#reset(committed.live, this.#pristine, KEEP)
+    if (!this.#isNewerThan(committed.live, before)) this.#reset(committed.live, this.#pristine, KEEP)
     this.#context.handOut(committed)
     if (committed.live === undefined) throw this.#context.required()
     return this.data
@@ -276,6 +276,13 @@ export class RequestSession implements Session<Data> {
     if (this.#order !== order) return false
     this.#order = KEEP
     return true
+  }
+
+  /** Whether something else that this request stored came after what began with `before` and became `live`. */
+  #isNewerThan (live: Live | undefined, before: Live): boolean {
+    const current = this.#live
+    if (live === undefined || current === undefined || current === before) return false
+    return live.id === current.id ? live.version <= current.version : live.id === before.id
   }
 
   /** An update of what is not stored yet: nobody else can know of it, but this very request may ask for two at once. */

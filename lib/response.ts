@@ -28,18 +28,40 @@ export function rememberAnswer (reply: FastifyReply): () => void {
   }
 }
 
+/** What is about to be sent. */
+export interface Answer {
+  readonly payload: unknown
+  readonly body: unknown
+  readonly statusCode: number
+  /** Puts into the reply what the payload brings beside its body. */
+  readonly begin: () => void
+}
+
 /**
- * The body of an answer. Fastify takes status and headers out of a Response of the Fetch standard after the last hook, too
- * late for whoever has to know whether the answer is an error, or to keep it out of caches: so it is done here.
+ * Fastify takes status and headers out of a Response of the Fetch standard after the last hook, too late for whoever has to
+ * know whether the answer is an error, or to keep it out of caches: so it is done here.
  */
-export function bodyOf (payload: unknown, reply: FastifyReply): unknown {
-  if (Object.prototype.toString.call(payload) !== '[object Response]') return payload
-  const { status, headers, body, bodyUsed } = payload as Response
+export function answerOf (payload: unknown, reply: FastifyReply): Answer {
   // Fastify has an error for a body that was read already.
-  if (bodyUsed) return payload
-  reply.code(status)
-  for (const [name, value] of headers) reply.header(name, value)
-  return body
+  if (!isResponse(payload) || payload.bodyUsed) return { payload, body: payload, statusCode: reply.statusCode, begin () {} }
+  const { body, status, headers } = payload
+  return {
+    payload,
+    body,
+    statusCode: status,
+    begin () {
+      reply.code(status)
+      for (const [name, value] of headers) reply.header(name, value)
+    }
+  }
+}
+
+/** For headers that change when Fastify may have handed all of them over already, to send them with the first byte of a stream. */
+export function copyToRaw (reply: FastifyReply, names: readonly string[]): void {
+  for (const name of names) {
+    const value = reply.getHeader(name)
+    if (value !== undefined) reply.raw.setHeader(name, value)
+  }
 }
 
 /** For a stream that has to wait: what fails in it meanwhile would end the process. Fastify hears of it when its turn comes. */
@@ -49,11 +71,15 @@ export function listenForErrors (body: unknown): void {
 
 /** A body that will not be sent may hold a file or a connection open, and Fastify lets go only of what it sends. */
 export function letGo (payload: unknown): void {
-  const body: unknown = Object.prototype.toString.call(payload) === '[object Response]' ? (payload as Response).body : payload
+  const body: unknown = isResponse(payload) ? payload.body : payload
   const { destroy, cancel } = Object(body) as { destroy?: unknown, cancel?: unknown }
   listenForErrors(body)
   if (typeof destroy === 'function') destroy.call(body)
   else if (typeof cancel === 'function') Promise.resolve(cancel.call(body)).catch(() => {})
+}
+
+function isResponse (payload: unknown): payload is Response {
+  return Object.prototype.toString.call(payload) === '[object Response]'
 }
 
 function isStream (body: unknown): body is NodeJS.ReadableStream {

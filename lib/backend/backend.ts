@@ -36,6 +36,8 @@ export type Change =
 export interface Committed {
   readonly live: Live | undefined
   readonly value?: string | undefined
+  /** Nothing was done, since somebody else was faster and it no longer applies. */
+  readonly outrun?: true
 }
 
 export type CreatedReason = 'start' | 'first-write' | 'issue' | 'adopted'
@@ -74,10 +76,11 @@ export interface Backend {
   /** Reads, changes and writes as one step, as often as it takes. `live: undefined` when the session is over. */
   mutate (live: Live, mutation: Mutation, report: Report): Promise<Committed>
   /**
-   * Whether this is the answer that was given first to a question, within some minutes and in whichever process. Where
-   * nothing is stored, each is.
+   * Begins a session under a ticket that other requests may hold too: one of them creates it, the others find it, and none
+   * makes it anew when it is over (`live: undefined`). Where nothing is stored, each creates one.
+   * @throws `FST_SESSION_STORE`
    */
-  isFirst (question: string, answer: string): Promise<boolean>
+  adopt (change: Extract<Change, { kind: 'create' }>, report: Report): Promise<Committed>
   /** What `app.<scheme>` can do beyond one request; `undefined` where sessions cannot be found without their cookie. */
   readonly directory: Directory | undefined
   /** Lets go of what it holds when the app closes. */

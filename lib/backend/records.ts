@@ -18,6 +18,9 @@ export interface RecordsOptions {
   readonly report: Report
 }
 
+/** Milliseconds for which is known what a session was renewed to: longer than a request may be late and clocks may be apart. */
+export const KEPT = 600_000
+
 /** Each round of a conflict lets at least one request through, so this many would have to be at one session at once. */
 export const MAX_ROUNDS = 256
 
@@ -46,11 +49,13 @@ export class Records {
 
   /** The record of a session under whichever id it has by now: where it was renewed, that of its successor. */
   async latest (id: string): Promise<StoredSession | undefined> {
-    for (let hop = 0; hop < MAX_ROUNDS; hop++) {
+    const seen = new Set<string>()
+    while (!seen.has(id)) {
+      seen.add(id)
       const record = await this.read(id)
       const successor = record && successorIn(record)
       if (successor === undefined) return record && { id, record }
-      id = successor
+      ;({ id } = successor)
     }
     throw conflict()
   }
@@ -89,8 +94,9 @@ export class Records {
   }
 
   /** Puts the id of its successor in the place of a session, only if it is still as it was read. */
-  async supersede (live: Live, successor: string): Promise<UpdateOutcome> {
-    return await this.store.update(live.id, successorRecord(successor, live, this.#options.now()))
+  async supersede ({ id, version, life }: Live, successor: string): Promise<UpdateOutcome> {
+    const until = Math.min(this.#options.now() + KEPT, life.deadline)
+    return await this.store.update(id, successorRecord({ id: successor, until }, version + 1))
   }
 
   /** Deletes a session only if it is still as it was read. */
@@ -98,16 +104,25 @@ export class Records {
     return await this.store.update(id, { payload: 'null', version: version + 1, expiresAt: 0 })
   }
 
-  /** Ends a session under whichever id it has by now: a logout is final for a renewal that was faster, too. */
+  /**
+   * Ends a session under whichever id it has by now: a logout is final for a renewal that was faster, too. (Where it became
+   * another person's meanwhile, that one is not ended.)
+   */
   async end ({ id, version }: Pick<Live, 'id' | 'version'>): Promise<boolean> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const outcome = await this.remove({ id, version })
-      if (outcome !== 'conflict') return outcome === 'updated'
-      const found = await this.latest(id)
-      if (found === undefined) return false
+      if (outcome === 'updated') return true
+      const found = outcome === 'conflict' ? await this.latest(id) : undefined
+      if (found === undefined) return await this.endElsewhere(id)
       ;({ id, record: { version } } = found)
     }
     throw conflict()
+  }
+
+  /** What has expired by the clock of this process may be live by another's. */
+  async endElsewhere (id: string): Promise<false> {
+    await this.store.delete(id)
+    return false
   }
 
   /** Deletes after an error, which is the one to tell. What stays has a token that nobody was given, and expires. */

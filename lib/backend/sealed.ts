@@ -115,8 +115,8 @@ class SealedBackend implements Backend {
     return this.#seal(live.id, live.version + 1, live.life, await mutation(JSON.parse(live.text)))
   }
 
-  async isFirst (): Promise<boolean> {
-    return true
+  async adopt (change: Extract<Change, { kind: 'create' }>, report: Report): Promise<Committed> {
+    return await this.commit(change, report)
   }
 
   async close (): Promise<void> {}

@@ -1,12 +1,12 @@
 import { expiryOf } from '../life.js'
 import { type Life, merge, type Prepared } from '../record.js'
 import type { UpdateOutcome } from '../store/store.js'
-import { idOf, isToken } from '../token.js'
+import { idOf, isToken, mint } from '../token.js'
 import type { Backend, Change, Committed, Directory, Live, Loaded, Mutation, Report } from './backend.js'
 import { inTime } from './in-time.js'
 import { Limit } from './limit.js'
-import { conflict, MAX_ROUNDS, of, Records, type RecordsOptions } from './records.js'
-import { KEPT, successorIn } from './successor.js'
+import { conflict, KEPT, MAX_ROUNDS, of, Records, type RecordsOptions } from './records.js'
+import { successorIn } from './successor.js'
 
 export interface StoredOptions extends RecordsOptions {
   readonly maxPerPrincipal: number
@@ -37,7 +37,10 @@ export class StoredBackend implements Backend {
     const id = idOf(value)
     const record = await this.#records.read(id, touch)
     const now = this.#options.now()
-    if (record === undefined || record.expiresAt <= now || successorIn(record) !== undefined) {
+    const successor = record && successorIn(record)
+    // A touch carries what expires by itself on and on.
+    if (successor !== undefined && successor.until <= now) await this.#records.store.delete(id)
+    if (record === undefined || record.expiresAt <= now || successor !== undefined) {
       report({ type: 'expired', reason: 'absent', id })
       return { kind: 'dead' }
     }
@@ -68,7 +71,26 @@ export class StoredBackend implements Backend {
     return await this.#save(live, (stored) => mutation(JSON.parse(stored.text)), report)
   }
 
-  async isFirst (question: string, answer: string): Promise<boolean> {
+  async adopt ({ ticket: { id, token }, life, content, reason }: Of<'create'>, report: Report): Promise<Committed> {
+    // Each attempt has an origin of its own, by which to tell what came of it.
+    const attempt = { ...await this.#limit.asYoungest(life, content), origin: mint().id }
+    const mine = this.#records.assemble(id, 1, attempt, content)
+    const created = await this.#records.create(mine)
+    const live = created ? mine : await this.#records.find(id)
+    if (live === undefined) return { live }
+    if (!await this.#isFirst(`adopted ${id}`, live.life.origin ?? id)) {
+      await this.#records.end(live)
+      return { live: undefined }
+    }
+    if (created) {
+      report({ type: 'created', reason, id, ...of(live.principal) })
+      await this.#limit.keep(live, report)
+    }
+    return { live, value: token }
+  }
+
+  /** Whether this is the answer that was given first to a question, within some minutes and in whichever process. */
+  async #isFirst (question: string, answer: string): Promise<boolean> {
     const id = idOf(question)
     const { store } = this.#records
     const payload = JSON.stringify(answer)
@@ -102,9 +124,7 @@ export class StoredBackend implements Backend {
 
   async #create ({ ticket, life, content, reason }: Of<'create'>, report: Report): Promise<Committed> {
     const live = this.#records.assemble(ticket.id, 1, await this.#limit.asYoungest(life, content), content)
-    // One that is adopted has an id that another request may be at, too.
-    if (reason !== 'adopted') await this.#records.insert(live)
-    else if (!await this.#records.create(live)) return { live: undefined }
+    await this.#records.insert(live)
     report({ type: 'created', reason, id: live.id, ...of(live.principal) })
     await this.#limit.keep(live, report)
     return { live, value: ticket.token }
@@ -113,7 +133,7 @@ export class StoredBackend implements Backend {
   /** Enters a session in the list of its principal, of whom the record does not know: the option `principal` is new. */
   async #reindex (live: Live): Promise<Committed> {
     // As it is by now, since this is to change nothing of it.
-    const latest = await this.#records.find(live.id)
+    const latest = await this.#records.follow(live.id)
     if (!latest?.stale) return { live: latest }
     const next = { ...latest, version: latest.version + 1, stale: false }
     return { live: await this.#records.overwrite(next) === 'updated' ? next : latest }
@@ -197,16 +217,17 @@ export class StoredBackend implements Backend {
   }
 
   async #destroy ({ live, reason }: Of<'destroy'>, report: Report): Promise<Committed> {
-    if (await this.#records.end(live)) report({ type: 'destroyed', reason, id: live.id, ...of(live.principal) })
+    // What was judged is this version of it: one that was written meanwhile, after a change of the password say, is another.
+    const outcome = reason === 'verify' ? await this.#records.remove(live) : undefined
+    if (outcome === 'conflict') return { live: undefined, outrun: true }
+    if (outcome === 'updated' || await this.#records.end(live)) report({ type: 'destroyed', reason, id: live.id, ...of(live.principal) })
     return { live: undefined }
   }
 
   async #revoke (id: string): Promise<boolean> {
     const found = await this.#records.latest(id)
-    if (found !== undefined) return await this.#records.end({ id: found.id, version: found.record.version })
-    // What has expired by this process's clock may be live by another's.
-    await this.#records.store.delete(id)
-    return false
+    if (found === undefined) return await this.#records.endElsewhere(id)
+    return await this.#records.end({ id: found.id, version: found.record.version })
   }
 
   #merge (base: Live, mine: Prepared, theirs: Live): Prepared {

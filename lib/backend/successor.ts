@@ -1,18 +1,23 @@
 import type { SessionRecord } from '../store/store.js'
 
 /**
- * What stands in the place of a session that was renewed: where it went. It is written over the session in one step, so that
- * of several renewals at once a single one comes through, and a save or a logout that is late finds the way. The token that
- * led here is as dead as if nothing stood here.
+ * What stands in the place of a session that was renewed: where it went, and until when that is of use. It is written over
+ * the session in one step, so that of several renewals at once a single one comes through, and a save or a logout that is
+ * late finds the way. The token that led here is as dead as if nothing stood here.
  */
-export function successorRecord (id: string, { version, expiresAt }: Pick<SessionRecord, 'version' | 'expiresAt'>, now: number): SessionRecord {
-  return { payload: JSON.stringify({ successor: id }), version: version + 1, expiresAt: Math.min(expiresAt, now + KEPT) }
+export interface Successor {
+  readonly id: string
+  /** Epoch milliseconds. Whoever tries the dead token may make its record live longer. */
+  readonly until: number
+}
+
+/** Its record, which takes the place of the version before. */
+export function successorRecord ({ id, until }: Successor, version: number): SessionRecord {
+  return { payload: JSON.stringify({ successor: id, until }), version, expiresAt: until }
 }
 
 /** Where a session went; `undefined` for a record that is one. */
-export function successorIn ({ payload }: SessionRecord): string | undefined {
-  return /^\{"successor":"([\w-]{43})"\}$/.exec(payload)?.[1]
+export function successorIn ({ payload }: SessionRecord): Successor | undefined {
+  const [, id, until] = /^\{"successor":"([\w-]{43})","until":(\d+)\}$/.exec(payload) ?? []
+  return id === undefined ? undefined : { id, until: Number(until) }
 }
-
-/** Milliseconds at most: longer than a request may be late and clocks may be apart. */
-export const KEPT = 600_000

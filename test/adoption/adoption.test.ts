@@ -259,6 +259,33 @@ t.test('C9 nor does one whose first attempt was stored and answered too late', a
   t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
 })
 
+t.test('nor does it cost a newer session its place', async (t) => {
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  const { app, events } = await moved(t, old, 'sessionId', { maxPerPrincipal: 1 })
+  const get = old.get.bind(old)
+  let release = (): void => {}
+  const asked = new Promise<void>((resolve) => {
+    old.get = (id, callback) => {
+      old.get = get
+      get(id, (error, found) => {
+        release = () => { callback(error, found) }
+        resolve()
+      })
+    }
+  })
+  const late = app.inject({ url: '/me', headers: { cookie } })
+  await asked
+  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+  await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })
+  const login = await app.session.issue({ userId: 'ada', cart: [] } as never)
+  events.length = 0
+  release()
+  t.equal((await late).statusCode, 401)
+  t.equal((await app.inject({ url: '/me', headers: { cookie: login.cookie } })).statusCode, 200)
+  t.same(events.map(({ type }) => type), ['rejected'])
+})
+
 t.test('an event stream or a WebSocket, which may have no way to hand out a cookie, leaves the old session as it was', async (t) => {
   for (const asks of [{ accept: 'text/event-stream' }, { upgrade: 'websocket', connection: 'upgrade' }]) {
     const store = new expressSession.MemoryStore()

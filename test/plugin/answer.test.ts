@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { request as get } from 'node:http'
 import { Readable } from 'node:stream'
+import { mock } from 'node:test'
 import t from 'tap'
 import { createGate } from '../support/gate.js'
 import { cookies, guarded, optional, type Setup, setUp, told } from './support.js'
@@ -94,9 +95,11 @@ t.test('where the save fails after a second answer, 503 is what is answered as w
   app.post('/', { schema: optional }, ({ session }, reply) => {
     session.start(ada)
     void reply.code(201).send('first')
-    void reply.code(202).send('second')
+    void reply.code(202).header('location', '/second').send('second')
   })
-  t.match(await app.inject({ method: 'POST', url: '/' }), { statusCode: 503, headers: { 'retry-after': '5' } })
+  const answer = await app.inject({ method: 'POST', url: '/' })
+  t.match(answer, { statusCode: 503, headers: { 'retry-after': '5' } })
+  t.notOk('location' in answer.headers)
 })
 
 t.test('a stream that fails while its session is stored is a 500, and one that is not sent is let go', async (t) => {
@@ -143,7 +146,8 @@ t.test('a Response of the Fetch standard is an answer like any other', async (t)
   app.get('/nothing', { schema: guarded }, async ({ session }) => { session.data.a = 3; return new Response(null, { status: 204 }) })
   app.get('/fail', { schema: guarded }, async ({ session }) => { session.data.a = 1; return new Response('oops', { status: 500 }) })
   app.get('/read', { schema: guarded }, async ({ session }) => { session.data.a = 2; const response = new Response('x'); await response.text(); return response })
-  app.get('/down', { schema: guarded }, async ({ session }) => { session.data.a = 1; return new Response(stream()) })
+  const own = { 'set-cookie': 'other=1', 'cache-control': 'public', 'content-encoding': 'gzip', etag: '"x"' }
+  app.get('/down', { schema: guarded }, async ({ session }) => { session.data.a = 1; return new Response(stream(), { headers: own }) })
   app.get('/twice', { schema: guarded }, ({ session }, reply) => { session.data.b = 1; void reply.send('first'); void reply.send(new Response(stream())) })
   const login = await client.post('/login')
   t.match(login, { statusCode: 201, body: 'in', headers: { 'cache-control': 'no-store', vary: 'Accept, Cookie' } })
@@ -159,8 +163,91 @@ t.test('a Response of the Fetch standard is an answer like any other', async (t)
   t.equal((await client.get('/twice')).body, 'first')
   t.equal(cancelled, 1)
   store.before = ({ method }) => { if (method === 'update') throw new Error('down') }
-  t.equal((await client.get('/down')).statusCode, 503)
+  const down = await client.get('/down')
+  t.equal(down.statusCode, 503)
   t.equal(cancelled, 2)
+  for (const name of ['etag', 'content-encoding', 'set-cookie']) t.notOk(name in down.headers, name)
+  t.equal(down.headers['cache-control'], 'private, no-cache')
+})
+
+t.test('an answer that is sent twice is sent once', async (t) => {
+  const { app, client } = await setUp(t)
+  app.get('/response', { schema: guarded }, async ({ session }, reply) => {
+    session.data.a = 1
+    const response = new Response('hello')
+    void reply.send(response)
+    return response
+  })
+  app.get('/stream', { schema: guarded }, async ({ session }, reply) => {
+    session.data.a = 2
+    const stream = Readable.from(['hello'])
+    void reply.send(stream)
+    return stream
+  })
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  for (const url of ['/response', '/stream']) t.match(await client.get(url), { statusCode: 200, body: 'hello' }, url)
+})
+
+t.test('a cookie that comes after the hooks, and before the first byte, reaches the browser', async (t) => {
+  const setup = await setUp(t)
+  const { app, store } = setup
+  app.addHook('onSend', async ({ url, session }) => {
+    if (url !== '/hook') return
+    session.renew()
+    await session.commit()
+  })
+  app.setErrorHandler(async (error, { session }, reply) => {
+    session.renew()
+    await session.commit()
+    return await reply.code(500).send((error as Error).message)
+  })
+  app.get('/hook', { schema: guarded }, async () => 'x')
+  app.get('/stream', { schema: guarded }, async ({ session }, reply) => reply.header('cache-control', 'public').send(Readable.from((async function * () {
+    session.renew()
+    await session.commit()
+    yield 'x'
+  })())))
+  app.get('/error', { schema: guarded }, async ({ session }) => {
+    session.data.a = 1
+    let failed = false
+    store.before = ({ method }) => { if (method === 'update' && !failed) { failed = true; throw new Error('down') } }
+  })
+  app.get('/', { schema: guarded }, async () => 'in')
+  for (const url of ['/hook', '/stream', '/error']) {
+    const { cookie } = await app.session.issue(ada)
+    const answer = await app.inject({ url, headers: { cookie } })
+    store.before = undefined
+    const [line] = cookies(answer)
+    t.match(line, /^__Host-session=[\w-]{43};/, url)
+    t.match(answer.headers['cache-control'], /^(private, no-cache|no-store)$/)
+    t.equal((await app.inject({ url: '/', headers: { cookie: line?.split(';')[0] as string } })).statusCode, 200)
+  }
+})
+
+t.test('a client that goes while its session is being stored: what comes after that is told', async (t) => {
+  const setup = await setUp(t)
+  const { app, events, store } = setup
+  const [gone, changed] = [createGate(), createGate()]
+  app.get('/', { schema: guarded }, async ({ session }, reply) => {
+    session.data.a = 1
+    store.before = async ({ method }) => { if (method === 'update') await gone.pass() }
+    reply.raw.once('close', () => { gone.open() })
+    return reply.send(Readable.from((function * () { yield 'x' })()).once('close', () => {
+      session.data.a = 2
+      void changed.pass()
+    }))
+  })
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => { mock.timers.reset() })
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const { cookie } = await app.session.issue(ada)
+  events.length = 0
+  const request = get(address, { headers: { cookie } }).on('error', () => {}).end()
+  await gone.reached
+  request.destroy()
+  await changed.reached
+  mock.timers.tick(5000)
+  t.same(told(events), ['discarded:after-commit'])
 })
 
 t.test('a save that fails after another error is a 503 all the same', async (t) => {

@@ -102,7 +102,7 @@ t.test('a store in which a session leads to itself is an error, not a loop', asy
   const inner = store.inner.read.bind(store.inner)
   store.inner.read = async (asked) => {
     const record = await inner(asked)
-    return record && { ...record, payload: JSON.stringify({ successor: id }) }
+    return record && { ...record, payload: JSON.stringify({ successor: id, until: record.expiresAt }) }
   }
   await t.rejects(app.session.revoke(id), { code: 'FST_SESSION_CONFLICT' })
 })
@@ -115,7 +115,7 @@ t.test('the word where a session went is damaged: it is as good as absent', asyn
     session.data.a = 1
     await gate.pass()
   })
-  for (const damaged of ['', '{', 'null', '5', '{"successor":5}', '{"successor":"x"}']) {
+  for (const damaged of ['', '{', 'null', '5', '{"successor":5}', '{"successor":"x","until":5}', `{"successor":"${'A'.repeat(43)}","until":"x"}`]) {
     const client = await signedIn(setup)
     const [{ id } = { id: '' }] = await app.session.list('ada')
     gate = createGate()
@@ -187,4 +187,140 @@ t.test('what is no principal and no persistent is refused', async (t) => {
     await t.rejects(anything.revokeAll(wrong), { code: 'FST_SESSION_OPTIONS' })
   }
   await t.rejects(anything.issue(ada, { persistent: 'on' }), { code: 'FST_SESSION_OPTIONS', message: /true or false/ })
+})
+
+t.test('what is late finds a renewed session, also where the renewal took longer than the idle timeout', async (t) => {
+  const setup = await world(t, { idleTimeout: 100 })
+  const { app, clock } = setup
+  const [renewing, leaving] = [createGate(), createGate()]
+  app.post('/slow-renew', { schema: guarded }, async ({ session }) => { await renewing.pass(); session.renew() })
+  app.post('/slow-logout', { schema: guarded }, async ({ session }) => { await leaving.pass(); session.destroy() })
+  const client = await signedIn(setup)
+  const cookie = client.jar.header() as string
+  const renewal = client.post('/slow-renew')
+  const logout = app.inject({ method: 'POST', url: '/slow-logout', headers: { cookie } })
+  await Promise.all([renewing.reached, leaving.reached])
+  clock.advance(90_000)
+  t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 200, 'it goes on')
+  clock.advance(20_000)
+  renewing.open()
+  await renewal
+  t.equal((await client.get('/')).statusCode, 200)
+  leaving.open()
+  t.equal((await logout).statusCode, 200)
+  t.equal((await client.get('/')).statusCode, 401)
+})
+
+t.test('a dead token that is tried again and again keeps nothing in the store', async (t) => {
+  const setup = await world(t, { idleTimeout: 1000 })
+  const { app, clock, store } = setup
+  const client = await signedIn(setup)
+  const cookie = client.jar.header() as string
+  const [{ id } = { id: '' }] = await app.session.list('ada')
+  await client.post('/renew')
+  for (let seconds = 0; seconds <= 600; seconds += 200) {
+    t.not(await store.inner.read(id), undefined, `${seconds} seconds later`)
+    t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
+    clock.advance(200_000)
+  }
+  t.equal(await store.inner.read(id), undefined)
+})
+
+t.test('however often a session was renewed, the id that somebody knows it by ends it', async (t) => {
+  const setup = await world(t)
+  const { app } = setup
+  const client = await signedIn(setup)
+  const [{ id } = { id: '' }] = await app.session.list('ada')
+  for (let times = 0; times < 300; times++) await client.post('/renew')
+  t.equal(await app.session.revoke(id), true)
+  t.equal((await client.get('/')).statusCode, 401)
+})
+
+t.test('a session that enters the list of its principal is followed through a renewal', async (t) => {
+  const before = await setUp(t)
+  const { setCookie } = await before.app.session.issue(ada)
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(sessionPlugin, { schema: Visitor, store: before.store, now: before.clock.now, ...owned })
+  const gate = createGate()
+  app.post('/slow', { schema: guarded }, async ({ session }) => {
+    await gate.pass()
+    await session.commit()
+    session.data.a = 1
+    return session.exists
+  })
+  app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+  app.get('/', { schema: guarded }, async ({ session }) => session.data)
+  const [one, other] = [new Client(app), new Client(app)]
+  for (const client of [one, other]) client.jar.take(setCookie)
+  const slow = one.post('/slow')
+  await gate.reached
+  await other.post('/renew')
+  gate.open()
+  const answer = await slow
+  t.equal(answer.body, 'true')
+  t.equal(answer.headers['set-cookie'], undefined)
+  t.match((await other.get('/')).json(), { userId: 'ada', a: 1 })
+})
+
+t.test('verify ends what it judged, and not what was written meanwhile', async (t) => {
+  for (const meanwhile of ['save', 'renew', 'nothing'] as const) {
+    const gate = createGate()
+    let generation = 1
+    let slow = true
+    const setup = await setUp(t, {
+      ...owned,
+      verify: async ({ a }) => {
+        if (slow) { slow = false; await gate.pass() }
+        return a === generation
+      }
+    })
+    const { app, events } = setup
+    app.post('/password', { schema: guarded }, async ({ session }) => {
+      session.data.a = 2
+      if (meanwhile === 'renew') session.renew()
+    })
+    app.get('/', { schema: guarded }, async ({ session }) => session.data.a)
+    const client = new Client(app)
+    client.jar.take((await app.session.issue({ ...ada, a: 1 })).setCookie)
+    const late = app.inject({ url: '/', headers: { cookie: client.jar.header() as string } })
+    await gate.reached
+    if (meanwhile !== 'nothing') await client.post('/password')
+    generation = 2
+    events.length = 0
+    gate.open()
+    const answer = await late
+    t.equal(answer.statusCode, meanwhile === 'save' ? 200 : 401, meanwhile)
+    t.equal(answer.headers['set-cookie'] === undefined, meanwhile !== 'nothing', 'the cookie of the one that lives stays')
+    t.equal((await client.get('/')).statusCode, meanwhile === 'nothing' ? 401 : 200)
+    t.equal(told(events).includes('destroyed:verify'), meanwhile === 'nothing')
+  }
+})
+
+t.test('of two things that one request stored at once, the later one is what it sees', async (t) => {
+  for (const second of ['commit', 'update'] as const) {
+    const setup = await world(t)
+    const { app, store } = setup
+    app.post('/', { schema: guarded }, async ({ session }) => {
+      const held = hold(setup, 'update', 'after')
+      const update = session.update((data) => { data.a = 1 })
+      await held.reached
+      if (second === 'commit') {
+        session.renew()
+        await session.commit()
+      } else {
+        await session.update((data) => { data.b = 2 })
+      }
+      const { id } = session
+      held.open()
+      t.match(await update, { a: 1, ...second === 'update' && { b: 2 } })
+      t.equal(session.id, id)
+      await app.session.revokeAll('ada', { except: session.id })
+      return session.data
+    })
+    const client = await signedIn(setup)
+    t.match((await client.post('/')).json(), { a: 1 }, second)
+    store.after = undefined
+    t.match((await client.get('/')).json(), { a: 1 })
+  }
 })

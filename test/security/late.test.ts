@@ -1,6 +1,8 @@
 import t from 'tap'
+import { backends } from './backends.js'
 import { idOf } from '../../lib/token.js'
-import { COOKIE, cookies, createWorld, managerOf, onEach, replay, startSlow, stored, told, tokenOf } from './support.js'
+import { isSelected } from './selection.js'
+import { COOKIE, cookies, createWorld, managerOf, onEach, replay, type SessionStore, startSlow, stored, told, tokenOf } from './support.js'
 
 const tokenIn = (response: { headers: Record<string, unknown> }): string => cookies(response)[0]?.slice(COOKIE.length + 1).split(';')[0] as string
 
@@ -95,3 +97,18 @@ onEach(t, 'C7 a late save of a guest does not reach the one who signed in meanwh
   t.same((await guest.get('/me')).json(), { userId: 'ada', roles: [], cart: 1 })
   t.ok(told(world.events).includes('discarded:ended-meanwhile'))
 }, stored)
+
+for (const backend of Object.values(backends).filter((backend) => backend.shared && isSelected(backend))) {
+  t.test(`C8 a logout holds where the clock is behind, though it came when the session had expired by its own, ${backend.name}`, async (t) => {
+    const ahead = await createWorld(t, backend, { idleTimeout: 600 })
+    const { another } = ahead.place
+    const late = (): number => ahead.clock.now() - 120_000
+    const behind = await createWorld(t, { make: async () => ({ ...ahead.place, store: (another as (now: () => number) => SessionStore)(late) }) }, { idleTimeout: 600, now: late })
+    const ada = await ahead.signedIn()
+    const token = tokenOf(ada)
+    const slow = await startSlow(ahead, ada, 'destroy')
+    ahead.clock.advance(650_000)
+    t.equal((await slow.release()).statusCode, 200)
+    t.equal(await replay(behind, token), 401)
+  })
+}
