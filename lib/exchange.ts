@@ -118,11 +118,10 @@ export class Exchange {
     // What is stored is stored: its cookie must reach the browser, whatever became of another session.
     this.#writeHeaders()
     this.#explain()
+    for (const [n, entry] of entries.entries()) if (outcomes[n]?.status === 'rejected') entry.giveUp()
     // The client may have gone meanwhile.
     if (this.#reply.raw.destroyed) this.close()
-    if (failed === undefined) return
-    for (const [n, entry] of entries.entries()) if (outcomes[n]?.status === 'rejected') entry.giveUp()
-    throw failed.reason
+    if (failed !== undefined) throw failed.reason
   }
 
   #refuseOthersPages (): void {
