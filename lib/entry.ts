@@ -38,16 +38,15 @@ export class Entry implements Candidate {
   #forget: (() => Promise<void>) | undefined
   /** The store's answer that is awaited. */
   #storing: Promise<void> | undefined
+  /** Told that there is a line to send. */
+  readonly #onLine: () => void
 
-  /** Told of a new cookie. */
-  readonly #onCookie: () => void
-
-  constructor (scheme: Scheme, request: FastifyRequest, reply: FastifyReply, onCookie: () => void) {
+  constructor (scheme: Scheme, request: FastifyRequest, reply: FastifyReply, onLine: () => void) {
     this.scheme = scheme
     this.report = scheme.reportOn(request)
     this.#request = request
     this.#reply = reply
-    this.#onCookie = onCookie
+    this.#onLine = onLine
   }
 
   /** `undefined` until it was loaded. @throws what it could not be loaded for */
@@ -61,14 +60,14 @@ export class Entry implements Candidate {
     return this.#seen
   }
 
-  /** The `Set-Cookie` lines to send. */
+  /** The `Set-Cookie` lines to send: none while the session that was adopted is not over. */
   get lines (): string[] {
-    return [this.#line, this.#oldLine].filter((line) => line !== undefined)
+    return this.#forget === undefined ? [this.#line, this.#oldLine].filter((line) => line !== undefined) : []
   }
 
   /** Whether there is anything to do before the answer. */
   get isPending (): boolean {
-    return this.#session?.unsettled === true || this.#storing !== undefined || this.#forget !== undefined
+    return this.#session !== undefined && (this.#session.unsettled || this.#storing !== undefined || this.#forget !== undefined)
   }
 
   /** Whether something was done to it that is not stored. */
@@ -79,7 +78,7 @@ export class Entry implements Candidate {
   /** What became of it. */
   account (statusCode: number): Account {
     const { name, cookie } = this.scheme
-    const setCookie = this.#line !== undefined
+    const setCookie = this.lines.length > 0
     return { scheme: name, cookie: cookie.name, loaded: this.#loaded, stored: this.#stored, setCookie, statusCode }
   }
 
@@ -152,13 +151,8 @@ export class Entry implements Candidate {
 
   /** Nobody gets the new token before the old session is over, so that who signs out with it has signed out of both. */
   async #forgetOld (): Promise<void> {
-    try {
-      await this.#forget?.()
-      this.#forget = undefined
-    } catch (error) {
-      this.#line = this.#oldLine = undefined
-      throw error
-    }
+    await this.#forget?.()
+    this.#forget = undefined
   }
 
   async #verify (live: Live, touch: boolean): Promise<Live | undefined> {
@@ -167,7 +161,12 @@ export class Entry implements Candidate {
     if (verify === undefined || (principal !== undefined && live.principal === undefined)) return live
     if (await verify(live.data, this.#request)) return live
     const { outrun } = await backend.commit({ kind: 'destroy', live, reason: 'verify' }, report)
-    if (outrun) return await this.#find(touch)
+    if (outrun) {
+      // It was written meanwhile, by a change of the password say: this was no verdict on what it is now.
+      this.#line = undefined
+      this.#loaded = 'over'
+      return await this.#find(touch)
+    }
     this.#line = cookie.expire()
     this.#loaded = 'refused-by-verify'
     return undefined
@@ -206,7 +205,7 @@ export class Entry implements Candidate {
       : await traced(change.kind, this.scheme, this.#request, () => this.scheme.backend.commit(change, this.report))
     this.#stored = change.kind
     session.committed(change, committed)
-    if (ended && this.#sent) this.#line = this.scheme.cookie.expire()
+    if (ended && this.#sent) this.#send(this.scheme.cookie.expire(), this.scheme.backend.directory === undefined)
     this.#handOut(committed)
     if (refusal !== undefined) throw refusal.error
   }
@@ -214,10 +213,15 @@ export class Entry implements Candidate {
   #handOut ({ live, value }: Committed): void {
     if (live !== undefined) this.#seen = true
     if (live === undefined || value === undefined) return
-    this.#line = this.scheme.line(value, live.life)
     this.#sent = true
-    if (isTooLate(this.#request, this.#reply)) this.report({ type: 'discarded', reason: 'after-commit', id: live.id, detail: TOO_LATE })
-    else this.#onCookie()
+    this.#send(this.scheme.line(value, live.life), true, live.id)
+  }
+
+  /** Without a browser that gets the line nothing is lost where the store alone decides. */
+  #send (line: string, isNeeded: boolean, id?: string): void {
+    this.#line = line
+    if (!isTooLate(this.#request, this.#reply)) this.#onLine()
+    else if (isNeeded) this.report({ type: 'discarded', reason: 'after-commit', ...(id !== undefined && { id }), detail: TOO_LATE })
   }
 }
 

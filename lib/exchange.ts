@@ -5,7 +5,7 @@ import { crossOrigin, Entry } from './entry.js'
 import { SessionError } from './errors.js'
 import type { Plan, Registry } from './registry.js'
 import type { RequestSession } from './request-session.js'
-import { type Answer, addHeadersOf, cacheFor, copyToRaw, letGo, rememberAnswer, setCookies, takeStatusOf, varyByCookie, warnOfDroppedCookie } from './response.js'
+import { type Answer, addHeadersOf, bodyOf, cacheFor, copyToRaw, letGo, rememberAnswer, setCookies, takeStatusOf, varyByCookie, warnOfDroppedCookie } from './response.js'
 import { isSameOrigin } from './security/origin.js'
 
 const HIJACKED = 'the reply was hijacked: await session.commit() before it, and send what it resolves as Set-Cookie'
@@ -18,11 +18,11 @@ export class Exchange {
   readonly #registry: Registry
   readonly #entries: readonly Entry[]
   #phase: 'open' | 'refused' | 'storing' | 'finished' | 'failed' = 'open'
-  /** The one that the sessions are being stored for. */
+  /** The last one, for which sessions may be being stored. */
   #answer: Answer | undefined
   /** Whether a second one came meanwhile. */
   #interrupted = false
-  /** The `Set-Cookie` lines that are in the reply. */
+  /** The `Set-Cookie` lines that were written. */
   #lines: readonly string[] = []
   #closed = false
   /** What one of the hooks failed with. */
@@ -64,7 +64,7 @@ export class Exchange {
   interrupt (payload: unknown): boolean {
     if (this.#phase !== 'storing') return false
     this.#interrupted = true
-    if (payload !== this.#answer?.payload) letGo(payload)
+    if (bodyOf(payload) !== this.#answer?.body) letGo(payload)
     return true
   }
 
@@ -74,6 +74,11 @@ export class Exchange {
    */
   finish (answer: Answer): Promise<void> | undefined {
     if (this.#error !== undefined) addHeadersOf(this.#error, this.#reply)
+    if (answer.body !== this.#answer?.body) {
+      // It takes the place of one, after an error say.
+      this.#answer?.undo()
+      this.#answer = answer
+    }
     const pending = this.#pending
     if (pending.length > 0) return this.#storeAll(pending, answer)
     answer.begin()
@@ -108,7 +113,6 @@ export class Exchange {
 
   async #storeAll (entries: readonly Entry[], answer: Answer): Promise<void> {
     this.#phase = 'storing'
-    this.#answer = answer
     const restore = rememberAnswer(this.#reply)
     const outcomes = await Promise.allSettled(entries.map(async (entry) => await entry.store(answer.statusCode)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
@@ -148,7 +152,7 @@ export class Exchange {
   #writeLate (): void {
     if (this.#phase !== 'finished' && this.#phase !== 'failed') return
     this.#writeHeaders()
-    copyToRaw(this.#reply, ['set-cookie', 'cache-control'])
+    copyToRaw(this.#reply)
   }
 
   #writeHeaders (): void {

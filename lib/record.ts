@@ -23,6 +23,8 @@ export interface Life {
   readonly rank?: number
   /** The id that it began with, where it was renewed since: a session is the same one under each of its ids. */
   readonly origin?: string
+  /** Whether its token comes from the cookie of another plugin, and can be made again as long as that is under way. */
+  readonly adopted?: boolean
 }
 
 /** Data that fit their schema, with what is known of them. */
@@ -107,8 +109,7 @@ export class Codec {
 
   /** `text` is the JSON text of the data. It stands last, so that `decode` finds it without writing it anew. */
   encode (life: Life, text: string): string {
-    const { createdAt, authenticatedAt, deadline, idleTimeout, persistent, rank, origin } = life
-    return `${JSON.stringify({ v: 1, scheme: this.#options.scheme, createdAt, authenticatedAt, deadline, idleTimeout, persistent, rank, origin }).slice(0, -1)}${DATA}${text}}`
+    return `${JSON.stringify({ v: 1, scheme: this.#options.scheme, ...life }).slice(0, -1)}${DATA}${text}}`
   }
 
   /** Reads a payload. Whatever it holds, the answer is one of three, never a throw: a record is `unknown` until checked. */
@@ -271,8 +272,8 @@ function parse (text: string): unknown {
 
 function isEnvelope (value: unknown): value is Envelope {
   if (!isObject(value) || value['v'] !== 1 || !isObject(value['data']) || typeof value['persistent'] !== 'boolean') return false
-  const { createdAt, authenticatedAt, deadline, idleTimeout = 0, rank = 0, origin = '' } = value
-  return typeof origin === 'string' && [createdAt, authenticatedAt, deadline, idleTimeout, rank].every((instant) => Number.isFinite(instant))
+  const { createdAt, authenticatedAt, deadline, idleTimeout = 0, rank = 0, origin = '', adopted = false } = value
+  return typeof origin === 'string' && typeof adopted === 'boolean' && [createdAt, authenticatedAt, deadline, idleTimeout, rank].every((instant) => Number.isFinite(instant))
 }
 
 function isObject (value: unknown): value is Data {

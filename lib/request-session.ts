@@ -160,7 +160,7 @@ export class RequestSession implements Session<Data> {
     if (!this.#context.inStore && this.#live !== before) return await this.update(fn)
     if (!this.#isNewerThan(committed.live, before)) this.#reset(committed.live, this.#pristine, KEEP)
     this.#context.handOut(committed)
-    if (committed.live === undefined) throw this.#context.required()
+    if (committed.live === undefined || this.#live === undefined) throw this.#context.required()
     return this.data
   }
 
@@ -281,7 +281,9 @@ export class RequestSession implements Session<Data> {
   /** Whether something else that this request stored came after what began with `before` and became `live`. */
   #isNewerThan (live: Live | undefined, before: Live): boolean {
     const current = this.#live
-    if (live === undefined || current === undefined || current === before) return false
+    if (current === before) return false
+    if (current === undefined) return true
+    if (live === undefined) return current.id !== before.id
     return live.id === current.id ? live.version <= current.version : live.id === before.id
   }
 

@@ -21,7 +21,8 @@ export function takeStatusOf (error: Error, reply: FastifyReply): void {
 /** The status and headers of an answer, as a function that puts them back when another one was begun meanwhile. */
 export function rememberAnswer (reply: FastifyReply): () => void {
   const { statusCode } = reply
-  const headers = reply.getHeaders()
+  // Fastify puts more cookies into the very list that it has.
+  const headers = structuredClone(reply.getHeaders())
   return () => {
     for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
     reply.code(statusCode).headers(headers)
@@ -30,11 +31,12 @@ export function rememberAnswer (reply: FastifyReply): () => void {
 
 /** What is about to be sent. */
 export interface Answer {
-  readonly payload: unknown
   readonly body: unknown
   readonly statusCode: number
   /** Puts into the reply what the payload brings beside its body. */
   readonly begin: () => void
+  /** Takes it out again, for another answer. */
+  readonly undo: () => void
 }
 
 /**
@@ -43,22 +45,25 @@ export interface Answer {
  */
 export function answerOf (payload: unknown, reply: FastifyReply): Answer {
   // Fastify has an error for a body that was read already.
-  if (!isResponse(payload) || payload.bodyUsed) return { payload, body: payload, statusCode: reply.statusCode, begin () {} }
+  if (!isResponse(payload) || payload.bodyUsed) return { body: payload, statusCode: reply.statusCode, begin () {}, undo () {} }
   const { body, status, headers } = payload
   return {
-    payload,
     body,
     statusCode: status,
     begin () {
       reply.code(status)
       for (const [name, value] of headers) reply.header(name, value)
+    },
+    undo () {
+      for (const [name, value] of headers) if (reply.getHeader(name) === value) reply.removeHeader(name)
+      setCookies(reply, [], headers.getSetCookie())
     }
   }
 }
 
-/** For headers that change when Fastify may have handed all of them over already, to send them with the first byte of a stream. */
-export function copyToRaw (reply: FastifyReply, names: readonly string[]): void {
-  for (const name of names) {
+/** For a cookie that comes when Fastify may have handed all headers over already, to send them with the first byte of a stream. */
+export function copyToRaw (reply: FastifyReply): void {
+  for (const name of ['set-cookie', 'cache-control']) {
     const value = reply.getHeader(name)
     if (value !== undefined) reply.raw.setHeader(name, value)
   }
@@ -71,11 +76,15 @@ export function listenForErrors (body: unknown): void {
 
 /** A body that will not be sent may hold a file or a connection open, and Fastify lets go only of what it sends. */
 export function letGo (payload: unknown): void {
-  const body: unknown = isResponse(payload) ? payload.body : payload
+  const body = bodyOf(payload)
   const { destroy, cancel } = Object(body) as { destroy?: unknown, cancel?: unknown }
   listenForErrors(body)
   if (typeof destroy === 'function') destroy.call(body)
   else if (typeof cancel === 'function') Promise.resolve(cancel.call(body)).catch(() => {})
+}
+
+export function bodyOf (payload: unknown): unknown {
+  return isResponse(payload) ? payload.body : payload
 }
 
 function isResponse (payload: unknown): payload is Response {
@@ -91,10 +100,11 @@ function isStream (body: unknown): body is NodeJS.ReadableStream {
  * list that a handler gave: one that an app keeps for all of its responses would hand one person's session to the next.
  */
 export function setCookies (reply: FastifyReply, lines: readonly string[], old: readonly string[]): void {
-  if (lines.length === 0) return
+  if (lines.length + old.length === 0) return
   const before = [reply.getHeader('set-cookie') ?? []].flat().map(String).filter((line) => !old.includes(line))
   reply.removeHeader('set-cookie')
-  reply.header('set-cookie', before.length === 0 && lines.length === 1 ? lines[0] : [...before, ...lines])
+  const all = [...before, ...lines]
+  if (all.length > 0) reply.header('set-cookie', all.length === 1 ? all[0] : all)
 }
 
 /** Says that the response depends on the Cookie header (RFC 9110, 12.5.5), beside what else it depends on. */

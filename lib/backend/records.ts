@@ -47,23 +47,24 @@ export class Records {
     return record === undefined || successorIn(record) !== undefined ? undefined : this.#live({ id, record })
   }
 
-  /** The record of a session under whichever id it has by now: where it was renewed, that of its successor. */
-  async latest (id: string): Promise<StoredSession | undefined> {
+  /** Which id a session has by now, where it was renewed, and its record, where there is one. */
+  async latest (id: string): Promise<{ readonly id: string, readonly record?: SessionRecord | undefined }> {
     const seen = new Set<string>()
     while (!seen.has(id)) {
       seen.add(id)
       const record = await this.read(id)
       const successor = record && successorIn(record)
-      if (successor === undefined) return record && { id, record }
+      if (successor === undefined) return { id, record }
+      if (successor.id === undefined) return { id }
       ;({ id } = successor)
     }
     throw conflict()
   }
 
-  /** The same as a session. */
-  async follow (id: string): Promise<Live | undefined> {
-    const found = await this.latest(id)
-    return found && this.#live(found)
+  /** The session itself. */
+  async follow (from: string): Promise<Live | undefined> {
+    const { id, record } = await this.latest(from)
+    return record && this.#live({ id, record })
   }
 
   async list (principal: string): Promise<Live[]> {
@@ -94,13 +95,18 @@ export class Records {
   }
 
   /** Puts the id of its successor in the place of a session, only if it is still as it was read. */
-  async supersede ({ id, version, life }: Live, successor: string): Promise<UpdateOutcome> {
+  async supersede ({ id, version, life }: Live, successor: string | undefined): Promise<UpdateOutcome> {
     const until = Math.min(this.#options.now() + KEPT, life.deadline)
     return await this.store.update(id, successorRecord({ id: successor, until }, version + 1))
   }
 
-  /** Deletes a session only if it is still as it was read. */
-  async remove ({ id, version }: Pick<Live, 'id' | 'version'>): Promise<UpdateOutcome> {
+  /** Ends a session only if it is still as it was read. */
+  async remove (live: Live): Promise<UpdateOutcome> {
+    // A request that is late could adopt it once more.
+    return live.life.adopted === true ? await this.supersede(live, undefined) : await this.#delete(live)
+  }
+
+  async #delete ({ id, version }: Pick<Live, 'id' | 'version'>): Promise<UpdateOutcome> {
     return await this.store.update(id, { payload: 'null', version: version + 1, expiresAt: 0 })
   }
 
@@ -108,21 +114,26 @@ export class Records {
    * Ends a session under whichever id it has by now: a logout is final for a renewal that was faster, too. (Where it became
    * another person's meanwhile, that one is not ended.)
    */
-  async end ({ id, version }: Pick<Live, 'id' | 'version'>): Promise<boolean> {
-    for (let round = 0; round < MAX_ROUNDS; round++) {
-      const outcome = await this.remove({ id, version })
-      if (outcome === 'updated') return true
-      const found = outcome === 'conflict' ? await this.latest(id) : undefined
-      if (found === undefined) return await this.endElsewhere(id)
-      ;({ id, record: { version } } = found)
-    }
-    throw conflict()
+  async end (live: Live): Promise<boolean> {
+    const outcome = await this.remove(live)
+    return outcome === 'updated' || await this.endLatest(live.id)
   }
 
-  /** What has expired by the clock of this process may be live by another's. */
-  async endElsewhere (id: string): Promise<false> {
-    await this.store.delete(id)
-    return false
+  /** The same of a session of which no more is known than an id that it had. */
+  async endLatest (from: string): Promise<boolean> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const { id, record } = await this.latest(from)
+      if (record === undefined) {
+        // What has expired by the clock of this process may be live by another's.
+        await this.store.delete(id)
+        return false
+      }
+      const live = this.decode(id, record, () => {})
+      const outcome = live ? await this.remove(live) : await this.#delete({ id, version: record.version })
+      if (outcome === 'updated') return true
+      from = id
+    }
+    throw conflict()
   }
 
   /** Deletes after an error, which is the one to tell. What stays has a token that nobody was given, and expires. */

@@ -1,11 +1,11 @@
 import { expiryOf } from '../life.js'
 import { type Life, merge, type Prepared } from '../record.js'
 import type { UpdateOutcome } from '../store/store.js'
-import { idOf, isToken, mint } from '../token.js'
+import { idOf, isToken } from '../token.js'
 import type { Backend, Change, Committed, Directory, Live, Loaded, Mutation, Report } from './backend.js'
 import { inTime } from './in-time.js'
 import { Limit } from './limit.js'
-import { conflict, KEPT, MAX_ROUNDS, of, Records, type RecordsOptions } from './records.js'
+import { conflict, MAX_ROUNDS, of, Records, type RecordsOptions } from './records.js'
 import { successorIn } from './successor.js'
 
 export interface StoredOptions extends RecordsOptions {
@@ -72,30 +72,13 @@ export class StoredBackend implements Backend {
   }
 
   async adopt ({ ticket: { id, token }, life, content, reason }: Of<'create'>, report: Report): Promise<Committed> {
-    // Each attempt has an origin of its own, by which to tell what came of it.
-    const attempt = { ...await this.#limit.asYoungest(life, content), origin: mint().id }
-    const mine = this.#records.assemble(id, 1, attempt, content)
+    const mine = this.#records.assemble(id, 1, { ...await this.#limit.asYoungest(life, content), adopted: true }, content)
     const created = await this.#records.create(mine)
+    if (created) report({ type: 'created', reason, id, ...of(mine.principal) })
+    // It is there: by another request, or by one that got no answer, or could not end the old session. Or it was, and is over.
     const live = created ? mine : await this.#records.find(id)
-    if (live === undefined) return { live }
-    if (!await this.#isFirst(`adopted ${id}`, live.life.origin ?? id)) {
-      await this.#records.end(live)
-      return { live: undefined }
-    }
-    if (created) {
-      report({ type: 'created', reason, id, ...of(live.principal) })
-      await this.#limit.keep(live, report)
-    }
+    if (live !== undefined) await this.#limit.keep(live, report)
     return { live, value: token }
-  }
-
-  /** Whether this is the answer that was given first to a question, within some minutes and in whichever process. */
-  async #isFirst (question: string, answer: string): Promise<boolean> {
-    const id = idOf(question)
-    const { store } = this.#records
-    const payload = JSON.stringify(answer)
-    if (await store.create(id, { payload, version: 1, expiresAt: this.#options.now() + KEPT })) return true
-    return (await store.read(id))?.payload === payload
   }
 
   readonly directory: Directory = {
@@ -106,7 +89,7 @@ export class StoredBackend implements Backend {
     },
     list: async (principal) => (await this.#records.list(principal)).filter((live) => this.#isAlive(live)),
     revoke: async (id) => {
-      const done = isToken(id) && await this.#revoke(id)
+      const done = isToken(id) && await this.#records.endLatest(id)
       if (done) this.#options.report({ type: 'destroyed', reason: 'revoke', id })
       return done
     },
@@ -222,12 +205,6 @@ export class StoredBackend implements Backend {
     if (outcome === 'conflict') return { live: undefined, outrun: true }
     if (outcome === 'updated' || await this.#records.end(live)) report({ type: 'destroyed', reason, id: live.id, ...of(live.principal) })
     return { live: undefined }
-  }
-
-  async #revoke (id: string): Promise<boolean> {
-    const found = await this.#records.latest(id)
-    if (found === undefined) return await this.#records.endElsewhere(id)
-    return await this.#records.end({ id: found.id, version: found.record.version })
   }
 
   #merge (base: Live, mine: Prepared, theirs: Live): Prepared {

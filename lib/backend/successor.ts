@@ -6,18 +6,19 @@ import type { SessionRecord } from '../store/store.js'
  * late finds the way. The token that led here is as dead as if nothing stood here.
  */
 export interface Successor {
-  readonly id: string
+  /** `undefined` for one that ended and must not be made anew. */
+  readonly id: string | undefined
   /** Epoch milliseconds. Whoever tries the dead token may make its record live longer. */
   readonly until: number
 }
 
 /** Its record, which takes the place of the version before. */
 export function successorRecord ({ id, until }: Successor, version: number): SessionRecord {
-  return { payload: JSON.stringify({ successor: id, until }), version, expiresAt: until }
+  return { payload: JSON.stringify({ successor: id ?? null, until }), version, expiresAt: until }
 }
 
 /** Where a session went; `undefined` for a record that is one. */
 export function successorIn ({ payload }: SessionRecord): Successor | undefined {
-  const [, id, until] = /^\{"successor":"([\w-]{43})","until":(\d+)\}$/.exec(payload) ?? []
-  return id === undefined ? undefined : { id, until: Number(until) }
+  const [, id, until] = /^\{"successor":(?:null|"([\w-]{43})"),"until":(\d+)\}$/.exec(payload) ?? []
+  return until === undefined ? undefined : { id, until: Number(until) }
 }

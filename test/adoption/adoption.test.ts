@@ -286,6 +286,51 @@ t.test('nor does it cost a newer session its place', async (t) => {
   t.same(events.map(({ type }) => type), ['rejected'])
 })
 
+t.test('an old session that cannot be ended stays where it is until the new cookie can be handed out', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const destroy = store.destroy.bind(store)
+  let refuses = true
+  const verify = (): boolean => { if (refuses) throw Object.assign(new Error('not now'), { statusCode: 403 }); return true }
+  const { app } = await moved(t, store, 'sessionId', { verify })
+  app.get('/events', required, async (request, reply) => {
+    store.destroy = (id, callback) => { store.destroy = destroy; callback(new Error('down for a moment')) }
+    const { session } = request as any
+    await t.rejects(session.commit(), { code: 'FST_SESSION_STORE' })
+    const line = await session.commit()
+    reply.hijack()
+    reply.raw.writeHead(200, { 'set-cookie': line }).end('data: x\n\n')
+  })
+  const cookie = await withFastifySession(store)
+  const headers = { cookie, accept: 'text/event-stream' }
+  t.equal((await app.inject({ url: '/events', headers })).statusCode, 403)
+  t.equal(Object.keys(store.sessions).length, 1)
+  refuses = false
+  const answer = await app.inject({ url: '/events', headers })
+  t.equal((await app.inject({ url: '/me', headers: { cookie: kept(answer.headers['set-cookie']) } })).statusCode, 200)
+  t.same(Object.keys(store.sessions), [])
+})
+
+t.test('an adopted session that was written while verify looked at it keeps its cookie', async (t) => {
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  let own = ''
+  let slow = true
+  const { app } = await moved(t, old, 'sessionId', {
+    verify: async () => {
+      if (!slow) return true
+      slow = false
+      own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+      own = kept((await app.inject({ method: 'POST', url: '/renew', headers: { cookie: own } })).headers['set-cookie'])
+      return false
+    }
+  })
+  app.post('/renew', required, async (request) => { (request as any).session.renew() })
+  const late = await app.inject({ url: '/me', headers: { cookie } })
+  t.equal(late.statusCode, 401)
+  t.equal(kept(late.headers['set-cookie']), '')
+  t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 200)
+})
+
 t.test('an event stream or a WebSocket, which may have no way to hand out a cookie, leaves the old session as it was', async (t) => {
   for (const asks of [{ accept: 'text/event-stream' }, { upgrade: 'websocket', connection: 'upgrade' }]) {
     const store = new expressSession.MemoryStore()

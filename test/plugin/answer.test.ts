@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs'
 import { request as get } from 'node:http'
 import { Readable } from 'node:stream'
 import { mock } from 'node:test'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t from 'tap'
 import { createGate } from '../support/gate.js'
 import { cookies, guarded, optional, type Setup, setUp, told } from './support.js'
@@ -170,6 +171,21 @@ t.test('a Response of the Fetch standard is an answer like any other', async (t)
   t.equal(down.headers['cache-control'], 'private, no-cache')
 })
 
+t.test('what a Response brought is not in the answer to an error of a later hook', async (t) => {
+  const { app, client } = await setUp(t)
+  app.addHook('onSend', async ({ url }, reply, payload) => { if (url !== '/fine' && typeof payload !== 'string') throw new Error('later') })
+  const headers = { 'content-encoding': 'gzip', etag: '"x"', 'set-cookie': 'response=1', 'cache-control': 'public' }
+  app.get('/', { schema: guarded }, async ({ session }, reply) => { session.renew(); return reply.header('set-cookie', 'handler=1').send(new Response('x', { headers })) })
+  app.get('/fine', { schema: guarded }, async ({ session }) => new Response(session.data.userId, { headers: { etag: '"x"' } }))
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  const answer = await client.get('/')
+  t.match(answer.json(), { statusCode: 500, message: 'later' })
+  for (const name of ['content-encoding', 'etag']) t.notOk(name in answer.headers, name)
+  t.match(cookies(answer), ['handler=1', /^__Host-session=/])
+  t.equal(answer.headers['cache-control'], 'no-store')
+  t.match(await client.get('/fine'), { body: 'ada', headers: { etag: '"x"' } })
+})
+
 t.test('an answer that is sent twice is sent once', async (t) => {
   const { app, client } = await setUp(t)
   app.get('/response', { schema: guarded }, async ({ session }, reply) => {
@@ -185,7 +201,17 @@ t.test('an answer that is sent twice is sent once', async (t) => {
     return stream
   })
   client.jar.take((await app.session.issue(ada)).setCookie)
-  for (const url of ['/response', '/stream']) t.match(await client.get(url), { statusCode: 200, body: 'hello' }, url)
+  app.get('/body', { schema: guarded }, ({ session }, reply) => {
+    session.data.a = 3
+    const response = new Response('hello')
+    void reply.header('set-cookie', ['a=1', 'b=1']).send(response)
+    void reply.header('set-cookie', 'c=1').send(response.body)
+  })
+  for (const url of ['/response', '/stream', '/body']) {
+    const answer = await client.get(url)
+    t.match(answer, { statusCode: 200, body: 'hello' }, url)
+    t.same(cookies(answer), url === '/body' ? ['a=1', 'b=1'] : [])
+  }
 })
 
 t.test('a cookie that comes after the hooks, and before the first byte, reaches the browser', async (t) => {
@@ -221,6 +247,26 @@ t.test('a cookie that comes after the hooks, and before the first byte, reaches 
     t.match(line, /^__Host-session=[\w-]{43};/, url)
     t.match(answer.headers['cache-control'], /^(private, no-cache|no-store)$/)
     t.equal((await app.inject({ url: '/', headers: { cookie: line?.split(';')[0] as string } })).statusCode, 200)
+  }
+})
+
+t.test('so does the end of one; where it comes too late for a cookie that says everything, that is told', async (t) => {
+  for (const store of [undefined, sealedCookie({ keys: [makeKey()] })]) {
+    for (const late of [false, true]) {
+      const { app, events } = await setUp(t, store && { store: store as never })
+      app.get('/', { schema: guarded }, async ({ session }, reply) => reply.send(Readable.from((async function * () {
+        if (late) yield 'x'.repeat(100_000)
+        session.destroy()
+        await session.commit()
+        yield 'y'
+      })())))
+      const { cookie } = await app.session.issue(ada)
+      events.length = 0
+      const answer = await app.inject({ url: '/', headers: { cookie } })
+      if (late) t.same(cookies(answer), [])
+      else t.match(cookies(answer), [/^__Host-session=; Max-Age=0/])
+      t.same(told(events), late && store ? ['destroyed:destroy', 'discarded:after-commit'] : ['destroyed:destroy'])
+    }
   }
 })
 

@@ -297,6 +297,30 @@ t.test('verify ends what it judged, and not what was written meanwhile', async (
   }
 })
 
+t.test('an update whose answer is late undoes no end and no login of the same request', async (t) => {
+  for (const then of ['destroy', 'start'] as const) {
+    const setup = await world(t)
+    const { app, store } = setup
+    app.post('/', { schema: guarded }, async ({ session }) => {
+      const held = hold(setup, 'update', then === 'start' ? 'before' : 'after')
+      const update = session.update((data) => { data.a = 1 })
+      await held.reached
+      if (then === 'destroy') session.destroy()
+      else session.start({ ...ada, userId: 'bob' })
+      await session.commit()
+      held.open()
+      if (then === 'destroy') await t.rejects(update, { code: 'FST_SESSION_REQUIRED' })
+      else await update.catch(() => {})
+      return [session.exists, session.data.userId]
+    })
+    const client = await signedIn(setup)
+    const answer = await client.post('/')
+    t.same(answer.json(), then === 'destroy' ? [false, null] : [true, 'bob'], then)
+    store.before = store.after = undefined
+    t.equal((await client.get('/')).statusCode, then === 'destroy' ? 401 : 200)
+  }
+})
+
 t.test('of two things that one request stored at once, the later one is what it sees', async (t) => {
   for (const second of ['commit', 'update'] as const) {
     const setup = await world(t)

@@ -1,8 +1,8 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { backends } from './backends.js'
 import { idOf } from '../../lib/token.js'
 import { isSelected } from './selection.js'
-import { COOKIE, cookies, createWorld, managerOf, onEach, replay, type SessionStore, startSlow, stored, told, tokenOf } from './support.js'
+import { COOKIE, cookies, createWorld, managerOf, onEach, replay, type SessionStore, startSlow, stored, told, tokenOf, type World } from './support.js'
 
 const tokenIn = (response: { headers: Record<string, unknown> }): string => cookies(response)[0]?.slice(COOKIE.length + 1).split(';')[0] as string
 
@@ -99,16 +99,32 @@ onEach(t, 'C7 a late save of a guest does not reach the one who signed in meanwh
 }, stored)
 
 for (const backend of Object.values(backends).filter((backend) => backend.shared && isSelected(backend))) {
-  t.test(`C8 a logout holds where the clock is behind, though it came when the session had expired by its own, ${backend.name}`, async (t) => {
-    const ahead = await createWorld(t, backend, { idleTimeout: 600 })
+  /** Two processes of one app, the second of which has a clock that is behind. */
+  const two = async (t: Test, idleTimeout: number, seconds: number): Promise<[World, World]> => {
+    const ahead = await createWorld(t, backend, { idleTimeout })
     const { another } = ahead.place
-    const late = (): number => ahead.clock.now() - 120_000
-    const behind = await createWorld(t, { make: async () => ({ ...ahead.place, store: (another as (now: () => number) => SessionStore)(late) }) }, { idleTimeout: 600, now: late })
+    const now = (): number => ahead.clock.now() - seconds * 1000
+    const store = (another as (now: () => number) => SessionStore)(now)
+    return [ahead, await createWorld(t, { make: async () => ({ ...ahead.place, store }) }, { idleTimeout, now })]
+  }
+
+  t.test(`C8 a logout holds where the clock is behind, though it came when the session had expired by its own, ${backend.name}`, async (t) => {
+    const [ahead, behind] = await two(t, 600, 120)
     const ada = await ahead.signedIn()
     const token = tokenOf(ada)
     const slow = await startSlow(ahead, ada, 'destroy')
     ahead.clock.advance(650_000)
     t.equal((await slow.release()).statusCode, 200)
     t.equal(await replay(behind, token), 401)
+  })
+
+  t.test(`C8 so does one of a session that was renewed there meanwhile, ${backend.name}`, async (t) => {
+    const [ahead, behind] = await two(t, 120, 100)
+    const ada = await ahead.signedIn()
+    const slow = await startSlow(ahead, ada, 'destroy')
+    const renewed = tokenIn(await behind.app.inject({ method: 'POST', url: '/do/renew', headers: { cookie: `${COOKIE}=${tokenOf(ada)}` } }))
+    ahead.clock.advance(60_000)
+    t.equal((await slow.release()).statusCode, 200)
+    t.equal(await replay(behind, renewed), 401)
   })
 }
