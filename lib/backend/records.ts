@@ -47,24 +47,23 @@ export class Records {
     return record === undefined || successorIn(record) !== undefined ? undefined : this.#live({ id, record })
   }
 
-  /** Which id a session has by now, where it was renewed, and its record, where there is one. */
-  async latest (id: string): Promise<{ readonly id: string, readonly record?: SessionRecord | undefined }> {
+  /** Which id a session has by now, where it was renewed, and what stands there: nothing, a session, or that it is over. */
+  async #latest (id: string): Promise<{ readonly id: string, readonly record: SessionRecord | undefined, readonly isOver: boolean }> {
     const seen = new Set<string>()
     while (!seen.has(id)) {
       seen.add(id)
       const record = await this.read(id)
       const successor = record && successorIn(record)
-      if (successor === undefined) return { id, record }
-      if (successor.id === undefined) return { id }
-      ;({ id } = successor)
+      if (successor?.id === undefined) return { id, record, isOver: successor !== undefined }
+      id = successor.id
     }
     throw conflict()
   }
 
-  /** The session itself. */
+  /** The session under whichever id it has by now. */
   async follow (from: string): Promise<Live | undefined> {
-    const { id, record } = await this.latest(from)
-    return record && this.#live({ id, record })
+    const { id, record, isOver } = await this.#latest(from)
+    return record === undefined || isOver ? undefined : this.#live({ id, record })
   }
 
   async list (principal: string): Promise<Live[]> {
@@ -122,7 +121,8 @@ export class Records {
   /** The same of a session of which no more is known than an id that it had. */
   async endLatest (from: string): Promise<boolean> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const { id, record } = await this.latest(from)
+      const { id, record, isOver } = await this.#latest(from)
+      if (isOver) return false
       if (record === undefined) {
         // What has expired by the clock of this process may be live by another's.
         await this.store.delete(id)

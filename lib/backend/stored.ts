@@ -151,7 +151,7 @@ export class StoredBackend implements Backend {
    */
   async #renew ({ live, ticket, content, reason, ...change }: Of<'renew'>, report: Report): Promise<Committed> {
     const becomes = content.principal !== live.principal
-    const begun = becomes ? await this.#limit.asYoungest(change.life, content) : change.life
+    const { adopted: _adopted, ...begun } = becomes ? await this.#limit.asYoungest(change.life, content) : change.life
     const life: Life = { ...begun, origin: live.life.origin ?? live.id }
     let renewed = this.#records.assemble(ticket.id, 1, life, content)
     await this.#records.insert(renewed)
