@@ -98,7 +98,7 @@ async function begin ({ settings, backend }: Scheme, token: string, content: Pre
 async function recent ({ backend, settings }: Scheme, token: string): Promise<Committed> {
   const loaded = await backend.load(token, false, () => {})
   const live = loaded.kind === 'live' ? loaded.live : undefined
-  return { live: live && settings.now() - live.life.createdAt < GRACE ? live : undefined }
+  return { live: settings.now() - (live?.life.adopted ?? -Infinity) < GRACE ? live : undefined }
 }
 
 /** The option `adopt`, checked. @throws `FST_SESSION_OPTIONS` */

@@ -149,7 +149,7 @@ export class Entry implements Candidate {
     return await this.#verify(adopted.live, touch)
   }
 
-  /** Nobody gets the new token before the old session is over, so that who signs out with it has signed out of both. */
+  /** Nobody gets a token before the old session is over, so that who signs out has signed out of both (a sealed one: soon). */
   async #forgetOld (): Promise<void> {
     await this.#forget?.()
     this.#forget = undefined
@@ -205,7 +205,8 @@ export class Entry implements Candidate {
       : await traced(change.kind, this.scheme, this.#request, () => this.scheme.backend.commit(change, this.report))
     this.#stored = change.kind
     session.committed(change, committed)
-    if (ended && this.#sent) this.#send(this.scheme.cookie.expire(), this.scheme.backend.directory === undefined)
+    const { cookie, backend } = this.scheme
+    if (ended && this.#sent && committed.value === undefined) this.#send(cookie.expire(), backend.directory === undefined)
     this.#handOut(committed)
     if (refusal !== undefined) throw refusal.error
   }

@@ -18,9 +18,9 @@ export class Exchange {
   readonly #registry: Registry
   readonly #entries: readonly Entry[]
   #phase: 'open' | 'refused' | 'storing' | 'finished' | 'failed' = 'open'
-  /** The last one, for which sessions may be being stored. */
+  /** The answer that is being sent. */
   #answer: Answer | undefined
-  /** Whether a second one came meanwhile. */
+  /** Whether a second answer came while the sessions were being stored for it. */
   #interrupted = false
   /** The `Set-Cookie` lines that were written. */
   #lines: readonly string[] = []
@@ -74,11 +74,9 @@ export class Exchange {
    */
   finish (answer: Answer): Promise<void> | undefined {
     if (this.#error !== undefined) addHeadersOf(this.#error, this.#reply)
-    if (answer.body !== this.#answer?.body) {
-      // It takes the place of one, after an error say.
-      this.#answer?.undo()
-      this.#answer = answer
-    }
+    // It takes the place of another one after an error.
+    this.#answer?.undo()
+    this.#answer = answer
     const pending = this.#pending
     if (pending.length > 0) return this.#storeAll(pending, answer)
     answer.begin()
@@ -112,8 +110,8 @@ export class Exchange {
   }
 
   async #storeAll (entries: readonly Entry[], answer: Answer): Promise<void> {
-    this.#phase = 'storing'
     const restore = rememberAnswer(this.#reply)
+    this.#phase = 'storing'
     const outcomes = await Promise.allSettled(entries.map(async (entry) => await entry.store(answer.statusCode)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     this.#phase = failed === undefined ? 'finished' : 'failed'

@@ -7,7 +7,8 @@ import { answerOf, letGo, listenForErrors } from './response.js'
 
 const kExchange = Symbol('fastify-openapi-session.exchange')
 
-type Exchanging = FastifyRequest & { [kExchange]?: Exchange | null }
+/** Contexts within each other may each have a guard: the first one that a request meets sees it through. */
+type Exchanging = FastifyRequest & { [kExchange]?: { readonly exchange: Exchange, readonly guard: Registry } | null }
 type Done = (error?: Error) => void
 type DoneWith = (error?: Error | null, payload?: unknown) => void
 
@@ -17,18 +18,18 @@ export function guard (app: FastifyInstance): Registry {
   if (!app.hasRequestDecorator(kExchange)) app.decorateRequest(kExchange, null)
   if (outermost(app) !== app) guardOutside(app, registry)
   inspectWhenReady(app, registry)
-  app.addHook('onRequest', admit)
-  app.addHook('onSend', finish)
+  app.addHook('onRequest', (request, reply, done) => { admit(registry, request, reply, done) })
+  app.addHook('onSend', (request, reply, payload, done) => { finish(registry, request, reply, payload, done) })
   app.addHook('onResponse', close)
   return registry
 }
 
-/** What a request has to do with sessions, where it came by a guard; `undefined` or `null` where its route declares none. */
-export function exchangeOf (request: FastifyRequest): Exchange | null | undefined {
-  return (request as Exchanging)[kExchange]
+/** What a request has to do with sessions, where it came by a guard; `undefined` where its route declares none. */
+export function exchangeOf (request: FastifyRequest): Exchange | undefined {
+  return (request as Exchanging)[kExchange]?.exchange
 }
 
-function admit (request: FastifyRequest, reply: FastifyReply, done: Done): void {
+function admit (guard: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
   // Beside each other, two instances that guard the same route would do it twice. (Requests of a context that was there
   // before the plugin do not know the decorator: it is absent there, not null.)
   if (exchangeOf(request) || request.is404) return done()
@@ -41,15 +42,16 @@ function admit (request: FastifyRequest, reply: FastifyReply, done: Done): void 
   }
   if (plan === undefined) return done()
   const exchange = new Exchange(request, reply, plan, nearest)
-  ;(request as Exchanging)[kExchange] = exchange
+  ;(request as Exchanging)[kExchange] = { exchange, guard }
   // A stream or a WebSocket mostly ends when the client goes, and there is no response hook then.
   reply.raw.once('close', () => { exchange.close() })
   exchange.admit().then(() => done(), (error: unknown) => done(exchange.fail(error)))
 }
 
-function finish (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
-  const exchange = exchangeOf(request)
-  if (!exchange) return done()
+function finish (guard: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
+  const found = (request as Exchanging)[kExchange]
+  if (found?.guard !== guard) return done()
+  const { exchange } = found
   // Fastify ignores a second answer once the first has begun; where its session is being stored, it has.
   if (exchange.interrupt(payload)) {
     return request.log.warn('a second answer came while the session was being stored for the first one: it is dropped. An async handler has to return what it sends, or await reply')

@@ -23,8 +23,8 @@ export interface Life {
   readonly rank?: number
   /** The id that it began with, where it was renewed since: a session is the same one under each of its ids. */
   readonly origin?: string
-  /** Whether its token comes from the cookie of another plugin, and can be made again as long as that is under way. */
-  readonly adopted?: boolean
+  /** When it was last adopted, where its token comes from the cookie of another plugin and can be made again from that. */
+  readonly adopted?: number
 }
 
 /** Data that fit their schema, with what is known of them. */
@@ -272,8 +272,8 @@ function parse (text: string): unknown {
 
 function isEnvelope (value: unknown): value is Envelope {
   if (!isObject(value) || value['v'] !== 1 || !isObject(value['data']) || typeof value['persistent'] !== 'boolean') return false
-  const { createdAt, authenticatedAt, deadline, idleTimeout = 0, rank = 0, origin = '', adopted = false } = value
-  return typeof origin === 'string' && typeof adopted === 'boolean' && [createdAt, authenticatedAt, deadline, idleTimeout, rank].every((instant) => Number.isFinite(instant))
+  const { createdAt, authenticatedAt, deadline, idleTimeout = 0, rank = 0, origin = '', adopted = 0 } = value
+  return typeof origin === 'string' && [createdAt, authenticatedAt, deadline, idleTimeout, rank, adopted].every((instant) => Number.isFinite(instant))
 }
 
 function isObject (value: unknown): value is Data {

@@ -155,9 +155,12 @@ export class RequestSession implements Session<Data> {
     if (this.#order.kind !== 'keep') await this.commit()
     if (this.#live === undefined) return await this.#first(apply)
     const before = this.#live
-    const committed = await this.#context.mutate(before, async (stored) => this.#samePrincipal(await apply(stored)))
-    // Without a store nothing but this object knows that another update of the same request was faster.
-    if (!this.#context.inStore && this.#live !== before) return await this.update(fn)
+    const committed = await this.#context.mutate(before, async (stored) => this.#ofSame(before.principal, await apply(stored)))
+    // Without a store nothing but this object knows that another update of the same request was faster, or its end.
+    if (!this.#context.inStore && this.#live !== before) {
+      if (this.#live === undefined) throw this.#context.required()
+      return await this.update(fn)
+    }
     if (!this.#isNewerThan(committed.live, before)) this.#reset(committed.live, this.#pristine, KEEP)
     this.#context.handOut(committed)
     if (committed.live === undefined || this.#live === undefined) throw this.#context.required()
@@ -278,7 +281,7 @@ export class RequestSession implements Session<Data> {
     return true
   }
 
-  /** Whether something else that this request stored came after what began with `before` and became `live`. */
+  /** Whether this request has stored something newer since than `live`, which was made from `before`. */
   #isNewerThan (live: Live | undefined, before: Live): boolean {
     const current = this.#live
     if (current === before) return false
@@ -358,9 +361,9 @@ export class RequestSession implements Session<Data> {
     this.#context.report({ type: 'discarded', reason, ...(this.#live && { id: this.#live.id }), ...(detail !== undefined && { detail }) })
   }
 
-  #samePrincipal (data: Data): Prepared {
+  #ofSame (principal: string | undefined, data: Data): Prepared {
     const content = this.#context.codec.prepare(data)
-    if (content.principal === this.#live?.principal) return content
+    if (content.principal === principal) return content
     throw new SessionError('FST_SESSION_INVALID_DATA', 'update() cannot change whom a session belongs to, for that needs a new token: use start(). Nothing was saved.')
   }
 

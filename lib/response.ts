@@ -22,7 +22,8 @@ export function takeStatusOf (error: Error, reply: FastifyReply): void {
 export function rememberAnswer (reply: FastifyReply): () => void {
   const { statusCode } = reply
   // Fastify puts more cookies into the very list that it has.
-  const headers = structuredClone(reply.getHeaders())
+  const copied = Object.entries(reply.getHeaders()).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value] as const)
+  const headers = Object.fromEntries(copied)
   return () => {
     for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
     reply.code(statusCode).headers(headers)
@@ -35,7 +36,7 @@ export interface Answer {
   readonly statusCode: number
   /** Puts into the reply what the payload brings beside its body. */
   readonly begin: () => void
-  /** Takes it out again, for another answer. */
+  /** Takes its headers out again, for another answer. */
   readonly undo: () => void
 }
 
@@ -47,14 +48,17 @@ export function answerOf (payload: unknown, reply: FastifyReply): Answer {
   // Fastify has an error for a body that was read already.
   if (!isResponse(payload) || payload.bodyUsed) return { body: payload, statusCode: reply.statusCode, begin () {}, undo () {} }
   const { body, status, headers } = payload
+  let hasBegun = false
   return {
     body,
     statusCode: status,
     begin () {
+      hasBegun = true
       reply.code(status)
       for (const [name, value] of headers) reply.header(name, value)
     },
     undo () {
+      if (!hasBegun) return
       for (const [name, value] of headers) if (reply.getHeader(name) === value) reply.removeHeader(name)
       setCookies(reply, [], headers.getSetCookie())
     }

@@ -29,7 +29,7 @@ export class Limit {
       const all = await this.#records.list(principal)
       const youngestFirst = all.toSorted((a, b) => rankOf(b) - rankOf(a) || (originOf(a) < originOf(b) ? -1 : 1))
       // One that is being renewed is there twice, and counts once.
-      const kept = new Set(youngestFirst.map(originOf).filter((origin, n, all) => all.indexOf(origin) === n).slice(0, this.#max))
+      const kept = new Set([...new Set(youngestFirst.map(originOf))].slice(0, this.#max))
       for (const live of youngestFirst) {
         if (!kept.has(originOf(live)) && await this.#records.end(live)) report({ type: 'destroyed', reason: 'limit', id: live.id, principal })
       }

@@ -19,7 +19,7 @@ export interface RecordsOptions {
 }
 
 /** Milliseconds for which is known what a session was renewed to: longer than a request may be late and clocks may be apart. */
-export const KEPT = 600_000
+const KEPT = 600_000
 
 /** Each round of a conflict lets at least one request through, so this many would have to be at one session at once. */
 export const MAX_ROUNDS = 256
@@ -93,16 +93,16 @@ export class Records {
     return await this.store.update(next.id, this.#record(next))
   }
 
-  /** Puts the id of its successor in the place of a session, only if it is still as it was read. */
+  /** Puts its successor, or that it has none, in the place of a session, only if it is still as it was read. */
   async supersede ({ id, version, life }: Live, successor: string | undefined): Promise<UpdateOutcome> {
-    const until = Math.min(this.#options.now() + KEPT, life.deadline)
+    const until = successor === undefined ? life.deadline : Math.min(this.#options.now() + KEPT, life.deadline)
     return await this.store.update(id, successorRecord({ id: successor, until }, version + 1))
   }
 
   /** Ends a session only if it is still as it was read. */
   async remove (live: Live): Promise<UpdateOutcome> {
-    // A request that is late could adopt it once more.
-    return live.life.adopted === true ? await this.supersede(live, undefined) : await this.#delete(live)
+    // Whoever has the old cookie could adopt it once more.
+    return live.life.adopted === undefined ? await this.#delete(live) : await this.supersede(live, undefined)
   }
 
   async #delete ({ id, version }: Pick<Live, 'id' | 'version'>): Promise<UpdateOutcome> {
@@ -118,7 +118,7 @@ export class Records {
     return outcome === 'updated' || await this.endLatest(live.id)
   }
 
-  /** The same of a session of which no more is known than an id that it had. */
+  /** Ends a session of which no more is known than an id that it had. */
   async endLatest (from: string): Promise<boolean> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { id, record, isOver } = await this.#latest(from)

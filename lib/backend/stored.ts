@@ -10,6 +10,8 @@ import { successorIn } from './successor.js'
 
 export interface StoredOptions extends RecordsOptions {
   readonly maxPerPrincipal: number
+  /** Given where sessions of another plugin may come in. */
+  readonly adopt?: object | undefined
 }
 
 /** What to store, made from what is stored. */
@@ -72,13 +74,22 @@ export class StoredBackend implements Backend {
   }
 
   async adopt ({ ticket: { id, token }, life, content, reason }: Of<'create'>, report: Report): Promise<Committed> {
-    const mine = this.#records.assemble(id, 1, { ...await this.#limit.asYoungest(life, content), adopted: true }, content)
+    const adopted = this.#options.now()
+    const mine = this.#records.assemble(id, 1, { ...await this.#limit.asYoungest(life, content), adopted }, content)
     const created = await this.#records.create(mine)
     if (created) report({ type: 'created', reason, id, ...of(mine.principal) })
     // It is there: by another request, or by one that got no answer, or could not end the old session. Or it was, and is over.
-    const live = created ? mine : await this.#records.find(id)
+    const live = created ? mine : await this.#adoptAgain(id, adopted)
     if (live !== undefined) await this.#limit.keep(live, report)
     return { live, value: token }
+  }
+
+  /** Its old cookie leads there from now on. Where somebody else is at it, they see to that. */
+  async #adoptAgain (id: string, adopted: number): Promise<Live | undefined> {
+    const live = await this.#records.find(id)
+    if (live === undefined || !this.#isAlive(live)) return undefined
+    const next = { ...live, version: live.version + 1, life: { ...live.life, adopted } }
+    return await this.#records.overwrite(next) === 'updated' ? next : live
   }
 
   readonly directory: Directory = {
@@ -94,10 +105,17 @@ export class StoredBackend implements Backend {
       return done
     },
     revokeAll: async (principal, except) => {
-      const count = await this.#records.store.deleteAll(principal, except)
+      const adopted = this.#options.adopt === undefined ? 0 : await this.#endAdopted(principal, except)
+      const count = adopted + await this.#records.store.deleteAll(principal, except)
       if (count > 0) this.#options.report({ type: 'destroyed', reason: 'revoke', principal, detail: `${count} sessions` })
       return count
     }
+  }
+
+  /** One by one, since of each there has to stay that it is over. */
+  async #endAdopted (principal: string, except: string | undefined): Promise<number> {
+    const adopted = (await this.#records.list(principal)).filter(({ id, life }) => life.adopted !== undefined && id !== except)
+    return (await Promise.all(adopted.map(async (live) => await this.#records.end(live)))).filter(Boolean).length
   }
 
   async close (): Promise<void> {

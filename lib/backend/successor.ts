@@ -1,9 +1,9 @@
 import type { SessionRecord } from '../store/store.js'
 
 /**
- * What stands in the place of a session that was renewed: where it went, and until when that is of use. It is written over
- * the session in one step, so that of several renewals at once a single one comes through, and a save or a logout that is
- * late finds the way. The token that led here is as dead as if nothing stood here.
+ * What stands in the place of a session that was renewed, or that was adopted and ended: where it went, and until when that
+ * is of use. It is written over the session in one step, so that of several renewals at once a single one comes through, and
+ * a save or a logout that is late finds the way. The token that led here is as dead as if nothing stood here.
  */
 export interface Successor {
   /** `undefined` for one that ended and must not be made anew. */

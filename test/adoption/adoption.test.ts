@@ -261,6 +261,41 @@ t.test('C9 nor does one whose first attempt was stored and answered too late', a
   t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
 })
 
+t.test('nor whom somebody signed out everywhere, or by the id, however it was adopted', async (t) => {
+  for (const asks of [{}, { accept: 'text/event-stream' }]) {
+    for (const how of ['revoke', 'revokeAll', 'revokeAll but another'] as const) {
+      const old = new expressSession.MemoryStore()
+      const cookie = await withFastifySession(old)
+      const { app, clock } = await moved(t, old, 'sessionId')
+      app.get('/events', required, async (request, reply) => { reply.hijack(); reply.raw.end('x') })
+      const other = await app.session.issue({ userId: 'ada', cart: [] } as never)
+      t.equal((await app.inject({ url: 'accept' in asks ? '/events' : '/me', headers: { cookie, ...asks } })).statusCode, 200)
+      const [{ id } = { id: '' }] = (await app.session.list('ada')).filter((session) => session.id !== other.id)
+      if (how === 'revoke') t.equal(await app.session.revoke(id), true)
+      else t.equal(await app.session.revokeAll('ada', how === 'revokeAll' ? {} : { except: other.id }), how === 'revokeAll' ? 2 : 1)
+      clock.now += 1000
+      t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, how)
+      // The other session has ended by then.
+      clock.now += 1_000_000
+      t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, `${how}: nor later`)
+      t.equal(await app.session.revokeAll('ada', { except: other.id }), 0)
+    }
+  }
+})
+
+t.test('the ten seconds of parallel requests begin when the old session is ended, though a stream came long before', async (t) => {
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  const { app, clock } = await moved(t, old, 'sessionId')
+  app.get('/events', required, async (request, reply) => { reply.hijack(); reply.raw.end('x') })
+  await app.inject({ url: '/events', headers: { cookie, accept: 'text/event-stream' } })
+  clock.now += 60_000
+  const status = async (): Promise<number> => (await app.inject({ url: '/me', headers: { cookie } })).statusCode
+  t.same([await status(), await status()], [200, 200])
+  clock.now += 11_000
+  t.equal(await status(), 401)
+})
+
 t.test('nor does it cost a newer session its place', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)

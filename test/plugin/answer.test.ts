@@ -7,7 +7,8 @@ import { mock } from 'node:test'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t from 'tap'
 import { createGate } from '../support/gate.js'
-import { cookies, guarded, optional, type Setup, setUp, told } from './support.js'
+import sessionPlugin from 'fastify-openapi-session'
+import { Admin, cookies, guarded, optional, type Setup, setUp, told } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
@@ -184,6 +185,30 @@ t.test('what a Response brought is not in the answer to an error of a later hook
   t.match(cookies(answer), ['handler=1', /^__Host-session=/])
   t.equal(answer.headers['cache-control'], 'no-store')
   t.match(await client.get('/fine'), { body: 'ada', headers: { etag: '"x"' } })
+})
+
+t.test('a header is what Fastify makes text of, and no more', async (t) => {
+  const { app, client } = await setUp(t)
+  app.get('/', { schema: guarded }, async ({ session }, reply) => {
+    session.data.a = 1
+    return reply.header('x-when', { format () {}, toString: () => 'now' } as never).send('in')
+  })
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  t.match(await client.get('/'), { statusCode: 200, headers: { 'x-when': 'now' } })
+})
+
+t.test('contexts within each other that have the plugin leave an answer to one of them', async (t) => {
+  const { app, client } = await setUp(t)
+  app.addHook('onSend', async (request, reply, payload) => payload instanceof ReadableStream ? Readable.from(['seen']) : payload)
+  await app.register(async (inner) => {
+    await inner.register(sessionPlugin, { scheme: 'admin', schema: Admin, cookie: { name: '__Host-admin' } })
+    const headers = { etag: '"x"', 'set-cookie': 'a=1', 'content-type': 'text/css' }
+    inner.get('/', { schema: guarded }, async ({ session }) => { session.renew(); return new Response('x', { status: 201, headers }) })
+  })
+  client.jar.take((await app.session.issue(ada)).setCookie)
+  const answer = await client.get('/')
+  t.match(answer, { statusCode: 201, body: 'seen', headers: { etag: '"x"', 'content-type': 'text/css' } })
+  t.match(cookies(answer), ['a=1', /^__Host-session=/])
 })
 
 t.test('an answer that is sent twice is sent once', async (t) => {

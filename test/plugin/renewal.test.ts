@@ -1,5 +1,6 @@
 /** Renewals, beside whatever else happens to a session at the same time. */
 import { mock } from 'node:test'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t from 'tap'
 import sessionPlugin from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
@@ -294,6 +295,27 @@ t.test('verify ends what it judged, and not what was written meanwhile', async (
     t.equal(answer.headers['set-cookie'] === undefined, meanwhile !== 'nothing', 'the cookie of the one that lives stays')
     t.equal((await client.get('/')).statusCode, meanwhile === 'nothing' ? 401 : 200)
     t.equal(told(events).includes('destroyed:verify'), meanwhile === 'nothing')
+  }
+})
+
+t.test('an update beside the end of the session in the same request changes nothing', async (t) => {
+  for (const store of [undefined, sealedCookie({ keys: [makeKey()] })]) {
+    const { app, events } = await setUp(t, { ...owned, ...store && { store: store as never } })
+    app.post('/', { schema: guarded }, async ({ session }) => {
+      const gate = createGate()
+      const update = session.update(async (data) => { await gate.pass(); data.a = 1 })
+      await gate.reached
+      session.destroy()
+      await session.commit()
+      gate.open()
+      await t.rejects(update, { code: 'FST_SESSION_REQUIRED' })
+    })
+    const { cookie } = await app.session.issue(ada)
+    events.length = 0
+    const answer = await app.inject({ method: 'POST', url: '/', headers: { cookie } })
+    t.match(answer.headers['set-cookie'], /Max-Age=0/)
+    t.equal(told(events)[0], 'destroyed:destroy')
+    t.notOk(told(events).some((event) => event.startsWith('created')))
   }
 })
 
