@@ -61,7 +61,9 @@ export async function adopt (
   }
   const old = await inTime(() => adoption.find(value), storeTimeout)
   const content = old && admit(scheme, old.data, report)
-  const { live, value: sealed } = content === undefined ? await recent(scheme, token) : await begin(scheme, token, content, report)
+  const { live, value: sealed, outrun } = content === undefined ? await recent(scheme, token) : await begin(scheme, token, content, report)
+  // It came in before and ended here, while nobody could hand out a cookie: now it ends where it was kept.
+  if (old !== undefined && outrun) await end(scheme, old)
   if (live === undefined) return undefined
   return {
     live,

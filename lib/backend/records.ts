@@ -66,6 +66,11 @@ export class Records {
     return record === undefined || isOver ? undefined : this.#live({ id, record })
   }
 
+  /** Whether it is on record that the session with an id ended. */
+  async isOver (id: string): Promise<boolean> {
+    return (await this.#latest(id)).isOver
+  }
+
   async list (principal: string): Promise<Live[]> {
     return (await this.store.list(principal)).map((found) => this.#live(found)).filter((live) => live !== undefined)
   }

@@ -80,7 +80,8 @@ export class StoredBackend implements Backend {
     if (created) report({ type: 'created', reason, id, ...of(mine.principal) })
     // It is there: by another request, or by one that got no answer, or could not end the old session. Or it was, and is over.
     const live = created ? mine : await this.#adoptAgain(id, adopted)
-    if (live !== undefined) await this.#limit.keep(live, report)
+    if (live === undefined) return { live, ...await this.#records.isOver(id) && { outrun: true } }
+    await this.#limit.keep(live, report)
     return { live, value: token }
   }
 
@@ -89,7 +90,7 @@ export class StoredBackend implements Backend {
     const live = await this.#records.find(id)
     if (live === undefined || !this.#isAlive(live)) return undefined
     const next = { ...live, version: live.version + 1, life: { ...live.life, adopted } }
-    return await this.#records.overwrite(next) === 'updated' ? next : live
+    return await this.#records.overwrite(next) === 'updated' ? next : await this.#records.find(id)
   }
 
   readonly directory: Directory = {
@@ -217,9 +218,20 @@ export class StoredBackend implements Backend {
     return { live, value: ticket.token }
   }
 
+  /** What was judged are these data: where there are others by now, after a change of the password say, it was no verdict. */
+  async #removeJudged (live: Live): Promise<UpdateOutcome> {
+    let latest: Live | undefined = live
+    for (let round = 0; latest?.text === live.text; round++) {
+      if (round === MAX_ROUNDS) throw conflict()
+      const outcome = await this.#records.remove(latest)
+      if (outcome !== 'conflict') return outcome
+      latest = await this.#records.find(live.id)
+    }
+    return 'conflict'
+  }
+
   async #destroy ({ live, reason }: Of<'destroy'>, report: Report): Promise<Committed> {
-    // What was judged is this version of it: one that was written meanwhile, after a change of the password say, is another.
-    const outcome = reason === 'verify' ? await this.#records.remove(live) : undefined
+    const outcome = reason === 'verify' ? await this.#removeJudged(live) : undefined
     if (outcome === 'conflict') return { live: undefined, outrun: true }
     if (outcome === 'updated' || await this.#records.end(live)) report({ type: 'destroyed', reason, id: live.id, ...of(live.principal) })
     return { live: undefined }

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
 import { mock } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
@@ -278,6 +279,7 @@ t.test('nor whom somebody signed out everywhere, or by the id, however it was ad
       // The other session has ended by then.
       clock.now += 1_000_000
       t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, `${how}: nor later`)
+      t.same(Object.keys(old.sessions), [], 'it is over where it was kept, too')
       t.equal(await app.session.revokeAll('ada', { except: other.id }), 0)
     }
   }
@@ -294,6 +296,22 @@ t.test('the ten seconds of parallel requests begin when the old session is ended
   t.same([await status(), await status()], [200, 200])
   clock.now += 11_000
   t.equal(await status(), 401)
+})
+
+t.test('requests of one old cookie that verify refuses come to an end', async (t) => {
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  let asked = 0
+  const verify = async (): Promise<boolean> => {
+    if (++asked > 100) throw new Error('asked again and again')
+    // While it looks, others adopt the same session, and write so.
+    for (let turns = asked % 4 + 1; turns > 0; turns--) await turn()
+    return false
+  }
+  const { app } = await moved(t, old, 'sessionId', { verify })
+  const answers = await Promise.all(Array.from({ length: 5 }, async () => await app.inject({ url: '/me', headers: { cookie, accept: 'text/event-stream' } })))
+  t.same(answers.map(({ statusCode }) => statusCode), [401, 401, 401, 401, 401])
+  t.ok(asked <= 5, 'what only the others wrote is no new evidence')
 })
 
 t.test('nor does it cost a newer session its place', async (t) => {
