@@ -6,6 +6,7 @@ import t from 'tap'
 import { type ExpressStore, fromExpressStore } from '../../lib/store/express.js'
 import type { SessionRecord, StoreReport } from '../../lib/store/store.js'
 import { createClock } from '../../lib/testing/index.js'
+import { temporaryDirectory } from '../support/servers-process.js'
 
 const MINUTE = 60_000
 
@@ -159,7 +160,8 @@ t.test('errors of the store reach the caller, however it makes them, and do not 
 })
 
 t.test('a database whose socket is missing is down: no session is absent for that', async (t) => {
-  const pool = new pg.Pool({ host: t.testdir(), user: 'nobody', database: 'none' })
+  // A socket's path has room for some hundred characters.
+  const pool = new pg.Pool({ host: temporaryDirectory(t, 'gone'), user: 'nobody', database: 'none' })
   t.teardown(() => pool.end())
   const store = fromExpressStore(new (connectPgSimple(session))({ pool, errorLog: () => {}, pruneSessionInterval: false }))
   const down = { code: 'ENOENT', syscall: 'connect' }
