@@ -7,6 +7,7 @@ import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { createGate, type Gate } from '../support/gate.js'
 import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
 import { adoptExpressSessions, type ExpressStore } from 'fastify-openapi-session/express'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
@@ -53,6 +54,20 @@ async function withExpressSession (t: Test, store: ExpressStore): Promise<string
   t.teardown(() => { server.close() })
   const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
   return kept(response.headers.getSetCookie())
+}
+
+/** Holds the answer of a store to its next reading, until the gate opens. */
+function holdNextGet (store: ExpressStore): Gate {
+  const gate = createGate()
+  const get = store.get.bind(store)
+  store.get = (id, callback) => {
+    store.get = get
+    get(id, (error, found) => {
+      const answer = async (): Promise<void> => { await gate.pass(); callback(error, found) }
+      void answer()
+    })
+  }
+  return gate
 }
 
 interface Moved { app: FastifyInstance, events: SessionEvent[], clock: { now: number } }
@@ -205,22 +220,12 @@ t.test('C9 an adoption under way revives nobody who has signed out meanwhile', a
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const { app } = await moved(t, store, 'sessionId')
-  const get = store.get.bind(store)
-  let release = (): void => {}
-  const asked = new Promise<void>((resolve) => {
-    store.get = (id, callback) => {
-      store.get = get
-      get(id, (error, found) => {
-        release = () => { callback(error, found) }
-        resolve()
-      })
-    }
-  })
+  const held = holdNextGet(store)
   const late = app.inject({ url: '/me', headers: { cookie } })
-  await asked
+  await held.reached
   const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
   t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })).statusCode, 200)
-  release()
+  held.open()
   const answer = await late
   t.equal(answer.statusCode, 401)
   t.equal(kept(answer.headers['set-cookie']), '')
@@ -233,19 +238,9 @@ t.test('C9 nor does one whose first attempt was stored and answered too late', a
   const store = new MemoryStore()
   const create = store.create.bind(store)
   const { app } = await moved(t, old, 'sessionId', { store })
-  const get = old.get.bind(old)
-  let release = (): void => {}
-  const asked = new Promise<void>((resolve) => {
-    old.get = (id, callback) => {
-      old.get = get
-      get(id, (error, found) => {
-        release = () => { callback(error, found) }
-        resolve()
-      })
-    }
-  })
+  const held = holdNextGet(old)
   const late = app.inject({ url: '/me', headers: { cookie } })
-  await asked
+  await held.reached
   store.create = async (id, record) => {
     store.create = create
     await create(id, record)
@@ -257,7 +252,7 @@ t.test('C9 nor does one whose first attempt was stored and answered too late', a
   const [{ id } = { id: '' }] = await app.session.list('ada')
   await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })
   t.equal(await app.session.revoke(id), false, 'it is over, and stays so')
-  release()
+  held.open()
   t.equal((await late).statusCode, 401)
   t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
 })
@@ -318,24 +313,14 @@ t.test('nor does it cost a newer session its place', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const { app, events } = await moved(t, old, 'sessionId', { maxPerPrincipal: 1 })
-  const get = old.get.bind(old)
-  let release = (): void => {}
-  const asked = new Promise<void>((resolve) => {
-    old.get = (id, callback) => {
-      old.get = get
-      get(id, (error, found) => {
-        release = () => { callback(error, found) }
-        resolve()
-      })
-    }
-  })
+  const held = holdNextGet(old)
   const late = app.inject({ url: '/me', headers: { cookie } })
-  await asked
+  await held.reached
   const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
   await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })
   const login = await app.session.issue({ userId: 'ada', cart: [] } as never)
   events.length = 0
-  release()
+  held.open()
   t.equal((await late).statusCode, 401)
   t.equal((await app.inject({ url: '/me', headers: { cookie: login.cookie } })).statusCode, 200)
   t.same(events.map(({ type }) => type), ['rejected'])
