@@ -1,6 +1,6 @@
 import createError, { type FastifyError } from '@fastify/error'
 
-/** The status a response gets when the error reaches Fastify's error handler, by error code. */
+/** The status of the response when the error reaches Fastify's error handler, by error code. */
 const statusOf = {
   FST_SESSION_REQUIRED: 401,
   FST_SESSION_FORBIDDEN: 403,
@@ -8,26 +8,27 @@ const statusOf = {
   FST_SESSION_CONFLICT: 409,
   FST_SESSION_STORE: 503,
   FST_SESSION_NOT_DECLARED: 500,
+  FST_SESSION_TOO_LATE: 500,
   FST_SESSION_INVALID_DATA: 500,
   FST_SESSION_TOO_LARGE: 500,
   FST_SESSION_OPTIONS: 500
 } as const
 
-/** Stable, machine-readable name of what went wrong; `docs/errors.md` says for each what to do. */
+/** Stable, machine-readable name of an error; `docs/errors.md` says for each what to do. */
 export type SessionErrorCode = keyof typeof statusOf
 
 export interface SessionErrorOptions {
-  /** What went wrong underneath. It is for the log: no response ever shows it. */
+  /** The underlying error. It is for the log: no response shows it. */
   cause?: unknown
-  /** Response headers that belong to the answer, such as `WWW-Authenticate` (RFC 9110, 11.6.1) or `Retry-After` (10.2.3). */
+  /** Response headers that belong to the error, such as `WWW-Authenticate` (RFC 9110, 11.6.1) or `Retry-After` (10.2.3). */
   headers?: Record<string, string>
 }
 
 const Base = createError<[string, { cause: unknown }?]>('FST_SESSION', '%s')
 
 /**
- * The one error class of the package. `code` is stable and tells errors apart; `statusCode` is what Fastify answers.
- * No message carries a token, a key or the text of a store.
+ * The one error class of the package. `code` is stable and tells errors apart; `statusCode` is the status of the response.
+ * No message carries a token, a key, session data or the text of a store.
  */
 export class SessionError extends (Base as unknown as new (message: string, options?: { cause: unknown }) => FastifyError) {
   declare readonly code: SessionErrorCode
@@ -36,16 +37,87 @@ export class SessionError extends (Base as unknown as new (message: string, opti
   readonly headers?: Record<string, string>
 
   constructor (code: SessionErrorCode, message: string, options: SessionErrorOptions = {}) {
-    super(message, ...('cause' in options ? [{ cause: options.cause }] : []))
+    super(message, ...(options.cause === undefined ? [] : [{ cause: options.cause }]))
     Object.assign(this, { code, statusCode: statusOf[code], name: 'SessionError' })
     if (options.headers) this.headers = options.headers
   }
 }
 
-/** Seconds after which a client may ask again while something that sessions need is out of order. */
+/** Wrong configuration, found at boot. `sentence` says what is wrong, where, and what to write instead. */
+export function invalidOptions (sentence: string, cause?: unknown): SessionError {
+  return new SessionError('FST_SESSION_OPTIONS', sentence, { cause })
+}
+
+/**
+ * The 401 that asks for a session in the cookie `cookieName`. The scheme `Cookie` of the challenge (RFC 9110, 11.6.1) is
+ * that of draft-broyer-http-cookie-auth. `maxAge`, in seconds, asks for a more recent login in the words of RFC 9470.
+ */
+export function sessionRequired (cookieName: string, maxAge?: number): SessionError {
+  const stepUp = maxAge === undefined ? '' : `, error="insufficient_user_authentication", max_age=${maxAge}`
+  const message = maxAge === undefined
+    ? MESSAGES.FST_SESSION_REQUIRED
+    : `A login within the last ${maxAge} seconds is required. Sign in again.`
+  return new SessionError('FST_SESSION_REQUIRED', message, { headers: { 'www-authenticate': `Cookie cookie-name="${cookieName}"${stepUp}` } })
+}
+
+/**
+ * The 401 of a route that asks for other schemes only. Every 401 has a challenge (RFC 9110, 15.5.2): this one names the
+ * security scheme that was not satisfied. A verifier that knows a better one throws its own error, with `headers`.
+ */
+export function schemeRequired (scheme: string): SessionError {
+  return new SessionError('FST_SESSION_REQUIRED', `The security scheme "${scheme}" is not satisfied.`, { headers: { 'www-authenticate': scheme } })
+}
+
+/** The 403 for a session that lacks a role, or a second scheme that the requirement names. */
+export function forbidden (message: string = MESSAGES.FST_SESSION_FORBIDDEN): SessionError {
+  return new SessionError('FST_SESSION_FORBIDDEN', message)
+}
+
+/** The 403 for a request that a page of another origin sent. */
+export function crossOrigin (message: string = MESSAGES.FST_SESSION_CROSS_ORIGIN): SessionError {
+  return new SessionError('FST_SESSION_CROSS_ORIGIN', message)
+}
+
+/** The 409 for two changes of one session that cannot both be kept. */
+export function conflict (cause?: unknown): SessionError {
+  return new SessionError('FST_SESSION_CONFLICT', MESSAGES.FST_SESSION_CONFLICT, { cause })
+}
+
+/** Seconds after which a client may try again while the store does not work. */
 const RETRY_AFTER = '5'
 
 /** The 503 with its `Retry-After`. `cause` is for the log alone. */
-export function unavailable (message: string, cause?: unknown): SessionError {
+export function unavailable (cause?: unknown, message: string = MESSAGES.FST_SESSION_STORE): SessionError {
   return new SessionError('FST_SESSION_STORE', message, { cause, headers: { 'retry-after': RETRY_AFTER } })
 }
+
+/** Data that cannot be kept in a session: the schema does not accept them, or JSON cannot hold them. */
+export function invalidData (message: string, cause?: unknown): SessionError {
+  return new SessionError('FST_SESSION_INVALID_DATA', message, { cause })
+}
+
+/** Data that are too large for the option `maxSize` or for a cookie. */
+export function tooLarge (message: string): SessionError {
+  return new SessionError('FST_SESSION_TOO_LARGE', message)
+}
+
+/** A change of a session after its response has begun. `advice` names what works at that time. */
+export function tooLate (call: string, advice: string): SessionError {
+  return new SessionError('FST_SESSION_TOO_LATE', `${call} came after the response had begun, too late to be saved with it. ${advice}`)
+}
+
+/** A session that the route does not declare. */
+export function notDeclared (method: string, url: string | undefined, scheme: string): SessionError {
+  const requirement = `[{ ${/^\w+$/.test(scheme) ? scheme : JSON.stringify(scheme)}: [] }]`
+  return new SessionError('FST_SESSION_NOT_DECLARED',
+    `${method} ${url ?? '(not found)'} does not declare the session "${scheme}": add security: ${requirement} to the route's schema (with a second alternative {} if the session is optional), and read the session after this plugin's onRequest hook.`)
+}
+
+/** Messages that responses carry and that the OpenAPI document shows as examples. */
+export const MESSAGES = {
+  FST_SESSION_REQUIRED: 'Authentication required. Sign in first.',
+  FST_SESSION_FORBIDDEN: 'This session does not permit the request.',
+  FST_SESSION_CROSS_ORIGIN: 'A page of another origin sent this request. If the page is yours, add its origin to the option crossOrigin.trusted.',
+  FST_SESSION_CONFLICT: 'Another request changed the same session at the same time. Send the request again.',
+  FST_SESSION_STORE: 'Sessions are not available at the moment. Try again in a few seconds.'
+} as const

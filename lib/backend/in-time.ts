@@ -1,6 +1,6 @@
 import { SessionError, unavailable } from '../errors.js'
 import type { SessionStore } from '../store/store.js'
-import { within } from '../within.js'
+import { within } from '../store/shared/within.js'
 
 /**
  * A store every call of which ends within `limit` milliseconds, and fails with the one error a client may see

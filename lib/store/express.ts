@@ -1,14 +1,14 @@
-import { clock } from '../clock.js'
+import { clock } from './shared/clock.js'
 import { SessionError } from '../errors.js'
-import { timer } from '../life.js'
-import { within } from '../within.js'
+import { timerMilliseconds } from '../durations.js'
+import { within } from './shared/within.js'
 import { absent, called, type ExpressStore, noCallback } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { type ExpressLimit, limits, warning } from './express/limits.js'
-import { type Observer, Observers } from './observers.js'
-import { Queues } from './queues.js'
+import { type Observer, Observers } from './shared/observers.js'
+import { Queues } from './shared/queues.js'
 import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
-import { isDue } from './touch.js'
+
 
 export { adoptExpressSessions } from './express/adopt.js'
 export type { AdoptOptions } from './express/adopt.js'
@@ -64,7 +64,7 @@ class Wrapped implements WrappedExpressStore {
     this.#store = store
     this.lists = typeof store.all === 'function'
     this.#now = clock(now)
-    this.#timeout = timer('fromExpressStore: timeout', timeout) as number
+    this.#timeout = timerMilliseconds('fromExpressStore: timeout', timeout) as number
   }
 
   async create (id: string, record: SessionRecord): Promise<boolean> {

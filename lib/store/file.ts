@@ -5,11 +5,11 @@ import { SessionError } from '../errors.js'
 import { fileName, isFileName } from './file/codec.js'
 import { Disk, isUnfinished } from './file/disk.js'
 import { lockDirectory } from './file/lock.js'
-import { type Observer, Observers } from './observers.js'
-import { Queues } from './queues.js'
+import { type Observer, Observers } from './shared/observers.js'
+import { Queues } from './shared/queues.js'
 import { SessionFiles } from './file/session-files.js'
 import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
-import { isDue } from './touch.js'
+
 
 export interface FileStoreOptions {
   /** Where the files are; made with mode 0700 if it is not there. It belongs to this store alone. */

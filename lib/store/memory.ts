@@ -1,6 +1,6 @@
 import { SessionError } from '../errors.js'
-import { type Observer, Observers } from './observers.js'
-import { PrincipalIndex } from './principal-index.js'
+import { type Observer, Observers } from './shared/observers.js'
+import { PrincipalIndex } from './shared/principal-index.js'
 import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export interface MemoryStoreOptions {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { clock } from '../clock.js'
+import { clock } from './shared/clock.js'
 import { SessionError } from '../errors.js'
-import { type Observer, Observers } from './observers.js'
+import { type Observer, Observers } from './shared/observers.js'
 import { Connection, type RedisClient } from './redis/connection.js'
 import { commandOf, defineScripts, type Script } from './redis/scripts.js'
 import { decode, encode, GRACE, indexUntil, NOBODY, ownerOf, quote, unquote, type Value } from './redis/value.js'
 import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
-import { isDue } from './touch.js'
+
 
 export type { RedisClient } from './redis/connection.js'
 

@@ -1,6 +1,6 @@
-import { clock } from '../clock.js'
+import { clock } from './shared/clock.js'
 import { SessionError } from '../errors.js'
-import { type Observer, Observers } from './observers.js'
+import { type Observer, Observers } from './shared/observers.js'
 import { dialectOf, type KyselyInstance, withTables } from './sql/dialect.js'
 import { createRemoval, type Removal } from './sql/removal.js'
 import { type Row, toRecord, toRow } from './sql/row.js'
@@ -8,7 +8,7 @@ import { prepareStatements, type Statements } from './sql/statements.js'
 import { Sweeper } from './sql/sweeper.js'
 import { fromColumn, toColumn } from './sql/text.js'
 import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
-import { isDue } from './touch.js'
+
 
 export { createTable } from './sql/table.js'
 export type { KyselyInstance } from './sql/dialect.js'

@@ -1,83 +1,112 @@
+/** A value, or a promise of it: a store that lives in the process returns without a promise, which is what makes it fast. */
+export type Awaitable<T> = T | PromiseLike<T>
+
 /** A session as a store keeps it: opaque text with the few facts that a store needs to do its work. */
 export interface SessionRecord {
-  /** JSON text, up to about a megabyte. A store keeps it letter by letter and never parses it. */
+  /** JSON text, up to about a megabyte. A store keeps it byte for byte and never parses it. */
   readonly payload: string
   /** 1 when created, and one more with every update. */
   readonly version: number
-  /** Epoch milliseconds. From this instant on the record is as good as absent. */
+  /** Epoch milliseconds. From this instant on the record counts as absent. */
   readonly expiresAt: number
-  /** Whom the session belongs to, any non-empty text; what `list` and `deleteAll` ask for. */
+  /** Whom the session belongs to, any non-empty text. `list`, `count` and `deleteAll` ask for it. */
   readonly principal?: string
 }
 
-/** A record together with the id it is kept under. */
+/** A record together with the id that it is kept under. */
 export interface StoredSession {
   readonly id: string
   readonly record: SessionRecord
 }
 
-/** What a store has to tell outside of any call: a record that it had to drop, or background work that failed. */
+/** Which part of a principal's sessions `list` should return. */
+export interface PageRequest {
+  /** About how many sessions to return, 1 or more. A page may be longer or shorter, and may be empty. */
+  readonly limit: number
+  /** The `cursor` of the page before. Default: the first page. */
+  readonly cursor?: string | undefined
+}
+
+/** One page of a principal's sessions. */
+export interface Page {
+  readonly sessions: readonly StoredSession[]
+  /** Opaque text that requests the next page; `undefined` on the last page. */
+  readonly cursor?: string | undefined
+}
+
+/** What a store reports outside of any call: a record that it had to drop, an eviction, or background work that failed. */
 export type StoreReport =
   | { readonly kind: 'damaged', readonly id: string, readonly error?: unknown }
+  | { readonly kind: 'evicted', readonly id: string, readonly principal?: string }
   | { readonly kind: 'failed', readonly task: string, readonly error: unknown }
 
 export type UpdateOutcome = 'updated' | 'conflict' | 'missing'
 
 /**
- * Where sessions live. A store keeps opaque text under an opaque id: the id is the SHA-256 of the cookie's token
- * (43 characters of base64url), so that a leaked store signs nobody in.
+ * Where sessions live. A store keeps opaque text under an opaque id. The id alone signs nobody in: the secret of the cookie
+ * is not in the store, only its hash is, inside the payload.
  *
  * What holds for every method:
- * - an absent, an expired and a damaged record are one answer; an error (a rejected promise) means that the store
- *   itself is out of order;
- * - a call is atomic: concurrent calls, from other processes too, see all of it or nothing;
- * - a record is frozen or a fresh copy: changing what was passed in or handed out changes nothing in the store;
- * - expiry is the store's to keep: no later than some minutes after `expiresAt` a record takes up no room any more.
+ * - An absent, an expired and a damaged record are one result. An error (thrown, or a rejected promise) means that the store
+ *   itself does not work.
+ * - A call is atomic. Concurrent calls, from other processes too, see all of it or nothing.
+ * - A record is frozen or a fresh copy. Changing what was passed in or returned changes nothing in the store.
+ * - The store frees expired records. No later than some minutes after `expiresAt` a record takes up no room.
+ * - An answer that the store does not understand is an error, never an empty result.
  *
  * `storeContract` of `fastify-openapi-session/testing` checks all of it.
  */
 export interface SessionStore {
-  /** Resolves `false`, writing nothing, when a live record has the id. */
-  create(id: string, record: SessionRecord): Promise<boolean>
+  /** Creates a record. Returns `false`, writing nothing, when a live record has the id. */
+  create(id: string, record: SessionRecord): Awaitable<boolean>
+
+  /** Returns the live record. Writes nothing. */
+  read(id: string): Awaitable<SessionRecord | undefined>
 
   /**
-   * The live record. With `touchTo` (epoch milliseconds) its expiry is moved there in the same round trip, but only
-   * forward: a touch never shortens a life, never raises the version and never brings back what is gone. A store for
-   * which that is a costly write may put it off until a tenth of the time from now to `touchTo` is to be gained.
+   * Moves the expiry of a live record to `expiresAt` (epoch milliseconds), only forward: it never shortens a life, never
+   * changes payload or version, and never brings back a record that has ended.
    */
-  read(id: string, touchTo?: number): Promise<SessionRecord | undefined>
+  touch(id: string, expiresAt: number): Awaitable<void>
 
   /**
-   * Writes only over the version before, `record.version - 1`: a late save never undoes a logout or another save.
-   * A record that is already expired when it is written (`expiresAt` in the past) ends the session: it is a delete
-   * that happens only if nobody wrote in between.
-   * The stored expiry becomes `record.expiresAt`, be it earlier or later than before; a changed `principal` moves the
-   * session to the other principal's list.
+   * Compare-and-set: writes only over the version `record.version - 1`, so that a stale save never undoes a logout or
+   * another save. A record whose `expiresAt` is in the past deletes instead, under the same condition. The stored expiry
+   * becomes `record.expiresAt`, whether earlier or later than before. A changed `principal` moves the session to the list of the new principal.
    */
-  update(id: string, record: SessionRecord): Promise<UpdateOutcome>
+  update(id: string, record: SessionRecord): Awaitable<UpdateOutcome>
 
-  /** Resolves whether a live record was there. */
-  delete(id: string): Promise<boolean>
-
-  /** The live sessions of a principal, in no particular order. */
-  list(principal: string): Promise<readonly StoredSession[]>
+  /** Deletes a record. Returns whether a live one was there. */
+  delete(id: string): Awaitable<boolean>
 
   /**
-   * Deletes the sessions of a principal, all but `except`, and resolves how many live ones there were. When it
-   * resolves, no session that the principal had when it was called is left, even if one was renewed meanwhile
-   * (the new record is created before the old one ends): look again until nothing is found.
+   * Returns live sessions of a principal, in no particular order, a page at a time. A session that is live from the first
+   * page to the last is on one of them, whatever is created, touched or ended in between. (It may be on two.)
    */
-  deleteAll(principal: string, except?: string): Promise<number>
+  list(principal: string, page: PageRequest): Awaitable<Page>
+
+  /**
+   * Returns how many live sessions a principal has. Optional: leave it out where counting costs more than a look into an
+   * index. Sessions that expired moments ago may be included.
+   */
+  count?(principal: string): Awaitable<number>
+
+  /**
+   * Deletes the sessions of a principal, all but `except`, and returns how many live ones it deleted. When it returns, no
+   * session that the principal had when it was called is left. Works in batches, so that neither the event loop nor the
+   * database is held up for long. A session that cannot be read or deleted rejects the call.
+   */
+  deleteAll(principal: string, except?: string): Awaitable<number>
 
   /** `false` where sessions cannot be found by their principal, so that `list` and `deleteAll` reject. */
   readonly lists?: boolean
 
-  /** What a store cannot promise, for the log when the app starts. */
+  /** What the store cannot promise, for the log when the app starts. */
   readonly warning?: string
 
-  /** Told once per plugin registration: where to report what has no call to answer. */
+  /** Called once per plugin registration with the function that takes reports. */
   observe?(report: (report: StoreReport) => void): void
 
   /** Awaited when the app closes; the last call that a store gets. A client that the app lent stays open. */
-  close?(): Promise<void>
+  close?(): Awaitable<void>
 }

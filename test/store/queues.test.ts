@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { Queues } from '../../lib/store/queues.js'
+import { Queues } from '../../lib/store/shared/queues.js'
 
 t.test('work on one key runs one after the other, on others beside it, and keys at rest are forgotten', async (t) => {
   const queue = new Queues()

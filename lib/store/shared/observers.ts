@@ -1,4 +1,4 @@
-import type { StoreReport } from './store.js'
+import type { StoreReport } from '../store.js'
 
 export type Observer = (report: StoreReport) => void
 
