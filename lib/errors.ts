@@ -48,24 +48,35 @@ export function invalidOptions (sentence: string, cause?: unknown): SessionError
   return new SessionError('FST_SESSION_OPTIONS', sentence, { cause })
 }
 
-/**
- * The 401 that asks for a session in the cookie `cookieName`. The scheme `Cookie` of the challenge (RFC 9110, 11.6.1) is
- * that of draft-broyer-http-cookie-auth. `maxAge`, in seconds, asks for a more recent login in the words of RFC 9470.
- */
-export function sessionRequired (cookieName: string, maxAge?: number): SessionError {
-  const stepUp = maxAge === undefined ? '' : `, error="insufficient_user_authentication", max_age=${maxAge}`
-  const message = maxAge === undefined
-    ? MESSAGES.FST_SESSION_REQUIRED
-    : `A login within the last ${maxAge} seconds is required. Sign in again.`
-  return new SessionError('FST_SESSION_REQUIRED', message, { headers: { 'www-authenticate': `Cookie cookie-name="${cookieName}"${stepUp}` } })
+/** One way to authenticate, for the `WWW-Authenticate` header. */
+export interface Challenge {
+  readonly scheme: string
+  /** The cookie of a session scheme; `undefined` for another scheme. */
+  readonly cookieName: string | undefined
+  /** Seconds: a login within that time is required. */
+  readonly maxAge?: number | undefined
 }
 
 /**
- * The 401 of a route that asks for other schemes only. Every 401 has a challenge (RFC 9110, 15.5.2): this one names the
- * security scheme that was not satisfied. A verifier that knows a better one throws its own error, with `headers`.
+ * The 401, with a challenge for each way to authenticate (RFC 9110, 11.6.1 and 15.5.2). The scheme `Cookie` is that of
+ * draft-broyer-http-cookie-auth; a step-up speaks the words of RFC 9470. For another security scheme its name stands in: a
+ * verifier that knows a better challenge throws its own error, with `headers`.
  */
-export function schemeRequired (scheme: string): SessionError {
-  return new SessionError('FST_SESSION_REQUIRED', `The security scheme "${scheme}" is not satisfied.`, { headers: { 'www-authenticate': scheme } })
+export function authenticationRequired (challenges: readonly Challenge[]): SessionError {
+  const written = challenges.map(({ scheme, cookieName, maxAge }) => {
+    const stepUp = maxAge === undefined ? '' : `, error="insufficient_user_authentication", max_age=${maxAge}`
+    return cookieName === undefined ? scheme : `Cookie cookie-name="${cookieName}"${stepUp}`
+  })
+  return new SessionError('FST_SESSION_REQUIRED', messageFor(challenges), { headers: { 'www-authenticate': written.join(', ') } })
+}
+
+function messageFor (challenges: readonly Challenge[]): string {
+  const [first, ...others] = challenges
+  if (first === undefined || others.length > 0) {
+    return `Authentication required, by one of: ${challenges.map(({ scheme, cookieName }) => cookieName === undefined ? scheme : `the session "${scheme}"`).join(', ')}.`
+  }
+  if (first.maxAge !== undefined) return `A login within the last ${first.maxAge} seconds is required. Sign in again.`
+  return first.cookieName === undefined ? `The security scheme "${first.scheme}" is not satisfied.` : MESSAGES.FST_SESSION_REQUIRED
 }
 
 /** The 403 for a session that lacks a role, or a second scheme that the requirement names. */

@@ -1,12 +1,12 @@
 import fp from 'fastify-plugin'
 import './openapi/fastify-schema.js'
 import { SessionError } from './errors.js'
-import type { SessionManager } from './manager.js'
-import type { SchemeName, SessionData } from './options.js'
+import type { SessionManager } from './manager/manager.js'
+import type { SessionPlugin } from './options/register.js'
+import type { SchemeName, SessionData } from './options/types.js'
 import { sessionPlugin } from './plugin.js'
-import type { SessionPlugin } from './register.js'
-import type { SessionRouteConfig } from './registry.js'
-import type { Session } from './session.js'
+import type { SessionRouteConfig } from './routing/route.js'
+import type { Session } from './session/session.js'
 import { MemoryStore } from './store/memory.js'
 
 type SessionDecorators = { readonly [Name in SchemeName]: Session<SessionData<Name>> }
@@ -16,7 +16,7 @@ declare module 'fastify' {
   interface FastifyRequest extends SessionDecorators {}
   interface FastifyInstance extends ManagerDecorators {}
   interface FastifyContextConfig {
-    /** What this one route wants of its sessions. */
+    /** Session options of this route alone. */
     session?: SessionRouteConfig
   }
 }
@@ -31,22 +31,22 @@ const plugin = fp(sessionPlugin, { fastify: '5.x', name: 'fastify-openapi-sessio
 
 export default plugin
 export { plugin as sessionPlugin, MemoryStore, SessionError }
-// `require()` gives what is exported under this name: the function, with the rest of the module on it.
+// `require()` returns what is exported under this name: the function, with the rest of the module on it.
 export { withNames as 'module.exports' }
 const withNames = Object.assign(plugin, { default: plugin, sessionPlugin: plugin, MemoryStore, SessionError })
 
-export type { Adoption, Predecessor } from './adoption.js'
-export type { SessionEvent } from './backend/backend.js'
-export type { CookieOptions } from './cookie.js'
 export type { SessionErrorCode } from './errors.js'
-export type { IssuedSession, SessionInfo, SessionManager } from './manager.js'
-export type { OpenApiOptions, SchemeName, SessionData, SessionOptions, SessionPluginOptions, SessionSchemas, Verifier } from './options.js'
-export type { SessionPlugin } from './register.js'
-export type { SessionRouteConfig } from './registry.js'
-export type { CrossOriginOptions } from './security/origin.js'
-export type { SecurityRequirement } from './security/requirement.js'
-export type { Session, StartOptions } from './session.js'
+export type { SessionEvent } from './events/events.js'
+export type { SessionTrace } from './events/trace.js'
+export type { IssuedSession, SessionInfo, SessionManager, SessionPage } from './manager/manager.js'
+export type { WatchOptions } from './manager/watch.js'
+export type { Adoption, Predecessor } from './migration/adoption.js'
+export type { CookieOptions } from './options/cookie.js'
+export type { SessionPlugin } from './options/register.js'
+export type { OpenApiOptions, SchemeName, SessionData, SessionOptions, SessionPluginOptions, SessionSchemas, Verifier } from './options/types.js'
+export type { CrossOriginOptions } from './routing/cross-origin.js'
+export type { SecurityRequirement } from './routing/requirement.js'
+export type { SessionRouteConfig } from './routing/route.js'
+export type { Session, StartOptions } from './session/session.js'
 export type { MemoryStoreOptions } from './store/memory.js'
-export type { SessionTrace } from './trace.js'
-export type { WatchOptions } from './watch.js'
-export type { SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store/store.js'
+export type { Awaitable, Page, PageRequest, SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store/store.js'

@@ -1,34 +1,49 @@
-import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
-import { refuseClashes } from './boot.js'
-import { SessionError } from './errors.js'
-import { exchangeOf, guard, outermost } from './guard.js'
-import { createManager } from './manager.js'
-import { documentSession } from './openapi/swagger.js'
-import { readOptions, type SessionOptions, type Settings } from './options.js'
-import { Registry } from './registry.js'
-import { createScheme, type Scheme } from './scheme.js'
+import { invalidOptions } from './errors.js'
+import { createManager } from './manager/manager.js'
 
-/** Registers one session scheme: reads its options, decorates the app and, for the first scheme, guards its routes. */
+import { readOptions } from './options/read.js'
+import { createScheme, type Scheme } from './options/scheme.js'
+import type { SessionOptions } from './options/types.js'
+import { inspect, refuseClashes } from './options/warnings.js'
+import { cookieValue, DUPLICATE } from './request/cookie-header.js'
+import { addHooks, scopeOf } from './request/hooks.js'
+import { InertSession } from './request/inert.js'
+import { Registry } from './routing/registry.js'
+import { guardOutside, outermost } from './routing/unguarded.js'
+
+/** Registers one session scheme: reads its options, decorates the app and, for the first scheme of an instance, guards its routes. */
 export async function sessionPlugin (app: FastifyInstance, options: SessionOptions<any, any>): Promise<void> {
-  const settings = readOptions(options)
-  // Cookies are parsed where a route declares a session, by this plugin; whoever wants `request.cookies` registers it so.
-  if (!app.hasDecorator('serializeCookie')) await app.register(fastifyCookie, { hook: false })
-  const scheme = createScheme(settings, app.serializeCookie, app.log)
+  const scheme = createScheme(readOptions(options), app.log)
   const registry = Registry.isOwn(app) ? Registry.of(app) as Registry : guard(app)
   registry.add(scheme)
-  refuseClashes(scheme, schemesOf(app))
-  schemesOf(app).push(scheme)
+  const others = schemesOf(app)
+  refuseClashes(scheme, others)
+  others.push(scheme)
   decorate(app, scheme)
-  describe(app, scheme)
-  observe(settings, scheme, app)
+
+  observe(app, scheme)
   app.addHook('onClose', async () => { await scheme.backend.close() })
+}
+
+/** Guards the routes of an instance, once for all of its schemes. */
+function guard (app: FastifyInstance): Registry {
+  const registry = new Registry(app)
+  if (outermost(app) !== app) guardOutside(app, registry)
+  app.addHook('onReady', async () => {
+    const routes = registry.compileAll().flatMap(({ route, plan }) => plan == null ? [] : [{ route, plan }])
+    for (const { scheme, sentence } of inspect({ schemes: registry.own, routes, production: process.env['NODE_ENV'] === 'production' })) {
+      app.log.warn({ session: { scheme } }, sentence)
+    }
+  })
+  addHooks(app, registry)
+  return registry
 }
 
 const schemesByApp = new WeakMap<FastifyInstance, Scheme[]>()
 
-/** The schemes of a whole app, in whichever of its contexts they were registered. */
+/** Returns the schemes of a whole app, in whichever of its contexts they were registered. */
 function schemesOf (context: FastifyInstance): Scheme[] {
   const app = outermost(context)
   const schemes = schemesByApp.get(app) ?? []
@@ -40,45 +55,37 @@ function schemesOf (context: FastifyInstance): Scheme[] {
 const FIELDS_OF_REQUEST = new Set(['id', 'params', 'raw', 'query', 'log', 'body'])
 
 function decorate (app: FastifyInstance, scheme: Scheme): void {
-  const { name } = scheme
+  const { name, cookie } = scheme
   if (app.hasRequestDecorator(name) || app.hasDecorator(name) || FIELDS_OF_REQUEST.has(name)) {
-    throw new SessionError('FST_SESSION_OPTIONS', `request.${name} or app.${name} exists already, from Fastify or another plugin (another session plugin, say): take that one out, or use another name, scheme: "mySession"`)
+    throw invalidOptions(`request.${name} or app.${name} exists already, from Fastify or from another plugin (another session plugin, for example): remove that one, or use another name, such as scheme: "mySession"`)
   }
-  app.decorate(name, createManager(scheme))
+  const closing = new AbortController()
+  app.addHook('preClose', async () => { closing.abort() })
+  app.decorate(name, createManager(scheme, {
+    closing: closing.signal,
+    cookieIn (header) {
+      const value = cookieValue(header, cookie.name)
+      return value === DUPLICATE ? undefined : value
+    }
+  }))
   app.decorateRequest(name, {
     getter (this: FastifyRequest) {
-      const session = exchangeOf(this)?.session(name)
-      if (session !== undefined) return session
-      throw undeclared(this, name)
+      return scopeOf(this)?.session(name) ?? new InertSession(this, name)
     }
   })
 }
 
-function undeclared ({ method, routeOptions: { url } }: FastifyRequest, name: string): SessionError {
-  const example = `[{ ${/^\w+$/.test(name) ? name : JSON.stringify(name)}: [] }]`
-  return new SessionError('FST_SESSION_NOT_DECLARED',
-    `${method} ${url ?? '(not found)'} has no session "${name}" here: add security: ${example} to the route's schema (with a second alternative {} where it is optional), and ask for it after this plugin's onRequest hook.`)
-}
-
-function describe (app: FastifyInstance, { name, cookie, settings, backend }: Scheme): void {
-  const { openapi: { description, decorator = 'swagger', ...operations }, security, trustedOrigins } = settings
-  documentSession(app, {
-    name,
-    cookie: cookie.name,
-    description,
-    operations,
-    crossOrigin: trustedOrigins !== undefined,
-    persistentStore: backend.directory !== undefined || settings.adopt !== undefined,
-    security,
-    decorator
-  })
-}
-
-function observe ({ store }: Settings, { reportOn }: Scheme, app: FastifyInstance): void {
+function observe (app: FastifyInstance, { settings: { store }, reportOn }: Scheme): void {
   if (store instanceof SealedCookie) return
   if (store.warning !== undefined) app.log.warn(store.warning)
-  store.observe?.((told) => {
-    if (told.kind === 'damaged') reportOn()({ type: 'discarded', reason: 'damaged', id: told.id })
-    else app.log.error({ err: told.error }, `session store: ${told.task} failed`)
+  let hasEvicted = false
+  store.observe?.((report) => {
+    if (report.kind === 'damaged') reportOn()({ type: 'discarded', reason: 'damaged', id: report.id })
+    else if (report.kind === 'evicted') {
+      if (!hasEvicted) app.log.warn('the session store is full and ends live sessions, those without a principal first: raise its limits, or use another store')
+      hasEvicted = true
+      reportOn()({ type: 'destroyed', reason: 'evicted' }, { id: report.id, principal: report.principal })
+    }
+    else app.log.error({ err: report.error }, `session store: ${report.task} failed`)
   })
 }

@@ -1,97 +1,90 @@
-import type { Content, Data, Life, Prepared } from '../record.js'
-import type { Ticket } from '../token.js'
+import type { DestroyedReason, CreatedReason, RenewedReason, Report, ReportedEvent } from '../events/events.js'
+import type { Content, Decoded } from '../session/codec.js'
+import type { MintedCredential } from '../session/credential.js'
+import type { Times } from '../session/times.js'
+import type { Awaitable } from '../store/store.js'
 
-/** A session that was alive when it was last looked at. */
-export interface Live extends Content {
+/** A live session as it was when it was last read or written. Its data are frozen. */
+export interface Snapshot extends Decoded {
   readonly id: string
   readonly version: number
-  /** Epoch milliseconds: idle or absolute, whichever is sooner. */
+  /** Epoch milliseconds: idle or absolute timeout, whichever is sooner. */
   readonly expiresAt: number
-  /** It has to be written anew although nothing changed: the deadline or key inside its cookie, or its entry in a list, is old. */
+  /** Whether it has to be written again although nothing changed: the deadline or key in its cookie, or its principal, is old. */
   readonly stale?: boolean
 }
 
-export type Loaded =
-  | { readonly kind: 'live', readonly live: Live }
-  | { readonly kind: 'dead' }
-
-/** What one request did to a session, as one thing to store. */
-export type Change =
-  | { readonly kind: 'none' }
-  /** Nothing of it is stored yet. */
-  | { readonly kind: 'create', readonly ticket: Ticket, readonly life: Life, readonly content: Prepared, readonly reason: CreatedReason }
-  | { readonly kind: 'update', readonly live: Live, readonly content: Prepared }
-  /** Nothing but its deadline or its key is new. */
-  | { readonly kind: 'refresh', readonly live: Live }
-  /** The same session under a new token. */
-  | { readonly kind: 'renew', readonly live: Live, readonly ticket: Ticket, readonly life: Life, readonly content: Prepared, readonly reason: RenewedReason }
-  /** Another session in the place of the old one. */
-  | { readonly kind: 'replace', readonly live: Live, readonly ticket: Ticket, readonly life: Life, readonly content: Prepared }
-  | { readonly kind: 'destroy', readonly live: Live, readonly reason: DestroyedReason }
-
-/**
- * What came of a change. `live` is the session as it is stored now, `undefined` when it is over. `value` is the cookie
- * to hand out; `undefined` leaves the browser's as it is.
- */
-export interface Committed {
-  readonly live: Live | undefined
-  readonly value?: string | undefined
-  /** Nothing was done, since somebody else was faster and it no longer applies. */
-  readonly outrun?: true
+/** A session to create. */
+export interface NewSession {
+  readonly credential: MintedCredential
+  readonly times: Times
+  readonly content: Content
+  readonly reason: CreatedReason | RenewedReason
 }
 
-export type CreatedReason = 'start' | 'first-write' | 'issue' | 'adopted'
-export type RenewedReason = 'renew' | 'principal' | 'regenerate'
-export type DestroyedReason = 'destroy' | 'replaced' | 'verify' | 'revoke' | 'limit'
-export type ExpiredReason = 'absolute' | 'absent'
-export type DiscardedReason = 'damaged' | 'unfit' | 'ended-meanwhile' | 'server-error' | 'after-commit' | 'refused'
-export type FailedReason = 'limit'
-export type RejectedReason = 'malformed-cookie' | 'duplicate-cookie' | 'cross-origin' | 'unauthenticated' | 'forbidden'
+/** Returns the event of a creation. A session that is created for a change of principal is a renewal to those who watch. */
+export function creation (reason: NewSession['reason']): ReportedEvent {
+  return reason === 'principal' || reason === 'renew' || reason === 'regenerate' ? { type: 'renewed', reason } : { type: 'created', reason }
+}
 
-/** What happened to a session, for logs and alarms (OWASP ASVS 5.0, V16.3). It never holds a token or data. */
-export type SessionEvent = { readonly scheme: string, readonly id?: string, readonly principal?: string, readonly detail?: string } & (
-  | { readonly type: 'created', readonly reason: CreatedReason }
-  | { readonly type: 'renewed', readonly reason: RenewedReason }
-  | { readonly type: 'destroyed', readonly reason: DestroyedReason }
-  | { readonly type: 'expired', readonly reason: ExpiredReason }
-  | { readonly type: 'discarded', readonly reason: DiscardedReason }
-  | { readonly type: 'rejected', readonly reason: RejectedReason }
-  /** Left undone, since the store failed: a session over the limit of its principal lives on. */
-  | { readonly type: 'failed', readonly reason: FailedReason }
-)
+/** The result of a write: the session as stored now, and the cookie value to send, if the browser needs another one. */
+export interface Saved {
+  readonly snapshot: Snapshot
+  readonly value?: string | undefined
+}
 
-type WithoutScheme<E> = E extends unknown ? Omit<E, 'scheme'> : never
-/** Where a backend and a request tell what happened. */
-export type Report = (event: WithoutScheme<SessionEvent>) => void
+/** A renewal to write together with a change: the credential that takes the place of the old one. */
+export interface Renewal {
+  readonly credential: MintedCredential
+  readonly reason: RenewedReason
+}
 
-/** What runs again on a conflict in `Session.update`: the stored data in, the data to store out. */
-export type Mutation = (data: Data) => Promise<Prepared>
+/** Computes the data to store from the session as it is stored now. Runs again on a conflict. */
+export type Compute = (now: Snapshot) => Awaitable<Content>
 
-/** Where the sessions of one scheme live, seen from a request: a cookie value goes in, one change goes out. */
+/** Where the sessions of one scheme live, seen from a request. Every method may throw `FST_SESSION_STORE`. */
 export interface Backend {
-  /** Finds the session of a cookie value. With `touch` its idle deadline moves. @throws `FST_SESSION_STORE` */
-  load (value: string, touch: boolean, report: Report): Promise<Loaded>
-  /** Stores a change, all or nothing. @throws `FST_SESSION_STORE`, `FST_SESSION_CONFLICT`, `FST_SESSION_TOO_LARGE` */
-  commit (change: Change, report: Report): Promise<Committed>
-  /** Reads, changes and writes as one step, as often as it takes. `live: undefined` when the session is over. */
-  mutate (live: Live, mutation: Mutation, report: Report): Promise<Committed>
-  /**
-   * Begins a session under a ticket that other requests may hold too: one of them creates it, the others find it, and none
-   * makes it anew when it is over (`live: undefined`). Where nothing is stored, each creates one.
-   * @throws `FST_SESSION_STORE`
-   */
-  adopt (change: Extract<Change, { kind: 'create' }>, report: Report): Promise<Committed>
-  /** What `app.<scheme>` can do beyond one request; `undefined` where sessions cannot be found without their cookie. */
+  /** Whether a record in a store says what is stored; else only the cookie does. */
   readonly directory: Directory | undefined
-  /** Lets go of what it holds when the app closes. */
+  /** Returns the session of a cookie value. With `touch` the load counts as activity and moves the idle deadline. */
+  load (value: string, touch: boolean, report: Report): Awaitable<Snapshot | undefined>
+  /** Creates a session. @throws `FST_SESSION_TOO_LARGE` */
+  create (session: NewSession, report: Report): Awaitable<Saved>
+  /** Creates a session in place of `old`, which ends: a login, or another principal. @throws `FST_SESSION_TOO_LARGE` */
+  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved>
+  /**
+   * Writes what `compute` makes of the session, with a new secret if `renewal` is given. Returns `undefined`, writing
+   * nothing, when the session has ended. @throws `FST_SESSION_CONFLICT`, `FST_SESSION_TOO_LARGE`
+   */
+  save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined>
+  /** Ends a session, whatever was written to it in between. */
+  end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<void>
+  /** Ends a session only if it is still as it was read. Returns `false` on a conflict. */
+  endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean>
+  /** Releases what it holds when the app closes. */
   close (): Promise<void>
+}
+
+/** One page of sessions. */
+export interface SnapshotPage {
+  readonly sessions: readonly Snapshot[]
+  readonly cursor: string | undefined
 }
 
 /** The sessions of a store, found without their cookies. */
 export interface Directory {
-  /** With `touch` it counts as activity. */
-  find (id: string, touch?: boolean): Promise<Live | undefined>
-  list (principal: string): Promise<readonly Live[]>
+  /** Returns the live session with an id. With `touch` it counts as activity. */
+  find (id: string, touch?: boolean): Awaitable<Snapshot | undefined>
+  list (principal: string, limit: number, cursor?: string): Promise<SnapshotPage>
   revoke (id: string): Promise<boolean>
   revokeAll (principal: string, except?: string): Promise<number>
+  /**
+   * Records, once and for all processes, that `key` leads to the session `id`, until `until` (epoch milliseconds). Returns
+   * `false` when `key` was claimed before.
+   */
+  claim (key: string, id: string, until: number): Awaitable<boolean>
+  /** Returns the session id that a key leads to, and since when. */
+  claimed (key: string): Awaitable<{ readonly id: string, readonly since: number } | undefined>
+  /** Takes a claim back. */
+  unclaim (key: string): Awaitable<void>
 }

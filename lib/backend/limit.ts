@@ -1,52 +1,75 @@
-import type { Life, Prepared } from '../record.js'
-import type { Live, Report } from './backend.js'
-import type { Records } from './records.js'
+import { chain } from '../awaitable.js'
+import type { Report } from '../events/events.js'
+import type { Awaitable } from '../store/store.js'
+import type { Directory, Snapshot } from './backend.js'
 
-/** The option `maxPerPrincipal`: how many sessions one principal may have at a time. */
+/** How many sessions a page of the principal's list holds. */
+const PAGE = 500
+
+/** What the limit needs of the backend. */
+export interface LimitContext {
+  readonly maxPerPrincipal: number
+  /** Returns how many sessions a principal has; `undefined` where the store does not count. */
+  readonly count: (principal: string) => Awaitable<number> | undefined
+  readonly list: Directory['list']
+  /** Gives a session another rank. Returns `undefined` on a conflict. */
+  readonly rank: (session: Snapshot, rank: number) => Promise<Snapshot | undefined>
+  readonly endUnchanged: (session: Snapshot, reason: 'limit', report: Report) => Awaitable<boolean>
+}
+
+/** The option `maxPerPrincipal`: a login above the limit ends the sessions of the oldest logins. */
 export class Limit {
-  readonly #records: Records
-  readonly #max: number
+  readonly #context: LimitContext
 
-  constructor (records: Records, max: number) {
-    this.#records = records
-    this.#max = max
-  }
-
-  /** Where sessions are counted, a login comes after all that it finds, whatever the clocks of other processes say. */
-  async asYoungest (life: Life, { principal }: Prepared): Promise<Life> {
-    if (!this.#counts(principal)) return life
-    const others = await this.#records.list(principal)
-    return { ...life, rank: Math.max(life.authenticatedAt, ...others.map((other) => rankOf(other) + 1)) }
+  constructor (context: LimitContext) {
+    this.#context = context
   }
 
   /**
-   * Ends the oldest sessions of a principal over the limit. Each login looks after its own record is in, so no two both
-   * pass. It is in, and its token must be handed out: what fails here is left to the next login.
+   * Enforces the limit after a session was created, and returns it as it is stored then. The session is stored and its
+   * cookie has to be sent: a failure here is reported, and left to the next login.
    */
-  async keep ({ principal }: Live, report: Report): Promise<void> {
-    if (!this.#counts(principal)) return
+  keep (created: Snapshot, report: Report): Awaitable<Snapshot> {
+    const { principal } = created
+    const { maxPerPrincipal, count } = this.#context
+    if (principal === undefined || maxPerPrincipal === Infinity) return created
+    const failed = (error: unknown): Snapshot => {
+      report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, created)
+      return created
+    }
     try {
-      const all = await this.#records.list(principal)
-      const youngestFirst = all.toSorted((a, b) => rankOf(b) - rankOf(a) || (originOf(a) < originOf(b) ? -1 : 1))
-      // One that is being renewed is there twice, and counts once.
-      const kept = new Set([...new Set(youngestFirst.map(originOf))].slice(0, this.#max))
-      for (const live of youngestFirst) {
-        if (!kept.has(originOf(live)) && await this.#records.end(live)) report({ type: 'destroyed', reason: 'limit', id: live.id, principal })
-      }
+      const kept = chain(count(principal) ?? Infinity, (found) => found > maxPerPrincipal ? this.#trim(created, principal, report) : created)
+      return kept instanceof Promise ? kept.catch(failed) : kept
     } catch (error) {
-      report({ type: 'failed', reason: 'limit', principal, detail: (error as Error).message })
+      return failed(error)
     }
   }
 
-  #counts (principal: string | undefined): principal is string {
-    return principal !== undefined && this.#max !== Infinity
+  async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {
+    const others = (await this.#all(principal)).filter(({ id }) => id !== created.id)
+    if (others.length < this.#context.maxPerPrincipal) return created
+    // This login counts as the latest, whatever the clocks of other processes say.
+    const highest = Math.max(...others.map(rankOf))
+    const own = highest < rankOf(created) ? created : await this.#context.rank(created, highest + 1)
+    if (own === undefined) return created
+    // Read again after the rank is written: of two concurrent logins, both see the same order, and only one ends the other.
+    const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
+    for (const surplus of latestFirst.slice(this.#context.maxPerPrincipal)) await this.#context.endUnchanged(surplus, 'limit', report)
+    return own
+  }
+
+  async #all (principal: string): Promise<Snapshot[]> {
+    const all = new Map<string, Snapshot>()
+    let cursor: string | undefined
+    do {
+      const page = await this.#context.list(principal, PAGE, cursor)
+      for (const session of page.sessions) all.set(session.id, session)
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    return [...all.values()]
   }
 }
 
-function originOf ({ id, life: { origin } }: Live): string {
-  return origin ?? id
-}
-
-function rankOf ({ life: { rank, authenticatedAt } }: Live): number {
+function rankOf ({ times: { rank, authenticatedAt } }: Snapshot): number {
   return rank ?? authenticatedAt
 }

@@ -1,8 +1,11 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { SessionError, unavailable } from '../errors.js'
-import { expiryOf } from '../life.js'
-import type { Codec, Life, Prepared } from '../record.js'
-import type { Backend, Change, Committed, Live, Loaded, Mutation, Report } from './backend.js'
+import { chain } from '../awaitable.js'
+import { invalidOptions, tooLarge, unavailable } from '../errors.js'
+import type { DestroyedReason, Report } from '../events/events.js'
+import type { Codec, Content } from '../session/codec.js'
+import { expiryOf, type Times } from '../session/times.js'
+import type { Awaitable } from '../store/store.js'
+import { type Backend, type Compute, creation, type NewSession, type Renewal, type Saved, type Snapshot } from './backend.js'
 
 export interface SealedCookieOptions {
   /**
@@ -21,7 +24,7 @@ export interface SealedContext {
   readonly idleTimeout: number
   readonly now: () => number
   /** The whole `Set-Cookie` line that would carry a value. */
-  readonly line: (value: string, life: Life) => string
+  readonly line: (value: string, times: Times) => string
 }
 
 const CIPHER = 'aes-256-gcm'
@@ -47,7 +50,7 @@ export function sealedCookie (options: SealedCookieOptions): SealedCookie {
   return new SealedCookie(readKeys(options?.keys))
 }
 
-/** What `sealedCookie` gives; the plugin makes a backend of it. */
+/** The result of `sealedCookie`. The plugin makes a backend of it. */
 export class SealedCookie {
   readonly #keys: readonly Buffer[]
 
@@ -55,17 +58,22 @@ export class SealedCookie {
     this.#keys = keys
   }
 
-  /** For the plugin: the backend of one scheme. What it seals opens for that scheme and cookie name only. */
+  /** For the plugin: the backend of one scheme. A cookie that it seals opens for that scheme and cookie name only. */
   backend (context: SealedContext): Backend {
     return new SealedBackend(this.#keys, context)
   }
 }
+
+/** How many ended sessions a process remembers. */
+const MAX_ENDED = 10_000
 
 class SealedBackend implements Backend {
   readonly directory = undefined
   readonly #keys: readonly Buffer[]
   readonly #context: SealedContext
   readonly #bound: Buffer
+  /** Sessions that this process has ended: their cookies may still be sent, and must not be sealed again. */
+  readonly #ended = new Set<string>()
 
   constructor (keys: readonly Buffer[], context: SealedContext) {
     this.#keys = keys
@@ -73,82 +81,90 @@ class SealedBackend implements Backend {
     this.#bound = Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, context.scheme, context.cookieName]))
   }
 
-  async load (value: string, touch: boolean, report: Report): Promise<Loaded> {
+  load (value: string, touch: boolean, report: Report): Snapshot | undefined {
     const opened = this.#open(value)
     if (opened === undefined) {
       report({ type: 'rejected', reason: 'malformed-cookie' })
-      return { kind: 'dead' }
+      return undefined
     }
-    const live = this.#read(opened.text, report)
-    if (live === undefined) return { kind: 'dead' }
+    const session = this.#read(opened.text, report)
+    if (session === undefined) return undefined
     const now = this.#context.now()
-    if (live.expiresAt <= now) {
-      report({ type: 'expired', reason: live.life.deadline <= now ? 'absolute' : 'absent', id: live.id })
-      return { kind: 'dead' }
+    if (session.expiresAt <= now || this.#ended.has(session.id)) {
+      report({ type: 'expired', reason: session.times.deadline <= now ? 'absolute' : 'absent' }, session)
+      return undefined
     }
-    // A cookie is written anew for its deadline only now and then, and at once when its key is on the way out.
-    const idle = live.life.idleTimeout ?? this.#context.idleTimeout
-    const expiresAt = touch ? expiryOf(live.life, this.#context, now) : live.expiresAt
-    const isStale = opened.key > 0 || expiresAt - live.expiresAt >= idle / 10
-    return { kind: 'live', live: isStale ? { ...live, expiresAt, stale: true } : live }
+    // A cookie is sealed again for its deadline only now and then, and at once when its key is about to be retired.
+    const expiresAt = touch ? this.#expiryOf(session.times) : session.expiresAt
+    const idle = session.times.idleTimeout ?? this.#context.idleTimeout
+    const stale = opened.key > 0 || expiresAt - session.expiresAt >= idle / 10
+    return stale ? { ...session, expiresAt, stale } : session
   }
 
-  async commit (change: Change, report: Report): Promise<Committed> {
-    switch (change.kind) {
-      case 'none': return { live: undefined }
-      case 'destroy':
-        report({ type: 'destroyed', reason: change.reason, id: change.live.id, ...of(change.live) })
-        return { live: undefined }
-      case 'refresh': return this.#seal(change.live.id, change.live.version, change.live.life, change.live, change.live.expiresAt)
-      case 'update': return this.#seal(change.live.id, change.live.version + 1, change.live.life, change.content)
-      default: {
-        const { ticket: { id }, life, content } = change
-        const sealed = this.#seal(id, 1, life, content)
-        if (change.kind === 'renew') report({ type: 'renewed', reason: change.reason, id, ...of(content) })
-        else report({ type: 'created', reason: change.kind === 'create' ? change.reason : 'start', id, ...of(content) })
-        return sealed
+  create ({ credential: { id }, times, content, reason }: NewSession, report: Report): Saved {
+    const saved = this.#seal({ id, version: 0, times }, content)
+    report(creation(reason), saved.snapshot)
+    return saved
+  }
+
+  replace (old: Snapshot, session: NewSession, report: Report): Saved {
+    const saved = this.create(session, report)
+    this.#end(old)
+    return saved
+  }
+
+  save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined> {
+    return chain(compute(base), (content) => {
+      if (this.#ended.has(base.id)) {
+        report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
+        return undefined
       }
-    }
+      const saved = this.#seal(base, content)
+      if (renewal !== undefined) report({ type: 'renewed', reason: renewal.reason }, base)
+      return saved
+    })
   }
 
-  async mutate (live: Live, mutation: Mutation): Promise<Committed> {
-    return this.#seal(live.id, live.version + 1, live.life, await mutation(JSON.parse(live.text)))
+  end (session: Snapshot, reason: DestroyedReason, report: Report): void {
+    this.#end(session)
+    report({ type: 'destroyed', reason }, session)
   }
 
-  async adopt (change: Extract<Change, { kind: 'create' }>, report: Report): Promise<Committed> {
-    return await this.commit(change, report)
+  endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): boolean {
+    this.end(session, reason, report)
+    return true
   }
 
   async close (): Promise<void> {}
 
-  #seal (id: string, version: number, life: Life, { data, text, principal }: Prepared, expiresAt = this.#expiryOf(life)): Committed {
+  #end ({ id }: Snapshot): void {
+    this.#ended.add(id)
+    const [oldest] = this.#ended
+    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
+  }
+
+  #seal ({ id, version: before, times }: Pick<Snapshot, 'id' | 'version' | 'times'>, { data, principal }: Content): Saved {
     const { codec, line } = this.#context
-    const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode(life, text)}`)
-    const size = Buffer.byteLength(line(value, life))
-    if (size > MAX_LINE) {
-      throw new SessionError('FST_SESSION_TOO_LARGE', `The sealed cookie would take ${size} bytes and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)
-    }
-    return { live: { id, version, life, data, text, principal, expiresAt }, value }
+    const version = before + 1
+    const expiresAt = this.#expiryOf(times)
+    const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode(times, '', data)}`)
+    const size = Buffer.byteLength(line(value, times))
+    if (size > MAX_LINE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)
+    return { snapshot: { id, version, expiresAt, times, secretHash: '', data, principal, stale: false }, value }
   }
 
-  #expiryOf (life: Life): number {
-    return expiryOf(life, this.#context, this.#context.now())
+  #expiryOf (times: Times): number {
+    return expiryOf(times, this.#context, this.#context.now())
   }
 
-  #read (text: string, report: Report): Live | undefined {
-    const found = /^(\S+) (\d+) (\d+) (.*)$/s.exec(text) as unknown as [string, string, string, string, string] | null
-    if (found === null) {
-      report({ type: 'discarded', reason: 'damaged' })
-      return undefined
-    }
-    const [, id, version, expiresAt, payload] = found
+  #read (text: string, report: Report): Snapshot | undefined {
+    const [, id = '', version, expiresAt, payload = ''] = /^(\S+) (\d+) (\d+) (.*)$/s.exec(text) ?? []
     const decoded = this.#context.codec.decode(payload)
-    if (decoded.kind !== 'content') {
-      report({ type: 'discarded', reason: decoded.kind, id, ...(decoded.kind === 'unfit' ? { detail: decoded.problem } : {}) })
+    if ('reason' in decoded) {
+      report({ type: 'discarded', ...decoded, ...(id !== '' && { id }) })
       return undefined
     }
-    const { content } = decoded
-    return { ...content, id, version: Number(version), expiresAt: Number(expiresAt) }
+    return { ...decoded, id, version: Number(version), expiresAt: Number(expiresAt) }
   }
 
   #encrypt (text: string): string {
@@ -160,7 +176,7 @@ class SealedBackend implements Backend {
   #open (value: string): { text: string, key: number } | undefined {
     if (value.length > MAX_LINE) return undefined
     const sealed = Buffer.from(value, 'base64url')
-    // Buffer.from skips what is no base64url: only the one spelling of a value is that value.
+    // Buffer.from skips what is not base64url: only the one spelling of a value is that value.
     if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
     for (const [index, key] of this.#keys.entries()) {
       const text = this.#decrypt(sealed, key)
@@ -181,15 +197,11 @@ class SealedBackend implements Backend {
   }
 }
 
-function of ({ principal }: Prepared): { principal?: string } {
-  return principal === undefined ? {} : { principal }
-}
-
 function freshNonce (): Buffer {
   try {
     return randomBytes(NONCE_BYTES)
   } catch (cause) {
-    throw unavailable('No session can be sealed at the moment.', cause)
+    throw unavailable(cause)
   }
 }
 
@@ -204,7 +216,7 @@ function readKeys (keys: unknown): Buffer[] {
 function readKey (key: unknown, index: number): Buffer {
   const bytes = typeof key === 'string' ? Buffer.from(key, 'base64url') : key instanceof Uint8Array ? Buffer.from(key) : refuse(`keys[${index}] must be base64url text or a Uint8Array: make one with makeKey()`)
   if (typeof key === 'string' && bytes.toString('base64url') !== key.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_')) {
-    refuse(`keys[${index}] is no base64url text: a passphrase is no key, make one with makeKey()`)
+    refuse(`keys[${index}] is not base64url text. A passphrase is not a key; make one with makeKey()`)
   }
   if (bytes.length !== KEY_BYTES) refuse(`keys[${index}] has ${bytes.length} bytes and must have ${KEY_BYTES}: make one with makeKey()`)
   // 32 random bytes with so few different ones do not happen; "aaaa..." and repeated words do.
@@ -213,5 +225,5 @@ function readKey (key: unknown, index: number): Buffer {
 }
 
 function refuse (sentence: string): never {
-  throw new SessionError('FST_SESSION_OPTIONS', `sealedCookie: ${sentence}`)
+  throw invalidOptions(`sealedCookie: ${sentence}`)
 }

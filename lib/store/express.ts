@@ -10,8 +10,8 @@ import { Queues } from './shared/queues.js'
 import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 
-export { adoptExpressSessions } from './express/adopt.js'
-export type { AdoptOptions } from './express/adopt.js'
+export { adoptExpressSessions } from '../migration/express.js'
+export type { AdoptOptions } from '../migration/express.js'
 export type { ExpressStore } from './express/callbacks.js'
 export type { ExpressLimit } from './express/limits.js'
 

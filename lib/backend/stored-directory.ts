@@ -1,0 +1,52 @@
+import { chain } from '../awaitable.js'
+import type { Report } from '../events/events.js'
+import { isSessionId } from '../session/credential.js'
+import type { Awaitable, SessionRecord } from '../store/store.js'
+import type { Directory, Snapshot } from './backend.js'
+import type { StoreClient } from './store-client.js'
+
+/** What the directory needs of the backend. */
+interface Reading {
+  readonly read: (id: string, record: SessionRecord) => Snapshot | undefined
+  readonly touch: (session: Snapshot) => Awaitable<Snapshot>
+}
+
+/** Returns the sessions of a store, found without their cookies. */
+export function storedDirectory (
+  store: StoreClient, { now, report }: { readonly now: () => number, readonly report: Report }, { read, touch }: Reading
+): Directory {
+  const live = (id: string, record: SessionRecord | undefined): Snapshot | undefined =>
+    record === undefined || record.expiresAt <= now() ? undefined : read(id, record)
+  return {
+    find (id, isActivity = false) {
+      if (!isSessionId(id)) return undefined
+      return chain(store.read(id), (record) => {
+        const session = live(id, record)
+        return session !== undefined && isActivity ? touch(session) : session
+      })
+    },
+    async list (principal, limit, cursor) {
+      const page = await store.list(principal, { limit, cursor })
+      const sessions = page.sessions.map(({ id, record }) => live(id, record)).filter((session) => session !== undefined)
+      return { sessions, cursor: page.cursor }
+    },
+    async revoke (id) {
+      const deleted = isSessionId(id) && await store.delete(id)
+      if (deleted) report({ type: 'destroyed', reason: 'revoke', id })
+      return deleted
+    },
+    async revokeAll (principal, except) {
+      const count = await store.deleteAll(principal, except)
+      if (count > 0) report({ type: 'destroyed', reason: 'revoke', principal, detail: `${count} sessions` })
+      return count
+    },
+    claim: (key, id, until) => store.create(key, { payload: JSON.stringify({ claim: id, since: now() }), version: 1, expiresAt: until }),
+    claimed: (key) => chain(store.read(key), (record) => record && claimIn(record)),
+    unclaim: (key) => chain(store.delete(key), () => {})
+  }
+}
+
+function claimIn ({ payload }: SessionRecord): { id: string, since: number } | undefined {
+  const [, id, since] = /^\{"claim":"([\w-]+)","since":(\d+)\}$/.exec(payload) ?? []
+  return id === undefined ? undefined : { id, since: Number(since) }
+}

@@ -1,0 +1,144 @@
+import type { Directory, Snapshot } from '../backend/backend.js'
+import { authenticationRequired, invalidData, invalidOptions } from '../errors.js'
+import type { Scheme } from '../options/scheme.js'
+import { mintCredential } from '../session/credential.js'
+import { copyJson, type Data } from '../session/json.js'
+import type { StartOptions } from '../session/session.js'
+import { beginTimes } from '../session/times.js'
+import { watch, type WatchOptions } from './watch.js'
+
+/** A session that was begun without a request. */
+export interface IssuedSession {
+  readonly id: string
+  /** `name=value`, as a client sends it in its `Cookie` header. It is the credential: treat it like a password. */
+  readonly cookie: string
+  /** The `Set-Cookie` header that hands it to a browser. */
+  readonly setCookie: string
+}
+
+/** A live session as it is stored. Instants in epoch milliseconds. */
+export interface SessionInfo<T extends object = Record<string, any>> {
+  readonly id: string
+  readonly principal: string | undefined
+  readonly data: T
+  readonly createdAt: number
+  readonly authenticatedAt: number
+  readonly expiresAt: number
+}
+
+/** One page of a principal's sessions. */
+export interface SessionPage<T extends object = Record<string, any>> {
+  /** The latest login first, within the page. */
+  readonly sessions: ReadonlyArray<SessionInfo<T>>
+  /** Requests the next page; `undefined` on the last page. */
+  readonly cursor: string | undefined
+}
+
+/** The sessions of a scheme beyond a single request: `app.session` (or `app.<scheme>`). */
+export interface SessionManager<T extends object = Record<string, any>> {
+  /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
+  issue (data: T, options?: StartOptions): Promise<IssuedSession>
+  /**
+   * Returns the live session with an id, `undefined` when it has ended. Counts as activity only with `touch`, for what a
+   * user does without an HTTP request, such as a message through a WebSocket.
+   */
+  find (id: string, options?: { touch?: boolean | undefined }): Promise<SessionInfo<T> | undefined>
+  /**
+   * Reads, changes and writes the data of a session as one step, without a request and at any time: after a response, from a
+   * job. `fn` gets a copy to change, or returns the new data; it runs again on a conflict, so it should do nothing else.
+   * Returns the data as stored. @throws `FST_SESSION_REQUIRED` when the session has ended, `FST_SESSION_INVALID_DATA`
+   */
+  update (id: string, fn: (data: T) => T | void | Promise<T | void>): Promise<T>
+  /**
+   * Returns the live session of a `Cookie` header: for socket.io, `ws`, and whatever has no Fastify request. The session
+   * counts as active, as in a request.
+   */
+  fromCookie (header: string | undefined): Promise<SessionInfo<T> | undefined>
+  /**
+   * Resolves `true` when the session has ended: signed out, revoked or expired; `false` when `signal` aborts or the app
+   * closes before that. For open connections: a WebSocket, an event stream.
+   */
+  watch (id: string, options?: WatchOptions): Promise<boolean>
+  /** Returns live sessions of a principal, 100 to a page by default. */
+  list (principal: string, options?: { limit?: number | undefined, cursor?: string | undefined }): Promise<SessionPage<T>>
+  /** Ends a session, also for requests that are running: what they save is discarded. Returns whether it was live. */
+  revoke (id: string): Promise<boolean>
+  /** Ends all sessions of a principal, all but that with the id `except`. Returns how many ended. */
+  revokeAll (principal: string, options?: { except?: string | undefined }): Promise<number>
+}
+
+/** What the manager needs beside its scheme. */
+export interface ManagerContext {
+  /** Aborts when the app begins to close. */
+  readonly closing: AbortSignal
+  /** Finds the cookie value of the scheme in a `Cookie` header, `undefined` if there is none or more than one. */
+  readonly cookieIn: (header: string | undefined) => string | undefined
+}
+
+export function createManager (scheme: Scheme, { closing, cookieIn }: ManagerContext): SessionManager {
+  const { backend, codec, settings, line, cookie, reportOn } = scheme
+  return Object.freeze({
+    async issue (data: object, options: StartOptions = {}) {
+      const times = beginTimes(settings, options, settings.now())
+      const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'issue' } as const
+      const { snapshot: { id }, value = '' } = await backend.create(session, reportOn())
+      return { id, cookie: `${cookie.name}=${value}`, setCookie: line(value, times) }
+    },
+    async find (id: string, { touch }: { touch?: boolean | undefined } = {}) {
+      return info(await directory(scheme, 'find').find(id, touch))
+    },
+    async update (id: string, fn: (data: any) => unknown) {
+      const base = await directory(scheme, 'update').find(id)
+      const saved = base && await backend.save(base, async ({ data, principal }) => {
+        const copy = copyJson(data)
+        const content = codec.accept(await fn(copy) ?? copy)
+        if (content.principal === principal) return content
+        throw invalidData('update() cannot change whom a session belongs to, since that needs another cookie. Nothing was saved.')
+      }, reportOn())
+      if (saved === undefined) throw authenticationRequired([{ scheme: scheme.name, cookieName: cookie.name }])
+      return copyJson(saved.snapshot.data)
+    },
+    async fromCookie (header: string | undefined) {
+      const value = cookieIn(header)
+      return value === undefined ? undefined : info(await backend.load(value, true, reportOn()))
+    },
+    async watch (id: string, options?: WatchOptions) {
+      const { find } = directory(scheme, 'watch')
+      return await watch(() => find(id), { ...settings, closing }, options)
+    },
+    async list (principal: string, { limit = 100, cursor }: { limit?: number | undefined, cursor?: string | undefined } = {}) {
+      if (!Number.isInteger(limit) || limit < 1) throw invalidOptions('limit must be a whole number, 1 or more')
+      const page = await directory(scheme, 'list').list(text(principal), limit, cursor)
+      const sessions = page.sessions.toSorted((a, b) => b.times.authenticatedAt - a.times.authenticatedAt).map((session) => info(session) as SessionInfo)
+      return { sessions, cursor: page.cursor }
+    },
+    async revoke (id: string) {
+      return await directory(scheme, 'revoke').revoke(id)
+    },
+    async revokeAll (principal: string, { except }: { except?: string | undefined } = {}) {
+      return await directory(scheme, 'revokeAll').revokeAll(text(principal), except)
+    }
+  })
+}
+
+function directory ({ name, backend, settings }: Scheme, method: string): Directory {
+  if (backend.directory === undefined) {
+    throw invalidOptions(`app.${name}.${method}() needs a store: sealed cookies exist only in the browsers. Use a store, or end them through the option verify and a generation number per user.`)
+  }
+  if ((method === 'list' || method === 'revokeAll') && settings.principal === undefined) {
+    throw invalidOptions(`app.${name}.${method}() needs the option principal, which tells whom a session belongs to: principal: (data) => data.userId`)
+  }
+  return backend.directory
+}
+
+/** A principal that is not text has no sessions, and to return none would let the caller believe that it is signed out. */
+function text (principal: unknown): string {
+  if (typeof principal === 'string') return principal
+  throw invalidOptions(`a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
+}
+
+function info (session: Snapshot | undefined): SessionInfo | undefined {
+  if (session === undefined) return undefined
+  const { id, principal, data, times: { createdAt, authenticatedAt }, expiresAt } = session
+  return { id, principal, data: copyJson(data as Data), createdAt, authenticatedAt, expiresAt }
+}

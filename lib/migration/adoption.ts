@@ -1,0 +1,163 @@
+import { hash } from 'node:crypto'
+import type { Backend, Directory, Saved, Snapshot } from '../backend/backend.js'
+import { callInTime } from '../backend/store-client.js'
+import { invalidOptions } from '../errors.js'
+import type { Report } from '../events/events.js'
+import type { Codec, Content } from '../session/codec.js'
+import { type MintedCredential, mintCredential } from '../session/credential.js'
+import { beginTimes, expiryOf, type Lifetimes, type Times } from '../session/times.js'
+import type { Awaitable } from '../store/store.js'
+
+/** A session of another session plugin, found by its cookie. */
+export interface Predecessor {
+  /** Returns the data of the session here; `undefined` if it should not be adopted. A session whose data throw is unfit. */
+  data (): unknown
+  /** When its user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
+  readonly authenticatedAt?: number | undefined
+  /** Until when it can live, in epoch milliseconds. Default: as long as a session here. */
+  readonly expiresAt?: number | undefined
+  /** Ends it where it is kept. */
+  forget (): Awaitable<void>
+}
+
+/**
+ * Where sessions were kept before this plugin, so that the move signs no user out: the option `adopt`, for as long as old
+ * sessions can be live. `adoptExpressSessions` of `fastify-openapi-session/express` makes one.
+ */
+export interface Adoption {
+  readonly cookieName: string
+  /** Path and domain that the old cookie was set with, to expire it. Default `/` and none. */
+  readonly path?: string | undefined
+  readonly domain?: string | undefined
+  /** Returns the id of the old session in a cookie value, `undefined` when the value is forged or malformed. */
+  identify (value: string): string | undefined
+  /** Returns the old session, `undefined` when it has ended. Rejects when its store does not work. */
+  find (id: string): Awaitable<Predecessor | undefined>
+}
+
+/** The scheme whose sessions are to be. */
+export interface AdoptionContext {
+  readonly name: string
+  readonly codec: Codec
+  readonly backend: Backend
+  readonly settings: Lifetimes & { readonly storeTimeout: number, readonly now: () => number }
+}
+
+/**
+ * How long, in milliseconds, the old cookie leads to the new session: the parallel requests of a page all go out with the
+ * old cookie, and one of them is the first.
+ */
+const GRACE = 10_000
+
+/** A session that was found under an old cookie and is not stored here yet. */
+interface Found {
+  readonly context: AdoptionContext
+  readonly key: string
+  readonly old: Predecessor
+  readonly content: Content
+  readonly credential: MintedCredential
+  readonly times: Times
+}
+
+/** The adoption of one session, to be completed when a cookie can be sent. */
+export class PendingAdoption {
+  readonly #found: Found
+
+  constructor (found: Found) {
+    this.#found = found
+  }
+
+  /** The session as the handler sees it until then. */
+  get snapshot (): Snapshot {
+    const { content: { data, principal }, credential: { id, secretHash }, times, context: { settings } } = this.#found
+    return { id, version: 0, expiresAt: expiryOf(times, settings, settings.now()), times, secretHash, data, principal }
+  }
+
+  /** Ends the old session. @throws `FST_SESSION_STORE` */
+  async forget (): Promise<void> {
+    await callInTime(() => this.#found.old.forget(), this.#found.context.settings.storeTimeout)
+  }
+
+  /**
+   * Stores the session and ends the old one. Of several requests at once one does; the others get its session, without a
+   * cookie. Returns `undefined` if that session has ended. @throws `FST_SESSION_STORE`, with the old session still in place
+   */
+  async complete (report: Report): Promise<Saved | undefined> {
+    const { context: { backend }, key, content, credential, times } = this.#found
+    const { directory } = backend
+    const saved = await backend.create({ credential, times, content, reason: 'adopted' }, (event, of) => { if (event.type !== 'created') report(event, of) })
+    if (directory === undefined) this.#forgetLater()
+    else if (!await this.#claim(directory, saved.snapshot)) {
+      await backend.end(saved.snapshot, 'replaced', () => {})
+      const winner = await claimedSession(directory, key, this.#found.context)
+      return winner && { snapshot: winner }
+    }
+    report({ type: 'created', reason: 'adopted' }, saved.snapshot)
+    return saved
+  }
+
+  async #claim (directory: Directory, session: Snapshot): Promise<boolean> {
+    const { context: { settings: { now, absoluteTimeout }, backend }, key, old } = this.#found
+    const until = Math.max(old.expiresAt ?? 0, now() + absoluteTimeout)
+    if (!await directory.claim(key, session.id, until)) return false
+    try {
+      await this.forget()
+      return true
+    } catch (error) {
+      // Both stay as they were, so that the next request can adopt the session.
+      await directory.unclaim(key)
+      await backend.end(session, 'replaced', () => {})
+      throw error
+    }
+  }
+
+  /** Of a sealed cookie nothing is stored that parallel requests could find, so that the old session serves them for a moment. */
+  #forgetLater (): void {
+    setTimeout(() => { void this.forget().catch(() => {}) }, GRACE).unref()
+  }
+}
+
+/**
+ * Finds the session of another plugin by its cookie value. Returns the session that a parallel request has adopted, or an
+ * adoption to complete, or `undefined`. An old cookie leads nowhere after its session was adopted, whatever became of it.
+ * @throws `FST_SESSION_STORE`
+ */
+export async function findPredecessor (
+  context: AdoptionContext, adoption: Adoption, value: string, report: Report
+): Promise<Snapshot | PendingAdoption | undefined> {
+  const { name, backend: { directory }, settings } = context
+  const id = adoption.identify(value)
+  if (id === undefined) {
+    report({ type: 'rejected', reason: 'malformed-cookie' })
+    return undefined
+  }
+  const key = hash('sha256', `adopted:${name}:${id}`, 'base64url')
+  if (directory !== undefined && await directory.claimed(key) !== undefined) return await claimedSession(directory, key, context)
+  const old = await callInTime(() => adoption.find(id), settings.storeTimeout)
+  const content = old && accept(context, old, report)
+  if (old === undefined || content === undefined) return undefined
+  const times = { ...beginTimes(settings, {}, settings.now()), authenticatedAt: old.authenticatedAt ?? 0 }
+  return new PendingAdoption({ context, key, old, content, credential: mintCredential(), times })
+}
+
+/** Returns the session that was adopted under a key, as long as parallel requests may be under way. */
+async function claimedSession (directory: Directory, key: string, { settings: { now } }: AdoptionContext): Promise<Snapshot | undefined> {
+  const claim = await directory.claimed(key)
+  return claim === undefined || now() - claim.since >= GRACE ? undefined : await directory.find(claim.id)
+}
+
+function accept ({ codec }: AdoptionContext, old: Predecessor, report: Report): Content | undefined {
+  try {
+    const data = old.data()
+    return data === undefined ? undefined : codec.accept(data)
+  } catch (error) {
+    report({ type: 'discarded', reason: 'unfit', detail: (error as Error).message })
+    return undefined
+  }
+}
+
+/** Checks the option `adopt`. @throws `FST_SESSION_OPTIONS` */
+export function readAdoption (adoption: Adoption | undefined): Adoption | undefined {
+  if (adoption === undefined || (typeof adoption?.identify === 'function' && typeof adoption.find === 'function' && typeof adoption.cookieName === 'string')) return adoption
+  throw invalidOptions('adopt must be the result of adoptExpressSessions({ ... }) of fastify-openapi-session/express')
+}

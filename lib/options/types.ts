@@ -1,0 +1,107 @@
+import type { TSchema } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import type { SealedCookie } from '../backend/sealed.js'
+import type { SessionEvent } from '../events/events.js'
+import type { Adoption } from '../migration/adoption.js'
+import type { CrossOriginOptions } from '../routing/cross-origin.js'
+import type { SecurityRequirement } from '../routing/requirement.js'
+import type { SessionStore } from '../store/store.js'
+import type { CookieOptions } from './cookie.js'
+
+/**
+ * The session schemes of an app and the schemas of their data, to be augmented:
+ * ```ts
+ * declare module 'fastify-openapi-session' {
+ *   interface SessionSchemas { session: typeof Visitor }
+ * }
+ * ```
+ */
+export interface SessionSchemas {}
+
+/** Names of the schemes: those in `SessionSchemas`, or `session` while nothing is declared there. */
+export type SchemeName = keyof SessionSchemas extends never ? 'session' : keyof SessionSchemas & string
+
+/** The type of the data of a scheme. */
+export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? StaticOf<SessionSchemas[Name]> : Record<string, any>
+
+// TypeBox's `Static`, written so that it also ends while `SessionSchemas` is empty.
+type StaticOf<Schema> = Schema extends { static: unknown } ? AsObject<(Schema & { params: [] })['static']> : Record<string, any>
+type AsObject<T> = T extends object ? T : Record<string, any>
+
+/** Decides a security scheme that is not a session: returns `true` when the request satisfies it with all required scopes. */
+export type Verifier = (request: FastifyRequest, scopes: readonly string[]) => boolean | Promise<boolean>
+
+/** How a session scheme is described in the OpenAPI document. */
+export interface OpenApiOptions {
+  /** The scheme's description. Default: a sentence that says how to sign in. */
+  description?: string
+  /** operationId of the operation that signs in. */
+  login?: string
+  /** operationId of the operation that tells who is signed in. */
+  status?: string
+  /** operationId of the operation that signs out. */
+  logout?: string
+  /** Name of the decorator of @fastify/swagger, where it was given another one than `swagger`. */
+  decorator?: string
+}
+
+/** Options of `register` for the scheme `Name`. Durations are in seconds. */
+export interface SessionOptions<Name extends string = string, Data extends object = SessionData<Name>> {
+  /** The security scheme's name, which is also the name of the decorators. Default `session`. */
+  scheme?: Name
+  /** TypeBox schema of the data, checked when a record is loaded and when it is saved. Default: any object. */
+  schema?: Name extends keyof SessionSchemas ? SessionSchemas[Name] : TSchema
+  /** Where sessions live. Default: a `MemoryStore`, for one process and for tests. */
+  store?: SessionStore | SealedCookie
+  /** Name and attributes of the cookie. Default `__Host-session`, Secure, SameSite=Lax, Path=/; always HttpOnly. */
+  cookie?: CookieOptions
+  /** Seconds without a request after which a session ends. Default 1800. */
+  idleTimeout?: number
+  /** Seconds after which a session ends, whatever happens in it. Default 43200. */
+  absoluteTimeout?: number
+  /** Seconds that one call of the store may take before the response is 503. Default 2. */
+  storeTimeout?: number
+  /** Bytes of JSON that the data of one session may take. Default 1048576. */
+  maxSize?: number
+  /**
+   * How many live sessions one principal may have. A login above the limit ends the sessions of the oldest logins. Default 100
+   * where the store counts sessions, else no limit.
+   */
+  maxPerPrincipal?: number
+  /** Whom a session belongs to. With it, only a session that has a principal satisfies a requirement. */
+  principal?: (data: Data) => string | undefined
+  /** Returns the roles that a requirement such as `{ session: ['admin'] }` asks for. `user` is the result of the option `user`. */
+  roles?: (data: Data, user: any) => readonly string[] | Promise<readonly string[]>
+  /**
+   * Checks each loaded session that has a principal (every session without the option `principal`). `false` ends it: the
+   * password was changed, the account was disabled. The data are frozen.
+   */
+  verify?: (data: Data, request: FastifyRequest) => boolean | Promise<boolean>
+  /**
+   * Returns the user of a loaded session, once per request; `null` ends the session. Read it as `request.session.user`. Asked
+   * for the same sessions as `verify`, and after it. The data are frozen.
+   */
+  user?: (data: Data, request: FastifyRequest) => unknown
+  /** Makes data of an older form fit the schema. What still does not fit counts as no session, and is reported. */
+  migrate?: (data: unknown) => unknown
+  /** The requirement of routes that have no `schema.security`. `security: []` on a route overrides it. */
+  security?: readonly SecurityRequirement[]
+  /** Decide the security schemes that are not sessions, by scheme name. */
+  verifiers?: Readonly<Record<string, Verifier>>
+  /** Refuses unsafe requests that pages of other origins sent; `false` turns the check off. */
+  crossOrigin?: CrossOriginOptions | false
+  /** The description in the OpenAPI document. */
+  openapi?: OpenApiOptions
+  /** Sessions of another plugin to adopt, for as long as some of them can be live: the move signs no user out. */
+  adopt?: Adoption
+  /** Called with everything that happens to sessions, never with a token. What it throws is logged. */
+  onEvent?: (event: SessionEvent, request: FastifyRequest | undefined) => void
+  /** The clock, epoch milliseconds. Default `Date.now`; tests bring their own. */
+  now?: () => number
+}
+
+/** Options of `register`, by the scheme that they name. */
+export type SessionPluginOptions = {
+  [Name in SchemeName]: Name extends 'session' ? SessionOptions<Name> : SessionOptions<Name> & { scheme: Name }
+}[SchemeName]
+

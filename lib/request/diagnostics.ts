@@ -1,0 +1,64 @@
+import type { FastifyRequest } from 'fastify'
+import type { Scheme } from '../options/scheme.js'
+
+/** How a session was found for a request. */
+export type LoadedAs = 'live' | 'adopted' | 'no-cookie' | 'duplicate-cookie' | 'ended' | 'refused' | 'cross-origin' | 'failed'
+
+/** What was saved of a session: an intent, a change of data, or nothing. */
+export type SavedAs = 'none' | 'data' | 'renew' | 'start' | 'destroy' | 'failed'
+
+/** What happened to one session in one request, for the debug line that explains it. */
+export interface Account {
+  readonly scheme: string
+  readonly cookie: string
+  readonly loaded: LoadedAs
+  readonly saved: SavedAs
+  readonly setCookie: boolean
+  readonly statusCode: number
+}
+
+const NOT_LOADED: Readonly<Partial<Record<LoadedAs, string>>> = {
+  'no-cookie': 'the request has no such cookie',
+  'duplicate-cookie': 'the request has the cookie twice, so that one of the two may be forged',
+  ended: 'its cookie belongs to no live session: the session expired or was ended, or the cookie is not from this app',
+  refused: 'the option verify or user refused it',
+  'cross-origin': 'a page of another origin sent the request',
+  failed: 'it could not be read'
+}
+
+/**
+ * Writes one structured debug line: whether a session was loaded, saved, and its cookie set, and why not. The question that
+ * users of sessions ask most is why a browser has no cookie; this line answers it.
+ */
+export function explain ({ log }: FastifyRequest, account: Account): void {
+  const { scheme, loaded, setCookie } = account
+  const problem = NOT_LOADED[loaded]
+  const cookie = setCookie ? 'cookie set' : `cookie not set: ${whyNot(account)}`
+  log.debug({ session: account }, `session "${scheme}" ${problem === undefined ? '' : `not loaded: ${problem}; `}${cookie}`)
+}
+
+function whyNot ({ loaded, saved, statusCode }: Account): string {
+  if (saved === 'failed') return 'the session could not be saved'
+  if (saved === 'data') return 'the session was saved, and its cookie stays the same'
+  if (saved !== 'none') return 'the session ended while the request was running'
+  if (statusCode >= 500) return 'a response with a status of 500 or more saves no data'
+  return loaded === 'live' ? 'the session did not change' : 'no data were set'
+}
+
+const warned = new WeakSet<Scheme>()
+
+const PLAIN_HTTP = 'a Secure session cookie is sent over plain http, where browsers drop it without a message: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that does, or use cookie: { secure: false } in development'
+const UNTRUSTED_PROXY = 'a proxy sends X-Forwarded-Proto: https, and Fastify does not trust it: set Fastify({ trustProxy: ... }) to the proxy, so that protocol, host and address are those of the visitor'
+
+/** Warns once per scheme when browsers will drop its cookie. */
+export function warnOfDroppedCookie (request: FastifyRequest, scheme: Scheme): void {
+  if (!scheme.cookie.secure || request.protocol === 'https' || warned.has(scheme) || isLoopback(request.hostname)) return
+  warned.add(scheme)
+  // Behind a proxy that ends TLS the browser keeps the cookie, but the app does not know the visitor.
+  const isUntrusted = request.headers['x-forwarded-proto'] === 'https'
+  request.log.warn({ session: { scheme: scheme.name, cookie: scheme.cookie.name } }, isUntrusted ? UNTRUSTED_PROXY : PLAIN_HTTP)
+}
+
+function isLoopback (hostname: string): boolean {
+  return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || hostname.startsWith('127.')
+}

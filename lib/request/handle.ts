@@ -1,0 +1,217 @@
+import { chain, isPromise } from '../awaitable.js'
+import type { Saved, Snapshot } from '../backend/backend.js'
+import { invalidData } from '../errors.js'
+import type { DiscardedReason, Report } from '../events/events.js'
+import { traced } from '../events/trace.js'
+import type { PendingAdoption } from '../migration/adoption.js'
+import type { Scheme } from '../options/scheme.js'
+import type { Content } from '../session/codec.js'
+import { copyJson, type Data } from '../session/json.js'
+import { refill } from '../session/merge.js'
+import type { Session } from '../session/session.js'
+import type { Awaitable } from '../store/store.js'
+import { cookieValue } from './cookie-header.js'
+import type { Account, LoadedAs, SavedAs } from './diagnostics.js'
+import { findSession, type Found } from './load.js'
+import { carryOut, type Order } from './save.js'
+import { type Scope, SessionState } from './state.js'
+
+type Update = (data: Data) => Data | void | Promise<Data | void>
+
+const NO_LINES: readonly string[] = Object.freeze([])
+
+/** One session of one request: what `request.session` returns. Loads it, and saves it through one queue. */
+export class SessionHandle extends SessionState implements Session<Data> {
+  readonly report: Report
+  #loaded: LoadedAs = 'no-cookie'
+  #saved: SavedAs = 'none'
+  #adoption: PendingAdoption | undefined
+  /** The save or update that is running. Never rejects. */
+  #running: Promise<void> | undefined
+  /** The `Set-Cookie` headers to send. */
+  lines = NO_LINES
+  /** Whether there was a live session at any time, so that the response may depend on it. */
+  seen = false
+
+  constructor (scheme: Scheme, scope: Scope) {
+    super(scheme, scope)
+    this.report = scheme.reportOn(scope.request)
+  }
+
+  /** Finds the session of the request. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
+  load (touch: boolean): Awaitable<void> {
+    try {
+      const found = findSession(this.scheme, this.scope.request, touch, this.report)
+      return isPromise(found) ? found.then((found) => { this.#found(found) }, (error: unknown) => this.#fail(error)) : this.#found(found)
+    } catch (error) {
+      return this.#fail(error)
+    }
+  }
+
+  /** Takes the place of `load` for a request that a page of another origin sent: nothing is loaded. */
+  refuse (): void {
+    this.#loaded = 'cross-origin'
+  }
+
+  async update (fn: Update): Promise<Data> {
+    this.assertLoaded()
+    this.scope.assertSameOrigin()
+    return await this.#enqueue(async () => {
+      if (this.hasIntent || this.#adoption !== undefined) await this.#save()
+      await (this.snapshot === undefined ? this.#updateFirst(fn) : this.#updateStored(this.snapshot, fn))
+      return this.data
+    })
+  }
+
+  async commit (): Promise<string | undefined> {
+    this.assertLoaded()
+    this.scope.assertSameOrigin()
+    await this.#enqueue(() => this.#save())
+    return this.lines[0]
+  }
+
+  /**
+   * Saves for a response with this status. A status of 500 and more takes back changes of data and a login; `destroy` and
+   * `renew` hold.
+   */
+  save (statusCode: number): Awaitable<void> {
+    return this.#enqueue(() => this.#save(statusCode))
+  }
+
+  /** Whether there is anything to do before the response. */
+  get isPending (): boolean {
+    return this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true || this.isChanged
+  }
+
+  /** Reports what was changed while the response was being sent, and is lost. */
+  close (detail: string): void {
+    if (this.isChanged) this.#reportLost('after-commit', detail)
+    this.discard()
+  }
+
+  /** Returns what happened to the session in this request. */
+  account (statusCode: number): Account {
+    const { name, cookie } = this.scheme
+    return { scheme: name, cookie: cookie.name, loaded: this.#loaded, saved: this.#saved, setCookie: this.lines.length > 0, statusCode }
+  }
+
+  #found ({ loaded, snapshot, user, adoption, lines = NO_LINES }: Found): void {
+    this.#loaded = loaded
+    this.#adoption = adoption
+    this.snapshot = snapshot
+    this.loadedUser = user
+    this.lines = lines
+    this.seen = snapshot !== undefined || loaded === 'refused'
+  }
+
+  #fail (error: unknown): never {
+    this.#loaded = 'failed'
+    this.failure = { error }
+    throw error
+  }
+
+  /** Runs work when the work before it is done. */
+  #enqueue<T> (work: () => Awaitable<T>): Awaitable<T> {
+    const result = this.#running === undefined ? work() : this.#running.then(work)
+    if (!isPromise(result)) return result
+    const done = Promise.resolve(result).then(() => {}, () => {}).then(() => { if (this.#running === done) this.#running = undefined })
+    this.#running = done
+    return result
+  }
+
+  #save (statusCode?: number): Awaitable<void> {
+    if (this.#adoption !== undefined) return this.#adopt(this.#adoption).then(() => this.#save(statusCode))
+    if (statusCode !== undefined && statusCode >= 500) this.#takeBack()
+    let order: Order | undefined
+    try {
+      order = this.order()
+    } catch (error) {
+      // The caller of commit() can correct the data. A response cannot be sent with them: what holds with a 500 is saved.
+      if (statusCode === undefined) throw error
+      return chain(this.#save(500), () => { throw error })
+    }
+    return order && this.#carryOut(order)
+  }
+
+  /** Saves an order. What was refused stays refused: after a failure nothing of it is saved later. */
+  #carryOut (order: Order): Awaitable<void> {
+    const { scheme, report, scope } = this
+    const failed = (error: unknown): never => {
+      this.#saved = 'failed'
+      this.discard()
+      throw error
+    }
+    try {
+      const saved = traced('save', scheme.name, scope.request, () => carryOut(scheme, order, report))
+      return isPromise(saved) ? saved.then((saved) => { this.#applied(order, saved) }, failed) : this.#applied(order, saved)
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  #applied (order: Order, saved: Saved | undefined): void {
+    const { kind } = order.intent
+    this.#saved = kind === 'keep' ? order.content === undefined ? 'none' : 'data' : kind
+    this.apply(order, saved)
+    if (saved !== undefined) this.#send(saved)
+    else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
+  }
+
+  /** Whether the browser has a cookie of this scheme. */
+  get #hasCookie (): boolean {
+    return this.lines.length > 0 || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
+  }
+
+  #send ({ snapshot, value }: Saved): void {
+    this.seen = true
+    if (value !== undefined) this.#setLines([this.scheme.line(value, snapshot.times)])
+  }
+
+  #setLines (lines: readonly string[]): void {
+    const { expireAdopted } = this.scheme
+    this.lines = expireAdopted !== undefined && this.lines.includes(expireAdopted) ? [...lines, expireAdopted] : lines
+    this.scope.onCookie()
+  }
+
+  /** Completes an adoption, now that a cookie can be sent. */
+  async #adopt (adoption: PendingAdoption): Promise<void> {
+    const saved = await adoption.complete(this.report)
+    this.#adoption = undefined
+    this.lines = [this.scheme.expireAdopted as string]
+    this.snapshot = saved?.snapshot
+    if (saved !== undefined) this.#send(saved)
+  }
+
+  async #updateStored (base: Snapshot, fn: Update): Promise<void> {
+    const { scheme, scope, report } = this
+    const saved = await traced('update', scheme.name, scope.request, () =>
+      scheme.backend.save(base, async (now) => await this.#updated(now, fn), report))
+    this.apply({ snapshot: base, intent: { kind: 'keep' }, content: undefined }, saved)
+    if (saved === undefined) throw this.requiredError()
+    this.#send(saved)
+  }
+
+  async #updated (now: Snapshot, fn: Update): Promise<Content> {
+    const data = copyJson(now.data)
+    const content = this.scheme.codec.accept(await fn(data) ?? data)
+    if (content.principal === now.principal) return content
+    throw invalidData('update() cannot change whom a session belongs to, since that needs another cookie: use start(). Nothing was saved.')
+  }
+
+  /** Updates what is not stored yet: no other request can know of it. */
+  async #updateFirst (fn: Update): Promise<void> {
+    if (this.scope.isClosed) throw this.requiredError()
+    const data = copyJson(this.data)
+    refill(this.data, this.scheme.codec.accept(await fn(data) ?? data).data)
+    await this.#save()
+  }
+
+  #takeBack (): void {
+    if (this.isChanged) this.#reportLost('server-error')
+    this.takeBack()
+  }
+
+  #reportLost (reason: DiscardedReason, detail?: string): void {
+    this.report({ type: 'discarded', reason, ...(detail !== undefined && { detail }) }, this.snapshot)
+  }
+}

@@ -1,0 +1,81 @@
+import type { FastifyReply } from 'fastify'
+import { SessionError } from '../errors.js'
+
+/**
+ * Adds the headers that belong to an error, which Fastify does for its own error handler only. An error handler of the app
+ * may have made another response of it, a login page for example, that they do not belong to.
+ */
+export function addErrorHeaders (error: Error, reply: FastifyReply): void {
+  if (!(error instanceof SessionError) || reply.statusCode !== error.statusCode) return
+  for (const [name, value] of Object.entries(error.headers ?? {})) if (!reply.hasHeader(name)) reply.header(name, value)
+}
+
+/** Gives the response the status of an error, with the headers that belong to it. */
+export function takeErrorStatus (error: Error, reply: FastifyReply): void {
+  const { statusCode = 500 } = error as Partial<SessionError>
+  reply.code(statusCode)
+  addErrorHeaders(error, reply)
+}
+
+/**
+ * Adds `Set-Cookie` headers to those that are there, in place of `old` ones. Old versions of Fastify 5 append to the very
+ * list that a handler passed: a list that an app keeps for all of its responses would send one user's session to the next.
+ */
+export function setCookies (reply: FastifyReply, lines: readonly string[], old: readonly string[]): void {
+  if (lines.length + old.length === 0) return
+  const present = reply.getHeader('set-cookie')
+  if (present === undefined && lines.length === 1) {
+    reply.header('set-cookie', lines[0])
+    return
+  }
+  const before = [present ?? []].flat().map(String).filter((line) => !old.includes(line))
+  reply.removeHeader('set-cookie')
+  const all = [...before, ...lines]
+  if (all.length > 0) reply.header('set-cookie', all.length === 1 ? all[0] : all)
+}
+
+/** Adds Cookie to the request headers that the response depends on (RFC 9110, 12.5.5). */
+export function varyByCookie (reply: FastifyReply): void {
+  const vary = reply.getHeader('vary')
+  if (vary === undefined) {
+    reply.header('vary', 'Cookie')
+    return
+  }
+  const names = String(vary).toLowerCase().split(',').map((name) => name.trim())
+  if (!names.includes('cookie') && !names.includes('*')) reply.header('vary', vary === '' ? 'Cookie' : `${String(vary)}, Cookie`)
+}
+
+/**
+ * Keeps a user's response out of shared caches (RFC 9111, 7.3). The handler's own choice stays, unless it would let a
+ * shared cache serve one user's cookie to another.
+ */
+export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: boolean): void {
+  const chosen = reply.getHeader('cache-control')
+  if (setsCookie) {
+    // These overrule Cache-Control in the caches that they address (RFC 9213).
+    for (const name of Object.keys(reply.getHeaders())) if (/(^|-)cdn-cache-control$|^surrogate-control$/.test(name)) reply.removeHeader(name)
+    const directives = String(chosen).toLowerCase().split(',').map((directive) => directive.trim())
+    if (!directives.includes('no-store') && !directives.includes('private')) reply.header('cache-control', 'no-store')
+  } else if (sawSession && chosen === undefined) {
+    reply.header('cache-control', 'private, no-cache')
+  }
+}
+
+/** Copies headers to the raw response, for a cookie that comes after Fastify has copied them, before the first byte of a stream. */
+export function copyToRaw (reply: FastifyReply): void {
+  for (const name of ['set-cookie', 'cache-control']) {
+    const value = reply.getHeader(name)
+    if (value !== undefined) reply.raw.setHeader(name, value)
+  }
+}
+
+/** Returns a function that restores the status and headers of a response, for when another response was begun in between. */
+export function rememberResponse (reply: FastifyReply): () => void {
+  const { statusCode } = reply
+  // Fastify appends cookies to the very list that it has.
+  const copied = Object.entries(reply.getHeaders()).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value] as const)
+  return () => {
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+    reply.code(statusCode).headers(Object.fromEntries(copied))
+  }
+}

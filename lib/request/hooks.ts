@@ -1,0 +1,73 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isPromise } from '../awaitable.js'
+import { Registry } from '../routing/registry.js'
+import { outgoing, listenForErrors, release } from './payload.js'
+import { RequestScope } from './scope.js'
+
+const kScope = Symbol('fastify-openapi-session.scope')
+
+/** Contexts within each other may each have the hooks: the first ones that a request meets see it through. */
+type Scoped = FastifyRequest & { [kScope]?: { readonly scope: RequestScope, readonly hooks: Registry } | null }
+type Done = (error?: Error) => void
+type DoneWith = (error?: Error | null, payload?: unknown) => void
+
+/** Adds the hooks that serve all schemes of an instance. */
+export function addHooks (app: FastifyInstance, registry: Registry): void {
+  if (!app.hasRequestDecorator(kScope)) app.decorateRequest(kScope, null)
+  app.addHook('onRequest', (request, reply, done) => { admit(registry, request, reply, done) })
+  app.addHook('onSend', (request, reply, payload, done) => { finish(registry, request, reply, payload, done) })
+  app.addHook('onResponse', (request, _reply, done) => {
+    scopeOf(request)?.close()
+    done()
+  })
+}
+
+/** Returns the request's session scope, if its route declares a session. */
+export function scopeOf (request: FastifyRequest): RequestScope | undefined {
+  return (request as Scoped)[kScope]?.scope
+}
+
+function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
+  // (Requests of a context that was there before the plugin do not know the decorator: it is absent there, not null.)
+  if (scopeOf(request) !== undefined || request.is404) return done()
+  let scope: RequestScope | undefined
+  try {
+    const plan = (Registry.of(request.server) as Registry).plan(request.routeOptions)
+    if (plan === null) return done()
+    scope = new RequestScope(request, reply, plan)
+    ;(request as Scoped)[kScope] = { scope, hooks }
+    // The response of a WebSocket or an event stream may go past the hooks, and end when the client leaves.
+    if (mayBeHijacked(request)) reply.raw.once('close', () => { scope?.close() })
+    const admitted = scope.admit()
+    if (!isPromise(admitted)) return done()
+    const { fail } = scope
+    admitted.then(() => done(), (error: unknown) => done(fail.call(scope, error)))
+  } catch (error) {
+    done(scope === undefined ? error as Error : scope.fail(error))
+  }
+}
+
+function finish (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
+  const found = (request as Scoped)[kScope]
+  if (found?.hooks !== hooks) return done()
+  const { scope } = found
+  // Fastify ignores a second response once the first has begun. While its session is being saved, the first has.
+  if (scope.interrupt(payload)) {
+    return request.log.warn('Response already being sent; the second one was dropped. Return or await reply in async handlers.')
+  }
+  const response = outgoing(payload, reply)
+  const { body } = response
+  const finished = scope.finish(response)
+  if (!isPromise(finished)) return done(null, body)
+  listenForErrors(body)
+  const sent = Promise.resolve(finished).then(() => done(null, body), (error: unknown) => {
+    release(body)
+    done(scope.fail(error))
+  })
+  // What Fastify throws while it sends, because of a header for example, it catches only in synchronous hooks.
+  sent.catch(done)
+}
+
+function mayBeHijacked ({ headers }: FastifyRequest): boolean {
+  return headers.upgrade !== undefined || headers.accept?.includes('text/event-stream') === true
+}

@@ -1,0 +1,40 @@
+import type { FastifyRequest } from 'fastify'
+import { notDeclared } from '../errors.js'
+import type { Data } from '../session/json.js'
+import type { Session } from '../session/session.js'
+
+/**
+ * The session of a request whose route declares none, or before it was loaded. Hooks, serializers and error handlers of the
+ * whole app may ask it whether a session exists. Everything else throws `FST_SESSION_NOT_DECLARED`, which says what to write.
+ */
+export class InertSession implements Session<Data> {
+  readonly #request: FastifyRequest
+  readonly #scheme: string
+
+  constructor (request: FastifyRequest, scheme: string) {
+    this.#request = request
+    this.#scheme = scheme
+  }
+
+  get exists (): boolean { return false }
+  get user (): undefined { return undefined }
+  get (): undefined { return undefined }
+  get id (): string { return this.#refuse() }
+  get data (): Data { return this.#refuse() }
+  get createdAt (): number { return this.#refuse() }
+  get authenticatedAt (): number { return this.#refuse() }
+  get expiresAt (): number { return this.#refuse() }
+  set (): void { this.#refuse() }
+  unset (): void { this.#refuse() }
+  start (): void { this.#refuse() }
+  renew (): void { this.#refuse() }
+  destroy (): void { this.#refuse() }
+  async regenerate (): Promise<void> { this.#refuse() }
+  async update (): Promise<Data> { return this.#refuse() }
+  async commit (): Promise<string | undefined> { return this.#refuse() }
+
+  #refuse (): never {
+    const { method, routeOptions: { url } } = this.#request
+    throw notDeclared(method, url, this.#scheme)
+  }
+}

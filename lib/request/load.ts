@@ -1,0 +1,72 @@
+import type { FastifyRequest } from 'fastify'
+import { chain } from '../awaitable.js'
+import type { Snapshot } from '../backend/backend.js'
+import type { Report } from '../events/events.js'
+import { traced } from '../events/trace.js'
+import { findPredecessor, PendingAdoption } from '../migration/adoption.js'
+import type { Scheme } from '../options/scheme.js'
+import type { Awaitable } from '../store/store.js'
+import { cookieValue, DUPLICATE } from './cookie-header.js'
+import type { LoadedAs } from './diagnostics.js'
+
+/** What a request's cookie led to. */
+export interface Found {
+  readonly loaded: LoadedAs
+  readonly snapshot?: Snapshot
+  /** The result of the option `user`. */
+  readonly user?: unknown
+  /** The adoption to complete when a cookie can be sent. */
+  readonly adoption?: PendingAdoption
+  /** The `Set-Cookie` headers to send, whatever the handler does. */
+  readonly lines?: readonly string[]
+}
+
+const NO_COOKIE: Found = Object.freeze({ loaded: 'no-cookie' })
+const ENDED: Found = Object.freeze({ loaded: 'ended' })
+
+/**
+ * Finds the session of a request by its cookie. With `touch` the request counts as activity.
+ * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
+ */
+export function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> {
+  const value = cookieValue(request.headers.cookie, scheme.cookie.name)
+  if (value === DUPLICATE) {
+    report({ type: 'rejected', reason: 'duplicate-cookie' })
+    return { loaded: 'duplicate-cookie' }
+  }
+  if (value === undefined || value === '') return adoptedSession(scheme, request, report)
+  const loaded = traced('load', scheme.name, request, () => scheme.backend.load(value, touch, report))
+  return chain(loaded, (snapshot) => snapshot === undefined ? ENDED : verified(scheme, request, { loaded: 'live', snapshot }, report))
+}
+
+function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
+  const { adopt } = scheme.settings
+  const value = adopt && cookieValue(request.headers.cookie, adopt.cookieName)
+  if (adopt === undefined || value === undefined || value === DUPLICATE) return NO_COOKIE
+  return chain(findPredecessor(scheme, adopt, value, report), (found): Awaitable<Found> => {
+    if (found === undefined) return NO_COOKIE
+    if (!(found instanceof PendingAdoption)) return verified(scheme, request, { loaded: 'adopted', snapshot: found }, report)
+    return verified(scheme, request, { loaded: 'adopted', snapshot: found.snapshot, adoption: found }, report)
+  })
+}
+
+/** Asks the options `verify` and `user`. */
+function verified (scheme: Scheme, request: FastifyRequest, found: Found & { readonly snapshot: Snapshot }, report: Report): Awaitable<Found> {
+  const { verify, user, principal } = scheme.settings
+  const { snapshot } = found
+  if ((verify === undefined && user === undefined) || (principal !== undefined && snapshot.principal === undefined)) return found
+  return chain(verify === undefined ? true : verify(snapshot.data, request), (holds): Awaitable<Found> => {
+    if (!holds) return refused(scheme, found, report)
+    if (user === undefined) return found
+    return chain(user(snapshot.data, request), (user) => user == null ? refused(scheme, found, report) : { ...found, user })
+  })
+}
+
+/**
+ * Ends a session that was refused, if it is still as it was judged. If another request changed it in between (its password,
+ * for example), this request gets its 401 with the cookie untouched, and the next one asks again.
+ */
+function refused ({ backend, cookie, expireAdopted }: Scheme, { snapshot, adoption }: Found & { readonly snapshot: Snapshot }, report: Report): Awaitable<Found> {
+  if (adoption !== undefined) return chain(adoption.forget(), () => ({ loaded: 'refused', lines: [expireAdopted as string] }))
+  return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => ended ? { loaded: 'refused', lines: [cookie.expire()] } : ENDED)
+}

@@ -1,0 +1,94 @@
+import type { FastifyReply } from 'fastify'
+import { setCookies } from './headers.js'
+
+/** A response that is about to be sent. */
+export interface Outgoing {
+  readonly body: unknown
+  readonly statusCode: number
+  /** Applies the status and headers that the payload has of its own. */
+  begin (): void
+  /** Removes them again, for another response. */
+  undo (): void
+}
+
+/**
+ * Returns the body and status of a payload. Fastify reads status and headers of a Fetch `Response` after the last hook, too
+ * late to know whether the response is an error or to keep it out of caches: so that is done here.
+ */
+export function outgoing (payload: unknown, reply: FastifyReply): Outgoing {
+  // Fastify has an error for a body that was read already.
+  if (!isResponse(payload) || payload.bodyUsed) return new Plain(payload, reply.statusCode)
+  return new FromResponse(payload, reply)
+}
+
+class Plain implements Outgoing {
+  readonly body: unknown
+  readonly statusCode: number
+
+  constructor (body: unknown, statusCode: number) {
+    this.body = body
+    this.statusCode = statusCode
+  }
+
+  begin (): void {}
+  undo (): void {}
+}
+
+class FromResponse implements Outgoing {
+  readonly body: unknown
+  readonly statusCode: number
+  readonly #headers: Headers
+  readonly #reply: FastifyReply
+  #hasBegun = false
+
+  constructor ({ body, status, headers }: Response, reply: FastifyReply) {
+    this.body = body
+    this.statusCode = status
+    this.#headers = headers
+    this.#reply = reply
+  }
+
+  begin (): void {
+    this.#hasBegun = true
+    this.#reply.code(this.statusCode)
+    for (const [name, value] of this.#headers) this.#reply.header(name, value)
+  }
+
+  undo (): void {
+    if (!this.#hasBegun) return
+    const reply = this.#reply
+    for (const [name, value] of this.#headers) if (reply.getHeader(name) === value) reply.removeHeader(name)
+    setCookies(reply, [], this.#headers.getSetCookie())
+  }
+}
+
+/** Keeps a stream that has to wait from ending the process when it fails. Fastify sees the failure when it sends the stream. */
+export function listenForErrors (body: unknown): void {
+  if (isStream(body)) body.on('error', () => {})
+}
+
+/** Releases a body that will not be sent: it may hold a file or a connection open. */
+export function release (payload: unknown): void {
+  const body = bodyOf(payload)
+  const { destroy, cancel } = Object(body) as { destroy?: unknown, cancel?: unknown }
+  listenForErrors(body)
+  if (typeof destroy === 'function') destroy.call(body)
+  else if (typeof cancel === 'function') Promise.resolve(cancel.call(body)).catch(() => {})
+}
+
+export function bodyOf (payload: unknown): unknown {
+  return isResponse(payload) ? payload.body : payload
+}
+
+/** Returns whether a body is sent over time, so that a handler may still change the session while it is. */
+export function isStreamed (body: unknown): boolean {
+  return typeof body === 'object' && body !== null && (isStream(body) || typeof (body as { getReader?: unknown }).getReader === 'function')
+}
+
+function isResponse (payload: unknown): payload is Response {
+  return typeof payload === 'object' && payload !== null && Object.prototype.toString.call(payload) === '[object Response]'
+}
+
+function isStream (body: unknown): body is NodeJS.ReadableStream {
+  return typeof (Object(body) as { pipe?: unknown }).pipe === 'function'
+}

@@ -1,0 +1,81 @@
+import { chain } from '../awaitable.js'
+import type { NewSession, Saved, Snapshot } from '../backend/backend.js'
+import { conflict } from '../errors.js'
+import type { RenewedReason, Report } from '../events/events.js'
+import type { Scheme } from '../options/scheme.js'
+import type { Codec, Content } from '../session/codec.js'
+import { type MintedCredential, mintCredential } from '../session/credential.js'
+import { merge } from '../session/merge.js'
+import { beginTimes, type Times } from '../session/times.js'
+import type { Awaitable } from '../store/store.js'
+
+/** What the handler asked for, beside changes of the data. */
+export type Intent =
+  | { readonly kind: 'keep' | 'destroy' }
+  | { readonly kind: 'renew', readonly reason: RenewedReason }
+  /** `afterEnd`: the session before it was destroyed first, which holds whatever becomes of the start. */
+  | { readonly kind: 'start', readonly credential: MintedCredential, readonly times: Times, readonly content: Content, readonly afterEnd: boolean }
+
+/** Everything that there is to save of one session. */
+export interface Order {
+  /** The session as it is stored, if there is one. */
+  readonly snapshot: Snapshot | undefined
+  readonly intent: Intent
+  /** The data, if the handler changed them. */
+  readonly content: Content | undefined
+}
+
+/**
+ * Saves a session:
+ *
+ * | intent  | a session is stored                             | none is stored              |
+ * |---------|-------------------------------------------------|-----------------------------|
+ * | keep    | changed data update it; another principal makes another session of it | changed data create one |
+ * | renew   | it gets a new secret, and the changed data      | (refused: 401)              |
+ * | start   | another session takes its place                 | a session is created        |
+ * | destroy | it ends; data set after that create another one | data set create one         |
+ *
+ * Returns `undefined` when no session is stored afterwards.
+ */
+export function carryOut (scheme: Scheme, order: Order, report: Report): Awaitable<Saved | undefined> {
+  const { snapshot, intent, content } = order
+  if (intent.kind === 'start') {
+    const { credential, times } = intent
+    return begin(scheme, snapshot, { credential, times, content: content ?? intent.content, reason: 'start' }, report)
+  }
+  if (snapshot === undefined || intent.kind === 'destroy') {
+    if (content !== undefined) return begin(scheme, snapshot, firstWrite(scheme, content), report)
+    return snapshot && chain(scheme.backend.end(snapshot, 'destroy', report), () => undefined)
+  }
+  if (content !== undefined && content.principal !== snapshot.principal) {
+    // The session of another principal: what concurrent requests of the one before still save must not reach it.
+    const times = { ...snapshot.times, authenticatedAt: scheme.settings.now() }
+    return scheme.backend.replace(snapshot, { credential: mintCredential(), times, content, reason: 'principal' }, report)
+  }
+  const renewal = intent.kind === 'renew' ? { credential: mintCredential(snapshot.id), reason: intent.reason } : undefined
+  return scheme.backend.save(snapshot, (now) => {
+    if (content === undefined) return now
+    return now.data === snapshot.data ? content : mergeContents(scheme.codec, snapshot, content, now)
+  }, report, renewal)
+}
+
+function begin ({ backend }: Scheme, old: Snapshot | undefined, session: NewSession, report: Report): Awaitable<Saved> {
+  return old === undefined ? backend.create(session, report) : backend.replace(old, session, report)
+}
+
+function firstWrite ({ settings }: Scheme, content: Content): NewSession {
+  return { credential: mintCredential(), times: beginTimes(settings, {}, settings.now()), content, reason: 'first-write' }
+}
+
+/** Merges the changes of this request into what another request saved. @throws `FST_SESSION_CONFLICT` */
+function mergeContents (codec: Codec, base: Content, mine: Content, theirs: Content): Content {
+  let merged: Content
+  try {
+    merged = codec.prepare(merge(base.data, mine.data, theirs.data))
+  } catch (cause) {
+    throw conflict(cause)
+  }
+  // Two changes that only together make another principal are what neither request meant.
+  if (merged.principal !== mine.principal) throw conflict()
+  return merged
+}

@@ -1,0 +1,208 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { chain, isPromise } from '../awaitable.js'
+import { crossOrigin, invalidOptions, tooLate } from '../errors.js'
+import { isDebugEnabled } from '../events/events.js'
+import { authorize } from '../routing/authorize.js'
+import { isSameOrigin, originsCompared } from '../routing/cross-origin.js'
+import type { Plan } from '../routing/route.js'
+import type { Awaitable } from '../store/store.js'
+import { explain, warnOfDroppedCookie } from './diagnostics.js'
+import { SessionHandle } from './handle.js'
+import { addErrorHeaders, cacheFor, copyToRaw, rememberResponse, setCookies, takeErrorStatus, varyByCookie } from './headers.js'
+import { bodyOf, isStreamed, type Outgoing, release } from './payload.js'
+import type { Scope } from './state.js'
+
+const STREAMED = 'it was changed while the response was being sent: use request.session.update(fn), which saves at any time'
+const HIJACKED = 'the reply was hijacked: await session.commit() before the first byte, and send what it returns as Set-Cookie'
+
+/**
+ * The sessions of one request to a route that declares some: loaded and judged before the handler, saved before the
+ * response. The phase says what can still be done.
+ */
+export class RequestScope implements Scope {
+  readonly request: FastifyRequest
+  readonly #reply: FastifyReply
+  readonly #plan: Plan
+  readonly #handles: readonly SessionHandle[]
+  #phase: 'open' | 'refused' | 'saving' | 'finished' | 'failed' = 'open'
+  /** The response that is being sent. */
+  #outgoing: Outgoing | undefined
+  /** Whether a second response came while the sessions were being saved for the first. */
+  #interrupted = false
+  /** The `Set-Cookie` headers that were written. */
+  #lines: readonly string[] = []
+  /** What one of the hooks failed with. */
+  #error: Error | undefined
+
+  constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan) {
+    this.request = request
+    this.#reply = reply
+    this.#plan = plan
+    this.#handles = plan.schemes.map((scheme) => new SessionHandle(scheme, this))
+  }
+
+  /** Returns the session of a scheme; `undefined` if the route does not declare it. */
+  session (name: string): SessionHandle | undefined {
+    for (const handle of this.#handles) if (handle.scheme.name === name) return handle
+    return undefined
+  }
+
+  /**
+   * Loads the sessions that the route declares and checks what it requires.
+   * @throws `FST_SESSION_CROSS_ORIGIN`, `FST_SESSION_REQUIRED`, `FST_SESSION_FORBIDDEN`, `FST_SESSION_STORE`
+   */
+  admit (): Awaitable<void> {
+    this.#refuseCrossOrigin()
+    return chain(this.#load(), () => authorize(this.request, this.#plan, this.#handles))
+  }
+
+  /** Whether it is too late to change a session: its response has begun, or was refused. */
+  get isClosed (): boolean {
+    return this.#phase === 'refused' || this.#isSent
+  }
+
+  /** @throws `FST_SESSION_TOO_LATE`, `FST_SESSION_CROSS_ORIGIN` */
+  assertOpen (call: string, scheme: string): void {
+    this.assertSameOrigin()
+    if (!this.#isSent) return
+    throw tooLate(call, `Call it before the response is sent. Later, request.${scheme}.update(fn) and app.${scheme}.update(id, fn) save data, and app.${scheme}.revoke(id) ends the session.`)
+  }
+
+  /** @throws `FST_SESSION_CROSS_ORIGIN` where the request was refused before its sessions were loaded */
+  assertSameOrigin (): void {
+    if (this.#phase === 'refused') throw crossOrigin()
+  }
+
+  /** Sends a cookie that comes after the hooks were through and before the first byte. */
+  onCookie (): void {
+    if (this.#phase !== 'finished' && this.#phase !== 'failed') return
+    this.#writeHeaders()
+    copyToRaw(this.#reply)
+  }
+
+  /** Returns the error that a hook has to end with. To Fastify, a hook that fails with nothing did not fail. */
+  fail (error: unknown): Error {
+    this.#error = error ? error as Error : invalidOptions('One of the options verify, user, verifiers, principal, roles or adopt failed without an error. Throw one that says why.')
+    // An error that came before this one has used up the handler that would set its status.
+    if (this.#reply.statusCode >= 400 || this.#interrupted) takeErrorStatus(this.#error, this.#reply)
+    return this.#error
+  }
+
+  /** Returns whether the sessions are being saved for a response, so that this second one is dropped. */
+  interrupt (payload: unknown): boolean {
+    if (this.#phase !== 'saving') return false
+    this.#interrupted = true
+    if (bodyOf(payload) !== this.#outgoing?.body) release(payload)
+    return true
+  }
+
+  /**
+   * Saves the sessions and writes the headers of a response. Asynchronous only if there is something to wait for.
+   * @throws `FST_SESSION_STORE`, `FST_SESSION_CONFLICT`, `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE`
+   */
+  finish (outgoing: Outgoing): Awaitable<void> {
+    if (this.#error !== undefined) addErrorHeaders(this.#error, this.#reply)
+    // It takes the place of another response after an error.
+    this.#outgoing?.undo()
+    this.#outgoing = outgoing
+    const pending = this.#pending
+    const saved = pending.length === 0 ? undefined : this.#saveAll(pending, outgoing)
+    return isPromise(saved) ? saved : this.#finished(outgoing)
+  }
+
+  /** Ends a request whose response went past the hooks or is sent over time: what is not saved by now is lost. */
+  close (): void {
+    if (this.#phase === 'saving' || (this.#phase === 'open' && !this.#reply.sent)) return
+    for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
+  }
+
+  get #isSent (): boolean {
+    if (this.#phase === 'saving' || this.#phase === 'finished') return true
+    const { raw, sent } = this.#reply
+    // The headers of a WebSocket go out beside the reply, when that is hijacked.
+    return raw.headersSent || (sent && (this.request as { ws?: unknown }).ws === true)
+  }
+
+  /** The sessions to save for a response. After a failure, those that the error handler changed. */
+  get #pending (): readonly SessionHandle[] {
+    if (this.#phase === 'open') return this.#handles.filter(({ isPending }) => isPending)
+    return this.#phase === 'failed' ? this.#handles.filter(({ isChanged }) => isChanged) : []
+  }
+
+  #saveAll (pending: readonly SessionHandle[], outgoing: Outgoing): Promise<void> | void {
+    const [only] = pending
+    if (pending.length === 1 && only !== undefined) {
+      try {
+        const saved = only.save(outgoing.statusCode)
+        return isPromise(saved) ? this.#saving([saved], outgoing) : undefined
+      } catch (error) {
+        return this.#saving([Promise.reject(error)], outgoing)
+      }
+    }
+    return this.#saving(pending.map(async (handle) => await handle.save(outgoing.statusCode)), outgoing)
+  }
+
+  async #saving (saves: ReadonlyArray<PromiseLike<void>>, outgoing: Outgoing): Promise<void> {
+    const restore = rememberResponse(this.#reply)
+    this.#phase = 'saving'
+    const failed = (await Promise.allSettled(saves)).find((outcome) => outcome.status === 'rejected')
+    if (this.#interrupted) restore()
+    if (failed === undefined) return this.#finished(outgoing)
+    // What is saved is saved: its cookie must reach the browser, whatever became of another session.
+    this.#phase = 'failed'
+    this.#writeHeaders()
+    this.#explain()
+    throw failed.reason
+  }
+
+  #finished (outgoing: Outgoing): void {
+    outgoing.begin()
+    this.#writeHeaders()
+    if (this.#phase === 'open' || this.#phase === 'saving') {
+      this.#phase = 'finished'
+      // A stream mostly ends when the client leaves, and Fastify has no hook for that.
+      if (isStreamed(outgoing.body)) this.#reply.raw.once('close', () => { this.close() })
+    }
+    this.#explain()
+  }
+
+  #refuseCrossOrigin (): void {
+    const { method, host, protocol, headers } = this.request
+    const facts = { method, host, protocol, headers }
+    const { origin } = headers
+    if (origin !== undefined && this.#plan.trustedOrigins.includes(origin)) return
+    const refused = this.#handles.find(({ scheme: { settings: { trustedOrigins } } }) => trustedOrigins !== undefined && !isSameOrigin(facts, trustedOrigins))
+    if (refused === undefined) return
+    this.#phase = 'refused'
+    for (const handle of this.#handles) handle.refuse()
+    const compared = originsCompared(facts)
+    refused.report({ type: 'rejected', reason: 'cross-origin', detail: compared })
+    throw crossOrigin(compared)
+  }
+
+  /** Loads all sessions, and waits for all of them also when one fails. */
+  #load (): Awaitable<void> {
+    const { touch } = this.#plan
+    const [only, ...others] = this.#handles
+    if (only !== undefined && others.length === 0) return only.load(touch)
+    return Promise.allSettled(this.#handles.map(async (handle) => await handle.load(touch))).then((outcomes) => {
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+    })
+  }
+
+  #writeHeaders (): void {
+    if (this.#handles.length === 0) return
+    varyByCookie(this.#reply)
+    const lines = this.#handles.flatMap((handle) => handle.lines)
+    setCookies(this.#reply, lines, this.#lines)
+    this.#lines = lines
+    if (lines.length > 0) for (const { scheme, lines } of this.#handles) if (lines.length > 0) warnOfDroppedCookie(this.request, scheme)
+    cacheFor(this.#reply, lines.length > 0, this.#handles.some(({ seen }) => seen))
+  }
+
+  #explain (): void {
+    if (!isDebugEnabled(this.request.log)) return
+    for (const handle of this.#handles) explain(this.request, handle.account(this.#reply.statusCode))
+  }
+}

@@ -1,0 +1,215 @@
+import type { FastifyRequest } from 'fastify'
+import type { Saved, Snapshot } from '../backend/backend.js'
+import { authenticationRequired, type SessionError } from '../errors.js'
+import type { RenewedReason } from '../events/events.js'
+import type { Scheme } from '../options/scheme.js'
+import { mintCredential } from '../session/credential.js'
+import { copyJson, type Data, own, put, sameJson } from '../session/json.js'
+import { merge, refill } from '../session/merge.js'
+import type { Session, StartOptions } from '../session/session.js'
+import { beginTimes, expiryOf, type Times } from '../session/times.js'
+import type { Intent, Order } from './save.js'
+
+const KEEP: Intent = Object.freeze({ kind: 'keep' })
+const DESTROY: Intent = Object.freeze({ kind: 'destroy' })
+
+/** The request that a session belongs to, as the session sees it. */
+export interface Scope {
+  readonly request: FastifyRequest
+  /** Whether it is too late to change a session: its response has begun, or was refused. */
+  readonly isClosed: boolean
+  /** @throws `FST_SESSION_TOO_LATE`, `FST_SESSION_CROSS_ORIGIN` */
+  assertOpen (call: string, scheme: string): void
+  /** @throws `FST_SESSION_CROSS_ORIGIN` where the request was refused before its sessions were loaded */
+  assertSameOrigin (): void
+  /** Called when a session has a cookie to send. */
+  onCookie (): void
+}
+
+/**
+ * What the handler sees of a session and asks of it, without any I/O. The state has three parts: what is stored
+ * (`snapshot`), what the handler asked for since (`#intent`), and the handler's copy of the data (`#draft`, made when an
+ * object is handed out).
+ */
+export abstract class SessionState implements Omit<Session<Data>, 'update' | 'commit'> {
+  readonly scheme: Scheme
+  protected readonly scope: Scope
+  /** Why the session could not be loaded. */
+  protected failure: { readonly error: unknown } | undefined
+  /** The session as it is stored. */
+  snapshot: Snapshot | undefined
+  /** The result of the option `user` for the session that was loaded. */
+  protected loadedUser: unknown
+  #intent: Intent = KEEP
+  #draft: Data | undefined
+
+  constructor (scheme: Scheme, scope: Scope) {
+    this.scheme = scheme
+    this.scope = scope
+  }
+
+  get exists (): boolean {
+    return this.#intent.kind === 'start' || this.#current !== undefined
+  }
+
+  get id (): string {
+    return this.#intent.kind === 'start' ? this.#intent.credential.id : this.#required.id
+  }
+
+  get user (): unknown { return this.#current && this.loadedUser }
+
+  get createdAt (): number { return this.#times.createdAt }
+
+  get authenticatedAt (): number { return this.#times.authenticatedAt }
+
+  get expiresAt (): number {
+    const { settings } = this.scheme
+    return this.#intent.kind === 'start' ? expiryOf(this.#intent.times, settings, settings.now()) : this.#required.expiresAt
+  }
+
+  get data (): Data {
+    this.assertLoaded()
+    const base = this.#base
+    if (base === undefined) throw this.requiredError()
+    // Once the response has begun, a change could not be saved with it: the data are frozen, and throw where they are changed.
+    return this.scope.isClosed ? base : this.#draft ??= copyJson(base)
+  }
+
+  get (key: string): any {
+    if (this.#draft !== undefined) return own(this.#draft, key)
+    const value = this.#base && own(this.#base, key)
+    return typeof value === 'object' && value !== null ? own(this.data, key) : value
+  }
+
+  set (key: string, value: unknown): void {
+    this.#assertOpen('set()')
+    put(this.data, key, value)
+  }
+
+  unset (key: string): void {
+    this.#assertOpen('unset()')
+    if (this.#base === undefined) return
+    const { defaults } = this.scheme.codec
+    if (Object.hasOwn(defaults, key)) put(this.data, key, copyJson(defaults[key]))
+    else delete this.data[key]
+  }
+
+  start (data: Data, options: StartOptions = {}): void {
+    this.#assertOpen('start()')
+    const { settings, codec } = this.scheme
+    const times = beginTimes(settings, options, settings.now())
+    const content = codec.accept(data)
+    const afterEnd = this.#intent.kind === 'destroy' || (this.#intent.kind === 'start' && this.#intent.afterEnd)
+    this.#intent = { kind: 'start', credential: mintCredential(), times, content, afterEnd }
+    this.#draft = undefined
+  }
+
+  renew (): void {
+    this.#assertOpen('renew()')
+    this.#renew('renew')
+  }
+
+  async regenerate (keep: readonly string[] = []): Promise<void> {
+    this.#assertOpen('regenerate()')
+    if (this.#base === undefined) return
+    const before = this.data
+    this.#draft = copyJson(this.scheme.codec.defaults)
+    for (const key of keep) if (Object.hasOwn(before, key)) put(this.#draft, key, before[key])
+    if (this.exists) this.#renew('regenerate')
+  }
+
+  destroy (): void {
+    this.#assertOpen('destroy()')
+    this.#intent = DESTROY
+    this.#draft = undefined
+  }
+
+  /** Whether the handler asked for a start, a renewal or the end of the session. */
+  get hasIntent (): boolean { return this.#intent !== KEEP }
+
+  /** Whether something was changed that is not saved. */
+  get isChanged (): boolean {
+    return this.#intent !== KEEP || (this.#draft !== undefined && !sameJson(this.#draft, this.#base))
+  }
+
+  /** Returns everything that there is to save, `undefined` if that is nothing. @throws `FST_SESSION_INVALID_DATA` */
+  protected order (): Order | undefined {
+    const draft = this.#draft
+    const content = draft !== undefined && !sameJson(draft, this.#base) ? this.scheme.codec.prepare(draft) : undefined
+    if (content === undefined && this.#intent === KEEP && this.snapshot?.stale !== true) return undefined
+    return { snapshot: this.snapshot, intent: this.#intent, content }
+  }
+
+  /**
+   * Takes over what was saved. The handler's draft stays the object that it holds: what other requests saved is merged
+   * into it, and what the handler changed while the save was running stays a change.
+   */
+  protected apply (order: Order, saved: Saved | undefined): void {
+    const draft = this.#draft
+    const base = order.content?.data ?? this.#base
+    this.snapshot = saved?.snapshot
+    const isLatest = this.#intent === order.intent
+    if (isLatest) this.#intent = KEEP
+    // A session that was started or destroyed while the save was running has a draft of its own.
+    if (draft === undefined || (!isLatest && this.#intent.kind !== 'renew')) return
+    if (saved === undefined) {
+      if (order.intent.kind !== 'destroy') this.#draft = undefined
+    } else if (saved.snapshot.data !== order.content?.data) {
+      refill(draft, merge(base ?? {}, draft, saved.snapshot.data))
+    }
+  }
+
+  /** Discards what is not saved. A login is taken back to the state before it. */
+  protected takeBack (): void {
+    this.#draft = undefined
+    if (this.#intent.kind === 'start') this.#intent = this.#intent.afterEnd ? DESTROY : KEEP
+  }
+
+  /** Discards what is not saved, with the intent: the client is told that the save failed, and it must not be made later. */
+  discard (): void {
+    this.#draft = undefined
+    this.#intent = KEEP
+  }
+
+  /** Throws what the session could not be loaded for. */
+  protected assertLoaded (): void {
+    if (this.failure !== undefined) throw this.failure.error
+  }
+
+  protected requiredError (): SessionError {
+    const { name, cookie } = this.scheme
+    return authenticationRequired([{ scheme: name, cookieName: cookie.name }])
+  }
+
+  #assertOpen (call: string): void {
+    this.assertLoaded()
+    this.scope.assertOpen(`session.${call}`, this.scheme.name)
+  }
+
+  #renew (reason: RenewedReason): void {
+    if (this.#intent.kind === 'start') return
+    if (this.#current === undefined) throw this.requiredError()
+    this.#intent = { kind: 'renew', reason }
+  }
+
+  /** The data that the handler's draft starts from. Frozen. */
+  get #base (): Data | undefined {
+    if (this.#intent.kind === 'start') return this.#intent.content.data
+    return this.#current?.data ?? this.scheme.codec.blank
+  }
+
+  get #current (): Snapshot | undefined {
+    return this.#intent.kind === 'keep' || this.#intent.kind === 'renew' ? this.snapshot : undefined
+  }
+
+  get #times (): Times {
+    return this.#intent.kind === 'start' ? this.#intent.times : this.#required.times
+  }
+
+  get #required (): Snapshot {
+    this.assertLoaded()
+    const current = this.#current
+    if (current === undefined) throw this.requiredError()
+    return current
+  }
+}

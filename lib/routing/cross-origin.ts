@@ -1,0 +1,57 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+export interface CrossOriginOptions {
+  /** Origins, exactly as browsers send them (`https://shop.example`), whose pages may send unsafe requests. */
+  trusted?: readonly string[]
+}
+
+/** The parts of a request that the check compares. `host` is the host and port that the client asked for, if it named one. */
+export interface OriginFacts {
+  readonly method: string
+  readonly host: string | undefined
+  /** `http` or `https`, as the client used it. */
+  readonly protocol: string
+  readonly headers: IncomingHttpHeaders
+}
+
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Returns whether a method may change something (RFC 9110, 9.2.1). TRACE counts as unsafe: no session needs it. */
+export function isUnsafe (method: string): boolean {
+  return !SAFE.has(method)
+}
+
+/**
+ * Returns whether a request may act with the session: `false` if a page of another origin sent it. Follows the algorithm of
+ * Go's `net/http.CrossOriginProtection`: Fetch Metadata decides where the browser sends it, Origin against Host where it
+ * does not. Clients that send neither header are not browsers, carry no cookies of a victim, and are allowed.
+ *
+ * The opening of a WebSocket is a GET that browsers send across origins without asking, so it counts as unsafe.
+ */
+export function isSameOrigin ({ method, host, protocol, headers }: OriginFacts, trusted: ReadonlySet<string>): boolean {
+  if (!isUnsafe(method) && headers.upgrade === undefined) return true
+  const origin = headers.origin
+  if (origin !== undefined && trusted.has(origin)) return true
+  const site = headers['sec-fetch-site']
+  if (site !== undefined && site !== '') return site === 'same-origin' || site === 'none'
+  return origin === undefined || origin === '' || isAt(origin, protocol, host)
+}
+
+/** Writes what was compared, for the message of a refusal. */
+export function originsCompared ({ host, protocol, headers: { origin, 'sec-fetch-site': site } }: OriginFacts): string {
+  const cause = origin === 'null' ? ' Browsers send "Origin: null" with a form if the page has Referrer-Policy: no-referrer; use same-origin.' : ''
+  return `Origin: ${origin ?? 'absent'}, Sec-Fetch-Site: ${String(site ?? 'absent')}, Host: ${host ?? 'absent'} (${protocol}).${cause}`
+}
+
+/**
+ * Returns whether an origin is that of the host. "null" and "file://" have no host, and neither has a request of HTTP/1.0:
+ * an empty host never matches. A host may name the default port of its scheme, as some proxies write it.
+ */
+function isAt (origin: string, protocol: string, host: string | undefined): boolean {
+  if (host === undefined || host === '' || !URL.canParse(origin)) return false
+  const { protocol: scheme, host: of } = new URL(origin)
+  // Behind a proxy that ends TLS and is not trusted, the app sees http where the browser sees https. The reverse is an attack.
+  if (scheme === 'http:' && protocol === 'https') return false
+  const asked = `${scheme}//${host}`
+  return of !== '' && URL.canParse(asked) && new URL(asked).host === of
+}

@@ -1,0 +1,149 @@
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import { invalidOptions } from '../errors.js'
+import type { Scheme } from '../options/scheme.js'
+import { compileRequirement, type Resolve, type Verifier } from './requirement.js'
+import { isOurs, isPreflightOnly, ownSecurity, type Plan, readRouteConfig, type RouteFacts } from './route.js'
+
+const kRegistry = Symbol('fastify-openapi-session.registry')
+const kRoute = Symbol('fastify-openapi-session.route')
+
+/** A route that was declared after the plugin. Its plan is compiled when the app is ready, and final from then on. */
+export interface DeclaredRoute {
+  readonly server: FastifyInstance
+  readonly route: RouteOptions
+  /** `undefined` until it is compiled, `null` for a route that requires nothing. */
+  plan: Plan | null | undefined
+}
+
+/** A route's `config`, as a request sees it: Fastify makes one object per route, with the symbols of the declared one. */
+type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }
+
+/**
+ * The session schemes registered on one Fastify instance. Those of the instances around it are visible too, as with
+ * everything that Fastify encapsulates.
+ */
+export class Registry {
+  readonly #instance: FastifyInstance
+  readonly #own = new Map<string, Scheme>()
+  readonly #routes: DeclaredRoute[] = []
+  /** The plans of routes that were declared before the plugin, by their `config`. */
+  readonly #earlyPlans = new WeakMap<object, Plan | null>()
+
+  constructor (instance: FastifyInstance) {
+    this.#instance = instance
+    Object.defineProperty(instance, kRegistry, { value: this })
+    const routes = this.#routes
+    instance.addHook('onRoute', function (route) {
+      const declared: DeclaredRoute = { server: this, route, plan: undefined }
+      routes.push(declared)
+      route.config = { ...route.config, [kRoute]: declared } as NonNullable<RouteOptions['config']>
+    })
+  }
+
+  /** Returns the registry nearest to an instance: its own, or that of an instance around it. */
+  static of (instance: FastifyInstance): Registry | undefined {
+    return (instance as { [kRegistry]?: Registry })[kRegistry]
+  }
+
+  static isOwn (instance: FastifyInstance): boolean {
+    return Object.hasOwn(instance, kRegistry)
+  }
+
+  /** The schemes that were registered on this very instance. */
+  get own (): readonly Scheme[] {
+    return [...this.#own.values()]
+  }
+
+  /** @throws `FST_SESSION_OPTIONS` when the scheme cannot live beside one that is there already */
+  add (scheme: Scheme): void {
+    for (const other of this.#visible()) {
+      if (other.cookie.name === scheme.cookie.name) {
+        throw invalidOptions(`the sessions "${other.name}" and "${scheme.name}" both use the cookie "${scheme.cookie.name}": give one of them another cookie.name`)
+      }
+    }
+    const before = this.own.find(({ settings }) => settings.security)
+    if (before && scheme.settings.security) {
+      throw invalidOptions(`the sessions "${before.name}" and "${scheme.name}" both have a default security: keep one, it may name both schemes`)
+    }
+    this.#own.set(scheme.name, scheme)
+  }
+
+  /** Compiles the plans of all routes. @throws `FST_SESSION_OPTIONS` naming a route whose `security` cannot be enforced */
+  compileAll (): readonly DeclaredRoute[] {
+    for (const declared of this.#routes) planOf(declared)
+    return this.#routes
+  }
+
+  /**
+   * Returns the plan of a request's route, `null` where nothing is required.
+   * @throws `FST_SESSION_OPTIONS` naming the route: no request is let in unread
+   */
+  plan (route: RouteFacts): Plan | null {
+    const config = route.config as RouteConfig
+    const declared = config[kRoute]
+    if (declared !== undefined) return declared.plan === undefined ? planOf(declared) : declared.plan
+    const early = this.#earlyPlans.get(config)
+    if (early !== undefined) return early
+    const plan = this.compile(route)
+    this.#earlyPlans.set(config, plan)
+    return plan
+  }
+
+  #compile (route: RouteFacts): Plan | null {
+    const own = ownSecurity(route)
+    const security: unknown = own === undefined && !isPreflightOnly(route) ? this.#defaultSecurity() : own
+    if (security === undefined || (Array.isArray(security) && security.length === 0)) {
+      if (isOurs(route.config)) readRouteConfig(route.config)
+      return null
+    }
+    const schemes = new Map<string, Scheme>()
+    for (const scheme of this.#visible()) if (!schemes.has(scheme.name)) schemes.set(scheme.name, scheme)
+    const requirement = compileRequirement(security, this.#resolver(schemes))
+    for (const { scheme, scopes } of requirement.alternatives.flat()) {
+      const session = schemes.get(scheme)
+      if (session !== undefined && scopes.length > 0 && session.settings.roles === undefined) {
+        throw new Error(`it requires the role "${scopes[0]}", and the session "${scheme}" has no option roles: register it with roles: (data) => data.roles`)
+      }
+    }
+    const sessions = requirement.sessions.map((name) => schemes.get(name) as Scheme)
+    return Object.freeze({ requirement, isDefault: own === undefined, schemes: sessions, ...readRouteConfig(route.config) })
+  }
+
+  #defaultSecurity (): unknown {
+    for (const { settings: { security } } of this.#visible()) if (security !== undefined) return security
+    return undefined
+  }
+
+  #resolver (schemes: ReadonlyMap<string, Scheme>): Resolve {
+    return (name) => {
+      if (schemes.has(name)) return 'session'
+      for (const { settings: { verifiers } } of this.#visible()) {
+        const verifier: Verifier | undefined = verifiers.get(name)
+        if (verifier !== undefined) return verifier
+      }
+      return undefined
+    }
+  }
+
+  /** Compiles with the name of the route in what goes wrong. A getter that throws a falsy value is a refusal, too. */
+  compile (route: RouteFacts): Plan | null {
+    try {
+      return this.#compile(route)
+    } catch (error) {
+      throw invalidOptions(`route ${String(route.method)} ${route.url}: ${error instanceof Error ? error.message : '`security` cannot be read'}`)
+    }
+  }
+
+  /** Yields the visible schemes, from the nearest instance outwards. */
+  * #visible (): Generator<Scheme> {
+    yield * this.#own.values()
+    const outer = Registry.of(Object.getPrototypeOf(this.#instance) as FastifyInstance)
+    if (outer) yield * outer.#visible()
+  }
+}
+
+/** Returns the plan of a declared route, as the registry nearest to it compiles it. */
+function planOf (declared: DeclaredRoute): Plan | null {
+  if (declared.plan === undefined) declared.plan = (Registry.of(declared.server) as Registry).compile(declared.route)
+  return declared.plan
+}

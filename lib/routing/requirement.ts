@@ -1,0 +1,62 @@
+import type { FastifyRequest } from 'fastify'
+
+/** One alternative of an operation's `security`: every scheme in it must hold (OpenAPI 3.1, Security Requirement Object). */
+export type SecurityRequirement = Readonly<Record<string, readonly string[]>>
+
+/** Decides a security scheme that is not a session: returns `true` when the request satisfies it with all required scopes. */
+export type Verifier = (request: FastifyRequest, scopes: readonly string[]) => boolean | Promise<boolean>
+
+/** One scheme that an alternative requires. */
+export interface Condition {
+  readonly scheme: string
+  /** Role names for a session scheme; for another scheme, whatever its verifier takes them for. */
+  readonly scopes: readonly string[]
+  /** Decides the scheme; `undefined` for a session. */
+  readonly verifier: Verifier | undefined
+}
+
+/** A route's `security`, compiled from a copy: enforcement, the OpenAPI document and `documentMatrix` all read this. */
+export interface Requirement {
+  /** One alternative must hold, with all its conditions. Sessions stand first: they are there before a verifier is asked. */
+  readonly alternatives: ReadonlyArray<readonly Condition[]>
+  /** The session schemes that are named anywhere, in the order of `security`: these are loaded. */
+  readonly sessions: readonly string[]
+}
+
+/** Returns `'session'` for a session scheme, the verifier of another scheme, `undefined` for a scheme that none decides. */
+export type Resolve = (scheme: string) => 'session' | Verifier | undefined
+
+/**
+ * Compiles a `security` list into frozen copies, so that nothing that is done to the list later changes what is enforced.
+ * @throws `Error` with a sentence that says what to write; the caller names the route
+ */
+export function compileRequirement (security: unknown, resolve: Resolve): Requirement {
+  if (!Array.isArray(security)) throw new Error('`security` must be a list of requirements, such as [{ session: [] }]')
+  const alternatives = Array.from(security as readonly unknown[], (requirement) => conditionsOf(requirement, resolve))
+  const sessions = alternatives.flat().filter(({ verifier }) => verifier === undefined).map(({ scheme }) => scheme)
+  return Object.freeze({ alternatives: Object.freeze(alternatives), sessions: Object.freeze([...new Set(sessions)]) })
+}
+
+function conditionsOf (requirement: unknown, resolve: Resolve): readonly Condition[] {
+  if (typeof requirement !== 'object' || requirement === null || ![Object.prototype, null].includes(Object.getPrototypeOf(requirement) as null)) {
+    throw new Error('each alternative of `security` must be a plain object such as { session: [] }')
+  }
+  const conditions = Reflect.ownKeys(requirement).map((scheme) => conditionOf(requirement, scheme, resolve))
+  return Object.freeze([...conditions.filter(({ verifier }) => verifier === undefined), ...conditions.filter(({ verifier }) => verifier !== undefined)])
+}
+
+function conditionOf (requirement: object, scheme: string | symbol, resolve: Resolve): Condition {
+  // A requirement with hidden keys would read as {}, which lets every request in.
+  if (typeof scheme === 'symbol' || !Object.prototype.propertyIsEnumerable.call(requirement, scheme)) {
+    throw new Error(`each key in an alternative of \`security\` must be an ordinary, enumerable property, and ${String(scheme)} is not`)
+  }
+  const scopes: unknown = (requirement as Record<string, unknown>)[scheme]
+  if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === 'string')) {
+    throw new Error(`the requirement of "${scheme}" must be a list of names: write { ${scheme}: [] } if there are none`)
+  }
+  const verifier = resolve(scheme)
+  if (verifier === undefined) {
+    throw new Error(`no session and no verifier is registered for the security scheme "${scheme}": register a session with that name, or give the plugin verifiers: { ${JSON.stringify(scheme)}: (request, scopes) => boolean }`)
+  }
+  return Object.freeze({ scheme, scopes: Object.freeze([...scopes as string[]]), verifier: verifier === 'session' ? undefined : verifier })
+}

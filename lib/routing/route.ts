@@ -1,0 +1,68 @@
+import type { Scheme } from '../options/scheme.js'
+import type { Requirement } from './requirement.js'
+
+/** The options of a single route: `config: { session: { touch: false } }`. */
+export interface SessionRouteConfig {
+  /** `false`: a request here does not move the idle deadline of the session, so that a page that polls keeps no user signed in. */
+  touch?: boolean
+  /** Seconds: a session whose login is older gets 401, and the user has to sign in again (step-up, OWASP ASVS 5.0, 7.5.1). */
+  maxAge?: number
+  /** More origins whose pages may send unsafe requests to this route: an identity provider that answers with a form, for example. */
+  crossOrigin?: { trusted: readonly string[] }
+}
+
+/** The options of a route that matter here, as Fastify gives them to `onRoute` hooks and to requests. */
+export interface RouteFacts {
+  readonly method?: string | readonly string[] | undefined
+  readonly url?: string | undefined
+  readonly schema?: unknown
+  readonly config?: unknown
+}
+
+/** What a route requires of its requests, compiled once from a copy of its options. */
+export interface Plan {
+  readonly requirement: Requirement
+  /** Whether the route has no `security` of its own, and the option `security` stands in. */
+  readonly isDefault: boolean
+  /** The schemes to load, in the order in which the route names them. */
+  readonly schemes: readonly Scheme[]
+  /** Whether a request counts as activity. */
+  readonly touch: boolean
+  /** Seconds since the login after which the route asks for a new one. */
+  readonly maxAge: number | undefined
+  /** More origins to trust. */
+  readonly trustedOrigins: readonly string[]
+}
+
+/** Reads `schema.security` of a route. */
+export function ownSecurity ({ schema }: RouteFacts): unknown {
+  return (schema as { security?: unknown } | undefined)?.security
+}
+
+/**
+ * Returns whether a route answers nothing but OPTIONS. A browser asks with OPTIONS before it may send cookies, so that a
+ * default `security`, which such a request can never satisfy, does not apply.
+ */
+export function isPreflightOnly ({ method }: RouteFacts): boolean {
+  const methods = [method].flat()
+  return methods.length > 0 && methods.every((name) => name === 'OPTIONS')
+}
+
+/** Returns whether `config.session` is meant for this plugin. On a route without a session it may be that of another plugin. */
+export function isOurs (config: unknown): boolean {
+  const session = Object((config as { session?: unknown } | undefined)?.session) as object
+  return 'touch' in session || 'maxAge' in session || 'crossOrigin' in session
+}
+
+/** Reads `config.session` of a route. @throws `Error` with a sentence that says what to write; the caller names the route */
+export function readRouteConfig (config: unknown): Pick<Plan, 'touch' | 'maxAge' | 'trustedOrigins'> {
+  const session: unknown = (config as { session?: unknown } | undefined)?.session ?? {}
+  if (typeof session !== 'object') throw new Error('config.session must be an object such as { touch: false }; security: [] makes a route that has no session')
+  const { touch = true, maxAge, crossOrigin: { trusted = [] } = {}, ...others } = session as SessionRouteConfig
+  if (typeof touch !== 'boolean') throw new Error('config.session.touch must be true or false')
+  if (maxAge !== undefined && !(typeof maxAge === 'number' && maxAge > 0)) throw new Error('config.session.maxAge must be a positive number of seconds')
+  if (!Array.isArray(trusted)) throw new Error('config.session.crossOrigin.trusted must be a list of origins')
+  const unknown = Object.keys(others)[0]
+  if (unknown !== undefined) throw new Error(`there is no config.session.${unknown}; there are touch, maxAge and crossOrigin`)
+  return { touch, maxAge, trustedOrigins: Object.freeze([...trusted as string[]]) }
+}

@@ -1,0 +1,41 @@
+import type { FastifyInstance } from 'fastify'
+import { invalidOptions } from '../errors.js'
+import { Registry } from './registry.js'
+import { ownSecurity, type RouteFacts } from './route.js'
+
+/** Returns the app itself, seen from any of its contexts. */
+export function outermost (app: FastifyInstance): FastifyInstance {
+  const around: unknown = Object.getPrototypeOf(app)
+  return typeof (around as Partial<FastifyInstance>).addHook === 'function' ? outermost(around as FastifyInstance) : app
+}
+
+/**
+ * Guards the routes outside of the context in which a session is registered: a route there that names the session would be
+ * open. Those that are declared after the plugin stop the boot; those from before refuse their requests.
+ */
+export function guardOutside (app: FastifyInstance, registry: Registry): void {
+  const routes: Array<{ readonly server: FastifyInstance, readonly route: RouteFacts }> = []
+  outermost(app).addHook('onRoute', function (route) { routes.push({ server: this, route }) })
+  app.addHook('onReady', async () => {
+    for (const { server, route } of routes) refuseUnguarded(server, route, registry)
+  })
+  outermost(app).addHook('onRequest', (request, _reply, done) => {
+    try {
+      if (!request.is404) refuseUnguarded(request.server, request.routeOptions, registry)
+      done()
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+}
+
+/** @throws `FST_SESSION_OPTIONS` */
+function refuseUnguarded (server: FastifyInstance, route: RouteFacts, { own }: Registry): void {
+  // Where a plugin is registered, it refuses what it cannot enforce.
+  if (Registry.of(server) !== undefined) return
+  const security = ownSecurity(route)
+  const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []
+  const stray = own.find(({ name }) => named.includes(name))
+  if (stray === undefined) return
+  throw invalidOptions(`route ${String(route.method)} ${route.url} names the session "${stray.name}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
+}

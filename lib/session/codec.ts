@@ -1,0 +1,149 @@
+import { invalidData, invalidOptions, tooLarge } from '../errors.js'
+import { type Data, freezeJson, isObject, toJson } from './json.js'
+import type { DataSchema } from './schema.js'
+import type { Times } from './times.js'
+
+/** Data that fit their schema: a frozen copy, with the principal that they name. */
+export interface Content {
+  readonly data: Data
+  readonly principal: string | undefined
+}
+
+/** Everything that a payload holds, read and checked. */
+export interface Decoded extends Content {
+  readonly times: Times
+  readonly secretHash: string
+}
+
+/** Why a payload cannot be used: it is not a session, or not one of this scheme and schema. */
+export type Undecodable = { readonly reason: 'damaged' } | { readonly reason: 'unfit', readonly detail: string }
+
+export interface CodecOptions {
+  /** Whose sessions these are: a session of one scheme is not valid in another that shares its store. */
+  readonly scheme: string
+  readonly schema: DataSchema
+  readonly migrate: ((data: unknown) => unknown) | undefined
+  readonly principal: ((data: any) => string | undefined) | undefined
+  readonly maxSize: number
+}
+
+/** Converts between the data of a session and the payload of its record: the one place that knows both. */
+export class Codec {
+  readonly #options: CodecOptions
+  readonly #payloadHead: string
+  /** The schema's defaults. They may not satisfy the schema. Frozen. */
+  readonly defaults: Data
+  /** The data of a session in which nothing was put yet: the schema's defaults if they satisfy it. Frozen. */
+  readonly blank: Data | undefined
+
+  /** @throws `FST_SESSION_OPTIONS` for a default that JSON cannot hold */
+  constructor (options: CodecOptions) {
+    this.#options = options
+    this.#payloadHead = `{"v":1,"scheme":${JSON.stringify(options.scheme)},"secret":"`
+    try {
+      this.defaults = freezeJson(toJson(options.schema.withDefaults({})) as Data)
+    } catch (cause) {
+      throw invalidOptions('schema has a default that JSON cannot hold, such as a Date, so that no session could be saved: use text or a number', cause)
+    }
+    this.blank = options.schema.fits(this.defaults) ? this.defaults : undefined
+  }
+
+  /** Copies data, fills in defaults and checks the result. @throws `FST_SESSION_INVALID_DATA` */
+  accept (data: unknown): Content {
+    const copy = toJson(data)
+    return this.#checked(isObject(copy) ? this.#complete(copy) : copy)
+  }
+
+  /** Copies and checks data that are about to be saved. @throws `FST_SESSION_INVALID_DATA` */
+  prepare (data: Data): Content {
+    return this.#checked(toJson(data))
+  }
+
+  /** Writes a payload. @throws `FST_SESSION_TOO_LARGE` */
+  encode (times: Times, secretHash: string, data: Data): string {
+    const text = JSON.stringify(data)
+    const { maxSize } = this.#options
+    // A UTF-16 code unit takes three bytes of UTF-8 at most.
+    if (text.length * 3 > maxSize && Buffer.byteLength(text) > maxSize) {
+      throw tooLarge(`The session's data take ${Buffer.byteLength(text)} bytes of JSON, and the option maxSize allows ${maxSize}. Keep large things elsewhere and their key in the session.`)
+    }
+    return `${this.#payloadHead}${secretHash}",${JSON.stringify(times).slice(1, -1)},"data":${text}}`
+  }
+
+  /** Reads a payload. Never throws: a record is untrusted until it is checked. */
+  decode (payload: string): Decoded | Undecodable {
+    const envelope = parse(payload)
+    if (!isEnvelope(envelope)) return { reason: 'damaged' }
+    // Times that this version does not know are kept, and written again with the record.
+    const { v: _v, scheme, secret, data, ...times } = envelope
+    if (scheme !== this.#options.scheme) {
+      return { reason: 'unfit', detail: 'it belongs to another security scheme: give each app and scheme a store, prefix or table of its own' }
+    }
+    try {
+      return { times, secretHash: secret, ...this.#fitted(data) }
+    } catch (error) {
+      return { reason: 'unfit', detail: (error as Error).message }
+    }
+  }
+
+  /** Returns data of a record, with defaults or through `migrate` if they were saved under an older schema. */
+  #fitted (data: Data): Content {
+    const { schema, migrate } = this.#options
+    if (schema.fits(data)) return this.#content(data)
+    const completed = this.#complete(data)
+    if (schema.fits(completed) || migrate === undefined) return this.#checked(completed)
+    return this.accept(withoutMessage('migrate', () => migrate(data)))
+  }
+
+  #complete (data: Data): unknown {
+    const completed = this.#options.schema.withDefaults(data)
+    // A schema library may assign a key "__proto__" as a prototype, which is then refused here.
+    return completed === data ? data : toJson(completed)
+  }
+
+  #checked (data: unknown): Content {
+    const { schema } = this.#options
+    if (!schema.fits(data)) throw invalidData(`The session's data do not fit its schema: ${schema.problem(data)}. Nothing was saved.`)
+    return this.#content(data)
+  }
+
+  #content (data: Data): Content {
+    const principal = this.#principalOf(freezeJson(data))
+    return { data, principal }
+  }
+
+  #principalOf (data: Data): string | undefined {
+    const { principal: ask } = this.#options
+    if (ask === undefined) return undefined
+    const principal: unknown = withoutMessage('principal', () => ask(data))
+    if (principal === undefined || principal === null || principal === '') return undefined
+    if (typeof principal === 'string') return principal
+    throw invalidData(`The option principal returned ${typeof principal} instead of text: return String(...) of it, or undefined.`)
+  }
+}
+
+/** Calls a function of the options. The message of what it throws may hold data, and stays in `cause`. */
+function withoutMessage<T> (option: string, call: () => T): T {
+  try {
+    return call()
+  } catch (cause) {
+    throw invalidData(`The option ${option} threw ${cause instanceof Error ? cause.name : typeof cause}.`, cause)
+  }
+}
+
+function parse (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+type Envelope = Times & { readonly v: 1, readonly scheme: unknown, readonly secret: string, readonly data: Data }
+
+function isEnvelope (value: unknown): value is Envelope {
+  if (!isObject(value) || value['v'] !== 1 || typeof value['secret'] !== 'string' || !isObject(value['data'])) return false
+  const { createdAt, authenticatedAt, deadline, persistent, idleTimeout = 0, rank = 0 } = value
+  return Number.isFinite(createdAt) && Number.isFinite(authenticatedAt) && Number.isFinite(deadline) &&
+    Number.isFinite(idleTimeout) && Number.isFinite(rank) && typeof persistent === 'boolean'
+}

@@ -1,0 +1,93 @@
+import { invalidData } from '../errors.js'
+
+/** The data of a session: an object of JSON values. */
+export type Data = Record<string, unknown>
+
+/** How deep session data may be nested. Deeper data cost more than their content is worth, and overflow naive consumers. */
+const MAX_DEPTH = 32
+
+/** Returns the value that an object itself has under a key: `constructor` and `__proto__` are keys like any other. */
+export function own (data: Data, key: string): unknown {
+  return Object.hasOwn(data, key) ? data[key] : undefined
+}
+
+/** Sets a key as plain data, `__proto__` included. */
+export function put (data: Data, key: string, value: unknown): void {
+  if (key === '__proto__') Object.defineProperty(data, key, { value, enumerable: true, configurable: true, writable: true })
+  else data[key] = value
+}
+
+/** Returns whether a value is an object that is neither `null` nor an array. */
+export function isObject (value: unknown): value is Data {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Copies a JSON value at every depth. */
+export function copyJson<T> (value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(copyJson) as T
+  const copy: Data = {}
+  for (const key of Object.keys(value)) put(copy, key, copyJson((value as Data)[key]))
+  return copy as T
+}
+
+/** Freezes a JSON value at every depth, and returns it. */
+export function freezeJson<T> (value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const key of Object.keys(value)) freezeJson((value as Data)[key])
+  return Object.freeze(value)
+}
+
+/** Returns whether `value` is written as the same JSON as `json`, whatever the order of keys. */
+export function sameJson (value: unknown, json: unknown): boolean {
+  if (value === json) return true
+  if (typeof value !== 'object' || typeof json !== 'object' || value === null || json === null) return false
+  if (Array.isArray(value)) return Array.isArray(json) && sameItems(value, json)
+  return !Array.isArray(json) && isPlain(value) && sameEntries(value as Data, json as Data)
+}
+
+function sameItems (value: readonly unknown[], json: readonly unknown[]): boolean {
+  if (value.length !== json.length) return false
+  for (let index = 0; index < value.length; index++) if (!sameJson(value[index], json[index])) return false
+  return true
+}
+
+function sameEntries (value: Data, json: Data): boolean {
+  for (const key of Object.keys(json)) if (!sameJson(own(value, key), json[key])) return false
+  // JSON leaves `undefined` out, so that such a key is no difference.
+  for (const key of Object.keys(value)) if (!Object.hasOwn(json, key) && value[key] !== undefined) return false
+  return true
+}
+
+/**
+ * Copies any value as JSON would write it.
+ * @throws `FST_SESSION_INVALID_DATA` naming the first thing that would not come back from JSON as it is: a Date, NaN, a cycle
+ */
+export function toJson (value: unknown, path = 'data', depth = 0): unknown {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
+  if (typeof value === 'number') return Number.isFinite(value) ? value : refuse(`${path} is ${value}; use null`)
+  if (typeof value !== 'object') return refuse(`${path} is of type ${typeof value}`)
+  if (depth === MAX_DEPTH) return refuse(`${path} is nested more than ${MAX_DEPTH} levels deep, or contains itself`)
+  // A loop and not map(): holes have to be seen.
+  if (Array.isArray(value)) return Array.from(value, (item, index) => toJson(item, `${path}[${index}]`, depth + 1))
+  if (!isPlain(value)) return refuse(`${path} is an instance of ${value.constructor?.name ?? 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
+  const copy: Data = {}
+  for (const key of Object.keys(value)) {
+    const item = (value as Data)[key]
+    if (item !== undefined) put(copy, key, toJson(item, `${path}.${key}`, depth + 1))
+  }
+  return copy
+}
+
+/**
+ * Returns whether an object was written as `{ ... }`: its prototype is none, or an object that has none itself. That holds
+ * in other realms (Jest, `node:vm`) and for what Fastify parses queries, params and cookies into.
+ */
+function isPlain (value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+function refuse (problem: string): never {
+  throw invalidData(`A session holds JSON only: ${problem}. Nothing was saved.`)
+}

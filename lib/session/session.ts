@@ -1,0 +1,74 @@
+/** How long a session that `start` or `issue` begins may live, if that differs from the scheme's options. */
+export interface StartOptions {
+  /** `true`: the cookie survives the end of the browser's run ("remember me"). Default: the option `cookie.persistent`. */
+  persistent?: boolean
+  /** Seconds from now to the end, whatever happens. Default: the option `absoluteTimeout`. */
+  absoluteTimeout?: number
+  /**
+   * Seconds without a request after which the session ends, shorter or longer than the option `idleTimeout`. Default: that
+   * option, or the whole `absoluteTimeout` for a session that is `persistent`: a user who asked to be remembered is not idle.
+   */
+  idleTimeout?: number
+}
+
+/**
+ * The session of one request: `request.session` (or `request.<scheme>`).
+ *
+ * On a route that does not declare the session, `exists` is false, `get` returns `undefined`, and everything else throws
+ * `FST_SESSION_NOT_DECLARED`. Once the response has begun, what changes the session throws `FST_SESSION_TOO_LATE`, and `data`
+ * is frozen; `update` works at any time.
+ */
+export interface Session<T extends object = Record<string, any>> {
+  /** Whether a live session was loaded, or started in this request. */
+  readonly exists: boolean
+  /**
+   * The session's id, which stays the same when it is renewed. Safe to show, to log and to pass to `app.session.revoke`: it
+   * is not the cookie's secret.
+   * @throws `FST_SESSION_REQUIRED` (401) where there is none
+   */
+  readonly id: string
+  /**
+   * The data, mutable at any depth and saved automatically before the response is sent. Without a session: the
+   * defaults of the schema if they satisfy it, and the first change creates the session.
+   * @throws `FST_SESSION_REQUIRED` (401) when the schema has no such defaults
+   */
+  readonly data: T
+  /** The result of the option `user`; `undefined` without that option, and for a session that was just started. */
+  readonly user: any
+  /** Epoch milliseconds. @throws `FST_SESSION_REQUIRED` (401) where there is no session */
+  readonly createdAt: number
+  /** Epoch milliseconds of the login: when the principal was established. @throws `FST_SESSION_REQUIRED` (401) */
+  readonly authenticatedAt: number
+  /** Epoch milliseconds, idle or absolute timeout, whichever is sooner. @throws `FST_SESSION_REQUIRED` (401) */
+  readonly expiresAt: number
+  /** The value of one key, `undefined` where there is no session. */
+  get<K extends keyof T & string> (key: K): T[K] | undefined
+  /** Sets one key; the same as an assignment to `data`. */
+  set<K extends keyof T & string> (key: K, value: T[K]): void
+  /** Removes one key, or takes it back to the default that the schema has for it. */
+  unset (key: keyof T & string): void
+  /**
+   * Begins a session in place of the one before (a login): another id and secret, the old record deleted, so that a cookie
+   * planted before the login is worth nothing after it (OWASP ASVS 5.0, 7.2.4).
+   * @throws `FST_SESSION_INVALID_DATA` when `data` do not fit the schema
+   */
+  start (data: T, options?: StartOptions): void
+  /** Gives the session a new secret, for a change of what it may do. The old cookie is dead at once; id, data and timeouts stay. */
+  renew (): void
+  /** Gives the session a new secret and keeps only the keys named: what @fastify/session means by it, and @fastify/passport calls. */
+  regenerate (keep?: ReadonlyArray<keyof T & string>): Promise<void>
+  /** Ends the session: deletes the record and the browser's cookie. Idempotent. */
+  destroy (): void
+  /**
+   * Reads, changes and writes the stored data as one step, now. `fn` gets a copy to change, or returns the new data; it
+   * runs again on a conflict with another request, so it should do nothing else. It cannot change the principal: see `start`.
+   * Returns the data as stored. Works after the response, too.
+   * @throws `FST_SESSION_REQUIRED` (401) when the session has ended, `FST_SESSION_CONFLICT` (409)
+   */
+  update (fn: (data: T) => T | void | Promise<T | void>): Promise<T>
+  /**
+   * Saves now what would be saved when the response is sent, and returns the `Set-Cookie` header to send, if there is one:
+   * for hijacked replies and event streams, where nothing does that automatically.
+   */
+  commit (): Promise<string | undefined>
+}

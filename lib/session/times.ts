@@ -1,0 +1,41 @@
+import { milliseconds } from '../durations.js'
+import { invalidOptions } from '../errors.js'
+import type { StartOptions } from './session.js'
+
+/** The times of a session, fixed when it starts. Instants in epoch milliseconds. */
+export interface Times {
+  readonly createdAt: number
+  /** When the principal was last established; 0 where that is unknown (an adopted session). */
+  readonly authenticatedAt: number
+  /** The absolute timeout as an instant. Nothing moves it. */
+  readonly deadline: number
+  /** The session's own idle timeout in milliseconds. Default: that of the scheme. */
+  readonly idleTimeout?: number
+  /** Whether the cookie survives the end of the browser's run. */
+  readonly persistent: boolean
+  /** The session's rank among the logins of its principal, where clocks disagree; see `Limit`. Default: `authenticatedAt`. */
+  readonly rank?: number
+}
+
+/** The timeouts of a scheme, in milliseconds, and whether its cookies survive the end of the browser's run. */
+export interface Lifetimes {
+  readonly idleTimeout: number
+  readonly absoluteTimeout: number
+  readonly persistent: boolean
+}
+
+/** Returns the times of a session that begins `now`. @throws `FST_SESSION_OPTIONS` */
+export function beginTimes (scheme: Lifetimes, options: StartOptions, now: number): Times {
+  const { persistent = scheme.persistent } = options
+  // The value of a form's checkbox is the text "on".
+  if (typeof persistent !== 'boolean') throw invalidOptions('persistent must be true or false')
+  const absolute = milliseconds('absoluteTimeout', options.absoluteTimeout) ?? scheme.absoluteTimeout
+  const idle = milliseconds('idleTimeout', options.idleTimeout) ?? (options.persistent === true ? absolute : scheme.idleTimeout)
+  const own = idle === scheme.idleTimeout ? {} : { idleTimeout: idle }
+  return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
+}
+
+/** Returns when a session that is used `now` ends: after its idle timeout, or at its deadline if that is sooner. */
+export function expiryOf ({ deadline, idleTimeout }: Times, scheme: Pick<Lifetimes, 'idleTimeout'>, now: number): number {
+  return Math.min(now + (idleTimeout ?? scheme.idleTimeout), deadline)
+}
