@@ -1,20 +1,21 @@
 import { randomBytes } from 'node:crypto'
+import { timerMilliseconds } from '../durations.js'
+import { invalidOptions } from '../errors.js'
 import { clock } from './shared/clock.js'
-import { SessionError } from '../errors.js'
 import { type Observer, Observers } from './shared/observers.js'
-import { Connection, type RedisClient } from './redis/connection.js'
-import { commandOf, defineScripts, type Script } from './redis/scripts.js'
-import { decode, encode, GRACE, indexUntil, NOBODY, ownerOf, quote, unquote, type Value } from './redis/value.js'
-import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
+import { adapt, type RedisClient } from './redis/client.js'
+import { Connection } from './redis/connection.js'
+import { type ScriptName, scripts } from './redis/scripts.js'
+import { decode, encode, GRACE, indexUntil, NOBODY, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
+import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
-
-export type { RedisClient } from './redis/connection.js'
+export type { RedisClient } from './redis/client.js'
 
 export interface RedisStoreOptions {
-  /** The app's own ioredis client, `Redis` or `Cluster`. It stays open when the store closes. */
+  /** The app's own client of ioredis, iovalkey or node-redis, for one server or a cluster. It stays open when the store closes. */
   readonly client: RedisClient
-  /** What every key starts with; `'session:'` by default. The client's `keyPrefix` comes before it. */
-  readonly prefix?: string
+  /** What every key starts with, such as `'shop:session:'`. Two apps that share a Redis need different ones. */
+  readonly prefix: string
   /** Seconds that a command may take, waiting for a connection included; 2 by default. */
   readonly timeout?: number
   /** How many commands may be without an answer before more are refused at once; 10,000 by default. */
@@ -23,111 +24,139 @@ export interface RedisStoreOptions {
   readonly now?: () => number
 }
 
-/** Members removed from an index by one command. */
-const BATCH = 1000
+/** How many ids `list` and `deleteAll` take from an index at once. */
+const BATCH = 500
 
 /**
  * Sessions in Redis or Valkey, for any number of processes: one string a session, and one sorted set of ids for each
- * principal. Reading, saving and ending a session is one command each, and one more keeps the principal's index.
+ * principal. A read is a plain GET. Every other call is one script, and one command more where an index is elsewhere.
  *
  * The index knows a session for twice the time that it has to live, so that a session in steady use is entered again
- * only once an idle timeout; no record ever outlives its entry, by the clock of any process. A touch is put off until it
- * gains a tenth of the time.
+ * only once an idle timeout. No record ever outlives its entry, by the clock of any process.
  */
 export class RedisStore implements SessionStore {
   readonly #connection: Connection
+  /** Whether a record and an index are on one server, so that one script writes both. */
+  readonly #together: boolean
   readonly #prefix: string
   readonly #now: () => number
   readonly #observers = new Observers()
-  /** Names every write, so that one which the client sent again after a lost connection is known to be the same. */
+  /** Names every write, so that a write which the client sent again after a lost connection is recognised. */
   readonly #writer = randomBytes(6).toString('base64url')
   #writes = 0
+  /** How many commands all calls of `list` and `deleteAll` together may have under way, and how many such calls there are. */
+  readonly #share: number
+  #bulk = 0
 
   constructor (options: RedisStoreOptions) {
-    const { client, prefix = 'session:', timeout = 2, maxPending = 10_000, now } = options ?? {}
-    must(typeof client?.defineCommand === 'function', 'client must be a client of ioredis, such as new Redis() or new Cluster([...])')
-    must(typeof prefix === 'string', 'prefix must be a text, such as "session:"')
-    must(typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31 / 1000, 'timeout must be a number of seconds above 0, such as 2')
-    must(Number.isSafeInteger(maxPending) && maxPending > 0, 'maxPending must be a whole number, 1 or more, such as 10000')
-    defineScripts(client)
-    this.#connection = new Connection(client, { time: timeout * 1000, pending: maxPending })
-    this.#prefix = prefix
+    const { client, prefix, timeout = 2, maxPending = 10_000, now } = options ?? {}
+    const adapted = adapt(client)
+    if (typeof adapted === 'string') throw invalidOptions(`RedisStore: ${adapted}`)
+    if (typeof prefix !== 'string') {
+      throw invalidOptions('RedisStore: prefix is missing. Give each app its own, such as prefix: "shop:session:", ' +
+        'because apps that share a Redis and a prefix accept each other\'s sessions')
+    }
+    if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('RedisStore: maxPending must be a whole number, such as 10000')
+    this.#connection = new Connection(adapted, { time: timerMilliseconds('RedisStore: timeout', timeout) ?? 0, pending: maxPending })
+    this.#together = !adapted.cluster
+    this.#prefix = adapted.keyPrefix + prefix
     this.#now = clock(now)
+    this.#share = Math.min(BATCH, maxPending / 2)
   }
 
   async create (id: string, record: SessionRecord): Promise<boolean> {
     const now = this.#now()
     const { principal, expiresAt } = record
     if (expiresAt <= now) return await this.read(id) === undefined
-    const indexedUntil = principal === undefined ? 0 : indexUntil(expiresAt, now)
+    const owner = ownerOf(principal)
+    const until = principal === undefined ? 0 : indexUntil(expiresAt, now)
     const write = this.#nextWrite()
-    // The record before the index: until this call resolves nobody holds the token, so nothing unknown can be in use.
-    const created = await this.#run('create', this.#key(id), now, expiresAt - now, write, encode({ record, indexedUntil }, write))
-    if (created !== 1) return false
-    if (principal !== undefined) await this.#index(ownerOf(principal), id, indexedUntil)
+    const value = encode({ record, indexedUntil: until }, write)
+    const answer = await this.#run('create', this.#keys(id, owner), [now, expiresAt - now, write, value, quote(id), scoreOf(until, id)])
+    if (answer === 'taken') return false
+    if (answer !== 'created') throw misunderstood(answer)
+    // The record before the index: until this call resolves no client holds the cookie, so the session cannot be in use.
+    if (owner !== NOBODY && !this.#together) await this.#enter(owner, id, until)
     return true
   }
 
-  async read (id: string, touchTo = 0): Promise<SessionRecord | undefined> {
-    const value = await this.#load(id, touchTo)
-    if (value === undefined || value === 'absent') return undefined
-    const { record: { expiresAt, principal }, indexedUntil } = value
+  async read (id: string): Promise<SessionRecord | undefined> {
+    const record = await this.#load(id)
+    return record !== undefined && record !== 'absent' && record.expiresAt > this.#now() ? record : undefined
+  }
+
+  async touch (id: string, expiresAt: number): Promise<void> {
     const now = this.#now()
-    if (principal === undefined || touchTo <= indexedUntil || !isDue(touchTo, expiresAt, now)) return value.record
-    // The index before the record: no record outlives its entry.
-    const longer = indexUntil(touchTo, now)
-    await this.#index(ownerOf(principal), id, longer)
-    const touched = await this.#load(id, touchTo, longer, ownerOf(principal))
-    return touched === 'absent' ? undefined : touched?.record
+    if (expiresAt <= now) return
+    const until = indexUntil(expiresAt, now)
+    // The index before the record: no record outlives its entry. A concurrent update may change the owner once more.
+    for (let owner = ''; ;) {
+      const answer = await this.#run('touch', [this.#key(id)], [now, expiresAt, until, owner])
+      if (answer === '') return
+      owner = ownerIn(answer)
+      await this.#enter(owner, id, until)
+    }
   }
 
   async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
     const now = this.#now()
-    const owner = ownerOf(record.principal)
-    const write = this.#nextWrite()
-    let [outcome, before = NOBODY] = await this.#update(id, record, now, write, 0)
-    if (outcome === 'unindexed') {
-      const indexedUntil = indexUntil(record.expiresAt, now)
-      await this.#index(owner, id, indexedUntil);
-      [outcome, before = NOBODY] = await this.#update(id, record, now, write, indexedUntil)
+    const { version, expiresAt, payload, principal } = record
+    const owner = ownerOf(principal)
+    const until = indexUntil(expiresAt, now)
+    const args = [now, version, expiresAt, this.#nextWrite(), owner, payload, quote(id), scoreOf(until, id), until]
+    let answer = await this.#run('update', this.#keys(id, owner), [...args, 0])
+    if (answer === 'unindexed') {
+      await this.#enter(owner, id, until)
+      answer = await this.#run('update', this.#keys(id, owner), [...args, 1])
     }
-    if (before !== NOBODY && (before !== owner || record.expiresAt <= now)) await this.#unindex(before, [id])
-    return outcome as UpdateOutcome
+    if (answer === 'missing' || answer === 'conflict') return answer
+    await this.#unindex(ownerIn(answer), [id])
+    return 'updated'
   }
 
   async delete (id: string): Promise<boolean> {
-    const owner = await this.#run('delete', this.#key(id), this.#now(), '')
-    if (!owner) return false
-    if (owner !== NOBODY) await this.#unindex(owner as string, [id])
+    const answer = await this.#run('delete', [this.#key(id)], [this.#now(), ''])
+    if (answer === 'absent' || answer === 'ended') return false
+    await this.#unindex(ownerIn(answer), [id])
     return true
   }
 
-  async list (principal: string): Promise<readonly StoredSession[]> {
-    const found: StoredSession[] = []
+  async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
+    const owner = ownerOf(principal)
+    const sessions: StoredSession[] = []
     const absent: string[] = []
-    await Promise.all((await this.#idsOf(principal)).map(async (id) => {
-      const value = await this.#load(id)
-      if (value === 'absent') absent.push(id)
-      else if (value?.record.principal === principal) found.push({ id, record: value.record })
-    }))
-    // A record is written before it is entered: what has no record any more never gets one.
-    await this.#unindex(ownerOf(principal), absent)
-    return found
+    const next = await this.#eachOf(owner, cursor, limit, async (id) => {
+      const record = await this.#load(id)
+      if (record === 'absent') absent.push(id)
+      else if (record?.principal === principal && record.expiresAt > this.#now()) sessions.push({ id, record })
+    })
+    // A record is written before it is entered, or together with its entry: what has no record any more never gets one.
+    await this.#unindex(owner, absent)
+    return { sessions, cursor: next }
+  }
+
+  async count (principal: string): Promise<number> {
+    const answer = await this.#connection.run('zcount', [this.#indexKey(ownerOf(principal)), this.#now() + GRACE, '+inf'])
+    if (!/^\d+$/.test(String(answer))) throw misunderstood(answer)
+    return Number(answer)
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {
     const owner = ownerOf(principal)
-    const seen = new Set([except])
     let deleted = 0
-    for (;;) {
-      // A session that is renewed meanwhile has a new id: look again until there is no id that was not seen before.
-      const ids = (await this.#idsOf(principal)).filter((id) => !seen.has(id))
-      if (ids.length === 0) return deleted
-      for (const id of ids) seen.add(id)
-      const found = await Promise.all(ids.map((id) => this.#run('delete', this.#key(id), this.#now(), owner)))
-      deleted += found.filter(Boolean).length
-      await this.#unindex(owner, ids.filter((_, n) => found[n] !== 0))
-    }
+    let cursor: string | undefined
+    do {
+      const gone: string[] = []
+      cursor = await this.#eachOf(owner, cursor, BATCH, async (id) => {
+        if (id === except) return
+        const answer = await this.#run('delete', [this.#key(id)], [this.#now(), owner])
+        if (answer === owner) deleted++
+        else if (answer !== 'absent' && answer !== 'ended' && answer !== 'kept') throw misunderstood(answer)
+        if (answer !== 'kept') gone.push(id)
+      })
+      await this.#unindex(owner, gone)
+    } while (cursor !== undefined)
+    return deleted
   }
 
   observe (observer: Observer): void {
@@ -139,51 +168,66 @@ export class RedisStore implements SessionStore {
     this.#connection.close()
   }
 
-  /** The live record; `'absent'` when Redis has none, `undefined` when it has expired or is damaged. */
-  async #load (id: string, touchTo = 0, indexedUntil = 0, owner = NOBODY): Promise<Value | 'absent' | undefined> {
-    const text = await this.#run('read', this.#key(id), this.#now(), touchTo, indexedUntil, owner)
-    if (text === null) return 'absent'
-    if (text === '') return undefined
-    const value = decode(text as string)
-    if (value === undefined) {
-      this.#observers.tell({ kind: 'damaged', id })
-      await this.#connection.run('del', this.#key(id))
-    }
-    return value
+  /** Returns the record under an id, expired or not. It is `'absent'` if Redis has none, `undefined` if it was damaged. */
+  #load (id: string): Promise<SessionRecord | 'absent' | undefined> {
+    return this.#connection.run('get', [this.#key(id)]).then((text) => {
+      if (text === null) return 'absent'
+      if (typeof text !== 'string') throw misunderstood(text)
+      return decode(text) ?? this.#drop(id)
+    }, (error: unknown) => {
+      if (error instanceof Error && error.message.startsWith('RedisStore: WRONGTYPE')) return this.#drop(id)
+      throw error
+    })
   }
 
-  /** What the script answers: an outcome, and with `updated` the owner before. */
-  async #update (id: string, record: SessionRecord, now: number, write: string, indexedUntil: number): Promise<[string, string?]> {
-    const { version, expiresAt, principal, payload } = record
-    const args = [now, version, expiresAt, write, ownerOf(principal), indexedUntil, payload]
-    return await this.#run('update', this.#key(id), ...args) as [string, string?]
+  /** Reports and deletes a damaged record. What took its place in between has an owner, and stays. */
+  async #drop (id: string): Promise<undefined> {
+    this.#observers.tell({ kind: 'damaged', id })
+    await this.#run('delete', [this.#key(id)], [this.#now(), 'none'])
   }
 
-  async #index (owner: string, id: string, until: number): Promise<void> {
-    await this.#run('index', this.#indexKey(owner), this.#now(), until + GRACE, quote(id))
+  async #enter (owner: string, id: string, until: number): Promise<void> {
+    await this.#run('enter', [this.#indexKey(owner)], [this.#now(), quote(id), scoreOf(until, id)])
   }
 
-  /** Tidies up: what fails here is left to the time to live and to the next look. */
+  /** Tidies up: what fails here is left to the time to live and to the next `list`. */
   async #unindex (owner: string, ids: readonly string[]): Promise<void> {
+    if (owner === NOBODY || ids.length === 0) return
     try {
-      for (let n = 0; n < ids.length; n += BATCH) {
-        await this.#connection.run('zrem', this.#indexKey(owner), ...ids.slice(n, n + BATCH).map(quote))
-      }
+      await this.#connection.run('zrem', [this.#indexKey(owner), ...ids.map(quote)])
     } catch (error) {
       this.#observers.tell({ kind: 'failed', task: 'take ended sessions out of the index of a principal', error })
     }
   }
 
-  async #idsOf (principal: string): Promise<string[]> {
-    return (await this.#run('ids', this.#indexKey(ownerOf(principal)), this.#now()) as string[]).map(unquote)
+  /**
+   * Calls `work` for each id of one page of an index, and returns the cursor of the next page. All calls share the room
+   * for commands, so that many of them leave enough of it to every other request.
+   */
+  async #eachOf (owner: string, after = '-inf', limit: number, work: (id: string) => Promise<void>): Promise<string | undefined> {
+    this.#bulk++
+    try {
+      const page = await this.#run('page', [this.#indexKey(owner)], [this.#now(), after, Math.min(limit, BATCH)])
+      if (!Array.isArray(page) || page.length === 0) throw misunderstood(page)
+      const [next, ...ids] = page.map((text) => unquote(String(text)))
+      while (ids.length > 0) await Promise.all(ids.splice(0, Math.max(1, Math.floor(this.#share / this.#bulk))).map(work))
+      return next === '' ? undefined : next
+    } finally {
+      this.#bulk--
+    }
   }
 
-  async #run (script: Script, ...args: Array<string | number>): Promise<unknown> {
-    return await this.#connection.run(commandOf(script), ...args)
+  #run (name: ScriptName, keys: readonly string[], args: ReadonlyArray<string | number>): Promise<unknown> {
+    const { lua, digest } = scripts[name]
+    return this.#connection.run('evalsha', [digest, keys.length, ...keys, ...args], lua)
   }
 
   #nextWrite (): string {
     return this.#writer + (++this.#writes).toString(36)
+  }
+
+  #keys (id: string, owner: string): string[] {
+    return owner !== NOBODY && this.#together ? [this.#key(id), this.#indexKey(owner)] : [this.#key(id)]
   }
 
   #key (id: string): string {
@@ -195,6 +239,12 @@ export class RedisStore implements SessionStore {
   }
 }
 
-function must (holds: boolean, sentence: string): void {
-  if (!holds) throw new SessionError('FST_SESSION_OPTIONS', `RedisStore: ${sentence}`)
+/** @throws unless the answer names an owner */
+function ownerIn (answer: unknown): string {
+  if (typeof answer === 'string' && /^(?:-$|=)/.test(answer)) return answer
+  throw misunderstood(answer)
+}
+
+function misunderstood (answer: unknown): Error {
+  return new Error(`RedisStore: the server's answer is not understood (${typeof answer})`)
 }

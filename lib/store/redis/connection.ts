@@ -1,18 +1,5 @@
-/**
- * What the store needs of a client: `Redis` and `Cluster` of ioredis 5 and 6 have it, and so has a client that
- * speaks to Sentinel or Valkey.
- */
-export interface RedisClient {
-  /** `'ready'` when commands reach a server, `'wait'` before a lazy client connects, `'end'` when it gave up. */
-  readonly status: string
-  /** Makes a lazy client connect. */
-  connect (): Promise<unknown>
-  defineCommand (name: string, definition: { lua: string, numberOfKeys: number }): void
-  del (key: string): Promise<number>
-  zrem (key: string, ...members: string[]): Promise<number>
-  on (event: 'ready', listener: () => void): unknown
-  off (event: 'ready', listener: () => void): unknown
-}
+import type { Client, Command } from './client.js'
+import { TimeLimit, type Timed } from './time-limit.js'
 
 export interface Limits {
   /** Milliseconds that a command may take, waiting for a connection included. */
@@ -21,53 +8,52 @@ export interface Limits {
   readonly pending: number
 }
 
-type Command = (...args: ReadonlyArray<string | number>) => Promise<unknown>
+interface Call extends Timed {
+  command: Command
+  args: ReadonlyArray<string | number>
+  /** The text of the script that `evalsha` names, for a server that does not have it. */
+  lua: string | undefined
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: unknown) => void
+}
 
 /**
- * Sends commands, each with a time limit, and never more than a bounded number at once. While there is no connection
- * commands wait here and not in the client, so that one which was given up is never carried out later.
+ * Sends commands, each with a time limit, and never more than a bounded number at once. While there is no connection,
+ * commands wait here and not in the client, so that a command that was given up is never carried out later.
  */
 export class Connection {
-  readonly #client: RedisClient
+  readonly #client: Client
   readonly #limits: Limits
-  /** Commands that wait for a connection. */
-  readonly #waiting = new Set<() => void>()
+  readonly #timeLimit: TimeLimit
+  /** Calls that wait for a connection. */
+  readonly #waiting = new Set<Call>()
   readonly #onReady = (): void => {
-    for (const send of this.#waiting) send()
+    for (const call of this.#waiting) if (this.#client.status === 'ready' && this.#leave(call)) this.#send(call)
   }
 
   #pending = 0
   #closed = false
 
-  constructor (client: RedisClient, limits: Limits) {
+  constructor (client: Client, limits: Limits) {
     this.#client = client
     this.#limits = limits
+    this.#timeLimit = new TimeLimit(limits.time)
   }
 
-  /** Rejects when the server reports an error, does not answer in time, or too many commands are without an answer. */
-  async run (command: string, ...args: ReadonlyArray<string | number>): Promise<unknown> {
-    if (this.#closed) throw new Error('RedisStore: the store is closed')
-    if (this.#client.status === 'end') throw new Error('RedisStore: the client has ended its connection')
-    if (this.#pending >= this.#limits.pending) throw new Error(`RedisStore: ${this.#pending} commands are without an answer`)
+  /** Rejects if the server reports an error or does not answer in time, or if too many commands are without an answer. */
+  run (command: Command, args: ReadonlyArray<string | number>, lua?: string): Promise<unknown> {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) return Promise.reject(new Error(`RedisStore: ${refusal}`))
     this.#pending++
-    return await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+    return new Promise((resolve, reject) => {
+      const late = (): void => {
         // A command that was sent counts until it is settled: it still takes up room in the client.
-        if (this.#leave(send)) this.#pending--
+        if (this.#leave(call)) this.#pending--
         reject(new Error(`RedisStore: no answer within ${this.#limits.time} ms (connection: ${this.#client.status})`))
-      }, this.#limits.time)
-      const send = (): void => {
-        this.#leave(send)
-        const settle = (then: () => void): void => {
-          this.#pending--
-          clearTimeout(timer)
-          then()
-        }
-        const client = this.#client as unknown as Record<string, Command>
-        client[command]!(...args).then((reply) => settle(() => resolve(reply)), (error: unknown) => settle(() => reject(error)))
       }
-      if (this.#client.status === 'ready') send()
-      else this.#wait(send)
+      const call: Call = { command, args, lua, resolve, reject, due: 0, late }
+      this.#timeLimit.add(call)
+      this.#start(call)
     })
   }
 
@@ -76,17 +62,54 @@ export class Connection {
     this.#closed = true
   }
 
-  #wait (send: () => void): void {
-    if (this.#waiting.size === 0) this.#client.on('ready', this.#onReady)
-    this.#waiting.add(send)
-    // A lazy client; what keeps it from connecting is for the listeners of its `error` event.
-    if (this.#client.status === 'wait') this.#client.connect().catch(() => {})
+  #refusal (): string | undefined {
+    if (this.#closed) return 'the store is closed'
+    if (this.#client.status === 'end') return 'the client has ended its connection, or was never connected'
+    return this.#pending < this.#limits.pending ? undefined : `${this.#pending} commands are without an answer`
   }
 
-  /** Whether the command was waiting. */
-  #leave (send: () => void): boolean {
-    const waited = this.#waiting.delete(send)
-    if (waited && this.#waiting.size === 0) this.#client.off('ready', this.#onReady)
+  #start (call: Call): void {
+    if (this.#client.status === 'ready') this.#send(call)
+    else this.#wait(call)
+  }
+
+  #send (call: Call): void {
+    try {
+      this.#client.send(call.command, call.args).then((answer) => {
+        this.#settle(call)
+        call.resolve(answer)
+      }, (error: unknown) => { this.#fail(call, error) })
+    } catch (error) {
+      this.#fail(call, error)
+    }
+  }
+
+  #fail (call: Call, error: unknown): void {
+    const { message } = error as Error
+    if (call.lua !== undefined && message.startsWith('NOSCRIPT') && this.#timeLimit.has(call)) {
+      Object.assign(call, { command: 'eval', args: [call.lua, ...call.args.slice(1)], lua: undefined })
+      return this.#start(call)
+    }
+    this.#settle(call)
+    // The error of ioredis keeps the arguments of the command, and with them the data of the session.
+    call.reject(new Error(`RedisStore: ${message}`))
+  }
+
+  #settle (call: Call): void {
+    this.#pending--
+    this.#timeLimit.delete(call)
+  }
+
+  #wait (call: Call): void {
+    if (this.#waiting.size === 0) this.#client.on(this.#onReady)
+    this.#waiting.add(call)
+    this.#client.connect()
+  }
+
+  /** Returns whether the call was waiting. */
+  #leave (call: Call): boolean {
+    const waited = this.#waiting.delete(call)
+    if (waited && this.#waiting.size === 0) this.#client.off(this.#onReady)
     return waited
   }
 }

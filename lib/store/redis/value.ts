@@ -3,7 +3,7 @@ import type { SessionRecord } from '../store.js'
 /** A record as Redis keeps it: one string, a line of facts and the payload. */
 export interface Value {
   readonly record: SessionRecord
-  /** Until when the index of the principal knows the session, at least, in epoch milliseconds; 0 without a principal. */
+  /** The instant until which the index of the principal knows the session, at least, in epoch milliseconds; 0 without a principal. */
   readonly indexedUntil: number
 }
 
@@ -13,17 +13,19 @@ export interface Value {
  */
 const head = /^1 (\d{16}) (\d{16}) (\d+) (\S+) ([-=][^\n]*)\n/
 
-/** Any text as a text of its own without control characters and lone surrogates, which UTF-8 would all write alike. */
-export const quote = (text: string): string =>
-  text.replace(/[\\\p{Cc}\p{Cs}]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-export const unquote = (text: string): string =>
-  text.replace(/\\u([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+/** Returns a distinct text for each text, without control characters and lone surrogates, which UTF-8 would all write alike. */
+export const quote = (text: string): string => /^[\x20-\x5b\x5d-\x7e]*$/.test(text)
+  ? text
+  : text.replace(/[\\\p{Cc}\p{Cs}]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+export const unquote = (text: string): string => text.includes('\\')
+  ? text.replace(/\\u([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+  : text
 
-/** A principal as the scripts and the index know it: `-` is nobody. */
+/** Returns a principal as the scripts and the index know it. `NOBODY` is the owner of a session without a principal. */
 export const ownerOf = (principal: string | undefined): string => principal === undefined ? NOBODY : `=${quote(principal)}`
 export const NOBODY = '-'
 
-/** Until when the index is to know a session: for twice the time that it has to live. */
+/** Returns until when the index is to know a session: for twice the time that the session has to live. */
 export const indexUntil = (expiresAt: number, now: number): number => expiresAt + (expiresAt - now)
 
 /**
@@ -32,18 +34,27 @@ export const indexUntil = (expiresAt: number, now: number): number => expiresAt 
  */
 export const GRACE = 600_000
 
+/**
+ * Returns the score of an index entry. `list` goes through an index by score, and scores only rise, so that no entry is
+ * skipped. The fraction, which doubles have room for, keeps pages short when many sessions end in the same millisecond.
+ */
+export function scoreOf (until: number, id: string): number {
+  let hash = 0
+  for (let n = 0; n < id.length; n++) hash = (hash * 31 + id.charCodeAt(n)) % 1024
+  return until + GRACE + hash / 1024
+}
+
 const instant = (time: number): string => String(time).padStart(16, '0')
 
 export function encode ({ record: { payload, version, expiresAt, principal }, indexedUntil }: Value, write: string): string {
   return `1 ${instant(expiresAt)} ${instant(indexedUntil)} ${version} ${write} ${ownerOf(principal)}\n${payload}`
 }
 
-/** `undefined` when the text is not what `encode` wrote. */
-export function decode (text: string): Value | undefined {
+/** Returns `undefined` if the text is not what `encode` wrote. */
+export function decode (text: string): SessionRecord | undefined {
   const found = head.exec(text)
   if (found === null) return undefined
-  const [line, expiresAt, indexedUntil, version, , owner = NOBODY] = found
+  const [line, expiresAt, , version, , owner = NOBODY] = found
   const facts = { payload: text.slice(line.length), version: Number(version), expiresAt: Number(expiresAt) }
-  const record = owner === NOBODY ? facts : { ...facts, principal: unquote(owner.slice(1)) }
-  return { record: Object.freeze(record), indexedUntil: Number(indexedUntil) }
+  return owner === NOBODY ? facts : { ...facts, principal: unquote(owner.slice(1)) }
 }
