@@ -67,23 +67,7 @@ export class Bench implements StoreUnderTest {
   }
 
   /** Reads the sessions of a principal page by page. */
-  async * pages (principal: string, limit: number): AsyncGenerator<Page, void> {
-    const { store } = this
-    if (store.lists === false) {
-      await assert.rejects(async () => await store.list(principal, { limit }), 'list rejects where lists is false')
-      await assert.rejects(async () => await store.deleteAll(principal), 'deleteAll rejects where lists is false')
-      throw new NotApplicable()
-    }
-    let cursor: string | undefined
-    for (let count = 0; count < MAX_PAGES; count++) {
-      const page = await store.list(principal, { limit, cursor })
-      yield page
-      cursor = page.cursor
-      if (cursor === undefined) return
-      assert.equal(typeof cursor, 'string', 'a cursor is text')
-    }
-    assert.fail('the list has a page after the last one')
-  }
+  readonly pages = (principal: string, limit: number): AsyncGenerator<Page, void> => readPages(this.store, principal, limit)
 
   /** Reads all pages of a principal and resolves the records by id. */
   readonly listed = async (principal: string, limit = 100): Promise<Map<string, SessionRecord>> => {
@@ -94,4 +78,21 @@ export class Bench implements StoreUnderTest {
 
   /** Reads all pages of a principal and resolves the ids. */
   readonly ids = async (principal: string, limit?: number): Promise<Set<string>> => new Set((await this.listed(principal, limit)).keys())
+}
+
+async function * readPages (store: SessionStore, principal: string, limit: number): AsyncGenerator<Page, void> {
+  if (store.lists === false) {
+    await assert.rejects(async () => await store.list(principal, { limit }), 'list rejects where lists is false')
+    await assert.rejects(async () => await store.deleteAll(principal), 'deleteAll rejects where lists is false')
+    throw new NotApplicable()
+  }
+  let cursor: string | undefined
+  for (let count = 0; count < MAX_PAGES; count++) {
+    const page = await store.list(principal, { limit, cursor })
+    yield page
+    cursor = page.cursor
+    if (cursor === undefined) return
+    assert.equal(typeof cursor, 'string', 'a cursor is text')
+  }
+  assert.fail('the list has a page after the last one')
 }

@@ -82,8 +82,9 @@ export const races = {
     await race(() => store.deleteAll(principal))
   },
 
-  async 'deleteAll comes to an end while sessions are created and saved, and leaves none that was there' (bench: Bench) {
-    const { store, record, created, createMany, ids } = bench
+  async 'deleteAll comes to an end while sessions are created and saved, and leaves none that was there' ({
+    store, record, created, createMany, ids
+  }: Bench) {
     const principal = newPrincipal()
     const [first, later] = [await createMany(100, { principal }), [] as string[]]
     assert.deepEqual(await ids(principal), new Set(first))
