@@ -1,111 +1,112 @@
 import assert from 'node:assert/strict'
-import { MINUTE, newId, newPrincipal, type Bench } from './bench.js'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { UpdateOutcome } from '../../store/store.js'
+import { atOnce, MINUTE, newId, newPrincipal, type Bench } from './bench.js'
 
-const fifty = Array.from({ length: 50 }, (_, n) => n)
-
-/** Calls that are under way at the same time. */
+/** Calls that run at the same time. */
 export const races = {
-  async 'of 50 parallel creates of one id exactly one wins' ({ store, record }: Bench) {
+  async 'of 50 concurrent creates of one id exactly one wins' ({ store, record }: Bench) {
     const id = newId()
-    const won = await Promise.all(fifty.map((n) => store.create(id, record({ payload: `${n}` }))))
+    const won = await atOnce(50, (n) => store.create(id, record({ payload: `${n}` })))
     assert.equal(won.filter(Boolean).length, 1)
     assert.equal((await store.read(id))?.payload, `${won.indexOf(true)}`)
   },
 
-  async 'of 50 parallel updates of one id exactly one wins each version' ({ store, record, created }: Bench) {
+  async 'of 20 concurrent updates over one version exactly one wins' ({ store, record, created }: Bench) {
     const id = await created()
-    for (const version of [2, 3, 4]) {
-      const outcomes = await Promise.all(fifty.map((n) => store.update(id, record({ version, payload: `${n}` }))))
+    for (const version of [2, 3, 4, 5]) {
+      // Some write the same text, and are different updates all the same.
+      const outcomes = await atOnce(20, (n) => store.update(id, record({ version, payload: `${n % 5}` })))
       assert.deepEqual(outcomes.filter((outcome) => outcome !== 'conflict'), ['updated'])
       const found = await store.read(id)
-      assert.deepEqual([found?.version, found?.payload], [version, `${outcomes.indexOf('updated')}`])
+      assert.deepEqual([found?.version, found?.payload], [version, `${outcomes.indexOf('updated') % 5}`])
     }
   },
 
-  async 'parallel updates that write the same text are still told apart' ({ store, record, created }: Bench) {
-    const id = await created()
-    const outcomes = await Promise.all(fifty.map(() => store.update(id, record({ version: 2, payload: '"same"' }))))
-    assert.deepEqual(outcomes.filter((outcome) => outcome !== 'conflict'), ['updated'])
+  async 'of concurrent saves and conditional deletes over one version exactly one wins' ({ store, record, created }: Bench) {
+    for (const round of [0, 1, 0, 1]) {
+      const id = await created()
+      const outcomes = await atOnce(10, (n) => store.update(id, record({ version: 2, ...(n % 2 === round && { expiresAt: 0 }) })))
+      assert.equal(outcomes.filter((outcome) => outcome === 'updated').length, 1)
+      const isDeleted = outcomes.indexOf('updated') % 2 === round
+      assert.equal((await store.read(id))?.version, isDeleted ? undefined : 2)
+    }
   },
 
-  async 'a counter raised by 20 clients at once counts every one of them' ({ store, record, created }: Bench) {
+  async 'a counter raised by 20 concurrent clients counts each of them' ({ store, record, created }: Bench) {
     const id = await created({ payload: '0' })
-    await Promise.all(fifty.slice(0, 20).map(async () => {
-      for (;;) {
+    await atOnce(20, async () => {
+      let outcome: UpdateOutcome
+      do {
         const found = await store.read(id)
         assert.ok(found)
-        const next = record({ version: found.version + 1, payload: `${Number(found.payload) + 1}` })
-        if (await store.update(id, next) === 'updated') return
-      }
-    }))
+        outcome = await store.update(id, record({ version: found.version + 1, payload: `${Number(found.payload) + 1}` }))
+      } while (outcome !== 'updated')
+    })
     const found = await store.read(id)
     assert.deepEqual([found?.payload, found?.version], ['20', 21])
   },
 
-  async 'of 50 parallel deletes of one id exactly one found it' ({ store, created }: Bench) {
+  async 'of 50 concurrent deletes of one id exactly one finds the record' ({ store, created }: Bench) {
     const id = await created({ principal: newPrincipal() })
-    const found = await Promise.all(fifty.map(() => store.delete(id)))
+    const found = await atOnce(50, () => store.delete(id))
     assert.equal(found.filter(Boolean).length, 1)
   },
 
-  async 'a touch beside an update loses nothing of it' ({ store, clock, record, created }: Bench) {
+  async 'a touch undoes no concurrent update' ({ store, clock, record, created }: Bench) {
     const id = await created()
-    for (const n of fifty) {
-      await Promise.all([
-        store.read(id, clock.now() + MINUTE * (2 * n + 2)),
-        store.update(id, record({ version: n + 2, payload: `${n}`, expiresAt: clock.now() + MINUTE * (2 * n + 3) })),
-        store.read(id, clock.now() + MINUTE * (2 * n + 2))
-      ])
-      const found = await store.read(id)
-      assert.deepEqual([found?.version, found?.payload], [n + 2, `${n}`])
+    for (let version = 2; version < 30; version++) {
+      const later = clock.now() + MINUTE * 2 * version
+      const next = record({ version, payload: `${version}`, expiresAt: later + MINUTE })
+      await atOnce<unknown>(3, (n) => n === 1 ? store.update(id, next) : store.touch(id, later))
+      assert.deepEqual({ ...await store.read(id) }, next)
     }
   },
 
-  async 'no save or touch survives a logout beside it' ({ store, clock, record, created }: Bench) {
+  async 'a logout ends the session beside concurrent saves and touches' ({ store, clock, record, created, ids }: Bench) {
     const principal = newPrincipal()
-    for (const n of fifty) {
-      const id = await created({ principal })
-      const calls = [
-        () => store.read(id, clock.now() + 2 * MINUTE),
-        () => store.update(id, record({ version: 2, principal, payload: '"late"' })),
-        () => store.read(id, clock.now() + 5 * MINUTE)
-      ]
-      const logout = n % 2 === 0 ? () => store.delete(id) : () => store.deleteAll(principal)
-      calls.splice(n % 4, 0, logout as () => Promise<never>)
-      await Promise.all(calls.map((call) => call()))
-      assert.equal(await store.read(id), undefined)
-      assert.deepEqual(await store.list(principal), [])
+    const race = async (logout: (id: string) => unknown): Promise<void> => {
+      for (let n = 0; n < 20; n++) {
+        const id = await created({ principal })
+        const calls = [
+          () => store.touch(id, clock.now() + 2 * MINUTE),
+          () => store.update(id, record({ version: 2, principal, payload: '"late"' })),
+          () => store.touch(id, clock.now() + 5 * MINUTE)
+        ].toSpliced(n % 4, 0, () => logout(id) as undefined)
+        await atOnce<unknown>(calls.length, (call) => calls[call]!())
+        assert.equal(await store.read(id), undefined)
+      }
+      assert.deepEqual(await ids(principal), new Set())
     }
+    await race((id) => store.delete(id))
+    await race(() => store.deleteAll(principal))
   },
 
-  async 'deleteAll is final for sessions that are renewed meanwhile' ({ store, clock, record, created }: Bench) {
+  async 'deleteAll comes to an end while sessions are created and saved, and leaves none that was there' ({
+    store, record, created, createMany, ids
+  }: Bench) {
     const principal = newPrincipal()
-    /** As the plugin renews: the new record first, then the end of the old one, if nobody ended it before. */
-    const renew = async (id: string): Promise<string | undefined> => {
-      const next = await created({ principal })
-      if (await store.update(id, record({ version: 2, principal, expiresAt: clock.now() - 1 })) === 'updated') return next
-      await store.delete(next)
-      return undefined
+    const [first, later] = [await createMany(100, { principal }), [] as string[]]
+    assert.deepEqual(await ids(principal), new Set(first))
+    let isOver = false
+    const whileDeleting = async (work: () => Promise<void>): Promise<void> => {
+      for (; !isOver && later.length < 2000; await turn()) await work()
     }
-    for (let round = 0; round < 5; round++) {
-      let signedOut = false
-      const first = await Promise.all([1, 2, 3, 4, 5].map(() => created({ principal })))
-      const renewals = first.map(async (id: string | undefined) => {
-        while (id !== undefined && !signedOut) {
-          id = await renew(id)
-          await new Promise(setImmediate)
+    const calls = [
+      (async () => await store.deleteAll(principal))().finally(() => { isOver = true }),
+      whileDeleting(async () => { later.push(await created({ principal })) }),
+      whileDeleting(async () => {
+        for (const id of first) {
+          const found = await store.read(id)
+          if (found) await store.update(id, record({ version: found.version + 1, principal }))
         }
       })
-      await new Promise(setImmediate)
-      try {
-        await store.deleteAll(principal)
-      } finally {
-        // A store that cannot do it fails the case, and nothing of the case goes on behind it.
-        signedOut = true
-        await Promise.allSettled(renewals)
-      }
-      await Promise.all(renewals)
-      assert.deepEqual(await store.list(principal), [])
-    }
+    ] as const
+    // Nothing of the case runs on behind a failure.
+    await Promise.allSettled(calls)
+    const [deleted] = await Promise.all(calls)
+    assert.ok(later.length < 2000, 'deleteAll goes on for as long as sessions are created')
+    for (const id of first) assert.equal(await store.read(id), undefined)
+    assert.equal(deleted, first.length + later.length - (await ids(principal)).size)
   }
 }

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { MINUTE, newPrincipal, NotApplicable, type Bench } from './bench.js'
+
+/** The sessions of one principal. */
+export const lists = {
+  async 'list returns the live sessions of the principal, whole' ({ record, created, listed }: Bench) {
+    const principal = newPrincipal()
+    const expected = new Map<string, unknown>()
+    for (const payload of ['"a"', '"b"', '"c"']) expected.set(await created({ principal, payload }), record({ principal, payload }))
+    await created({ principal: newPrincipal() })
+    await created()
+    assert.deepEqual(await listed(principal), expected)
+  },
+
+  async 'a principal without sessions has an empty list' ({ store, ids }: Bench) {
+    const principal = newPrincipal()
+    assert.deepEqual(await ids(principal), new Set())
+    assert.equal(await store.deleteAll(principal), 0)
+  },
+
+  async 'the pages of a list have every session, whatever their size' ({ createMany, ids }: Bench) {
+    const principal = newPrincipal()
+    const all = new Set(await createMany(20, { principal }))
+    for (const limit of [1, 2, 10, 20, 1000]) assert.deepEqual(await ids(principal, limit), all, `pages of ${limit}`)
+  },
+
+  async 'a session that is live from the first page to the last is listed, whatever happens in between' ({
+    store, clock, record, created, createMany, pages
+  }: Bench) {
+    for (const limit of [1, 2, 10]) {
+      const principal = newPrincipal()
+      const expiring = await createMany(3, { principal, expiresAt: clock.now() + 1 })
+      const lasting = await createMany(10, { principal })
+      const passing = await createMany(20, { principal })
+      const found = new Set<string>()
+      const ended = new Set<string>()
+      let version = 1
+      for await (const { sessions } of pages(principal, limit)) {
+        for (const { id } of sessions) {
+          assert.ok(!ended.has(id), 'a session that has ended is on no page')
+          found.add(id)
+        }
+        await clock.advance(1)
+        // The last session of this page, whose id may be the cursor, and one of a page to come.
+        for (const id of [...expiring, sessions.at(-1)?.id ?? '', passing.pop() ?? '']) {
+          if (lasting.includes(id)) continue
+          await store.delete(id)
+          ended.add(id)
+        }
+        if (version++ < 10) await created({ principal })
+        for (const [n, id] of lasting.entries()) {
+          await (n % 2 === 0 ? store.update(id, record({ principal, version })) : store.touch(id, clock.now() + MINUTE))
+        }
+      }
+      for (const id of lasting) assert.ok(found.has(id), `pages of ${limit}`)
+    }
+  },
+
+  async 'count returns how many live sessions a principal has' ({ store, clock, record, created, createMany }: Bench) {
+    if (store.count === undefined) throw new NotApplicable()
+    const [principal, other] = [newPrincipal(), newPrincipal()]
+    const counts = async (): Promise<number[]> => [await store.count!(principal), await store.count!(other)]
+    assert.deepEqual(await counts(), [0, 0])
+    const [moved, deleted, ended, kept] = await createMany(5, { principal }) as [string, string, string, string]
+    await created({ principal: other })
+    assert.deepEqual(await counts(), [5, 1])
+    await store.create(kept, record({ principal }))
+    await store.touch(kept, clock.now() + 2 * MINUTE)
+    await store.update(kept, record({ version: 2, principal }))
+    assert.deepEqual(await counts(), [5, 1], 'the number changes only when a session begins or ends')
+    await store.update(moved, record({ version: 2, principal: other }))
+    assert.deepEqual(await counts(), [4, 2])
+    for (const _ of [1, 2]) await store.delete(deleted)
+    await store.update(ended, record({ version: 2, principal, expiresAt: 0 }))
+    assert.deepEqual(await counts(), [2, 2])
+    await store.deleteAll(principal)
+    assert.deepEqual(await counts(), [0, 2])
+  },
+
+  async 'deleteAll ends the sessions of the principal and no other sessions' ({ store, clock, created, createMany, ids }: Bench) {
+    const principal = newPrincipal()
+    await created({ principal, expiresAt: clock.now() + 1 })
+    const mine = await createMany(2, { principal })
+    const others = [await created({ principal: principal + 'x' }), await created({ principal: newPrincipal() }), await created()]
+    await clock.advance(1)
+    assert.deepEqual(await ids(principal), new Set(mine))
+    assert.equal(await store.deleteAll(principal, others[0]), 2, 'the live ones count')
+    for (const id of mine) assert.equal(await store.read(id), undefined)
+    for (const id of others) assert.ok(await store.read(id))
+    assert.deepEqual(await ids(principal), new Set())
+    assert.equal(await store.deleteAll(principal), 0)
+  },
+
+  async 'more sessions than one batch are listed, counted and ended, all but the one to keep' ({ store, createMany, pages, ids }: Bench) {
+    const principal = newPrincipal()
+    const all = await createMany(1200, { principal })
+    const found = new Set<string>()
+    for await (const { sessions } of pages(principal, 100)) {
+      assert.ok(sessions.length <= 600, `a page is about as long as its limit: ${sessions.length} for 100`)
+      for (const { id } of sessions) found.add(id)
+    }
+    assert.deepEqual(found, new Set(all))
+    if (store.count) assert.equal(await store.count(principal), 1200)
+    assert.equal(await store.deleteAll(principal, all[600]), 1199)
+    assert.deepEqual(await ids(principal), new Set([all[600]]))
+  },
+
+  async 'a session moves to the list of its new principal' ({ store, record, created, ids }: Bench) {
+    const [first, second] = [newPrincipal(), newPrincipal()]
+    const id = await created()
+    assert.equal(await store.update(id, record({ version: 2, principal: first })), 'updated')
+    assert.deepEqual(await ids(first), new Set([id]))
+    assert.equal(await store.update(id, record({ version: 3, principal: second })), 'updated')
+    assert.deepEqual([await ids(first), await ids(second)], [new Set(), new Set([id])])
+    assert.equal(await store.deleteAll(first), 0)
+    assert.equal((await store.read(id))?.principal, second)
+    assert.equal(await store.update(id, record({ version: 4 })), 'updated')
+    assert.deepEqual([await ids(first), await ids(second)], [new Set(), new Set()])
+    assert.equal(await store.deleteAll(second), 0)
+    assert.ok(await store.read(id))
+  },
+
+  async 'a session that ended stays out of the list, whoever uses its id again' ({ store, clock, record, created, ids }: Bench) {
+    const [before, after] = [newPrincipal(), newPrincipal()]
+    const expired = await created({ principal: before, expiresAt: clock.now() + 1 })
+    const [deleted, ended] = [await created({ principal: before }), await created({ principal: before })]
+    await clock.advance(1)
+    await store.delete(deleted)
+    await store.update(ended, record({ version: 2, principal: before, expiresAt: clock.now() }))
+    for (const id of [deleted, expired, ended]) assert.equal(await store.create(id, record({ principal: after })), true)
+    assert.deepEqual([await ids(before), await ids(after)], [new Set(), new Set([deleted, expired, ended])])
+    assert.equal(await store.deleteAll(before), 0)
+    for (const id of [deleted, expired, ended]) assert.ok(await store.read(id))
+  }
+}
