@@ -38,7 +38,8 @@ export class Limit {
       return created
     }
     try {
-      const kept = chain(count(principal) ?? Infinity, (found) => found > maxPerPrincipal ? this.#trim(created, principal, report) : created)
+      const kept = chain(count(principal) ?? Infinity, (found) =>
+        found > maxPerPrincipal ? this.#trim(created, principal, report) : created)
       return kept instanceof Promise ? kept.catch(failed) : kept
     } catch (error) {
       return failed(error)

@@ -184,7 +184,8 @@ export class StoredBackend implements Backend {
     if (current === undefined || current.principal !== base.principal) return undefined
     return chain(compute(current), (content) => {
       // Of several renewals at once one wins; the others keep its secret and save their data.
-      const secretHash = renewal !== undefined && current.secretHash === base.secretHash ? renewal.credential.secretHash : current.secretHash
+      const isFirst = renewal !== undefined && current.secretHash === base.secretHash
+      const secretHash = isFirst ? renewal.credential.secretHash : current.secretHash
       const next = this.#assemble({ ...current, secretHash }, content)
       return chain(this.#store.update(next.id, this.#record(next)), (outcome) => {
         if (outcome === 'updated') return next
@@ -207,7 +208,8 @@ export class StoredBackend implements Backend {
   }
 
   /** Returns the version after `before`, with other content. */
-  #assemble ({ id, version, times, secretHash }: Pick<Snapshot, 'id' | 'version' | 'times' | 'secretHash'>, { data, principal }: Content): Snapshot {
+  #assemble (before: Pick<Snapshot, 'id' | 'version' | 'times' | 'secretHash'>, { data, principal }: Content): Snapshot {
+    const { id, version, times, secretHash } = before
     const expiresAt = expiryOf(times, this.#options, this.#options.now())
     return { id, version: version + 1, expiresAt, times, secretHash, data, principal, stale: false }
   }

@@ -2,7 +2,7 @@ import type { Directory, Snapshot } from '../backend/backend.js'
 import { authenticationRequired, invalidData, invalidOptions } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
-import { copyJson, type Data } from '../session/json.js'
+import { copyJson } from '../session/json.js'
 import type { StartOptions } from '../session/session.js'
 import { beginTimes } from '../session/times.js'
 import { watch, type WatchOptions } from './watch.js'
@@ -34,6 +34,14 @@ export interface SessionPage<T extends object = Record<string, any>> {
   readonly cursor: string | undefined
 }
 
+/** Which page of a principal's sessions to return. */
+export interface ListOptions {
+  /** About how many sessions. Default 100. */
+  limit?: number | undefined
+  /** The `cursor` of the page before. Default: the first page. */
+  cursor?: string | undefined
+}
+
 /** The sessions of a scheme beyond a single request: `app.session` (or `app.<scheme>`). */
 export interface SessionManager<T extends object = Record<string, any>> {
   /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
@@ -60,7 +68,7 @@ export interface SessionManager<T extends object = Record<string, any>> {
    */
   watch (id: string, options?: WatchOptions): Promise<boolean>
   /** Returns live sessions of a principal, 100 to a page by default. */
-  list (principal: string, options?: { limit?: number | undefined, cursor?: string | undefined }): Promise<SessionPage<T>>
+  list (principal: string, options?: ListOptions): Promise<SessionPage<T>>
   /** Ends a session, also for requests that are running: what they save is discarded. Returns whether it was live. */
   revoke (id: string): Promise<boolean>
   /** Ends all sessions of a principal, all but that with the id `except`. Returns how many ended. */
@@ -106,10 +114,10 @@ export function createManager (scheme: Scheme, { closing, cookieIn }: ManagerCon
       const { find } = directory(scheme, 'watch')
       return await watch(() => find(id), { ...settings, closing }, options)
     },
-    async list (principal: string, { limit = 100, cursor }: { limit?: number | undefined, cursor?: string | undefined } = {}) {
+    async list (principal: string, { limit = 100, cursor }: ListOptions = {}) {
       if (!Number.isInteger(limit) || limit < 1) throw invalidOptions('limit must be a whole number, 1 or more')
       const page = await directory(scheme, 'list').list(text(principal), limit, cursor)
-      const sessions = page.sessions.toSorted((a, b) => b.times.authenticatedAt - a.times.authenticatedAt).map((session) => info(session) as SessionInfo)
+      const sessions = page.sessions.map((session) => info(session) as SessionInfo).sort((a, b) => b.authenticatedAt - a.authenticatedAt)
       return { sessions, cursor: page.cursor }
     },
     async revoke (id: string) {
@@ -140,5 +148,5 @@ function text (principal: unknown): string {
 function info (session: Snapshot | undefined): SessionInfo | undefined {
   if (session === undefined) return undefined
   const { id, principal, data, times: { createdAt, authenticatedAt }, expiresAt } = session
-  return { id, principal, data: copyJson(data as Data), createdAt, authenticatedAt, expiresAt }
+  return { id, principal, data: copyJson(data), createdAt, authenticatedAt, expiresAt }
 }

@@ -1,4 +1,4 @@
-import fastifyCookie, { type SerializeOptions } from '@fastify/cookie'
+import { serialize, type SerializeOptions } from 'cookie'
 import { invalidOptions } from '../errors.js'
 
 /** Attributes of the session cookie (RFC 6265bis, 4.1.2). It is always HttpOnly. */
@@ -69,7 +69,7 @@ export function cookiePolicy (options: CookieOptions): CookiePolicy {
 /** Writes a `Set-Cookie` header with an empty value. @throws `FST_SESSION_OPTIONS` */
 function written (name: string, attributes: SerializeOptions): string {
   try {
-    return fastifyCookie.serialize(name, '', attributes)
+    return serialize(name, '', attributes)
   } catch (error) {
     return refuse(`cookie: ${(error as Error).message}, so that no browser would accept it`)
   }

@@ -104,4 +104,3 @@ export interface SessionOptions<Name extends string = string, Data extends objec
 export type SessionPluginOptions = {
   [Name in SchemeName]: Name extends 'session' ? SessionOptions<Name> : SessionOptions<Name> & { scheme: Name }
 }[SchemeName]
-

@@ -28,7 +28,8 @@ export interface Warning {
 export function inspect (configuration: Configuration): Warning[] {
   return configuration.schemes.flatMap((scheme) => {
     refuseImpossible(scheme)
-    return [...inProduction(scheme, configuration.production), ...acrossSites(scheme), ...inMilliseconds(scheme), ...outOfReach(scheme, configuration.routes)]
+    const { production, routes } = configuration
+    return [...inProduction(scheme, production), ...acrossSites(scheme), ...inMilliseconds(scheme), ...outOfReach(scheme, routes)]
       .map((sentence) => ({ scheme: scheme.name, sentence }))
   })
 }

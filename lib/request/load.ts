@@ -21,6 +21,8 @@ export interface Found {
   readonly lines?: readonly string[]
 }
 
+type FoundSession = Found & { readonly snapshot: Snapshot }
+
 const NO_COOKIE: Found = Object.freeze({ loaded: 'no-cookie' })
 const ENDED: Found = Object.freeze({ loaded: 'ended' })
 
@@ -51,7 +53,7 @@ function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report
 }
 
 /** Asks the options `verify` and `user`. */
-function verified (scheme: Scheme, request: FastifyRequest, found: Found & { readonly snapshot: Snapshot }, report: Report): Awaitable<Found> {
+function verified (scheme: Scheme, request: FastifyRequest, found: FoundSession, report: Report): Awaitable<Found> {
   const { verify, user, principal } = scheme.settings
   const { snapshot } = found
   if ((verify === undefined && user === undefined) || (principal !== undefined && snapshot.principal === undefined)) return found
@@ -66,7 +68,7 @@ function verified (scheme: Scheme, request: FastifyRequest, found: Found & { rea
  * Ends a session that was refused, if it is still as it was judged. If another request changed it in between (its password,
  * for example), this request gets its 401 with the cookie untouched, and the next one asks again.
  */
-function refused ({ backend, cookie, expireAdopted }: Scheme, { snapshot, adoption }: Found & { readonly snapshot: Snapshot }, report: Report): Awaitable<Found> {
+function refused ({ backend, cookie, expireAdopted }: Scheme, { snapshot, adoption }: FoundSession, report: Report): Awaitable<Found> {
   if (adoption !== undefined) return chain(adoption.forget(), () => ({ loaded: 'refused', lines: [expireAdopted as string] }))
   return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => ended ? { loaded: 'refused', lines: [cookie.expire()] } : ENDED)
 }

@@ -171,7 +171,8 @@ export class RequestScope implements Scope {
     const facts = { method, host, protocol, headers }
     const { origin } = headers
     if (origin !== undefined && this.#plan.trustedOrigins.includes(origin)) return
-    const refused = this.#handles.find(({ scheme: { settings: { trustedOrigins } } }) => trustedOrigins !== undefined && !isSameOrigin(facts, trustedOrigins))
+    const refused = this.#handles.find(({ scheme: { settings: { trustedOrigins } } }) =>
+      trustedOrigins !== undefined && !isSameOrigin(facts, trustedOrigins))
     if (refused === undefined) return
     this.#phase = 'refused'
     for (const handle of this.#handles) handle.refuse()

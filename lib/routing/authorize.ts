@@ -63,7 +63,9 @@ function askAll (
   })
 }
 
-function askSession ({ scheme, snapshot, user }: Candidate, { scopes }: Condition, maxAge: number | undefined): Awaitable<Failure | undefined> {
+function askSession (
+  { scheme, snapshot, user }: Candidate, { scopes }: Condition, maxAge: number | undefined
+): Awaitable<Failure | undefined> {
   const { name, settings: { principal, roles, now } } = scheme
   if (snapshot === undefined || (principal !== undefined && snapshot.principal === undefined)) {
     return { kind: 'unauthenticated', scheme: name, why: `there is no live session "${name}"` }
@@ -87,10 +89,10 @@ function unsatisfied ({ scheme }: Condition): Failure {
 
 /** A 403 goes before a 401: a live session that lacks a role gains nothing by signing in again. */
 function refuse (failures: readonly Failure[], candidates: readonly Candidate[]): never {
-  const worst = failures.find(({ kind }) => kind === 'forbidden') ?? failures[0] as Failure
-  const reporting = candidates.find(({ scheme }) => scheme.name === worst.scheme) ?? candidates[0]
-  reporting?.report({ type: 'rejected', reason: worst.kind, detail: worst.why })
-  if (worst.kind === 'forbidden') throw forbidden(worst.why)
+  const worst = failures.find(({ kind }) => kind === 'forbidden') ?? failures[0]
+  const reporting = candidates.find(({ scheme }) => scheme.name === worst?.scheme) ?? candidates[0]
+  if (worst !== undefined) reporting?.report({ type: 'rejected', reason: worst.kind, detail: worst.why })
+  if (worst?.kind === 'forbidden') throw forbidden(worst.why)
   const challenges = new Map(failures.map(({ scheme, maxAge }): [string, Challenge] => {
     const session = candidates.find((candidate) => candidate.scheme.name === scheme)
     return [scheme, { scheme, cookieName: session?.scheme.cookie.name, maxAge }]

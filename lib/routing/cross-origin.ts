@@ -40,7 +40,7 @@ export function isSameOrigin ({ method, host, protocol, headers }: OriginFacts, 
 /** Writes what was compared, for the message of a refusal. */
 export function originsCompared ({ host, protocol, headers: { origin, 'sec-fetch-site': site } }: OriginFacts): string {
   const cause = origin === 'null' ? ' Browsers send "Origin: null" with a form if the page has Referrer-Policy: no-referrer; use same-origin.' : ''
-  return `Origin: ${origin ?? 'absent'}, Sec-Fetch-Site: ${String(site ?? 'absent')}, Host: ${host ?? 'absent'} (${protocol}).${cause}`
+  return `Origin: ${origin ?? 'absent'}, Sec-Fetch-Site: ${site ?? 'absent'}, Host: ${host ?? 'absent'} (${protocol}).${cause}`
 }
 
 /**

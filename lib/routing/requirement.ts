@@ -38,11 +38,14 @@ export function compileRequirement (security: unknown, resolve: Resolve): Requir
 }
 
 function conditionsOf (requirement: unknown, resolve: Resolve): readonly Condition[] {
-  if (typeof requirement !== 'object' || requirement === null || ![Object.prototype, null].includes(Object.getPrototypeOf(requirement) as null)) {
+  const isPlain = typeof requirement === 'object' && requirement !== null &&
+    [Object.prototype, null].includes(Object.getPrototypeOf(requirement) as null)
+  if (!isPlain) {
     throw new Error('each alternative of `security` must be a plain object such as { session: [] }')
   }
   const conditions = Reflect.ownKeys(requirement).map((scheme) => conditionOf(requirement, scheme, resolve))
-  return Object.freeze([...conditions.filter(({ verifier }) => verifier === undefined), ...conditions.filter(({ verifier }) => verifier !== undefined)])
+  const isSession = ({ verifier }: Condition): boolean => verifier === undefined
+  return Object.freeze([...conditions.filter(isSession), ...conditions.filter((condition) => !isSession(condition))])
 }
 
 function conditionOf (requirement: object, scheme: string | symbol, resolve: Resolve): Condition {
@@ -58,5 +61,5 @@ function conditionOf (requirement: object, scheme: string | symbol, resolve: Res
   if (verifier === undefined) {
     throw new Error(`no session and no verifier is registered for the security scheme "${scheme}": register a session with that name, or give the plugin verifiers: { ${JSON.stringify(scheme)}: (request, scopes) => boolean }`)
   }
-  return Object.freeze({ scheme, scopes: Object.freeze([...scopes as string[]]), verifier: verifier === 'session' ? undefined : verifier })
+  return Object.freeze({ scheme, scopes: Object.freeze([...scopes]), verifier: verifier === 'session' ? undefined : verifier })
 }
