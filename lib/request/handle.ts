@@ -13,7 +13,7 @@ import type { Awaitable } from '../store/store.js'
 import { cookieValue } from './cookie-header.js'
 import type { Account, LoadedAs, SavedAs } from './diagnostics.js'
 import { findSession, type Found } from './load.js'
-import { carryOut, type Order } from './save.js'
+import { carryOut, KEEP, type Order } from './save.js'
 import { type Scope, SessionState } from './state.js'
 
 type Update = (data: Data) => Data | void | Promise<Data | void>
@@ -186,7 +186,7 @@ export class SessionHandle extends SessionState implements Session<Data> {
     const { scheme, scope, report } = this
     const saved = await traced('update', scheme.name, scope.request, () =>
       scheme.backend.save(base, async (now) => await this.#updated(now, fn), report))
-    this.apply({ snapshot: base, intent: { kind: 'keep' }, content: undefined }, saved)
+    this.apply({ snapshot: base, intent: KEEP, content: undefined }, saved)
     if (saved === undefined) throw this.requiredError()
     this.#send(saved)
   }

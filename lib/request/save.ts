@@ -16,6 +16,9 @@ export type Intent =
   /** `afterEnd`: the session before it was destroyed first, which holds whatever becomes of the start. */
   | { readonly kind: 'start', readonly credential: MintedCredential, readonly times: Times, readonly content: Content, readonly afterEnd: boolean }
 
+export const KEEP: Intent = Object.freeze({ kind: 'keep' })
+export const DESTROY: Intent = Object.freeze({ kind: 'destroy' })
+
 /** Everything that there is to save of one session. */
 export interface Order {
   /** The session as it is stored, if there is one. */

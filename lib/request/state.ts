@@ -8,10 +8,7 @@ import { copyJson, type Data, own, put, sameJson } from '../session/json.js'
 import { merge, refill } from '../session/merge.js'
 import type { Session, StartOptions } from '../session/session.js'
 import { beginTimes, expiryOf, type Times } from '../session/times.js'
-import type { Intent, Order } from './save.js'
-
-const KEEP: Intent = Object.freeze({ kind: 'keep' })
-const DESTROY: Intent = Object.freeze({ kind: 'destroy' })
+import { DESTROY, type Intent, KEEP, type Order } from './save.js'
 
 /** The request that a session belongs to, as the session sees it. */
 export interface Scope {
