@@ -59,7 +59,7 @@ class FloorSession {
 }
 
 type Done = (error?: Error | null, payload?: unknown) => void
-type WithSession = FastifyRequest & { session: FloorSession }
+type WithSession = Omit<FastifyRequest, 'session'> & { session: FloorSession }
 
 /** Goes on in the same turn if the store has answered already. */
 function then<T> (answer: T | Promise<T>, next: (value: T) => void, fail: Done): void {
@@ -69,7 +69,10 @@ function then<T> (answer: T | Promise<T>, next: (value: T) => void, fail: Done):
 
 function load (store: FloorStore, optional: boolean, request: WithSession, reply: FastifyReply, done: Done): void {
   const session = request.session = new FloorSession()
-  const refuse = (): void => { optional ? done() : reply.code(401).send({ error: 'Unauthorized' }) }
+  const refuse = (): void => {
+    if (optional) done()
+    else reply.code(401).send({ error: 'Unauthorized' })
+  }
   const header = request.headers.cookie
   const start = header === undefined ? -1 : header.indexOf(COOKIE)
   if (header === undefined || start === -1) return refuse()
@@ -122,8 +125,8 @@ export const floor = fastifyPlugin(async (app: FastifyInstance, { store }: { sto
     const { security } = (route.schema ?? {}) as { security?: object[] }
     if (security === undefined) return
     const optional = security.some((requirement) => Object.keys(requirement).length === 0)
-    route.onRequest = (request, reply, done) => load(store, optional, request as WithSession, reply, done as Done)
-    route.onSend = (request, reply, payload, done) => save(store, request as WithSession, reply, payload, done as Done)
+    route.onRequest = (request, reply, done) => load(store, optional, request as unknown as WithSession, reply, done as Done)
+    route.onSend = (request, reply, payload, done) => save(store, request as unknown as WithSession, reply, payload, done as Done)
   })
 })
 

@@ -22,10 +22,12 @@ import { parseArgs } from 'node:util'
 import { findExecutable, startRedis } from '../test/support/servers.js'
 import { bundle } from './build.js'
 import { Connection, measure } from './client.js'
-import { BARE, type Scenario, SCENARIOS, SUBJECTS, type SubjectName } from './plan.js'
+import { AGAIN, BARE, type Scenario, SCENARIOS, type StoreKind, SUBJECTS, type SubjectName } from './plan.js'
 import { circumstances, costs, drift, type Figures, ratios } from './report.js'
 
 const CONNECTIONS = 10
+/** Requests of each scenario before the first figure: V8 has compiled all of it then. */
+const WARM_UP = 3000
 
 const { values: options } = parseArgs({
   options: {
@@ -43,7 +45,7 @@ const { values: options } = parseArgs({
 })
 const fromSource = options.source ?? (options.quick && !options.dist)
 const rounds = Number(options.rounds ?? (options.quick ? 3 : 10))
-const requests = Number(options.requests ?? (options.quick ? 800 : 3000))
+const requests = Number(options.requests ?? (options.quick ? 1000 : 3000))
 
 class Subject {
   readonly figures: Figures
@@ -64,7 +66,7 @@ class Subject {
 
   async visit (scenario: Scenario, count: number, keep: boolean): Promise<void> {
     const { subject, cells, tooLong } = this.figures
-    const cell = await measure(this.#connections, scenario, count, () => this.#cpu(), subject !== BARE).catch((error: unknown) => {
+    const cell = await measure(this.#connections, scenario, count, () => this.#cpu(), subject.store !== 'none').catch((error: unknown) => {
       throw new Error(`${subject.name}, ${subject.store}: ${String(error)}`)
     })
     if (!keep || cell.cpu === undefined) return
@@ -86,13 +88,13 @@ class Subject {
 function chosen ({ name, store }: SubjectName): boolean {
   const stores = (['memory', 'redis', 'cookie'] as const).filter((kind) => options[kind])
   const names = options.only?.split(',') ?? ['']
-  return store !== 'none' && (stores.length === 0 || stores.includes(store)) && names.some((part) => name.includes(part))
+  if (store === 'none') return false
+  return (stores.length === 0 || (stores as StoreKind[]).includes(store)) && names.some((part) => name.includes(part))
 }
 
 async function runAll (bare: Subject, others: readonly Subject[]): Promise<void> {
-  // V8 has compiled all of it before the first figure.
   for (const scenario of SCENARIOS) {
-    for (const subject of [bare, ...others]) await subject.visit(scenario, Math.max(1500, requests), false)
+    for (const subject of [bare, ...others]) await subject.visit(scenario, WARM_UP, false)
   }
   let turn = 0
   for (let round = 0; round < rounds; round++) {
@@ -111,9 +113,9 @@ const ends: Array<() => Promise<void> | void> = []
 const started: Subject[] = []
 try {
   const redis = await startRedis({ teardown: (end) => { ends.unshift(end) } })
-  for (const subject of [BARE, ...SUBJECTS.filter(chosen)]) started.push(await Subject.start(subject, file, redis.url))
+  for (const subject of [BARE, AGAIN, ...SUBJECTS.filter(chosen)]) started.push(await Subject.start(subject, file, redis.url))
   const [bare, ...others] = started
-  if (bare === undefined || others.length === 0) throw new Error('No subject has such a name and such a store')
+  if (bare === undefined || others.length < 2) throw new Error('No subject has such a name and such a store')
   await runAll(bare, others)
   const all = started.map(({ figures }) => figures)
   const version = /v=(\S+)/.exec(execFileSync(findExecutable('redis-server', 'valkey-server'), ['--version'], { encoding: 'utf8' }))?.[1]

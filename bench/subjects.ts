@@ -8,7 +8,7 @@ import sessionPlugin, { MemoryStore, type SessionPluginOptions } from 'fastify-o
 import { RedisStore } from 'fastify-openapi-session/redis'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { floor, floorInMemory, floorInRedis } from './floor.js'
-import { BARE, SIZES, type Size, type SubjectName, urlOf } from './plan.js'
+import { AGAIN, BARE, SIZES, type Size, type SubjectName, urlOf } from './plan.js'
 
 // The types of two session plugins claim the same name on a request, so that those of the others stay outside.
 const load = createRequire(import.meta.url)
@@ -121,7 +121,8 @@ const MAX_SESSIONS = 2_000_000
 /** The app of a subject. `redis` opens a connection that the caller closes. */
 export async function build ({ name, store }: SubjectName, redis: () => Redis): Promise<FastifyInstance> {
   switch (`${name}, ${store}`) {
-    case `${BARE.name}, none`: return await app(bare, () => {})
+    case `${BARE.name}, none`:
+    case `${AGAIN.name}, none`: return await app(bare, () => {})
     case 'floor, memory': return await app(async (made) => await made.register(floor, { store: floorInMemory() }), start)
     case 'floor, redis': return await app(async (made) => await made.register(floor, { store: floorInRedis(redis()) }), start)
     case 'this, memory': return await app(own(new MemoryStore({ maxSessions: MAX_SESSIONS })), start)
