@@ -26,8 +26,6 @@ import { AGAIN, BARE, type Scenario, SCENARIOS, type StoreKind, SUBJECTS, type S
 import { circumstances, costs, drift, type Figures, ratios } from './report.js'
 
 const CONNECTIONS = 10
-/** Requests of each scenario before the first figure: V8 has compiled all of it then. */
-const WARM_UP = 3000
 
 const { values: options } = parseArgs({
   options: {
@@ -47,21 +45,27 @@ const fromSource = options.source ?? (options.quick && !options.dist)
 const rounds = Number(options.rounds ?? (options.quick ? 3 : 10))
 const requests = Number(options.requests ?? (options.quick ? 1000 : 3000))
 
+/** Requests of each scenario before the first figure: V8 has compiled all of it then. */
+const WARM_UP = options.quick ? 2000 : 3000
+/** After so many rounds all processes are started again: V8 compiles the same code a little better or worse each time. */
+const ROUNDS_PER_PROCESS = 5
+
 class Subject {
   readonly figures: Figures
   readonly #process: ChildProcess
   readonly #connections: readonly Connection[]
 
-  constructor (subject: SubjectName, process: ChildProcess, port: number) {
-    this.figures = { subject, cells: {}, tooLong: [] }
+  constructor (figures: Figures, process: ChildProcess, port: number) {
+    this.figures = figures
     this.#process = process
     this.#connections = Array.from({ length: CONNECTIONS }, () => new Connection(port))
   }
 
-  static async start (subject: SubjectName, file: string, redis: string): Promise<Subject> {
+  static async start (figures: Figures, file: string, redis: string): Promise<Subject> {
+    const { subject } = figures
     const child = fork(file, [JSON.stringify(subject), redis], { execArgv: [], env: { ...process.env, NODE_ENV: 'production', NODE_OPTIONS: '' } })
     const [port] = await Promise.race([once(child, 'message'), once(child, 'exit').then(([code]) => { throw new Error(`${subject.name} exited with ${code}`) })])
-    return new Subject(subject, child, port)
+    return new Subject(figures, child, port)
   }
 
   async visit (scenario: Scenario, count: number, keep: boolean): Promise<void> {
@@ -88,36 +92,45 @@ class Subject {
 function chosen ({ name, store }: SubjectName): boolean {
   const stores = (['memory', 'redis', 'cookie'] as const).filter((kind) => options[kind])
   const names = options.only?.split(',') ?? ['']
-  if (store === 'none') return false
   return (stores.length === 0 || (stores as StoreKind[]).includes(store)) && names.some((part) => name.includes(part))
 }
 
-async function runAll (bare: Subject, others: readonly Subject[]): Promise<void> {
+let turn = 0
+
+async function visitAll ([bare, ...others]: readonly Subject[], count: number): Promise<void> {
   for (const scenario of SCENARIOS) {
-    for (const subject of [bare, ...others]) await subject.visit(scenario, WARM_UP, false)
+    for (const subject of others) await subject.visit(scenario, WARM_UP, false)
+    await bare?.visit(scenario, WARM_UP, false)
   }
-  let turn = 0
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < count; round++) {
     for (const scenario of SCENARIOS) {
       const first = turn++ % others.length
-      await bare.visit(scenario, requests, true)
+      await bare?.visit(scenario, requests, true)
       for (const subject of [...others.slice(first), ...others.slice(0, first)]) await subject.visit(scenario, requests, true)
-      await bare.visit(scenario, requests, true)
+      await bare?.visit(scenario, requests, true)
     }
   }
 }
 
+async function visitNewProcesses (all: readonly Figures[], file: string, redis: string, count: number): Promise<void> {
+  const started: Subject[] = []
+  try {
+    for (const figures of all) started.push(await Subject.start(figures, file, redis))
+    await visitAll(started, count)
+  } finally {
+    for (const subject of started) subject.close()
+  }
+}
+
+const subjects = SUBJECTS.filter(chosen)
+if (subjects.length === 0) throw new Error('No subject has such a name and such a store')
 if (!fromSource) execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' })
 const file = await bundle('server', fromSource)
 const ends: Array<() => Promise<void> | void> = []
-const started: Subject[] = []
 try {
   const redis = await startRedis({ teardown: (end) => { ends.unshift(end) } })
-  for (const subject of [BARE, AGAIN, ...SUBJECTS.filter(chosen)]) started.push(await Subject.start(subject, file, redis.url))
-  const [bare, ...others] = started
-  if (bare === undefined || others.length < 2) throw new Error('No subject has such a name and such a store')
-  await runAll(bare, others)
-  const all = started.map(({ figures }) => figures)
+  const all = [BARE, AGAIN, ...subjects].map((subject): Figures => ({ subject, cells: {}, tooLong: [] }))
+  for (let left = rounds; left > 0; left -= ROUNDS_PER_PROCESS) await visitNewProcesses(all, file, redis.url, Math.min(left, ROUNDS_PER_PROCESS))
   const version = /v=(\S+)/.exec(execFileSync(findExecutable('redis-server', 'valkey-server'), ['--version'], { encoding: 'utf8' }))?.[1]
   const about = circumstances(`Redis ${version}`, [
     fromSource ? 'from lib/' : 'from dist/', `${rounds} rounds`, `${requests} requests a cell over ${CONNECTIONS} connections`,
@@ -126,6 +139,5 @@ try {
   console.log([about, drift(all), costs(all, SCENARIOS), ratios(all, SCENARIOS) ?? ''].join('\n\n').trim())
   if (options.json !== undefined) writeFileSync(options.json, JSON.stringify({ about, all }, null, 2))
 } finally {
-  for (const subject of started) subject.close()
   for (const end of ends) await end()
 }
