@@ -2,6 +2,7 @@ import { AssertionError } from 'node:assert'
 import t from 'tap'
 import type { SessionStore } from 'fastify-openapi-session'
 import { type Clock, createClock, type MakeStore, storeContract } from 'fastify-openapi-session/testing'
+import { ProbeStore } from '../support/probe-store.js'
 import { damageableStore, handlings } from './fixtures/damageable-store.js'
 import { documentedStore } from './fixtures/documented-store.js'
 import { flaws, methods } from './fixtures/flawed-stores.js'
@@ -54,6 +55,17 @@ t.test('a right store passes, whether it returns values, promises or other thena
   // oxlint-disable-next-line unicorn/no-thenable -- a promise of another kind is what is tested
   const thenable = (call: () => unknown) => ({ then: (resolve: (value: unknown) => void) => setImmediate(async () => resolve(await call())) })
   t.same(await results(wrapped(thenable)), { failed: [], skipped: [damageCase] })
+})
+
+t.test('the probe of other tests is a right store, and returns what its inner store returns', async (t) => {
+  t.same(await results((clock) => new ProbeStore(make(clock))), { failed: [], skipped: [damageCase] })
+  const probe = new ProbeStore(make(createClock()))
+  t.equal(probe.read('a'), undefined)
+  t.equal(probe.count?.('p'), 0)
+  probe.before = ({ method }) => { if (method === 'touch') throw new Error('down') }
+  await t.rejects(async () => await probe.touch('a', 1), /down/)
+  t.type(probe.read('a'), Promise)
+  t.same(probe.take(), ['read', 'count', 'touch', 'read'])
 })
 
 t.test('what a store does not have is not applicable', async (t) => {

@@ -1,6 +1,6 @@
-import { MemoryStore, type SessionRecord, type SessionStore, type StoreReport, type StoredSession, type UpdateOutcome } from 'fastify-openapi-session'
+import { type Awaitable, MemoryStore, type Page, type PageRequest, type SessionRecord, type SessionStore, type StoreReport, type UpdateOutcome } from 'fastify-openapi-session'
 
-type Method = 'create' | 'read' | 'update' | 'delete' | 'list' | 'deleteAll'
+type Method = 'create' | 'read' | 'touch' | 'update' | 'delete' | 'list' | 'count' | 'deleteAll'
 
 /** What was asked of the store: the method, and the id or principal it was asked about. */
 export interface Call {
@@ -8,48 +8,55 @@ export interface Call {
   readonly of: string
 }
 
-/** A store that tells of every call, and does something else in its place when asked to. */
+/** A store that records every call, and can hold or fail it. Without hooks it returns what `inner` returns, a promise or not. */
 export class ProbeStore implements SessionStore {
   readonly calls: Call[] = []
   /** Awaited before the call goes on: hold it, or throw. */
   before: ((call: Call) => unknown) | undefined
-  /** Awaited after the call has done its work and before its answer is heard. */
+  /** Awaited after the call has done its work and before its result is returned. */
   after: ((call: Call) => unknown) | undefined
   closed = 0
   observer: ((report: StoreReport) => void) | undefined
   readonly inner: SessionStore
+  /** Only where `inner` has it. */
+  readonly count?: NonNullable<SessionStore['count']>
 
   constructor (inner: SessionStore = new MemoryStore()) {
     this.inner = inner
+    if (inner.count) this.count = (principal) => this.#do({ method: 'count', of: principal }, () => this.inner.count!(principal))
   }
 
-  /** The methods called since the last look. */
+  /** Returns the methods called since it was last called. */
   take (): Method[] {
     return this.calls.splice(0).map(({ method }) => method)
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
-    return await this.#do({ method: 'create', of: id }, () => this.inner.create(id, record))
+  create (id: string, record: SessionRecord): Awaitable<boolean> {
+    return this.#do({ method: 'create', of: id }, () => this.inner.create(id, record))
   }
 
-  async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
-    return await this.#do({ method: 'read', of: id }, () => this.inner.read(id, touchTo))
+  read (id: string): Awaitable<SessionRecord | undefined> {
+    return this.#do({ method: 'read', of: id }, () => this.inner.read(id))
   }
 
-  async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
-    return await this.#do({ method: 'update', of: id }, () => this.inner.update(id, record))
+  touch (id: string, expiresAt: number): Awaitable<void> {
+    return this.#do({ method: 'touch', of: id }, () => this.inner.touch(id, expiresAt))
   }
 
-  async delete (id: string): Promise<boolean> {
-    return await this.#do({ method: 'delete', of: id }, () => this.inner.delete(id))
+  update (id: string, record: SessionRecord): Awaitable<UpdateOutcome> {
+    return this.#do({ method: 'update', of: id }, () => this.inner.update(id, record))
   }
 
-  async list (principal: string): Promise<readonly StoredSession[]> {
-    return await this.#do({ method: 'list', of: principal }, () => this.inner.list(principal))
+  delete (id: string): Awaitable<boolean> {
+    return this.#do({ method: 'delete', of: id }, () => this.inner.delete(id))
   }
 
-  async deleteAll (principal: string, except?: string): Promise<number> {
-    return await this.#do({ method: 'deleteAll', of: principal }, () => this.inner.deleteAll(principal, except))
+  list (principal: string, page: PageRequest): Awaitable<Page> {
+    return this.#do({ method: 'list', of: principal }, () => this.inner.list(principal, page))
+  }
+
+  deleteAll (principal: string, except?: string): Awaitable<number> {
+    return this.#do({ method: 'deleteAll', of: principal }, () => this.inner.deleteAll(principal, except))
   }
 
   observe (report: (report: StoreReport) => void): void {
@@ -62,11 +69,15 @@ export class ProbeStore implements SessionStore {
     await this.inner.close?.()
   }
 
-  async #do<T> (call: Call, work: () => Promise<T>): Promise<T> {
+  #do<T> (call: Call, work: () => Awaitable<T>): Awaitable<T> {
     this.calls.push(call)
+    return this.before ?? this.after ? this.#hooked(call, work) : work()
+  }
+
+  async #hooked<T> (call: Call, work: () => Awaitable<T>): Promise<T> {
     await this.before?.(call)
-    const answer = await work()
+    const result = await work()
     await this.after?.(call)
-    return answer
+    return result
   }
 }
