@@ -36,7 +36,7 @@ function admit (guard: Registry, request: FastifyRequest, reply: FastifyReply, d
   let plan
   const nearest = Registry.of(request.server) as Registry
   try {
-    plan = nearest.plan(request.routeOptions, request.method)
+    plan = nearest.plan(request.routeOptions)
   } catch (error) {
     return done(error as Error)
   }

@@ -1,11 +1,11 @@
 import fastifyCookie from '@fastify/cookie'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
 import { refuseClashes } from './boot.js'
 import { SessionError } from './errors.js'
 import { exchangeOf, guard, outermost } from './guard.js'
 import { createManager } from './manager.js'
-import { documentSession } from './openapi/swagger.js'
+import { documentSession, type DocumentedRoute } from './openapi/swagger/index.js'
 import { readOptions, type SessionOptions, type Settings } from './options.js'
 import { Registry } from './registry.js'
 import { createScheme, type Scheme } from './scheme.js'
@@ -61,7 +61,7 @@ function undeclared ({ method, routeOptions: { url } }: FastifyRequest, name: st
 }
 
 function describe (app: FastifyInstance, { name, cookie, settings, backend }: Scheme): void {
-  const { openapi: { description, decorator = 'swagger', ...operations }, security, trustedOrigins } = settings
+  const { openapi: { description, decorator = 'swagger', ...operations }, trustedOrigins } = settings
   documentSession(app, {
     name,
     cookie: cookie.name,
@@ -69,8 +69,18 @@ function describe (app: FastifyInstance, { name, cookie, settings, backend }: Sc
     operations,
     crossOrigin: trustedOrigins !== undefined,
     persistentStore: backend.directory !== undefined || settings.adopt !== undefined,
-    security,
     decorator
+  }, plansOf(app))
+}
+
+function plansOf (app: FastifyInstance): () => DocumentedRoute[] {
+  const declared: Array<{ server: FastifyInstance, route: RouteOptions }> = []
+  const plans = new Map<RouteOptions, DocumentedRoute>()
+  app.addHook('onRoute', function (route) { declared.push({ server: this, route }) })
+  return () => declared.map(({ server, route }) => {
+    const plan = plans.get(route) ?? { route, requirement: Registry.of(server)?.check(route)?.requirement, isDefault: route.schema?.security === undefined }
+    plans.set(route, plan)
+    return plan
   })
 }
 

@@ -71,8 +71,7 @@ export class Registry {
    * The plan of a route for a request's method, `undefined` where nothing is asked. It is made at the first call and kept.
    * @throws `FST_SESSION_OPTIONS` naming the route, when its `security` cannot be kept: nothing is ever let through unread
    */
-  plan (route: RouteFacts, method: string): Plan | undefined {
-    if (method === 'OPTIONS' && ownSecurity(route) === undefined) return undefined
+  plan (route: RouteFacts): Plan | undefined {
     const key = route.config as object
     const known = this.#plans.get(key)
     if (known !== undefined) return known
@@ -100,7 +99,7 @@ export class Registry {
   securityOf (route: RouteFacts): unknown {
     const own = ownSecurity(route)
     // A browser asks with OPTIONS before it may send its cookies: a default that it can never satisfy would lock it out.
-    if (own !== undefined || route.method === 'OPTIONS') return own
+    if (own !== undefined || [route.method].flat().every((method) => method === 'OPTIONS')) return own
     // Asked for the first time when every scheme is registered, and for every request to an undeclared route after that.
     this.#default ??= { security: [...this.#visible()].find(({ settings }) => settings.security)?.settings.security }
     return this.#default.security

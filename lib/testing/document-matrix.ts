@@ -1,7 +1,7 @@
 import { AssertionError, ok as assert } from 'node:assert'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import type { IssuedSession } from '../manager.js'
-import { operationsOf, type OpenApiDocument, type Operation, type PlacedOperation } from '../openapi/openapi.js'
+import { operationsOf, type OpenApiDocument, type Operation, type PlacedOperation } from '../openapi/document/openapi.js'
 import { setStage, states, type Build, type MatrixState, type Stage } from './matrix/stage.js'
 
 export type { MatrixState, StageParts } from './matrix/stage.js'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui'
-import { SessionError } from '../errors.js'
-import { style } from './ui/style.js'
+import { SessionError } from '../../errors.js'
+import { style } from './style.js'
 
 export interface SessionUiOptions {
   /**
@@ -51,7 +51,7 @@ export function sessionUi<Options extends FastifySwaggerUiOptions> (
 
 /** The browser modules as one classic script, which is what @fastify/swagger-ui loads: their imports point at each other. */
 function script (): string {
-  const sources = parts.map((part) => readFileSync(new URL(`./ui/${part}.js`, import.meta.url), 'utf8'))
+  const sources = parts.map((part) => readFileSync(new URL(`./${part}.js`, import.meta.url), 'utf8'))
   const body = sources.join('\n').replaceAll(/^import .*$/gm, '').replaceAll(/^export (?=\w+ )/gm, '')
   return `(() => {\n'use strict'\n${body}\nglobalThis.${globalName} = sessionUi\n})()\n`
 }
