@@ -3,6 +3,7 @@ import { SessionError } from './errors.js'
 import { compileRequirement, type Requirement } from './security/requirement.js'
 import type { Scheme } from './scheme.js'
 
+const kDeclared = Symbol('fastify-openapi-session.declared')
 const kRegistry = Symbol('fastify-openapi-session.registry')
 
 type Scoped = object & { [kRegistry]?: Registry }
@@ -39,6 +40,10 @@ export class Registry {
   constructor (instance: FastifyInstance) {
     this.#instance = instance
     Object.defineProperty(instance, kRegistry, { value: this })
+    instance.addHook('onRoute', (route) => {
+      const { security } = route.schema ?? {}
+      if (Array.isArray(security)) route.config = { ...route.config, [kDeclared]: structuredClone(security) }
+    })
   }
 
   /** The registry nearest to an instance: its own or that of an instance around it. */
@@ -146,8 +151,8 @@ export class Registry {
   }
 }
 
-function ownSecurity ({ schema }: RouteFacts): unknown {
-  return (schema as { security?: unknown } | undefined)?.security
+function ownSecurity ({ schema, config }: RouteFacts): unknown {
+  return (config as { [kDeclared]?: unknown } | undefined)?.[kDeclared] ?? (schema as { security?: unknown } | undefined)?.security
 }
 
 /** The options of a single route: `config: { session: { touch: false } }`. */

@@ -22,8 +22,8 @@ export class DocumentSource {
   readonly #original: Swagger
   readonly #log: FastifyBaseLogger
   readonly #registrations: Registration[] = []
-  /** By the document that @fastify/swagger made. It makes one, and returns that one ever after. */
-  readonly #described = new WeakMap<OpenApiDocument, { readonly document: OpenApiDocument, yaml?: string }>()
+  /** Once it was made: @fastify/swagger makes one document, and returns that one ever after. */
+  #described: { readonly document: OpenApiDocument, yaml?: string } | undefined
   /** What @fastify/swagger starts from, once that is known; `static` if it only returns a document that was written by hand. */
   #base: OpenApiDocument | 'static' | undefined
 
@@ -48,7 +48,7 @@ export class DocumentSource {
   readonly swagger: Swagger = (options) => {
     this.inspect()
     if (this.#base === 'static') return this.#original(options)
-    const described = this.#describe()
+    const described = this.#described ??= { document: this.#describe() }
     return options?.yaml ? described.yaml ??= yamlWriter(import.meta.url)(described.document) : described.document
   }
 
@@ -68,17 +68,12 @@ export class DocumentSource {
       `take it out, and give this plugin \`security: [{ ${JSON.stringify(claimed)}: [] }]\`, which is enforced and documented`)
   }
 
-  #describe (): { readonly document: OpenApiDocument, yaml?: string } {
+  #describe (): OpenApiDocument {
     const sessions = this.#sessions
     const routes = requiring(this.#routes, sessions)
     const generated = this.#explaining(() => generate(this.#make, routes, sessions))
-    let described = this.#described.get(generated)
-    if (described === undefined) {
-      this.#refuseClaims(generated)
-      described = { document: this.#withSessions(settle(generated, routes, sessions)) }
-      this.#described.set(generated, described)
-    }
-    return described
+    this.#refuseClaims(generated)
+    return this.#withSessions(settle(generated, routes, sessions))
   }
 
   #withSessions (document: OpenApiDocument): OpenApiDocument {
