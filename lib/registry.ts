@@ -42,7 +42,7 @@ export class Registry {
     Object.defineProperty(instance, kRegistry, { value: this })
     instance.addHook('onRoute', (route) => {
       const { security } = route.schema ?? {}
-      if (Array.isArray(security)) route.config = { ...route.config, [kDeclared]: structuredClone(security) }
+      if (Array.isArray(security)) Object.assign(route, { config: { ...route.config, [kDeclared]: structuredClone(security) } })
     })
   }
 

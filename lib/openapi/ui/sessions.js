@@ -96,8 +96,10 @@ export class Sessions {
     if (status === undefined) return
     do {
       check.again = false
-      this.#asked.set(name, this.#url(status)?.href)
-      const outcome = await this.#run(status)
+      const url = this.#url(status)
+      this.#asked.set(name, url?.href)
+      // This is sent without a click, and another author's document may name any origin.
+      const outcome = await this.#run(status, { credentials: url?.origin === location.origin })
       if (!check.again && this.get(name)?.scheme.status === status) this.#believe(name, outcome)
     } while (check.again)
   }
@@ -137,7 +139,7 @@ export class Sessions {
   async #login (login, typed) {
     const { fields, contentType } = formOf(this.#spec, login)
     try {
-      return await this.#run(login, { contentType, values: valuesOf(fields, typed) })
+      return await this.#run(login, { credentials: true, contentType, values: valuesOf(fields, typed) })
     } catch (error) {
       return notSent(error)
     }
@@ -149,7 +151,7 @@ export class Sessions {
     const logout = state?.scheme.logout
     if (logout === undefined || state?.busy === true) return
     this.#set(name, { busy: true })
-    const outcome = await this.#run(logout)
+    const outcome = await this.#run(logout, { credentials: true })
     if (state?.scheme.status === undefined && (outcome.ok || outcome.status === 401)) this.#leave(name)
     await this.check(name)
     this.#set(name, { busy: false })
