@@ -78,8 +78,7 @@ function plansOf (app: FastifyInstance): () => DocumentedRoute[] {
   const plans = new Map<RouteOptions, DocumentedRoute>()
   app.addHook('onRoute', function (route) { declared.push({ server: this, route }) })
   return () => declared.map(({ server, route }) => {
-    const plan = plans.get(route) ??
-      { route, requirement: Registry.of(server)?.check(route)?.requirement, isDefault: route.schema?.security === undefined }
+    const plan = plans.get(route) ?? { route, requirement: Registry.of(server)?.check(route)?.requirement }
     plans.set(route, plan)
     return plan
   })

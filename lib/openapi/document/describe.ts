@@ -12,13 +12,13 @@ type Section = 'schemas' | 'responses' | 'headers'
  * that the schemes do not concern are shared with it.
  */
 export function describeSessions (document: OpenApiDocument, schemes: readonly DocumentedScheme[]): OpenApiDocument {
-  const shared = sharedComponents(document.components ?? {})
+  const shared = new SharedComponents(document.components ?? {})
   const described = mapOperations(document, (operation, method) => describeOperation(operation, method, { document, schemes, shared }))
   const securitySchemes = {
     ...document.components?.securitySchemes,
     ...Object.fromEntries(schemes.map((scheme) => [scheme.name, securityScheme(document, scheme)]))
   }
-  return { ...described, components: { ...document.components, ...shared.added(), securitySchemes } }
+  return { ...described, components: { ...document.components, ...shared.added, securitySchemes } }
 }
 
 interface Context {
@@ -72,29 +72,22 @@ function covers (responses: object, status: string): boolean {
   return [status, `${status[0]}XX`, 'DEFAULT'].some((key) => spoken.has(key))
 }
 
-interface SharedComponents {
-  /** Returns the `$ref` of a component, and adds the component if it is absent. */
-  reference (section: Section, name: string, component: object): string
-  added (): Pick<Components, Section>
-}
+/** The components that operations share, added to those of the app as they are needed. */
+class SharedComponents {
+  readonly added: Partial<Record<Section, ComponentMap>> = {}
+  readonly #present: Components
 
-function sharedComponents (present: Components): SharedComponents {
-  const added: Partial<Record<Section, ComponentMap>> = {}
-  return {
-    added: () => added,
-    reference (section, name, component) {
-      const taken = added[section] ?? present[section] ?? {}
-      const free = freeName(taken, name, component)
-      added[section] = { ...taken, [free]: component }
-      return `#/components/${section}/${free}`
-    }
+  constructor (present: Components) {
+    this.#present = present
   }
-}
 
-/** Returns `name`, or `name` with the first number that the app has not given to another component. */
-function freeName (taken: ComponentMap, name: string, component: object): string {
-  const text = JSON.stringify(component)
-  let free = name
-  for (let count = 2; taken[free] !== undefined && JSON.stringify(taken[free]) !== text; count++) free = `${name}${count}`
-  return free
+  /** Returns the `$ref` of a component. Its name gets the first number that the app has not given to another component. */
+  reference (section: Section, name: string, component: object): string {
+    const taken = this.added[section] ?? this.#present[section] ?? {}
+    const text = JSON.stringify(component)
+    let free = name
+    for (let count = 2; taken[free] !== undefined && JSON.stringify(taken[free]) !== text; count++) free = `${name}${count}`
+    this.added[section] = { ...taken, [free]: component }
+    return `#/components/${section}/${free}`
+  }
 }

@@ -31,35 +31,30 @@ export function peek (make: () => OpenApiDocument, routes: readonly DocumentedRo
   }
 }
 
-/** What an error of @fastify/swagger may be about. */
-interface Circumstances {
-  /** What @fastify/swagger starts from, as far as it is known. */
-  readonly base: OpenApiDocument | undefined
-  readonly routes: readonly DocumentedRoute[]
-  readonly sessions: ReadonlySet<string>
-}
-
 /**
  * Returns a sentence in place of the TypeError that @fastify/swagger throws when a requirement names a scheme that it does
  * not know. Returns any other error as it is.
+ * @param base - what @fastify/swagger starts from, as far as it is known
  */
-export function explain (error: unknown, circumstances: Circumstances): unknown {
+export function explain (
+  error: unknown, base: OpenApiDocument | undefined, routes: readonly DocumentedRoute[], sessions: ReadonlySet<string>
+): unknown {
   if (!(error instanceof TypeError)) return error
-  const { routes, sessions } = circumstances
   const named = new Set(routes.flatMap(({ requirement }) => requirement?.alternatives.flat().map(({ scheme }) => scheme) ?? []))
   const read = /\(reading '(.+)'\)$/.exec(error.message)?.[1]
   const isAboutSchemes = read === 'type' || (read !== undefined && (sessions.has(read) || named.has(read))) || error.message.includes('securityDefinitions')
-  return isAboutSchemes ? invalidOptions(`@fastify/swagger cannot make the document: ${reason(circumstances, named)}`, error) : error
+  if (!isAboutSchemes) return error
+  const foreign = [...named].filter((name) => !sessions.has(name))
+  const reason = (base && (unknownSchemes(base, foreign) ?? fixedHeadRoute(routes, sessions))) ??
+    `a route that was declared before fastify-openapi-session, or the document's own \`security\`, names a scheme such as ${JSON.stringify([...sessions][0])}. ` +
+    'Register fastify-openapi-session before that route. What should hold for all routes goes into its own option `security`'
+  return invalidOptions(`@fastify/swagger cannot make the document: ${reason}`, error)
 }
 
-function reason ({ base, routes, sessions }: Circumstances, named: ReadonlySet<string>): string {
-  const defined = base?.swagger === undefined ? base?.components?.securitySchemes : base['securityDefinitions']
-  const unknown = [...named].filter((name) => !sessions.has(name) && !Object.hasOwn(defined ?? {}, name))
-  if (base !== undefined && unknown.length > 0) {
-    const where = base.swagger === undefined ? 'openapi.components.securitySchemes' : 'swagger.securityDefinitions'
-    return `its option \`${where}\` has to define ${unknown.map((name) => JSON.stringify(name)).join(', ')}, which \`security\` of a route names`
-  }
-  return (base && fixedHeadRoute(routes, sessions)) ??
-    `a route that was declared before fastify-openapi-session, or the document's own \`security\`, names a scheme such as ${JSON.stringify([...sessions][0])}. ` +
-      'Register fastify-openapi-session before that route. What should hold for all routes goes into its own option `security`'
+function unknownSchemes (base: OpenApiDocument, foreign: readonly string[]): string | undefined {
+  const [option, defined] = base.swagger === undefined
+    ? ['openapi.components.securitySchemes', base.components?.securitySchemes]
+    : ['swagger.securityDefinitions', base['securityDefinitions']]
+  const unknown = foreign.filter((name) => !Object.hasOwn(defined ?? {}, name)).map((name) => JSON.stringify(name))
+  return unknown.length > 0 ? `its option \`${option}\` has to define ${unknown.join(', ')}, which \`security\` of a route names` : undefined
 }

@@ -2,21 +2,16 @@ import type { RouteOptions } from 'fastify'
 import { invalidOptions } from '../../errors.js'
 import type { Requirement, SecurityRequirement } from '../../security/requirement.js'
 import { mapOperations, type OpenApiDocument, type Operation } from '../document/openapi.js'
-import { hideInHeadRoutes, nameOf } from './heads.js'
+import { hideInHeadRoutes } from './heads.js'
 import { show } from './show.js'
 
 /** A route and what it requires. */
 export interface DocumentedRoute {
   /** The object that the `onRoute` hooks received: @fastify/swagger knows the route by it. */
   readonly route: RouteOptions
-  /** The compiled `security` of the route. Undefined if the route requires nothing. */
+  /** The compiled `security` of the route, or of the plugin option that stands in for it. Undefined if the route requires nothing. */
   readonly requirement: Requirement | undefined
-  /** Whether the plugin option `security` stands in for a `security` of the route itself. */
-  readonly isDefault: boolean
 }
-
-/** A route that requires something. */
-export type RequiringRoute = DocumentedRoute & { readonly requirement: Requirement }
 
 /** Carries the number of the route to its operation, through every copy that a `transform` makes: `x-` keys are copied. */
 const MARK = 'x-fastify-openapi-session'
@@ -24,19 +19,13 @@ const MARK = 'x-fastify-openapi-session'
 /** Carries the session schemes of a requirement through `{ ...requirement }`, which copies symbols. @fastify/swagger ignores them. */
 const HIDDEN = Symbol('fastify-openapi-session.hidden')
 
-/** Returns the routes whose `security` a document takes from here: those that name a session of `names`, and those with a default. */
-export function requiring (routes: readonly DocumentedRoute[], names: ReadonlySet<string>): RequiringRoute[] {
-  return routes.filter((route): route is RequiringRoute =>
-    route.requirement !== undefined && (route.isDefault || route.requirement.sessions.some((name) => names.has(name))))
-}
-
 /**
  * Generates the document. @fastify/swagger throws when `security` names a scheme that its document does not define, and the
  * document is out of reach until it is finished. So it reads copies of the routes' schemas, made from what the routes were
  * compiled to, in which the names of session schemes are not enumerable. {@link settle} puts the names back.
  * @throws `FST_SESSION_OPTIONS` naming a route object that cannot show a copy
  */
-export function generate (make: () => OpenApiDocument, routes: readonly RequiringRoute[], names: ReadonlySet<string>): OpenApiDocument {
+export function generate (make: () => OpenApiDocument, routes: readonly DocumentedRoute[], names: ReadonlySet<string>): OpenApiDocument {
   try {
     return showing(make, routes, names)
   } catch (error) {
@@ -50,14 +39,15 @@ export function generate (make: () => OpenApiDocument, routes: readonly Requirin
   }
 }
 
-function showing (make: () => OpenApiDocument, routes: readonly RequiringRoute[], names: ReadonlySet<string>): OpenApiDocument {
+function showing (make: () => OpenApiDocument, routes: readonly DocumentedRoute[], names: ReadonlySet<string>): OpenApiDocument {
   const undo: Array<() => void> = []
   try {
     for (const [index, { route, requirement }] of routes.entries()) {
+      if (requirement === undefined) continue
       const step = show(route, 'schema', { ...route.schema, security: hiding(requirement, names), [MARK]: String(index) } as object)
       if (step === undefined) {
-        throw invalidOptions(`the document cannot tell what ${nameOf(route)} requires, because its route object is frozen or sealed: ` +
-          'leave the objects that onRoute hooks receive as they are')
+        throw invalidOptions(`the document cannot tell what ${[route.method].flat().join(', ')} ${route.url} requires, because its route ` +
+          'object is frozen or sealed: leave the objects that onRoute hooks receive as they are')
       }
       undo.push(step)
     }
@@ -68,9 +58,10 @@ function showing (make: () => OpenApiDocument, routes: readonly RequiringRoute[]
 }
 
 /** Takes the marks out of a generated document, and gives each operation the `security` that its route was compiled to. */
-export function settle (document: OpenApiDocument, routes: readonly RequiringRoute[], names: ReadonlySet<string>): OpenApiDocument {
-  const settled = ({ [MARK]: mark, security: found, ...operation }: Operation): Operation => {
+export function settle (document: OpenApiDocument, routes: readonly DocumentedRoute[], names: ReadonlySet<string>): OpenApiDocument {
+  const settled = ({ [MARK]: mark, ...operation }: Operation): Operation => {
     const requirement = routes[Number(mark)]?.requirement
+    const found = operation.security
     // A `transform` that copies through JSON loses the names. What it changed on purpose stays.
     const isUnchanged = requirement !== undefined && JSON.stringify(found) === JSON.stringify(hiding(requirement, names))
     const security = isUnchanged ? requirement.alternatives.map((conditions) => written(conditions)) : found?.map(complete)

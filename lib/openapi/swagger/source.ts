@@ -5,7 +5,7 @@ import type { OpenApiDocument } from '../document/openapi.js'
 import type { DocumentedScheme } from '../document/scheme.js'
 import { withoutSessions } from '../document/swagger2.js'
 import { explain, peek } from './base.js'
-import { generate, requiring, settle, type DocumentedRoute } from './generate.js'
+import { generate, settle, type DocumentedRoute } from './generate.js'
 import { yamlWriter } from './yaml.js'
 
 /** The function that @fastify/swagger decorates an instance with. */
@@ -69,8 +69,7 @@ export class DocumentSource {
   }
 
   #describe (): OpenApiDocument {
-    const sessions = this.#sessions
-    const routes = requiring(this.#routes, sessions)
+    const [routes, sessions] = [this.#routes, this.#sessions]
     const generated = this.#explaining(() => generate(this.#make, routes, sessions))
     this.#refuseClaims(generated)
     return this.#withSessions(settle(generated, routes, sessions))
@@ -89,7 +88,7 @@ export class DocumentSource {
     try {
       return step()
     } catch (error) {
-      throw explain(error, { base: this.#base === 'static' ? undefined : this.#base, routes: this.#routes, sessions: this.#sessions })
+      throw explain(error, this.#base === 'static' ? undefined : this.#base, this.#routes, this.#sessions)
     }
   }
 
