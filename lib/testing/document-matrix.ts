@@ -7,7 +7,7 @@ import { setStage, states, type Build, type MatrixState, type Stage } from './ma
 
 export type { MatrixState, StageParts } from './matrix/stage.js'
 
-/** What a request needs beside its session; `params` are those of the path. */
+/** The parts of a request beside its session; `params` are those of the path. */
 export interface MatrixRequest {
   params?: Readonly<Record<string, string>>
   query?: Readonly<Record<string, string>>
@@ -19,11 +19,11 @@ export interface MatrixRequest {
 export type MatrixRequestMaker = (app: FastifyInstance, session: IssuedSession) => MatrixRequest | Promise<MatrixRequest>
 
 export interface DocumentMatrixOptions {
-  /** Makes the app anew for each operation, with its sessions in `store` and their clock `now`. The matrix closes it. */
+  /** Makes a new app for each operation, with its sessions in `store` and their clock `now`. The matrix closes it. */
   build: Build
   /** The data of a session that may do everything. */
   session: object
-  /** The data of a session that has no role which an operation requires. Without it, nobody comes with a wrong role. */
+  /** The data of a session that has no role which an operation requires. Without it, no request has a wrong role. */
   lesserSession?: object
   /**
    * Requests by operationId, or by `GET /path` as the document has it: enough of them to see each documented status. An

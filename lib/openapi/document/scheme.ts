@@ -10,9 +10,9 @@ export interface DocumentedScheme {
   readonly description: string | undefined
   /** operationIds of the routes that sign in, tell who is signed in, and sign out. */
   readonly operations: { readonly login?: string, readonly status?: string, readonly logout?: string }
-  /** Whether unsafe requests from pages of another origin are refused (403). */
+  /** True if unsafe requests from pages of another origin are refused (403). */
   readonly crossOrigin: boolean
-  /** Whether there is a store, which may not work (503). Sealed cookies that adopt no other sessions have none. */
+  /** True if there is a store, which may not work (503). Sealed cookies that adopt no other sessions have none. */
   readonly persistentStore: boolean
   /** Name or names under which @fastify/swagger decorated the instance: its option `decorator`, `swagger` by default. */
   readonly decorator: string | readonly string[]

@@ -1,6 +1,6 @@
 import type { RouteOptions } from 'fastify'
 
-/** What a property of a route returns at the moment, by its getter. */
+/** The value that a property of a route returns at the moment, by its getter. */
 const cells = new WeakMap<() => unknown, { value: unknown }>()
 
 /**

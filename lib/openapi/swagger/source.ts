@@ -24,7 +24,7 @@ export class DocumentSource {
   readonly #registrations: Registration[] = []
   /** Once it was made: @fastify/swagger makes one document, and returns that one ever after. */
   #described: { readonly document: OpenApiDocument, yaml?: string } | undefined
-  /** What @fastify/swagger starts from, once that is known; `static` if it only returns a document that was written by hand. */
+  /** The document that @fastify/swagger starts from, once it is known; `static` if it only returns a document that was written by hand. */
   #base: OpenApiDocument | 'static' | undefined
 
   constructor (original: Swagger, log: FastifyBaseLogger) {

@@ -1,7 +1,7 @@
 /** @import { Field, Operation, Outcome, System } from './types.js' */
 
 /**
- * What a request is made of. `credentials` is whether it carries what the reader authorized for other schemes.
+ * The parts of a request. With `credentials`, it carries what the reader authorized for other schemes.
  * @typedef {{ credentials?: boolean, contentType?: string | undefined, values?: Array<{ field: Field, value: unknown }> }} Input
  */
 
@@ -38,7 +38,7 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
 }
 
 /**
- * What the reader chose in the "Servers" box, as Swagger UI's own executeRequest reads it.
+ * Returns what the reader chose in the "Servers" box, as Swagger UI's own executeRequest reads it.
  * @param {System} system
  * @param {string} path
  * @param {string} method

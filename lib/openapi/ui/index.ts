@@ -5,7 +5,7 @@ import { style } from './style.js'
 
 export interface SessionUiOptions {
   /**
-   * Seconds between two questions to the status operation, while somebody is signed in and at the page; 0 asks only on
+   * Seconds between two polls of the status operation, while a reader is signed in and at the page. 0 asks only on
    * an occasion. Default 30. Give that route `config: { session: { touch: false } }`, or reading the documentation
    * counts as using the session.
    */

@@ -7,7 +7,7 @@ import { formOf, valuesOf } from './fields.js'
 import { States } from './states.js'
 
 /**
- * What the reader's browser is signed in to, as the server says: one state for each session scheme of the document.
+ * Asks the server which sessions the reader's browser has, and keeps one state for each session scheme of the document.
  * Typed values pass through and are kept nowhere.
  */
 export class Sessions extends States {
@@ -16,7 +16,7 @@ export class Sessions extends States {
    * @type {Map<string, { done: Promise<void>, again: boolean }>}
    */
   #checks = new Map()
-  /** Where the status was asked last, by scheme. @type {Map<string, string | undefined>} */
+  /** The URL of the last status request, by scheme. @type {Map<string, string | undefined>} */
   #asked = new Map()
   /** @type {any} */
   #spec = {}
@@ -146,7 +146,7 @@ export class Sessions extends States {
     return login === undefined || login.method === 'get' ? [] : formOf(this.#spec, login).fields
   }
 
-  /** Where to sign in when that is a page to visit, such as the start of an OAuth flow. @param {Scheme} scheme */
+  /** Returns where to sign in if that is a page to visit, such as the start of an OAuth flow. @param {Scheme} scheme */
   link ({ login }) {
     return login?.method === 'get' ? this.#url(login)?.href : undefined
   }
