@@ -135,7 +135,12 @@ function takeName (directory: string, name: string, desk: string): void {
 /** Renames before it removes, so that the lock of a holder that is not dead after all ends at one stroke. */
 function discard (directory: string, name: string): void {
   const old = join(directory, `lock.old-${randomUUID()}`)
-  renameSync(join(directory, name), old)
+  try {
+    renameSync(join(directory, name), old)
+  } catch (error) {
+    // Its owner has removed it in between.
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
   rmSync(old, { recursive: true, force: true })
 }
 
