@@ -182,7 +182,7 @@ t.test('a session that was damaged by hand does not hide what the list holds bes
   const { app, store, events, clock } = await setUp(t, { principal: (data) => data.userId })
   const { id: good } = await app.session.issue({ userId: 'ada', roles: [], cart: {} })
   await store.inner.create('d'.repeat(43), { payload: 'junk', version: 1, expiresAt: clock.now() + 1000, principal: 'ada' })
-  t.same((await app.session.list('ada')).map((info) => info.id), [good])
+  t.same((await app.session.list('ada')).sessions.map((info) => info.id), [good])
   t.same(told(events), ['created:issue', 'discarded:damaged'])
 })
 
