@@ -50,8 +50,12 @@ export interface Backend {
   load (value: string, touch: boolean, report: Report): Awaitable<Snapshot | undefined>
   /** Creates a session. @throws `FST_SESSION_TOO_LARGE` */
   create (session: NewSession, report: Report): Awaitable<Saved>
-  /** Creates a session in place of `old`, which ends: a login, or another principal. @throws `FST_SESSION_TOO_LARGE` */
-  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved>
+  /**
+   * Creates a session in place of `old`, which ends: a login, or another principal. Returns `undefined`, creating nothing,
+   * when it is for another principal and `old` has ended: only a login begins a session of its own.
+   * @throws `FST_SESSION_TOO_LARGE`
+   */
+  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved | undefined>
   /**
    * Writes what `compute` makes of the session, with a new secret if `renewal` is given. Returns `undefined`, writing
    * nothing, when the session has ended. @throws `FST_SESSION_CONFLICT`, `FST_SESSION_TOO_LARGE`

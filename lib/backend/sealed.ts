@@ -107,7 +107,11 @@ class SealedBackend implements Backend {
     return saved
   }
 
-  replace (old: Snapshot, session: NewSession, report: Report): Saved {
+  replace (old: Snapshot, session: NewSession, report: Report): Saved | undefined {
+    if (session.reason === 'principal' && this.#ended.has(old.id)) {
+      report({ type: 'discarded', reason: 'ended-meanwhile' }, old)
+      return undefined
+    }
     const saved = this.create(session, report)
     this.#end(old)
     return saved

@@ -69,7 +69,7 @@ export class StoredBackend implements Backend {
     })
   }
 
-  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved> {
+  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved | undefined> {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
     const created = chain(this.#insert(snapshot), () => this.#store.delete(old.id))
@@ -78,7 +78,8 @@ export class StoredBackend implements Backend {
       throw error
     }
     const replaced = isPromise(created) ? created.then((deleted) => deleted, forget) : created
-    return chain(replaced, (deleted) => {
+    return chain(replaced, (deleted): Awaitable<Saved | undefined> => {
+      if (!deleted && reason === 'principal') return this.#withdraw(id, old, report)
       if (deleted && reason === 'start') report({ type: 'destroyed', reason: 'replaced' }, old)
       report(creation(reason), snapshot)
       return chain(this.#limit.keep(snapshot, report), (snapshot) => ({ snapshot, value }))
@@ -194,6 +195,14 @@ export class StoredBackend implements Backend {
         if (performance.now() > deadline) throw conflict()
         return chain(this.directory.find(next.id), (found) => this.#write(order, found, deadline))
       })
+    })
+  }
+
+  /** Deletes what was created in place of a session that has ended in between. */
+  #withdraw (id: string, old: Snapshot, report: Report): Awaitable<undefined> {
+    return chain(this.#store.delete(id), () => {
+      report({ type: 'discarded', reason: 'ended-meanwhile' }, old)
+      return undefined
     })
   }
 

@@ -62,7 +62,7 @@ export function carryOut (scheme: Scheme, order: Order, report: Report): Awaitab
   }, report, renewal)
 }
 
-function begin ({ backend }: Scheme, old: Snapshot | undefined, session: NewSession, report: Report): Awaitable<Saved> {
+function begin ({ backend }: Scheme, old: Snapshot | undefined, session: NewSession, report: Report): Awaitable<Saved | undefined> {
   return old === undefined ? backend.create(session, report) : backend.replace(old, session, report)
 }
 

@@ -70,7 +70,7 @@ export function toJson (value: unknown, path = 'data', depth = 0): unknown {
   if (depth === MAX_DEPTH) return refuse(`${path} is nested more than ${MAX_DEPTH} levels deep, or contains itself`)
   // A loop and not map(): holes have to be seen.
   if (Array.isArray(value)) return Array.from(value, (item, index) => toJson(item, `${path}[${index}]`, depth + 1))
-  if (!isPlain(value)) return refuse(`${path} is an instance of ${value.constructor?.name ?? 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
+  if (!isPlain(value)) return refuse(`${path} is an instance of ${value.constructor?.name || 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
   const copy: Data = {}
   for (const key of Object.keys(value)) {
     const item = (value as Data)[key]
