@@ -143,6 +143,11 @@ export class StoredBackend implements Backend {
       return undefined
     }
     const { times, secretHash, data } = decoded
+    // A store may keep a record for longer than it was asked to.
+    if (times.deadline <= this.#options.now()) {
+      report({ type: 'expired', reason: 'absolute' }, { id, principal })
+      return undefined
+    }
     return { id, version, expiresAt, times, secretHash, data, principal: decoded.principal, stale: principal !== decoded.principal }
   }
 
