@@ -39,6 +39,9 @@ export interface Renewal {
   readonly reason: RenewedReason
 }
 
+/** The session of another principal that takes the place of one. */
+export type Successor = Pick<NewSession, 'credential' | 'times'>
+
 /** Computes the data to store from the session as it is stored now. Runs again on a conflict. */
 export type Compute = (now: Snapshot) => Awaitable<Content>
 
@@ -50,13 +53,18 @@ export interface Backend {
   load (value: string, touch: boolean, report: Report): Awaitable<Snapshot | undefined>
   /** Creates a session. @throws `FST_SESSION_TOO_LARGE` */
   create (session: NewSession, report: Report): Awaitable<Saved>
-  /** Creates a session in place of `old`, which ends: a login, or another principal. @throws `FST_SESSION_TOO_LARGE` */
+  /** Creates a session in place of `old`, which ends: a login. @throws `FST_SESSION_TOO_LARGE` */
   replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved>
   /**
    * Writes what `compute` makes of the session, with a new secret if `renewal` is given. Returns `undefined`, writing
    * nothing, when the session has ended. @throws `FST_SESSION_CONFLICT`, `FST_SESSION_TOO_LARGE`
    */
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined>
+  /**
+   * Ends the session and creates another with what `compute` makes of it: that of another principal. Returns `undefined`,
+   * creating nothing, when the session has ended before. @throws `FST_SESSION_CONFLICT`, `FST_SESSION_TOO_LARGE`
+   */
+  become (base: Snapshot, compute: Compute, successor: Successor, report: Report): Awaitable<Saved | undefined>
   /** Ends a session, whatever was written to it in between. */
   end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<void>
   /** Ends a session only if it is still as it was read. Returns `false` on a conflict. */

@@ -5,7 +5,7 @@ import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
 import { expiryOf, type Times } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
-import { type Backend, type Compute, creation, type NewSession, type Renewal, type Saved, type Snapshot } from './backend.js'
+import { type Backend, type Compute, creation, type NewSession, type Renewal, type Saved, type Snapshot, type Successor } from './backend.js'
 
 export interface SealedCookieOptions {
   /**
@@ -123,6 +123,11 @@ class SealedBackend implements Backend {
       if (renewal !== undefined) report({ type: 'renewed', reason: renewal.reason }, base)
       return saved
     })
+  }
+
+  become (base: Snapshot, compute: Compute, successor: Successor, report: Report): Awaitable<Saved | undefined> {
+    return chain(this.save(base, compute, report), (saved) =>
+      saved && this.replace(base, { ...successor, content: saved.snapshot, reason: 'principal' }, report))
   }
 
   end (session: Snapshot, reason: DestroyedReason, report: Report): void {

@@ -5,7 +5,7 @@ import type { Codec, Content, Decoded } from '../session/codec.js'
 import { type Credential, hashSecret, parseCredential } from '../session/credential.js'
 import { expiryOf } from '../session/times.js'
 import type { Awaitable, SessionRecord, SessionStore } from '../store/store.js'
-import { type Backend, type Compute, creation, type Directory, type NewSession, type Renewal, type Saved, type Snapshot } from './backend.js'
+import { type Backend, type Compute, creation, type Directory, type NewSession, type Renewal, type Saved, type Snapshot, type Successor } from './backend.js'
 import { Limit } from './limit.js'
 import { RecentPayloads } from './recent-payloads.js'
 import { StoreClient } from './store-client.js'
@@ -23,6 +23,16 @@ export interface StoredOptions {
   readonly now: () => number
   /** Reports what happens outside of any request. */
   readonly report: Report
+}
+
+/** One run of the write loop. */
+interface Write {
+  /** The session as the request loaded it. */
+  readonly base: Snapshot
+  readonly compute: Compute
+  readonly renewal?: Renewal | undefined
+  /** Whether the session ends with it. */
+  readonly ends?: boolean
 }
 
 /** A credential in the cookie, a record in a store. */
@@ -72,13 +82,12 @@ export class StoredBackend implements Backend {
   replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved> {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
-    const created = chain(this.#insert(snapshot), () => this.#store.delete(old.id))
+    const replaced = chain(this.#insert(snapshot), () => this.#store.delete(old.id))
     const forget = (error: unknown): never => {
       this.#forget(id)
       throw error
     }
-    const replaced = isPromise(created) ? created.then((deleted) => deleted, forget) : created
-    return chain(replaced, (deleted) => {
+    return chain(isPromise(replaced) ? replaced.then((deleted) => deleted, forget) : replaced, (deleted) => {
       if (deleted && reason === 'start') report({ type: 'destroyed', reason: 'replaced' }, old)
       report(creation(reason), snapshot)
       return chain(this.#limit.keep(snapshot, report), (snapshot) => ({ snapshot, value }))
@@ -86,16 +95,17 @@ export class StoredBackend implements Backend {
   }
 
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined> {
-    const saved = this.#turns.take(base, (current) => this.#write({ base, compute, renewal }, current))
-    return chain(saved, (snapshot) => {
-      if (snapshot === undefined) {
-        report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
-        return undefined
-      }
-      if (snapshot.secretHash !== renewal?.credential.secretHash) return { snapshot }
+    return chain(this.#inTurn({ base, compute, renewal }, report), (snapshot) => {
+      if (snapshot === undefined || snapshot.secretHash !== renewal?.credential.secretHash) return snapshot && { snapshot }
       report({ type: 'renewed', reason: renewal.reason }, snapshot)
       return { snapshot, value: renewal.credential.value }
     })
+  }
+
+  become (base: Snapshot, compute: Compute, successor: Successor, report: Report): Awaitable<Saved | undefined> {
+    // Ended first, and only as it was last written: what is saved under the old id from now on is discarded.
+    return chain(this.#inTurn({ base, compute, ends: true }, report), (content) =>
+      content && this.create({ ...successor, content, reason: 'principal' }, report))
   }
 
   end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<void> {
@@ -142,6 +152,11 @@ export class StoredBackend implements Backend {
       return undefined
     }
     const { times, secretHash, data } = decoded
+    // A store may keep a record for longer than it was asked to.
+    if (times.deadline <= this.#options.now()) {
+      report({ type: 'expired', reason: 'absolute' }, { id, principal })
+      return undefined
+    }
     return { id, version, expiresAt, times, secretHash, data, principal: decoded.principal, stale: principal !== decoded.principal }
   }
 
@@ -175,24 +190,28 @@ export class StoredBackend implements Backend {
     })
   }
 
+  #inTurn (write: Write, report: Report): Awaitable<Snapshot | undefined> {
+    return chain(this.#turns.take(write.base, (current) => this.#write(write, current)), (written) => {
+      if (written === undefined) report({ type: 'discarded', reason: 'ended-meanwhile' }, write.base)
+      return written
+    })
+  }
+
   /** The write loop: computes and writes, and starts again from what is stored when another process was faster. */
-  #write (
-    order: { readonly base: Snapshot, readonly compute: Compute, readonly renewal: Renewal | undefined },
-    current: Snapshot | undefined, until?: number
-  ): Awaitable<Snapshot | undefined> {
-    const { base, compute, renewal } = order
+  #write (write: Write, current: Snapshot | undefined, until?: number): Awaitable<Snapshot | undefined> {
+    const { base, compute, renewal, ends = false } = write
     if (current === undefined || current.principal !== base.principal) return undefined
     return chain(compute(current), (content) => {
       // Of several renewals at once one wins; the others keep its secret and save their data.
       const isFirst = renewal !== undefined && current.secretHash === base.secretHash
-      const secretHash = isFirst ? renewal.credential.secretHash : current.secretHash
-      const next = this.#assemble({ ...current, secretHash }, content)
-      return chain(this.#store.update(next.id, this.#record(next)), (outcome) => {
+      const next = this.#assemble(isFirst ? { ...current, secretHash: renewal.credential.secretHash } : current, content)
+      const record = ends ? { payload: 'null', version: next.version, expiresAt: 0 } : this.#record(next)
+      return chain(this.#store.update(next.id, record), (outcome) => {
         if (outcome === 'updated') return next
         if (outcome === 'missing') return undefined
         const deadline = until ?? performance.now() + this.#store.limit
         if (performance.now() > deadline) throw conflict()
-        return chain(this.directory.find(next.id), (found) => this.#write(order, found, deadline))
+        return chain(this.directory.find(next.id), (found) => this.#write(write, found, deadline))
       })
     })
   }

@@ -50,16 +50,16 @@ export function carryOut (scheme: Scheme, order: Order, report: Report): Awaitab
     if (content !== undefined) return begin(scheme, snapshot, firstWrite(scheme, content), report)
     return snapshot && chain(scheme.backend.end(snapshot, 'destroy', report), () => undefined)
   }
-  if (content !== undefined && content.principal !== snapshot.principal) {
-    // The session of another principal: what concurrent requests of the one before still save must not reach it.
-    const times = { ...snapshot.times, authenticatedAt: scheme.settings.now() }
-    return scheme.backend.replace(snapshot, { credential: mintCredential(), times, content, reason: 'principal' }, report)
-  }
-  const renewal = intent.kind === 'renew' ? { credential: mintCredential(snapshot.id), reason: intent.reason } : undefined
-  return scheme.backend.save(snapshot, (now) => {
+  const compute = (now: Snapshot): Content => {
     if (content === undefined) return now
     return now.data === snapshot.data ? content : mergeContents(scheme.codec, snapshot, content, now)
-  }, report, renewal)
+  }
+  if (content !== undefined && content.principal !== snapshot.principal) {
+    const times = { ...snapshot.times, authenticatedAt: scheme.settings.now() }
+    return scheme.backend.become(snapshot, compute, { credential: mintCredential(), times }, report)
+  }
+  const renewal = intent.kind === 'renew' ? { credential: mintCredential(snapshot.id), reason: intent.reason } : undefined
+  return scheme.backend.save(snapshot, compute, report, renewal)
 }
 
 function begin ({ backend }: Scheme, old: Snapshot | undefined, session: NewSession, report: Report): Awaitable<Saved> {

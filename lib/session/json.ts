@@ -85,7 +85,7 @@ function written (value: unknown, place: Place | undefined, depth: number): unkn
     // Not map(), which skips holes.
     return Array.from(value, (item: unknown, key) => isScalar(item) ? item : written(item, { parent: place, key }, depth + 1))
   }
-  if (!isPlain(value)) return refuse(place, `is an instance of ${value.constructor?.name ?? 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
+  if (!isPlain(value)) return refuse(place, `is an instance of ${value.constructor?.name || 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
   const copy: Data = {}
   for (const key of Object.keys(value)) {
     const item = (value as Data)[key]
