@@ -13,7 +13,7 @@ import { bare, bundle } from '../support/bundle.js'
 import { startPostgres } from '../support/servers-postgres.js'
 import { temporaryDirectory } from '../support/servers-process.js'
 import { startRedis } from '../support/servers-redis.js'
-import { guarded, managerOf, plugin } from './support.js'
+import { guarded, managerOf, plugin, sessionsOf } from './support.js'
 
 const dyingApp = new URL('./fixtures/dying-app.ts', import.meta.url)
 
@@ -89,7 +89,7 @@ async function lookAt (t: Test, { kind, reopen, endless }: Place, cookie: string
   t.same(await endless(), [], `${kind}: everything that is kept has an end`)
   await managerOf(app).revokeAll('ada')
   t.equal(await status(), 401, `${kind}: signing out everywhere finds all of it`)
-  t.same(await managerOf(app).list('ada'), [])
+  t.same(await sessionsOf(app, 'ada'), [])
   await app.close()
 }
 

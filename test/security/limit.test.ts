@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { backends } from './backends.js'
 import { rounds } from './rounds.js'
 import { isSelected } from './selection.js'
-import { createWorld, managerOf, onEach, replay, type SessionStore, stored, told, tokenOf, type World } from './support.js'
+import { createWorld, managerOf, onEach, replay, type SessionStore, stored, told, tokenOf, type World, sessionsOf } from './support.js'
 
 onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reason', async (t, backend) => {
   const world = await createWorld(t, backend, { maxPerPrincipal: 2 })
@@ -16,7 +16,7 @@ onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reas
   t.same(await Promise.all(tokens.map((token) => replay(world, token))), [401, 401, 200, 200])
   t.equal(await replay(world, bob), 200, 'others are not concerned')
   t.equal(told(world.events).filter((event) => event === 'destroyed:limit').length, 2)
-  t.equal((await managerOf(world.app).list('ada')).length, 2)
+  t.equal((await sessionsOf(world.app, 'ada')).length, 2)
 }, stored)
 
 onEach(t, 'maxPerPrincipal: logins at the same time leave exactly as many as are allowed', async (t, backend) => {
@@ -28,7 +28,7 @@ onEach(t, 'maxPerPrincipal: logins at the same time leave exactly as many as are
     }))
     const alive = (await Promise.all(clients.map((client) => replay(world, tokenOf(client))))).filter((status) => status === 200)
     t.equal(alive.length, 3, `round ${round}`)
-    t.equal((await managerOf(world.app).list(`user${round}`)).length, 3)
+    t.equal((await sessionsOf(world.app, `user${round}`)).length, 3)
   }
 }, stored)
 
@@ -77,7 +77,7 @@ onEach(t, 'maxPerPrincipal: a renewal takes nobody\'s place, a change of princip
   await guest.post('/put', { cart: 1 })
   await guest.post('/put', { userId: 'ada' })
   t.equal((await guest.get('/me')).statusCode, 200)
-  t.equal((await managerOf(world.app).list('ada')).length, 2)
+  t.equal((await sessionsOf(world.app, 'ada')).length, 2)
   const guests = await Promise.all([1, 2, 3, 4].map(async () => {
     const visitor = world.visitor()
     await visitor.post('/put', { cart: 1 })
