@@ -6,7 +6,7 @@ import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
 import { copyJson, type Data, freezeJson, own, put, sameJson } from '../session/json.js'
 import { merge, refill } from '../session/merge.js'
-import type { Session, StartOptions } from '../session/session.js'
+import type { StartOptions } from '../session/session.js'
 import { beginTimes, expiryOf, type Times } from '../session/times.js'
 import { DESTROY, type Intent, KEEP, type Order } from './save.js'
 
@@ -30,7 +30,7 @@ export interface Scope {
  * (`snapshot`), what the handler asked for since (`#intent`), and the handler's copy of the data (`#draft`, made when an
  * object is handed out).
  */
-export abstract class SessionState implements Omit<Session<Data>, 'update' | 'commit'> {
+export abstract class SessionState {
   readonly scheme: Scheme
   protected readonly scope: Scope
   /** Why the session could not be loaded. */
@@ -110,7 +110,7 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
     this.#renew('renew')
   }
 
-  async regenerate (keep: readonly string[] = []): Promise<void> {
+  regenerate (keep: readonly string[] = []): void {
     this.#assertOpen('regenerate()')
     if (this.#base === undefined) return
     const before = this.data
