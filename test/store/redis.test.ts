@@ -1,4 +1,6 @@
 import { once } from 'node:events'
+import { createConnection } from 'node:net'
+import { createInterface } from 'node:readline'
 import { inspect } from 'node:util'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
@@ -105,12 +107,16 @@ const reportsOf = (store: RedisStore): StoreReport[] => {
 /** Counts what calls cost: the commands as the server sees them, without those of a script, and the writes to the socket. */
 async function createMeter (t: Test, port: number, client: Redis) {
   const inspector = connect(t, new Redis(port))
-  const monitor = connect(t, await connect(t, new Redis(port)).monitor())
+  const monitor = createConnection(port, '127.0.0.1', () => monitor.write('MONITOR\r\n'))
+  t.teardown(() => { monitor.destroy() })
+  const lines = createInterface(monitor)
+  await once(lines, 'line')
   const seen: string[] = []
   let mark = (): void => {}
-  monitor.on('monitor', (_time: string, args: string[], source: string) => {
-    if (args[0] === 'echo') mark()
-    else if (source !== 'lua') seen.push(args[0]!.toLowerCase())
+  lines.on('line', (line: string) => {
+    const [, source, command = ''] = /\[\d+ (\S+)\] "(\w+)"/.exec(line) ?? []
+    if (command === 'echo') mark()
+    else if (source !== 'lua') seen.push(command.toLowerCase())
   })
   /** The server reports a command after it has answered: until it reports this one, more may come. */
   const reported = async (): Promise<void> => {
