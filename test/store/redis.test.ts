@@ -14,6 +14,9 @@ import { startRedis, startRedisCluster, startRedisSentinel } from '../support/se
 
 const MINUTE = 60_000
 
+// Three servers and eight clients take a while on a machine that is busy.
+t.setTimeout(300_000)
+
 /** A client of the test's own. */
 function connect<Client extends { disconnect (): void, on (event: 'error', listener: () => void): unknown }> (t: Test, client: Client): Client {
   client.on('error', () => {})
