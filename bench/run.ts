@@ -1,82 +1,143 @@
 /**
- * CPU that a session plugin adds to a request, all plugins in one run, each in its turn: `npm run bench [rounds]`.
- * Figures are microseconds of this process (user and system) per request over bare Fastify, the lower quartile of all
- * rounds; a Redis server's own work is not in them. Compare figures of one run only.
+ * Server CPU that a session plugin adds to a request.
+ *
+ *   npm run bench                     10 rounds from dist/, for docs/performance.md
+ *   npm run bench -- --quick          3 rounds from lib/, without a check of types
+ *   npm run bench -- --only this,floor --memory
+ *   --only NAMES                      subjects whose name contains one of these
+ *   --memory, --redis, --cookie       subjects with one of these stores
+ *   --rounds N, --requests N          instead of the usual numbers
+ *   --source, --dist                  where this package is taken from
+ *   --json FILE                       every single figure
+ *
+ * Each subject is a process of its own, and this one sends the requests, over connections that stay open. A figure is CPU
+ * time of the server's process (user and system, garbage collection included), which other work on the machine disturbs less than
+ * it does any clock. What is left of the disturbance is met by order: in each round every scenario visits all subjects, in
+ * an order that is rotated, with bare Fastify before and after. What Redis does in its own process is not in the figures.
  */
-import { Redis } from 'ioredis'
-import type { FastifyInstance } from 'fastify'
-import { startRedis } from '../test/support/servers.js'
-import { SIZES, subjects } from './subjects.js'
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { findExecutable, startRedis } from '../test/support/servers.js'
+import { bundle } from './build.js'
+import { Connection, measure } from './client.js'
+import { AGAIN, BARE, type Scenario, SCENARIOS, type StoreKind, SUBJECTS, type SubjectName } from './plan.js'
+import { circumstances, costs, drift, type Figures, ratios } from './report.js'
 
-const ROUNDS = Number(process.argv[2] ?? 10)
-const REQUESTS = 2000
+const CONNECTIONS = 10
 
-interface Scenario { readonly name: string, readonly method: 'GET' | 'POST', readonly url: string, readonly login?: string }
-
-const scenarios: Scenario[] = [
-  { name: 'session unused', method: 'GET', url: '/plain', login: '/login/small' },
-  ...Object.keys(SIZES).flatMap((size): Scenario[] => [
-    { name: `read ${size}`, method: 'GET', url: `/read/${size}`, login: `/login/${size}` },
-    { name: `write ${size}`, method: 'POST', url: `/write/${size}`, login: `/login/${size}` }
-  ]),
-  { name: 'login', method: 'POST', url: '/login/small' }
-]
-
-/** The cookie of a login; `undefined` where the plugin says that the data are too large for it. */
-async function cookieOf (app: FastifyInstance, url: string): Promise<string | undefined> {
-  const { headers, statusCode } = await app.inject({ method: 'POST', url, headers: { 'x-forwarded-proto': 'https' } })
-  if (statusCode !== 200) return undefined
-  return [headers['set-cookie'] ?? []].flat().map((line) => line.split(';')[0]).join('; ')
-}
-
-async function measure (app: FastifyInstance, { method, url, login }: Scenario): Promise<number> {
-  const cookie = login === undefined ? '' : await cookieOf(app, login)
-  if (cookie === undefined) return NaN
-  const headers = cookie === '' ? {} : { cookie }
-  const expected = url.startsWith('/read') ? '{"user":"ada"}' : '{"ok":true}'
-  const before = process.cpuUsage()
-  for (let sent = 0; sent < REQUESTS; sent++) {
-    const { statusCode, body } = await app.inject({ method, url, headers })
-    if (statusCode !== 200 || body !== expected) throw new Error(`${method} ${url}: ${statusCode} ${body}`)
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    source: { type: 'boolean' },
+    dist: { type: 'boolean' },
+    memory: { type: 'boolean', default: false },
+    redis: { type: 'boolean', default: false },
+    cookie: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    requests: { type: 'string' },
+    json: { type: 'string' }
   }
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / REQUESTS
+})
+const fromSource = options.source ?? (options.quick && !options.dist)
+const rounds = Number(options.rounds ?? (options.quick ? 3 : 10))
+const requests = Number(options.requests ?? (options.quick ? 1000 : 3000))
+
+/** Requests of each scenario before the first figure: V8 has compiled all of it then. */
+const WARM_UP = options.quick ? 2000 : 3000
+/** After so many rounds all processes are started again: V8 compiles the same code a little better or worse each time. */
+const ROUNDS_PER_PROCESS = 5
+
+class Subject {
+  readonly figures: Figures
+  readonly #process: ChildProcess
+  readonly #connections: readonly Connection[]
+
+  constructor (figures: Figures, process: ChildProcess, port: number) {
+    this.figures = figures
+    this.#process = process
+    this.#connections = Array.from({ length: CONNECTIONS }, () => new Connection(port))
+  }
+
+  static async start (figures: Figures, file: string, redis: string): Promise<Subject> {
+    const { subject } = figures
+    const child = fork(file, [JSON.stringify(subject), redis], { execArgv: [], env: { ...process.env, NODE_ENV: 'production', NODE_OPTIONS: '' } })
+    const [port] = await Promise.race([once(child, 'message'), once(child, 'exit').then(([code]) => { throw new Error(`${subject.name} exited with ${code}`) })])
+    return new Subject(figures, child, port)
+  }
+
+  async visit (scenario: Scenario, count: number, keep: boolean): Promise<void> {
+    const { subject, cells, tooLong } = this.figures
+    const cell = await measure(this.#connections, scenario, count, () => this.#cpu(), subject.store !== 'none').catch((error: unknown) => {
+      throw new Error(`${subject.name}, ${subject.store}: ${String(error)}`)
+    })
+    if (!keep || cell.cpu === undefined) return
+    (cells[scenario.name] ??= []).push(cell.cpu)
+    if (cell.tooLong && !tooLong.includes(scenario.name)) tooLong.push(scenario.name)
+  }
+
+  async #cpu (): Promise<number> {
+    this.#process.send('cpu')
+    return (await once(this.#process, 'message'))[0]
+  }
+
+  close (): void {
+    for (const connection of this.#connections) connection.close()
+    if (this.#process.connected) this.#process.disconnect()
+  }
 }
 
-function lowerQuartile (figures: readonly number[]): number {
-  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 4)] ?? NaN
+function chosen ({ name, store }: SubjectName): boolean {
+  const stores = (['memory', 'redis', 'cookie'] as const).filter((kind) => options[kind])
+  const names = options.only?.split(',') ?? ['']
+  return (stores.length === 0 || (stores as StoreKind[]).includes(store)) && names.some((part) => name.includes(part))
 }
 
-const ends: Array<() => Promise<void> | void> = []
-const redis = await startRedis({ teardown: (end) => { ends.unshift(end) } })
-const clients: Redis[] = []
-const all = await Promise.all(subjects(() => {
-  const client = new Redis(redis.url)
-  clients.push(client)
-  return client
-}).map(async ({ name, build }) => ({ name, app: await build(), figures: new Map<string, number[]>() })))
+let turn = 0
 
-for (let round = -1; round < ROUNDS; round++) {
-  for (const { app, figures } of all) {
-    for (const scenario of scenarios) {
-      const figure = await measure(app, scenario)
-      if (round >= 0) figures.set(scenario.name, [...figures.get(scenario.name) ?? [], figure])
+async function visitAll ([bare, ...others]: readonly Subject[], count: number): Promise<void> {
+  for (const scenario of SCENARIOS) {
+    for (const subject of others) await subject.visit(scenario, WARM_UP, false)
+    await bare?.visit(scenario, WARM_UP, false)
+  }
+  for (let round = 0; round < count; round++) {
+    for (const scenario of SCENARIOS) {
+      const first = turn++ % others.length
+      await bare?.visit(scenario, requests, true)
+      for (const subject of [...others.slice(first), ...others.slice(0, first)]) await subject.visit(scenario, requests, true)
+      await bare?.visit(scenario, requests, true)
     }
   }
 }
 
-const bare = all[0]?.figures
-console.log(`| us of CPU per request | ${scenarios.map(({ name }) => name).join(' | ')} |`)
-console.log(`|---|${scenarios.map(() => '---').join('|')}|`)
-for (const { name, figures } of all) {
-  const cells = scenarios.map((scenario) => {
-    const own = lowerQuartile(figures.get(scenario.name) ?? [])
-    if (Number.isNaN(own)) return 'refused'
-    return (figures === bare ? own : own - lowerQuartile(bare?.get(scenario.name) ?? [])).toFixed(1)
-  })
-  console.log(`| ${name} | ${cells.join(' | ')} |`)
+async function visitNewProcesses (all: readonly Figures[], file: string, redis: string, count: number): Promise<void> {
+  const started: Subject[] = []
+  try {
+    for (const figures of all) started.push(await Subject.start(figures, file, redis))
+    await visitAll(started, count)
+  } finally {
+    for (const subject of started) subject.close()
+  }
 }
 
-for (const { app } of all) await app.close()
-for (const client of clients) client.disconnect()
-for (const end of ends) await end()
+const subjects = SUBJECTS.filter(chosen)
+if (subjects.length === 0) throw new Error('No subject has such a name and such a store')
+if (!fromSource) execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' })
+const file = await bundle('server', fromSource)
+const ends: Array<() => Promise<void> | void> = []
+try {
+  const redis = await startRedis({ teardown: (end) => { ends.unshift(end) } })
+  const all = [BARE, AGAIN, ...subjects].map((subject): Figures => ({ subject, cells: {}, tooLong: [] }))
+  for (let left = rounds; left > 0; left -= ROUNDS_PER_PROCESS) await visitNewProcesses(all, file, redis.url, Math.min(left, ROUNDS_PER_PROCESS))
+  const version = /v=(\S+)/.exec(execFileSync(findExecutable('redis-server', 'valkey-server'), ['--version'], { encoding: 'utf8' }))?.[1]
+  const about = circumstances(`Redis ${version}`, [
+    fromSource ? 'from lib/' : 'from dist/', `${rounds} rounds`, `${requests} requests a cell over ${CONNECTIONS} connections`,
+    'lower quartile of the rounds ± half the distance of the quartiles'
+  ])
+  console.log([about, drift(all), costs(all, SCENARIOS), ratios(all, SCENARIOS) ?? ''].join('\n\n').trim())
+  if (options.json !== undefined) writeFileSync(options.json, JSON.stringify({ about, all }, null, 2))
+} finally {
+  for (const end of ends) await end()
+}

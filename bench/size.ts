@@ -17,13 +17,13 @@ const BATCH = 500
 
 function recordOf (index: number): SessionRecord {
   const now = Date.now()
-  const life = { v: 1, scheme: 'session', createdAt: now, authenticatedAt: now, deadline: now + 43_200_000, persistent: false }
+  const life = { v: 1, scheme: 'session', createdAt: now, authenticatedAt: now, deadline: now + 43_200_000, persistent: false, secret: 'x'.repeat(43) }
   const data = { userId: `user-${index >> 1}`, payload: '' }
   data.payload = 'x'.repeat(200 - JSON.stringify(data).length)
   return { payload: JSON.stringify({ ...life, data }), version: 1, expiresAt: now + 1_800_000, principal: data.userId }
 }
 
-const idOf = (): string => randomBytes(32).toString('base64url')
+const idOf = (): string => randomBytes(16).toString('base64url')
 const ends: Array<() => Promise<void> | void> = []
 const scope = { teardown: (end: () => Promise<void> | void) => { ends.unshift(end) } }
 
@@ -31,7 +31,7 @@ async function redisBytes (): Promise<number> {
   const client = new Redis((await startRedis(scope)).url)
   ends.unshift(() => { client.disconnect() })
   const used = async (): Promise<number> => Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1])
-  const store = new RedisStore({ client, timeout: 60 })
+  const store = new RedisStore({ client, prefix: 'session:', timeout: 60 })
   const before = await used()
   for (let index = 0; index < SESSIONS; index += BATCH) {
     await Promise.all(Array.from({ length: BATCH }, async (_, offset) => await store.create(idOf(), recordOf(index + offset))))

@@ -1,21 +1,18 @@
 import fastifyCookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyReply } from 'fastify'
-import { type Redis } from 'ioredis'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Redis } from 'ioredis'
 import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
-import sessionPlugin, { MemoryStore, type SessionPluginOptions, type SessionStore } from 'fastify-openapi-session'
+import sessionPlugin, { MemoryStore, type SessionPluginOptions } from 'fastify-openapi-session'
 import { RedisStore } from 'fastify-openapi-session/redis'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
+import { floor, floorInMemory, floorInRedis } from './floor.js'
+import { AGAIN, BARE, SIZES, type Size, type SubjectName, urlOf } from './plan.js'
 
 // The types of two session plugins claim the same name on a request, so that those of the others stay outside.
 const load = createRequire(import.meta.url)
 type Plugin = FastifyPluginAsync<Record<string, unknown>>
-
-export interface Subject {
-  readonly name: string
-  readonly build: () => Promise<FastifyInstance>
-}
 
 /** What a route of any of the plugins can do with its session here. */
 interface AnySession {
@@ -23,101 +20,121 @@ interface AnySession {
   set (key: string, value: unknown): void
 }
 
-export const SIZES = { small: 200, large: 4096 } as const
+type Request = FastifyRequest & { session: AnySession }
+type Login = (request: any, data: Record<string, unknown>) => unknown
+type SetUp = (app: FastifyInstance) => Promise<unknown>
 
-const security = [{ session: [] }, {}]
+const Item = Type.Object({ sku: Type.String(), title: Type.String(), quantity: Type.Integer(), price: Type.Number() })
+const Data = Type.Object({
+  user: Type.String(), roles: Type.Array(Type.String()), seen: Type.Integer(), count: Type.Integer(), cart: Type.Array(Item), note: Type.String()
+})
 
-/** The same routes for everybody; `declared` is what only one of them reads. */
-function routes (app: FastifyInstance, login: (request: any, data: Record<string, unknown>) => unknown): void {
-  const declared = { schema: { security } }
+/** Data of a size, of the kind that apps have: many short values, not one long text. */
+function dataOf (user: string, size: Size): Record<string, unknown> {
+  const data = { user, roles: ['reader', 'editor'], seen: 1_750_000_000, count: 0, cart: [] as unknown[], note: '' }
+  for (let index = 0; size === '4 KB' && index < 41; index++) {
+    data.cart.push({ sku: `sku-${1000 + index}`, title: `A thing of kind number ${index}`, quantity: index % 7 + 1, price: index + 0.95 })
+  }
+  data.note = 'x'.repeat(SIZES[size] - Buffer.byteLength(JSON.stringify(data)))
+  return data
+}
+
+/** The same routes for everybody. Who declares nothing checks in the handler, which costs the others next to nothing. */
+function routes (app: FastifyInstance, login: Login): void {
+  const required = { schema: { security: [{ session: [] }] } }
+  const optional = { schema: { security: [{ session: [] }, {}] } }
+  const refused = (reply: FastifyReply): FastifyReply => reply.code(401).send({ error: 'Unauthorized' })
+  let users = 0
   let count = 0
   app.get('/plain', async () => ({ ok: true }))
-  for (const [size, bytes] of Object.entries(SIZES)) {
-    app.post(`/login/${size}`, declared, async (request) => {
-      await login(request, { user: 'ada', payload: 'x'.repeat(bytes - 40), count: 0 })
-      return { ok: true }
+  for (const size of Object.keys(SIZES) as Size[]) {
+    app.post(urlOf('login', size), optional, async (request) => {
+      const user = `user-${++users}`
+      await login(request, dataOf(user, size))
+      return { user }
     })
-    app.get(`/read/${size}`, declared, async (request) => ({ user: (request as unknown as { session: AnySession }).session.get('user') }))
-    app.post(`/write/${size}`, declared, async (request) => {
-      (request as unknown as { session: AnySession }).session.set('count', ++count)
-      return { ok: true }
+    app.get(urlOf('read', size), required, async (request, reply) => {
+      const user = (request as Request).session.get('user')
+      return user === undefined ? refused(reply) : { user }
     })
+    app.post(urlOf('write', size), required, async (request, reply) => {
+      const { session } = request as Request
+      if (session.get('user') === undefined) return refused(reply)
+      session.set('count', ++count)
+      return { count }
+    })
+    app.get(urlOf('count', size), required, async (request) => ({ count: (request as Request).session.get('count') }))
   }
 }
 
-async function app (setUp: (app: FastifyInstance) => Promise<void>, login: Parameters<typeof routes>[1]): Promise<FastifyInstance> {
-  const made = Fastify()
+async function app (setUp: SetUp, login: Login): Promise<FastifyInstance> {
+  // As behind a proxy that ends TLS, for cookies with Secure; connections stay open between two cells.
+  const made = Fastify({ trustProxy: true, keepAliveTimeout: 0 })
   await setUp(made)
   routes(made, login)
   await made.ready()
   return made
 }
 
-const setAll = async ({ session }: { session: AnySession }, data: Record<string, unknown>): Promise<void> => {
+const setAll: Login = ({ session }: { session: AnySession }, data) => {
   for (const [key, value] of Object.entries(data)) session.set(key, value)
 }
+const start: Login = ({ session }, data) => session.start(data)
 
-const Data = Type.Object({ user: Type.String(), payload: Type.String(), count: Type.Number() })
-
-function own (name: string, store: () => SessionPluginOptions['store']): Subject {
-  return {
-    name,
-    build: async () => await app(async (made) => {
-      await made.register(sessionPlugin, { schema: Data, store: store(), principal: (data: any) => data.user } as unknown as SessionPluginOptions)
-    }, ({ session }, data) => session.start(data))
-  }
-}
-
-function official (name: string, store: () => unknown): Subject {
-  return {
-    name,
-    build: async () => await app(async (made) => {
-      await made.register(fastifyCookie)
-      await made.register(load('@fastify/session') as Plugin, { secret: 's'.repeat(32), saveUninitialized: false, cookie: { secure: false }, store: store() })
-    }, async (request, data) => {
-      await request.session.regenerate()
-      await setAll(request, data)
-    })
-  }
-}
-
-function mgcrea (name: string, store: () => unknown): Subject {
-  return {
-    name,
-    build: async () => await app(async (made) => {
-      const { default: plugin } = await import('@mgcrea/fastify-session' as string) as { default: Plugin }
-      await made.register(fastifyCookie)
-      await made.register(plugin, { secret: 's'.repeat(32), saveUninitialized: false, store: store() })
-    }, setAll)
-  }
-}
-
-/** `redis` opens a connection that the caller closes. */
-export function subjects (redis: () => Redis): Subject[] {
-  return [
-    { name: 'bare Fastify', build: async () => await bare() },
-    own('this, memory', () => new MemoryStore()),
-    own('this, Redis', () => new RedisStore({ client: redis(), prefix: 'own:' }) as SessionStore),
-    own('this, sealed', () => sealedCookie({ keys: [makeKey()] })),
-    official('@fastify/session, memory', () => undefined),
-    official('@fastify/session, Redis', () => redisForExpress(redis())),
-    mgcrea('@mgcrea, memory', () => undefined),
-    {
-      name: '@fastify/secure-session',
-      build: async () => await app(async (made) => {
-        await made.register(load('@fastify/secure-session') as Plugin, { key: randomBytes(32) })
-      }, setAll)
-    }
-  ]
-}
-
-async function bare (): Promise<FastifyInstance> {
-  const made = Fastify()
-  const session: AnySession = { get: () => 'ada', set: () => {} }
+async function bare (made: FastifyInstance): Promise<void> {
+  const session: AnySession = { get: () => 'user-1', set: () => {} }
   made.decorateRequest('session', { getter: () => session } as never)
-  routes(made, (request: unknown, data: unknown): FastifyReply | unknown => [request, data])
-  await made.ready()
-  return made
+}
+
+function own (store: unknown): SetUp {
+  return async (made) => await made.register(sessionPlugin, { schema: Data, store, principal: (data: any) => data.user } as unknown as SessionPluginOptions)
+}
+
+function official (options: object): SetUp {
+  return async (made) => {
+    await made.register(fastifyCookie)
+    await made.register(load('@fastify/session') as Plugin, { secret: 's'.repeat(32), saveUninitialized: false, ...options })
+  }
+}
+
+const officialLogin: Login = async (request, data) => {
+  await request.session.regenerate()
+  await setAll(request, data)
+}
+
+/** It keeps its key and its store for the whole process, so that each subject needs a process of its own. */
+function mgcrea (options: object): SetUp {
+  return async (made) => {
+    const { default: plugin } = await import('@mgcrea/fastify-session' as string) as { default: Plugin }
+    await made.register(fastifyCookie)
+    await made.register(plugin, { secret: 's'.repeat(32), saveUninitialized: false, ...options })
+  }
+}
+
+async function secureSession (made: FastifyInstance): Promise<void> {
+  await made.register(load('@fastify/secure-session') as Plugin, { key: randomBytes(32), cookie: { path: '/', httpOnly: true, secure: true } })
+}
+
+/** The most sessions that the table of memory needs. */
+const MAX_SESSIONS = 2_000_000
+
+/** The app of a subject. `redis` opens a connection that the caller closes. */
+export async function build ({ name, store }: SubjectName, redis: () => Redis): Promise<FastifyInstance> {
+  switch (`${name}, ${store}`) {
+    case `${BARE.name}, none`:
+    case `${AGAIN.name}, none`: return await app(bare, () => {})
+    case 'floor, memory': return await app(async (made) => await made.register(floor, { store: floorInMemory() }), start)
+    case 'floor, redis': return await app(async (made) => await made.register(floor, { store: floorInRedis(redis()) }), start)
+    case 'this, memory': return await app(own(new MemoryStore({ maxSessions: MAX_SESSIONS })), start)
+    case 'this, redis': return await app(own(new RedisStore({ client: redis(), prefix: 'own:' })), start)
+    case 'this, cookie': return await app(own(sealedCookie({ keys: [makeKey()] })), start)
+    case '@fastify/session, memory': return await app(official({}), officialLogin)
+    case '@fastify/session, redis': return await app(official({ store: redisForExpress(redis()) }), officialLogin)
+    case '@mgcrea/fastify-session, memory': return await app(mgcrea({}), setAll)
+    case '@mgcrea/fastify-session, redis': return await app(mgcrea({ store: redisForMgcrea(redis()) }), setAll)
+    case '@fastify/secure-session, cookie': return await app(secureSession, setAll)
+    default: throw new Error(`There is no subject "${name}, ${store}"`)
+  }
 }
 
 /** connect-redis, as its users wire it to ioredis. */
@@ -132,4 +149,25 @@ function redisForExpress (client: Redis): unknown {
       del: async (keys: string[]) => await client.del(...keys)
     }
   })
+}
+
+/** The commands of @mgcrea/fastify-session-redis-store 1.0.0, whose peer range ends before this version of the plugin. */
+function redisForMgcrea (client: Redis): unknown {
+  const keyOf = (id: string): string => `mgcrea:${id}`
+  const ttlOf = (expiry?: number | null): number => expiry ? Math.min(Math.floor((expiry - Date.now()) / 1000), 86_400) : 86_400
+  return {
+    async get (id: string) {
+      const { data, expiry } = await client.hgetall(keyOf(id))
+      return data === undefined ? null : [JSON.parse(data), expiry ? Number(expiry) : null]
+    },
+    async set (id: string, data: unknown, expiry?: number | null) {
+      await client.pipeline().hset(keyOf(id), 'data', JSON.stringify(data), 'expiry', `${expiry || ''}`).expire(keyOf(id), ttlOf(expiry)).exec()
+    },
+    async touch (id: string, expiry?: number | null) {
+      await client.pipeline().hset(keyOf(id), 'expiry', `${expiry || ''}`).expire(keyOf(id), ttlOf(expiry)).exec()
+    },
+    async destroy (id: string) {
+      await client.del(keyOf(id))
+    }
+  }
 }

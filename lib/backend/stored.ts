@@ -230,7 +230,8 @@ export class StoredBackend implements Backend {
 
   #record ({ id, version, expiresAt, times, secretHash, data, principal }: Snapshot): SessionRecord {
     const payload = this.#options.codec.encode(times, secretHash, data)
-    this.#recent.put(id, payload, { times, secretHash, data, principal } satisfies Decoded)
+    // A session that was read before is likely to be read again; most new ones are not.
+    if (version > 1) this.#recent.put(id, payload, { times, secretHash, data, principal } satisfies Decoded)
     return principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal }
   }
 }

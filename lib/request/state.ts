@@ -4,7 +4,7 @@ import { authenticationRequired, type SessionError } from '../errors.js'
 import type { RenewedReason } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
-import { copyJson, type Data, own, put, sameJson } from '../session/json.js'
+import { copyJson, type Data, freezeJson, own, put, sameJson } from '../session/json.js'
 import { merge, refill } from '../session/merge.js'
 import type { Session, StartOptions } from '../session/session.js'
 import { beginTimes, expiryOf, type Times } from '../session/times.js'
@@ -21,6 +21,8 @@ export interface Scope {
   assertSameOrigin (): void
   /** Called when a session has a cookie to send. */
   onCookie (): void
+  /** Called when the handler changes a session, or gets an object that it may change. */
+  onChange (): void
 }
 
 /**
@@ -69,7 +71,9 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
     const base = this.#base
     if (base === undefined) throw this.requiredError()
     // Once the response has begun, a change could not be saved with it: the data are frozen, and throw where they are changed.
-    return this.scope.isClosed ? base : this.#draft ??= copyJson(base)
+    if (this.scope.isClosed) return freezeJson(base)
+    if (this.#draft === undefined) this.scope.onChange()
+    return this.#draft ??= copyJson(base)
   }
 
   get (key: string): any {
@@ -180,7 +184,8 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
 
   #assertOpen (call: string): void {
     this.assertLoaded()
-    this.scope.assertOpen(`session.${call}`, this.scheme.name)
+    this.scope.assertOpen(call, this.scheme.name)
+    this.scope.onChange()
   }
 
   #renew (reason: RenewedReason): void {
@@ -189,7 +194,7 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
     this.#intent = { kind: 'renew', reason }
   }
 
-  /** The data that the handler's draft starts from. Frozen. */
+  /** The data that the handler's draft starts from. They are never changed. */
   get #base (): Data | undefined {
     if (this.#intent.kind === 'start') return this.#intent.content.data
     return this.#current?.data ?? this.scheme.codec.blank

@@ -1,18 +1,18 @@
-/** A clock that stands still until it is told to move: give its `now` to whatever takes a `now` option. */
+/** A clock that stands still until it is moved. Pass its `now` to everything that has a `now` option. */
 export interface Clock {
-  /** Epoch milliseconds. It can be passed on without its object: `new MemoryStore({ now: clock.now })`. */
+  /** Returns epoch milliseconds. Needs no `this`: `new MemoryStore({ now: clock.now })`. */
   readonly now: () => number
-  /** Moves the clock forward by so many milliseconds. A clock of your own may take its time: what it returns is awaited. */
+  /** Moves the clock forward. A promise that a clock of your own returns is awaited. */
   readonly advance: (milliseconds: number) => void | Promise<void>
 }
 
-/** A clock that is moved at once. */
+/** A clock that moves at once. */
 export interface ManualClock extends Clock {
   readonly advance: (milliseconds: number) => void
 }
 
 /**
- * A clock for tests. It starts at the real time and only ever goes ahead of it, so that it can also be used with a
+ * Creates a clock for tests. The clock starts at the real time and moves forward only, so that it also works with a
  * server that expires records by its own clock.
  */
 export function createClock (start: number = Date.now()): ManualClock {

@@ -1,12 +1,13 @@
 import { AssertionError, ok as assert } from 'node:assert'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import type { IssuedSession } from '../manager.js'
-import { operationsOf, type OpenApiDocument, type Operation, type PlacedOperation } from '../openapi/openapi.js'
+import type { IssuedSession } from '../manager/manager.js'
+import { answersOf, requirementOf } from '../openapi/document/answers.js'
+import { operationsOf, type OpenApiDocument, type PlacedOperation } from '../openapi/document/openapi.js'
 import { setStage, states, type Build, type MatrixState, type Stage } from './matrix/stage.js'
 
 export type { MatrixState, StageParts } from './matrix/stage.js'
 
-/** What a request needs beside its session; `params` are those of the path. */
+/** The parts of a request beside its session. `params` are those of the path. */
 export interface MatrixRequest {
   params?: Readonly<Record<string, string>>
   query?: Readonly<Record<string, string>>
@@ -14,19 +15,19 @@ export interface MatrixRequest {
   body?: InjectOptions['body']
 }
 
-/** A request, or what makes one; `session` is the one that will be sent with it while it is live. */
+/** Makes a request. `session` is the session whose cookie the request carries. */
 export type MatrixRequestMaker = (app: FastifyInstance, session: IssuedSession) => MatrixRequest | Promise<MatrixRequest>
 
 export interface DocumentMatrixOptions {
-  /** Makes the app anew for each operation, with its sessions in `store` and their clock `now`. The matrix closes it. */
+  /** Makes a new app for each operation, with its sessions in `store` and their clock `now`. The matrix closes the app. */
   build: Build
   /** The data of a session that may do everything. */
   session: object
-  /** The data of a session that has no role which an operation requires. Without it, nobody comes with a wrong role. */
+  /** The data of a session that has none of the required roles. Without it, no request is sent with a wrong role. */
   lesserSession?: object
   /**
-   * Requests by operationId, or by `GET /path` as the document has it: enough of them to see each documented status. An
-   * operation that is not named here gets one without a body, with `1` for each parameter of its path.
+   * Requests by operationId, or by `GET /path` as the document has it, enough of them to see each documented status. An
+   * operation that is not named here gets a request without a body, with `1` for each parameter of its path.
    */
   requests?: Readonly<Record<string, ReadonlyArray<MatrixRequest | MatrixRequestMaker>>>
   /** Default `session`. */
@@ -45,16 +46,16 @@ export interface DocumentCase {
   /** Such as `GET /me (whoAmI)`. */
   readonly name: string
   /**
-   * Sends each request in each state and resolves what was answered.
-   * @throws `AssertionError` of `node:assert` that lists what was answered and is not documented, what is documented and
-   *   was not answered, and what was let in without the session or the role that the document requires
+   * Sends each request in each state and resolves the statuses of the responses.
+   * @throws `AssertionError` of `node:assert` that lists each status that was returned and is not documented, or is documented
+   *   and was not returned, and each request that got in without the session or the role that the document requires
    */
   readonly run: () => Promise<MatrixAnswer[]>
 }
 
 /**
- * Holds an app against its own OpenAPI document: each operation that names the session scheme, in each state that a session
- * can be in. The cases are data, for any test runner: `for (const { name, run } of await documentMatrix(...)) test(name, run)`.
+ * Compares an app with its own OpenAPI document: each operation that names the session scheme, in each state of a session.
+ * The cases are data, for any test runner: `for (const { name, run } of await documentMatrix(...)) test(name, run)`.
  */
 export async function documentMatrix (options: DocumentMatrixOptions): Promise<DocumentCase[]> {
   const { build, scheme = 'session', decorator = 'swagger' } = options
@@ -68,7 +69,7 @@ export async function documentMatrix (options: DocumentMatrixOptions): Promise<D
       const stage = { ...await setStage(build, scheme), cookie: described.name }
       try {
         const answers = await play(stage, subject, basePath(document), options)
-        const faults = faultsOf(subject.operation, answers, scheme)
+        const faults = faultsOf(subject, answers, scheme)
         if (faults.length > 0) throw new AssertionError({ message: [`${nameOf(subject)}:`, ...faults].join('\n  ') })
         return answers
       } finally {
@@ -121,23 +122,28 @@ async function play (stage: Stage, subject: PlacedOperation, base: string, optio
 
 const DEAD: ReadonlySet<MatrixState> = new Set(['no cookie', 'malformed', 'revoked', 'expired'])
 
-function faultsOf (operation: Operation, answers: readonly MatrixAnswer[], scheme: string): string[] {
-  const { security = [], responses = {} } = operation
+function faultsOf ({ method, operation }: PlacedOperation, answers: readonly MatrixAnswer[], scheme: string): string[] {
+  const { security, responses = {}, 'x-required-roles': withRoles } = operation
+  // OpenAPI 3.0 has no place for roles in `security`.
+  const requirement = requirementOf(withRoles as typeof security ?? security, (name) => name === scheme)
+  const { required, forbidden } = answersOf(requirement, method, [])
   const documented = new Set(Object.keys(responses).map((status) => status.toUpperCase()))
   const isDocumented = (status: number): boolean =>
     [`${status}`, `${Math.floor(status / 100)}XX`, 'DEFAULT'].some((key) => documented.has(key))
-  const isRequired = security.every((requirement) => Object.hasOwn(requirement, scheme))
-  // OpenAPI 3.0 has no place for roles in `security`.
-  const written = operation['x-required-roles'] as typeof security | undefined ?? security
-  const isForRoles = written.every((requirement) => (requirement[scheme] ?? []).length > 0)
+  const isEverywhere = (suits: (scopes: readonly string[]) => boolean): boolean =>
+    requirement.alternatives.every((conditions) => conditions.some((condition) => condition.scheme === scheme && suits(condition.scopes)))
+  const isRequired = isEverywhere(() => true)
+  const isForRoles = isEverywhere((scopes) => scopes.length > 0)
   const answered = new Set(answers.map(({ status }) => String(status)))
   return [
-    ...answers.filter(({ status }) => !isDocumented(status)).map(({ state, status }) => `${state}: ${status} is answered, and not documented`),
+    ...[required && 401, forbidden && 403].filter((status) => status !== false && !isDocumented(status))
+      .map((status) => `${String(status)} can be returned and is not documented`),
+    ...answers.filter(({ status }) => !isDocumented(status)).map(({ state, status }) => `${state}: ${status} is returned and not documented`),
     ...answers.filter(({ state, status }) => isRequired && status < 400 && DEAD.has(state))
-      .map(({ state, status }) => `${state}: ${status} is answered, where "${scheme}" is required`),
+      .map(({ state, status }) => `${state}: ${status} is returned, although "${scheme}" is required`),
     ...answers.filter(({ state, status }) => isForRoles && status < 400 && state === 'wrong role')
-      .map(({ state, status }) => `${state}: ${status} is answered, where a role of "${scheme}" is required`),
+      .map(({ state, status }) => `${state}: ${status} is returned, although a role of "${scheme}" is required`),
     ...[...documented].filter((status) => /^\d+$/.test(status) && !answered.has(status))
-      .map((status) => `${status} is documented, and was never answered: add a request that gives it`)
+      .map((status) => `${status} is documented and was never returned: add a request that leads to it`)
   ].filter((fault, index, all) => all.indexOf(fault) === index)
 }

@@ -10,8 +10,8 @@ interface Cookie {
 
 /**
  * The cookies of one browser for one host, by RFC 6265bis, 5.7 and 5.8: kept by name and path, sent where the path
- * matches, longest path first, until they expire. It does not look at Domain, Secure and SameSite: a test has one site. A
- * cookie without Path is one for `/`, not for the directory of the page that set it.
+ * matches, longest path first, until they expire. The jar ignores Domain, Secure and SameSite, because a test has one site. A
+ * cookie without Path is for `/`, not for the directory of the page that set it.
  */
 export class CookieJar {
   readonly #cookies = new Map<string, Cookie>()
@@ -22,7 +22,7 @@ export class CookieJar {
     this.#now = now
   }
 
-  /** Keeps what `Set-Cookie` headers hand out and forgets what they expire. */
+  /** Keeps the cookies of `Set-Cookie` headers. A cookie that has expired is not sent. */
   take (setCookie: string | readonly string[] | undefined): void {
     for (const line of [setCookie ?? []].flat()) {
       const cookie = read(line, this.#now())
@@ -30,19 +30,19 @@ export class CookieJar {
     }
   }
 
-  /** The `Cookie` header of a request to a path; `undefined` where there is none to send. */
+  /** Returns the `Cookie` header of a request to a path, or `undefined` if no cookie matches. */
   header (path = '/'): string | undefined {
     const sent = this.#live().filter((cookie) => matches(path.replace(/[?#].*/s, ''), cookie.path))
     if (sent.length === 0) return undefined
     return sent.sort((a, b) => b.path.length - a.path.length).map(({ name, value }) => `${name}=${value}`).join('; ')
   }
 
-  /** The value of a cookie, whatever its path. */
+  /** Returns the value of a cookie, whatever its path. */
   get (name: string): string | undefined {
     return this.#live().find((cookie) => cookie.name === name)?.value
   }
 
-  /** What the browser does when it is closed: forgets the cookies that are not persistent. */
+  /** Forgets the cookies that are not persistent, as a browser does when it is closed. */
   restart (): void {
     for (const [key, { expires }] of this.#cookies) if (expires === Infinity) this.#cookies.delete(key)
   }
@@ -57,7 +57,7 @@ export class CookieJar {
   }
 }
 
-/** Somebody with a browser of their own: `app.inject` that keeps cookies from one request to the next. */
+/** A browser with cookies of its own: `app.inject` that keeps cookies from one request to the next. */
 export class Client {
   readonly jar: CookieJar
   readonly #app: Pick<FastifyInstance<any, any, any, any, any>, 'inject'>
@@ -67,7 +67,7 @@ export class Client {
     this.jar = jar
   }
 
-  /** Takes what `app.inject` takes. A `cookie` header of the caller's own goes instead of the jar's. */
+  /** Sends a request as `app.inject` does. A `cookie` header in `headers` replaces the jar's. */
   async inject (request: string | InjectOptions): Promise<LightMyRequestResponse> {
     const options: InjectOptions = typeof request === 'string' ? { url: request } : request
     const cookie = this.jar.header(pathOf(options))
@@ -80,7 +80,7 @@ export class Client {
     return await this.inject({ method: 'GET', url, headers })
   }
 
-  /** `body` goes as JSON. */
+  /** Sends a POST request with `body` as JSON. */
   async post (url: string, body?: object, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
     return await this.inject({ method: 'POST', url, headers, ...(body === undefined ? {} : { payload: body }) })
   }
@@ -102,7 +102,7 @@ function read (line: string, now: number): Cookie {
   return { name, value, path: path.startsWith('/') ? path : '/', expires: expiry(of.get('max-age'), of.get('expires'), now) }
 }
 
-// Max-Age goes before Expires (RFC 6265bis, 5.7, step 9); of either, what cannot be read counts as not there (5.6.1, 5.6.2).
+// Max-Age goes before Expires (RFC 6265bis, 5.7, step 9); of either, an unreadable value is ignored (5.6.1, 5.6.2).
 function expiry (maxAge = '', expires = '', now: number): number {
   if (/^-?\d+$/.test(maxAge)) return now + Number(maxAge) * 1000
   const date = Date.parse(expires)

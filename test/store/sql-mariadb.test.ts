@@ -1,7 +1,7 @@
 import { type CompiledQuery, Kysely, type LogEvent, MysqlDialect, sql } from 'kysely'
 import { createPool, type PoolOptions } from 'mysql2'
 import t from 'tap'
-import { SqlStore } from '../../lib/store/sql.js'
+import { createTable, SqlStore } from '../../lib/store/sql.js'
 import { startMariaDb } from '../support/servers.js'
 import { noDeadlocks } from '../support/sql-processes.js'
 import { mysqlShape } from '../support/sql-shapes.js'
@@ -49,10 +49,22 @@ t.test('MariaDB', async (t) => {
     t.ok(await store.create('a', given))
     t.same(await store.read('a'), given)
     t.equal(await store.update('a', record({ version: 2 })), 'updated')
-    t.equal((await store.read('a', clock.now() + 2 * MINUTE))?.expiresAt, clock.now() + 2 * MINUTE)
+    await store.touch('a', clock.now() + 2 * MINUTE)
+    t.equal((await store.read('a'))?.expiresAt, clock.now() + 2 * MINUTE)
     t.notOk(await store.create('a', given))
     await clock.advance(2 * MINUTE)
     t.ok(await store.create('a', given))
+  })
+
+  await t.test('createTable as a role that may not create anything', async (t) => {
+    const { db, record } = await makeBench(t, subject)
+    await sql`create user visitor`.execute(db)
+    const visitor = open({ uri: server.url.replace('root', 'visitor') })
+    t.teardown(() => visitor.destroy())
+    await sql`grant select, insert, update, delete on test.sessions to visitor`.execute(db)
+    await createTable(visitor)
+    t.ok(await new SqlStore({ db: visitor, sweepInterval: 0 }).create('a', record()))
+    await t.rejects(createTable(visitor, 'missing'), { code: 'ER_TABLEACCESS_DENIED_ERROR' })
   })
 
   await t.test('errors of the database reach the caller', async (t) => {

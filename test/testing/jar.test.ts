@@ -21,7 +21,7 @@ t.test('a jar keeps, replaces and forgets', async (t) => {
   t.equal(jar.header(), undefined)
 })
 
-t.test('Max-Age goes before Expires, by the clock it is given', async (t) => {
+t.test('Max-Age takes precedence over Expires, by the clock of the jar', async (t) => {
   const clock = createClock()
   const jar = new CookieJar(clock.now)
   jar.take(['a=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT', `b=2; Expires=${new Date(clock.now() + 120_000).toUTCString()}`])
@@ -32,7 +32,7 @@ t.test('Max-Age goes before Expires, by the clock it is given', async (t) => {
   t.equal(jar.header(), undefined)
 })
 
-t.test('what cannot be read of Max-Age and Expires counts as not there', async (t) => {
+t.test('the jar ignores unreadable values of Max-Age and Expires', async (t) => {
   const clock = createClock()
   const jar = new CookieJar(clock.now)
   jar.take(['a=1; Max-Age=soon', 'b=2; Expires=never', 'c=3; Max-Age=; Expires=', `d=4; Max-Age=1e9; Expires=${new Date(clock.now() + 60_000).toUTCString()}`, 'e=5; Max-Age=-1'])
@@ -41,14 +41,14 @@ t.test('what cannot be read of Max-Age and Expires counts as not there', async (
   t.equal(jar.header(), 'd=4')
 })
 
-t.test('a restart of the browser ends what is not persistent', async (t) => {
+t.test('a restart of the browser ends cookies that are not persistent', async (t) => {
   const jar = new CookieJar()
   jar.take(['a=1', 'b=2; Max-Age=60'])
   jar.restart()
   t.equal(jar.header(), 'b=2')
 })
 
-t.test('paths, the longest first (RFC 6265bis, 5.1.4 and 5.8.3)', async (t) => {
+t.test('the jar sends the cookies whose path matches, the longest path first (RFC 6265bis, 5.1.4 and 5.8.3)', async (t) => {
   const jar = new CookieJar()
   jar.take(['a=root; Path=/', 'a=app; Path=/app', 'a=slash; Path=/dir/', 'a=odd; Path=odd'])
   t.equal(jar.header('/'), 'a=odd')

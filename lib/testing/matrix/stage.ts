@@ -1,17 +1,17 @@
 import { ok as assert } from 'node:assert'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import type { IssuedSession, SessionManager } from '../../manager.js'
+import type { IssuedSession, SessionManager } from '../../manager/manager.js'
 import { MemoryStore } from '../../store/memory.js'
 import type { SessionStore } from '../../store/store.js'
 import { createClock } from '../clock.js'
 
-/** What the app under test is built with, so that its store can fail and its time can pass. */
+/** The store and the clock to build the app with, so that its store can fail and its time can pass. */
 export interface StageParts {
   readonly store: SessionStore
   readonly now: () => number
 }
 
-/** One app under test, and the two things that it cannot do to itself: move the clock and lose its store. */
+/** One app under test, with the means to move its clock and to break its store. */
 export interface Stage {
   readonly app: FastifyInstance
   readonly manager: SessionManager
@@ -33,7 +33,7 @@ export async function setStage (build: Build, scheme: string): Promise<Omit<Stag
   return { app, manager, outage, advanceTo: (instant) => clock.advance(Math.max(0, instant - clock.now())) }
 }
 
-/** A store that breaks down on demand. */
+/** Wraps a store so that all its methods reject while `outage.down` is set. */
 function failing (store: SessionStore, outage: { readonly down: boolean }): SessionStore {
   const failed = async (): Promise<never> => { throw new Error('the store is down, for a test') }
   return new Proxy(store, {
@@ -45,10 +45,10 @@ function failing (store: SessionStore, outage: { readonly down: boolean }): Sess
   })
 }
 
-/** What a state adds to a request, once it has done what makes it so. */
+/** The headers that bring a request into a state. */
 export type Headers = NonNullable<InjectOptions['headers']>
 
-/** The states that a request's session can be in, and how each comes about with a session that was live. */
+/** The states of a request's session. Each one starts from a live session. */
 export const states = {
   live: async (_stage: Stage, { cookie }: IssuedSession): Promise<Headers> => ({ cookie }),
   'no cookie': async (): Promise<Headers> => ({}),
@@ -70,5 +70,5 @@ export const states = {
   }
 } as const
 
-/** `wrong role`: live, and without the roles of the others. */
+/** `wrong role`: live, but without the required role. */
 export type MatrixState = keyof typeof states | 'wrong role'

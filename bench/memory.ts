@@ -1,0 +1,187 @@
+/**
+ * Sessions in the memory of the app's own process: `npm run bench:memory [sessions]`. How many bytes each takes up, what a call
+ * costs among few and among many, and for how long the event loop stands still. `sessions` is 200,000 by default and is
+ * the number for the bytes; the other tables have a thousand and a million.
+ */
+import { randomBytes } from 'node:crypto'
+import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
+import { MemoryStore, type SessionRecord } from 'fastify-openapi-session'
+import { AGAIN, type SubjectName, SUBJECTS, urlOf } from './plan.js'
+import { build } from './subjects.js'
+
+const { gc } = globalThis
+if (gc === undefined) throw new Error('Run it with node --expose-gc, as npm run bench:memory does')
+const SESSIONS = Number(process.argv[2] ?? 200_000)
+const [FEW, MANY] = [1000, 1_000_000]
+const CALLS = 100_000
+const IDLE = 30 * 60_000
+
+/** What is in use once all garbage is gone: objects, and bytes that live outside of the heap. */
+async function used (): Promise<number> {
+  for (let turn = 0; turn < 4; turn++) {
+    gc?.()
+    await nextTurn()
+  }
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+/** Real logins, so that each plugin keeps what it keeps. */
+async function bytesEach (subject: SubjectName): Promise<number> {
+  const app = await build(subject, () => { throw new Error('No Redis here') })
+  const login = async (): Promise<void> => {
+    const { statusCode } = await app.inject({ method: 'POST', url: urlOf('login', '200 B'), headers: { 'x-forwarded-proto': 'https' } })
+    if (statusCode !== 200) throw new Error(`A login returned ${statusCode}`)
+  }
+  for (let warmUp = 0; warmUp < 5000; warmUp++) await login()
+  const before = await used()
+  for (let session = 0; session < SESSIONS; session++) await login()
+  const bytes = await used() - before
+  await app.close()
+  return bytes / SESSIONS
+}
+
+const makeId = (): string => randomBytes(16).toString('base64url')
+
+/** About what the plugin writes for data of 200 bytes. */
+function recordOf (principal: string, expiresAt: number, version = 1): SessionRecord {
+  const head = { v: 1, createdAt: expiresAt, deadline: expiresAt, secret: 'x'.repeat(43) }
+  return { payload: JSON.stringify({ ...head, data: { user: principal, note: 'x'.repeat(180 - principal.length) } }), version, expiresAt, principal }
+}
+
+async function fill (store: MemoryStore, count: number, principalOf: (index: number) => string, expiresAt: number): Promise<string[]> {
+  const ids = Array.from({ length: count }, makeId)
+  for (const [index, id] of ids.entries()) await store.create(id, recordOf(principalOf(index), expiresAt))
+  return ids
+}
+
+type Call = (id: string, index: number) => unknown
+
+/** Microseconds of CPU of one call. */
+async function costOf (ids: readonly string[], call: Call): Promise<number> {
+  // In no order that the store could like, and always the same.
+  const chosen = Array.from({ length: CALLS }, (_, index) => ids[index * 7919 % ids.length] ?? '')
+  const before = process.cpuUsage()
+  for (const [index, id] of chosen.entries()) await call(id, index)
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / CALLS
+}
+
+async function costsAmong (count: number): Promise<Record<string, number>> {
+  const store = new MemoryStore({ maxSessions: count + 4 * CALLS })
+  const expiresAt = Date.now() + IDLE
+  const ids = await fill(store, count, (index) => `user-${index >> 1}`, expiresAt)
+  const { payload } = recordOf('user-1', expiresAt)
+  const versions = new Map(ids.map((id) => [id, 1]))
+  const owners = new Map(ids.map((id, index) => [id, `user-${index >> 1}`]))
+  const fresh = Array.from({ length: 2 * CALLS }, makeId)
+  let created = 0
+  const calls: Record<string, Call> = {
+    read: async (id) => await store.read(id),
+    touch: async (id, index) => { await store.touch(id, expiresAt + index) },
+    update: async (id) => {
+      const version = (versions.get(id) ?? 0) + 1
+      versions.set(id, version)
+      if (await store.update(id, { payload, version, expiresAt, principal: owners.get(id) ?? '' }) !== 'updated') throw new Error('An update was lost')
+    },
+    create: async (_, index) => {
+      const id = fresh[created++] ?? ''
+      if (!await store.create(id, { payload, version: 1, expiresAt, principal: `new-${index}` })) throw new Error('A session was not created')
+    }
+  }
+  const costs: Record<string, number> = {}
+  for (const [name, call] of Object.entries(calls)) {
+    await costOf(ids, call)
+    costs[name] = await costOf(ids, call)
+  }
+  await store.close()
+  return costs
+}
+
+const nextTurn = async (): Promise<void> => await new Promise((resolve) => { setImmediate(resolve) })
+
+interface Stop { readonly all: number, readonly withoutCollections: number }
+
+/**
+ * Runs `work` and returns the longest times, in ms, in which nothing else had its turn: all of it, and without V8's collections
+ * of garbage, which a heap of this size has in any case. Time in which another process had the core does not count.
+ */
+async function longestStop (work: () => unknown): Promise<Stop> {
+  const collections: PerformanceEntry[] = []
+  const observer = new PerformanceObserver((list) => { collections.push(...list.getEntries()) })
+  const turns: Array<{ start: number, end: number, cpu: number }> = []
+  let running = true
+  gc?.()
+  await pause(100)
+  observer.observe({ entryTypes: ['gc'] })
+  let start = performance.now()
+  let before = process.cpuUsage()
+  const look = (): void => {
+    const { user, system } = process.cpuUsage(before)
+    const end = performance.now()
+    if (end - start > 1) turns.push({ start, end, cpu: (user + system) / 1000 })
+    start = end
+    before = process.cpuUsage()
+    if (running) setImmediate(look)
+  }
+  setImmediate(look)
+  await work()
+  await nextTurn()
+  running = false
+  await pause(100)
+  observer.disconnect()
+  const own = turns.map(({ start, end, cpu }) => {
+    const collecting = collections.reduce((sum, { startTime, duration }) => sum + Math.max(0, Math.min(end, startTime + duration) - Math.max(start, startTime)), 0)
+    const all = Math.min(end - start, cpu)
+    return { all, withoutCollections: Math.max(0, Math.min(end - start - collecting, all)) }
+  })
+  return { all: Math.max(0, ...own.map(({ all }) => all)), withoutCollections: Math.max(0, ...own.map(({ withoutCollections }) => withoutCollections)) }
+}
+
+const pause = async (ms: number): Promise<void> => await new Promise((resolve) => { setTimeout(resolve, ms) })
+
+async function stops (): Promise<Record<string, Stop>> {
+  const found: Record<string, Stop> = {}
+  let time = Date.now()
+  const store = new MemoryStore({ maxSessions: MANY, now: () => time })
+  await fill(store, MANY, (index) => index < 100_000 ? 'busy' : `user-${index}`, time + IDLE)
+  found['nothing at all, for comparison'] = await longestStop(async () => await pause(2000))
+  found['list of a principal with 100,000 sessions'] = await longestStop(async () => {
+    for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
+      cursor = (await store.list('busy', { limit: 500, cursor })).cursor
+      await nextTurn()
+    }
+  })
+  found['100,000 evictions, 100 a turn'] = await longestStop(async () => {
+    for (let created = 0; created < 100_000; created++) {
+      await store.create(makeId(), recordOf(`late-${created}`, time + IDLE))
+      if (created % 100 === 0) await nextTurn()
+    }
+  })
+  await store.close()
+  await fill(store, MANY, (index) => index < 100_000 ? 'busy' : `user-${index}`, time + IDLE)
+  found['deleteAll of a principal with 100,000 sessions'] = await longestStop(async () => await store.deleteAll('busy'))
+  time += 2 * IDLE
+  const before = store.size
+  found['sweep of a million expired sessions (first 20 s)'] = await longestStop(async () => {
+    for (let second = 0; second < 20 && store.size > 0; second++) await pause(1000)
+  })
+  console.log(`(The sweep freed ${before - store.size} sessions in that time.)\n`)
+  await store.close()
+  return found
+}
+
+const table = (heading: readonly string[], rows: ReadonlyArray<readonly string[]>): string =>
+  [heading, heading.map((_, index) => index === 0 ? '---' : '---:'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+
+console.log(`Node.js ${process.versions.node}\n`)
+const bytes: string[][] = []
+for (const subject of [AGAIN, ...SUBJECTS.filter(({ store }) => store === 'memory')]) bytes.push([subject.name, (await bytesEach(subject)).toFixed(0)])
+console.log(`${table([`after ${SESSIONS} logins with 200 bytes of data`, 'bytes each'], bytes)}\n`)
+
+const [few, many] = [await costsAmong(FEW), await costsAmong(MANY)]
+const rows = Object.keys(few).map((name) => [name, (few[name] ?? NaN).toFixed(2), (many[name] ?? NaN).toFixed(2)])
+console.log(`${table(['us of CPU for a call of MemoryStore', 'among 1,000', 'among 1,000,000'], rows)}\n`)
+
+const longest = Object.entries(await stops()).map(([name, { all, withoutCollections }]) => [name, withoutCollections.toFixed(1), all.toFixed(1)])
+console.log(table(['longest stop of the event loop with 1,000,000 sessions', 'ms', 'ms with collections of garbage'], longest))

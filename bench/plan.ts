@@ -1,0 +1,57 @@
+/** What is measured: the subjects, and the requests that each of them answers. */
+
+export type StoreKind = 'none' | 'memory' | 'redis' | 'cookie'
+
+export interface SubjectName {
+  readonly name: string
+  readonly store: StoreKind
+}
+
+export const BARE: SubjectName = { name: 'bare Fastify', store: 'none' }
+
+/** Bare Fastify in another process: how far this is from 0 is how far the other figures may be off. */
+export const AGAIN: SubjectName = { name: 'bare Fastify again', store: 'none' }
+
+export const SUBJECTS = [
+  { name: 'floor', store: 'memory' },
+  { name: 'this', store: 'memory' },
+  { name: '@fastify/session', store: 'memory' },
+  { name: '@mgcrea/fastify-session', store: 'memory' },
+  { name: 'floor', store: 'redis' },
+  { name: 'this', store: 'redis' },
+  { name: '@fastify/session', store: 'redis' },
+  { name: '@mgcrea/fastify-session', store: 'redis' },
+  { name: 'this', store: 'cookie' },
+  { name: '@fastify/secure-session', store: 'cookie' }
+] as const satisfies readonly SubjectName[]
+
+/** Bytes of the session's data as JSON. */
+export const SIZES = { '200 B': 200, '4 KB': 4096 } as const
+export type Size = keyof typeof SIZES
+
+export interface Scenario {
+  readonly name: string
+  readonly method: 'GET' | 'POST'
+  readonly url: string
+  /** The login before the cell, whose cookie the requests carry. Without it they carry none. */
+  readonly login?: string
+  /** The request after the cell that has to return the body of the last response: what was written is there. */
+  readonly check?: string
+}
+
+export const urlOf = (action: 'login' | 'read' | 'write' | 'count', size: Size): string => `/${action}/${SIZES[size]}`
+
+function onSession (size: Size): Scenario[] {
+  const login = urlOf('login', size)
+  return [
+    { name: `read ${size}`, method: 'GET', url: urlOf('read', size), login },
+    { name: `write ${size}`, method: 'POST', url: urlOf('write', size), login, check: urlOf('count', size) }
+  ]
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  { name: 'session unused', method: 'GET', url: '/plain', login: urlOf('login', '200 B') },
+  ...onSession('200 B'),
+  ...onSession('4 KB'),
+  { name: 'login 200 B', method: 'POST', url: urlOf('login', '200 B') }
+]

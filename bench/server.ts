@@ -1,0 +1,15 @@
+/** The process of one subject: serves its app, and returns the CPU time of this process whenever the parent asks. */
+import { Redis } from 'ioredis'
+import type { AddressInfo } from 'node:net'
+import type { SubjectName } from './plan.js'
+import { build } from './subjects.js'
+
+const subject = JSON.parse(process.argv[2] ?? '') as SubjectName
+const app = await build(subject, () => new Redis(process.argv[3] ?? ''))
+await app.listen({ host: '127.0.0.1', port: 0 })
+process.on('message', () => {
+  const { user, system } = process.cpuUsage()
+  process.send?.(user + system)
+})
+process.on('disconnect', () => process.exit())
+process.send?.((app.server.address() as AddressInfo).port)
