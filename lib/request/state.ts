@@ -77,7 +77,7 @@ export abstract class SessionState {
   }
 
   get (key: string): any {
-    if (this.#draft !== undefined) return own(this.#draft, key)
+    if (this.#draft !== undefined && !this.scope.isClosed) return own(this.#draft, key)
     const value = this.#base && own(this.#base, key)
     return typeof value === 'object' && value !== null ? own(this.data, key) : value
   }
@@ -130,13 +130,21 @@ export abstract class SessionState {
 
   /** Whether something was changed that is not saved. */
   get isChanged (): boolean {
-    return this.#intent !== KEEP || (this.#draft !== undefined && !sameJson(this.#draft, this.#base))
+    return this.#intent !== KEEP || this.#isDraftChanged
+  }
+
+  /** Whether the handler's draft differs from what is stored. A draft that cannot be compared (a getter throws) does. */
+  get #isDraftChanged (): boolean {
+    try {
+      return this.#draft !== undefined && !sameJson(this.#draft, this.#base)
+    } catch {
+      return true
+    }
   }
 
   /** Returns everything that there is to save, `undefined` if that is nothing. @throws `FST_SESSION_INVALID_DATA` */
   protected order (): Order | undefined {
-    const draft = this.#draft
-    const content = draft !== undefined && !sameJson(draft, this.#base) ? this.scheme.codec.prepare(draft) : undefined
+    const content = this.#isDraftChanged ? this.scheme.codec.prepare(this.#draft as Data) : undefined
     if (content === undefined && this.#intent === KEEP && this.snapshot?.stale !== true) return undefined
     return { snapshot: this.snapshot, intent: this.#intent, content }
   }
