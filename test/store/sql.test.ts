@@ -133,7 +133,7 @@ t.test('a row whose numbers are not whole numbers is absent, reported and delete
   }
 })
 
-t.test('a row whose expiry is no number does not keep deleteAll from its end', async (t) => {
+t.test('deleteAll ends a row whose expiry is not a number', async (t) => {
   const { db, store, record } = await makeBench(t, memory)
   await store.create('a', record({ principal: 'ada' }))
   await store.create('b', record({ principal: 'ada' }))
