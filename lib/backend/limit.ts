@@ -1,10 +1,14 @@
 import { chain } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
-import type { Directory, Snapshot } from './backend.js'
+import { conflict } from '../errors.js'
+import type { Directory, Saved, Snapshot } from './backend.js'
 
 /** How many sessions a page of the principal's list holds. */
 const PAGE = 500
+
+/** How often a session that others write at the same time is tried to be ended: such writes must not keep it alive. */
+const MAX_TRIES = 100
 
 /** What the limit needs of the backend. */
 export interface LimitContext {
@@ -29,17 +33,17 @@ export class Limit {
    * Enforces the limit after a session was created, and returns it as it is stored then. The session is stored and its
    * cookie has to be sent: a failure here is reported, and left to the next login.
    */
-  keep (created: Snapshot, report: Report): Awaitable<Snapshot> {
-    const { principal } = created
+  keep (created: Saved, report: Report): Awaitable<Saved> {
+    const { snapshot, snapshot: { principal } } = created
     const { maxPerPrincipal, count } = this.#context
     if (principal === undefined || maxPerPrincipal === Infinity) return created
-    const failed = (error: unknown): Snapshot => {
-      report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, created)
+    const failed = (error: unknown): Saved => {
+      report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
       return created
     }
     try {
       const kept = chain(count(principal) ?? Infinity, (found) =>
-        found > maxPerPrincipal ? this.#trim(created, principal, report) : created)
+        found > maxPerPrincipal ? this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot })) : created)
       return kept instanceof Promise ? kept.catch(failed) : kept
     } catch (error) {
       return failed(error)
@@ -53,10 +57,21 @@ export class Limit {
     const highest = Math.max(...others.map(rankOf))
     const own = highest < rankOf(created) ? created : await this.#context.rank(created, highest + 1)
     if (own === undefined) return created
-    // Read again after the rank is written: of two concurrent logins, both see the same order, and only one ends the other.
-    const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
-    for (const surplus of latestFirst.slice(this.#context.maxPerPrincipal)) await this.#context.endUnchanged(surplus, 'limit', report)
+    for (let tries = 0; !await this.#endSurplus(principal, report); tries++) if (tries === MAX_TRIES) throw conflict()
     return own
+  }
+
+  /**
+   * Ends the sessions above the limit. Reads them after the rank is written: two concurrent logins both see the same order,
+   * and only one ends the other. Returns `false` if one was written in between, as one that changed its rank.
+   */
+  async #endSurplus (principal: string, report: Report): Promise<boolean> {
+    const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
+    let ended = true
+    for (const surplus of latestFirst.slice(this.#context.maxPerPrincipal)) {
+      if (!await this.#context.endUnchanged(surplus, 'limit', report)) ended = false
+    }
+    return ended
   }
 
   async #all (principal: string): Promise<Snapshot[]> {

@@ -3,9 +3,9 @@ import { chain } from '../awaitable.js'
 import { invalidOptions, tooLarge, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
-import { expiryOf, type Times } from '../session/times.js'
+import { expiryOf, type Times, withLogin } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
-import { type Backend, type Compute, creation, type NewSession, type Renewal, type Saved, type Snapshot, type Successor } from './backend.js'
+import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './backend.js'
 
 export interface SealedCookieOptions {
   /**
@@ -103,7 +103,7 @@ class SealedBackend implements Backend {
 
   create ({ credential: { id }, times, content, reason }: NewSession, report: Report): Saved {
     const saved = this.#seal({ id, version: 0, times }, content)
-    report(creation(reason), saved.snapshot)
+    report({ type: 'created', reason }, saved.snapshot)
     return saved
   }
 
@@ -119,25 +119,23 @@ class SealedBackend implements Backend {
         report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
         return undefined
       }
-      const saved = this.#seal(base, content)
-      if (renewal !== undefined) report({ type: 'renewed', reason: renewal.reason }, base)
+      if (renewal === undefined) return this.#seal(base, content)
+      const { credential: { id }, reason } = renewal
+      const saved = this.#seal(id === base.id ? base : { id, version: 0, times: withLogin(base.times, this.#context.now()) }, content)
+      if (id !== base.id) this.#end(base)
+      report({ type: 'renewed', reason }, saved.snapshot)
       return saved
     })
   }
 
-  become (base: Snapshot, compute: Compute, successor: Successor, report: Report): Awaitable<Saved | undefined> {
-    return chain(this.save(base, compute, report), (saved) =>
-      saved && this.replace(base, { ...successor, content: saved.snapshot, reason: 'principal' }, report))
-  }
-
-  end (session: Snapshot, reason: DestroyedReason, report: Report): void {
+  end (session: Snapshot, reason: DestroyedReason, report: Report): boolean {
     this.#end(session)
     report({ type: 'destroyed', reason }, session)
+    return true
   }
 
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): boolean {
-    this.end(session, reason, report)
-    return true
+    return this.end(session, reason, report)
   }
 
   async close (): Promise<void> {}

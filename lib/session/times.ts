@@ -35,6 +35,11 @@ export function beginTimes (scheme: Lifetimes, options: StartOptions, now: numbe
   return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
 }
 
+/** Returns the times of a session that belongs to another principal from `now` on. Its deadline stays. */
+export function withLogin ({ rank: _rank, ...times }: Times, now: number): Times {
+  return { ...times, authenticatedAt: now }
+}
+
 /** Returns when a session that is used `now` ends: after its idle timeout, or at its deadline if that is sooner. */
 export function expiryOf ({ deadline, idleTimeout }: Times, scheme: Pick<Lifetimes, 'idleTimeout'>, now: number): number {
   return Math.min(now + (idleTimeout ?? scheme.idleTimeout), deadline)
