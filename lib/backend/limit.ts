@@ -5,6 +5,8 @@ import type { Directory, Snapshot } from './backend.js'
 
 /** How many sessions a page of the principal's list holds. */
 const PAGE = 500
+/** How often a session over the limit is judged again because another request changed it. */
+const ROUNDS = 10
 
 /** What the limit needs of the backend. */
 export interface LimitContext {
@@ -50,13 +52,23 @@ export class Limit {
     const others = (await this.#all(principal)).filter(({ id }) => id !== created.id)
     if (others.length < this.#context.maxPerPrincipal) return created
     // This login counts as the latest, whatever the clocks of other processes say.
-    const highest = Math.max(...others.map(rankOf))
+    const highest = others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0)
     const own = highest < rankOf(created) ? created : await this.#context.rank(created, highest + 1)
     if (own === undefined) return created
-    // Read again after the rank is written: of two concurrent logins, both see the same order, and only one ends the other.
-    const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
-    for (const surplus of latestFirst.slice(this.#context.maxPerPrincipal)) await this.#context.endUnchanged(surplus, 'limit', report)
+    for (let round = 0; round < ROUNDS && !await this.#endSurplus(principal, report); round++);
     return own
+  }
+
+  /**
+   * Ends the sessions over the limit. Returns `false` if another request changed one in between, so that it lives on. Read
+   * after the rank is written: of two concurrent logins, both see the same order, and only one ends the other.
+   */
+  async #endSurplus (principal: string, report: Report): Promise<boolean> {
+    const { maxPerPrincipal, endUnchanged } = this.#context
+    const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
+    let ended = true
+    for (const surplus of latestFirst.slice(maxPerPrincipal)) ended = await endUnchanged(surplus, 'limit', report) && ended
+    return ended
   }
 
   async #all (principal: string): Promise<Snapshot[]> {
