@@ -156,7 +156,7 @@ export class RequestScope implements Scope {
         const saved = handle.save(statusCode)
         if (isPromise(saved)) saves.push(saved)
       } catch (error) {
-        saves.push(Promise.reject(error as Error))
+        saves.push(Promise.reject(error))
       }
     }
     return saves.length === 0 ? undefined : this.#saving(saves)
