@@ -3,6 +3,7 @@ import { SealedCookie } from './backend/sealed.js'
 import { invalidOptions } from './errors.js'
 import { createManager } from './manager/manager.js'
 
+import { documentSession } from './openapi/swagger/index.js'
 import { readOptions } from './options/read.js'
 import { createScheme, type Scheme } from './options/scheme.js'
 import type { SessionOptions } from './options/types.js'
@@ -22,6 +23,7 @@ export async function sessionPlugin (app: FastifyInstance, options: SessionOptio
   refuseClashes(scheme, others)
   others.push(scheme)
   decorate(app, scheme)
+  document(app, scheme, registry)
 
   observe(app, scheme)
   app.addHook('onClose', async () => { await scheme.backend.close() })
@@ -70,9 +72,22 @@ function decorate (app: FastifyInstance, scheme: Scheme): void {
   }))
   app.decorateRequest(name, {
     getter (this: FastifyRequest) {
-      return scopeOf(this)?.session(name) ?? new InertSession(this, name)
+      return scopeOf(this)?.session(name)?.public ?? new InertSession(this, name)
     }
   })
+}
+
+function document (app: FastifyInstance, { name, cookie, settings, backend }: Scheme, registry: Registry): void {
+  const { openapi: { description, decorator = 'swagger', ...operations }, trustedOrigins, adopt } = settings
+  documentSession(app, {
+    name,
+    cookie: cookie.name,
+    description,
+    operations,
+    crossOrigin: trustedOrigins !== undefined,
+    persistentStore: backend.directory !== undefined || adopt !== undefined,
+    decorator
+  }, () => registry.compileAll().map(({ route, plan }) => ({ route, requirement: plan?.requirement })))
 }
 
 function observe (app: FastifyInstance, { settings: { store }, reportOn }: Scheme): void {

@@ -4,7 +4,7 @@ import type { MintedCredential } from '../session/credential.js'
 import type { Times } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
-/** A live session as it was when it was last read or written. Its data are frozen. */
+/** A live session as it was when it was last read or written. Its data are never changed. */
 export interface Snapshot extends Decoded {
   readonly id: string
   readonly version: number

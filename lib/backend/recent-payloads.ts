@@ -11,7 +11,7 @@ interface Entry {
 /**
  * The contents of the payloads seen last, so that the same text is not parsed and checked twice: a page that is opened asks
  * for its parts, too. It is not a cache of sessions: only the store decides whether a session is live and what its payload
- * is. The contents are frozen.
+ * is. The contents are never changed.
  */
 export class RecentPayloads {
   #newer = new Map<string, Entry>()

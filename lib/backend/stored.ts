@@ -142,6 +142,11 @@ export class StoredBackend implements Backend {
       return undefined
     }
     const { times, secretHash, data } = decoded
+    // A store may keep a record for longer than it was asked to.
+    if (times.deadline <= this.#options.now()) {
+      report({ type: 'expired', reason: 'absolute' }, { id, principal })
+      return undefined
+    }
     return { id, version, expiresAt, times, secretHash, data, principal: decoded.principal, stale: principal !== decoded.principal }
   }
 
@@ -244,7 +249,8 @@ export class StoredBackend implements Backend {
 
   #record ({ id, version, expiresAt, times, secretHash, data, principal }: Snapshot): SessionRecord {
     const payload = this.#options.codec.encode(times, secretHash, data)
-    this.#recent.put(id, payload, { times, secretHash, data, principal } satisfies Decoded)
+    // A session that was read before is likely to be read again; most new ones are not.
+    if (version > 1) this.#recent.put(id, payload, { times, secretHash, data, principal } satisfies Decoded)
     return principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal }
   }
 }

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import { chain, isPromise } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
 import { invalidData } from '../errors.js'
@@ -8,21 +9,22 @@ import type { Scheme } from '../options/scheme.js'
 import type { Content } from '../session/codec.js'
 import { copyJson, type Data } from '../session/json.js'
 import { refill } from '../session/merge.js'
-import type { Session } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import { cookieValue } from './cookie-header.js'
 import type { Account, LoadedAs, SavedAs } from './diagnostics.js'
 import { findSession, type Found } from './load.js'
 import { carryOut, KEEP, type Order } from './save.js'
+import { PublicSession } from './public-session.js'
 import { type Scope, SessionState } from './state.js'
 
 type Update = (data: Data) => Data | void | Promise<Data | void>
 
 const NO_LINES: readonly string[] = Object.freeze([])
 
-/** One session of one request: what `request.session` returns. Loads it, and saves it through one queue. */
-export class SessionHandle extends SessionState implements Session<Data> {
+/** One session of one request. Loads it, and saves it through one queue. */
+export class SessionHandle extends SessionState {
   readonly report: Report
+  #public: PublicSession | undefined
   #loaded: LoadedAs = 'no-cookie'
   #saved: SavedAs = 'none'
   #adoption: PendingAdoption | undefined
@@ -37,6 +39,11 @@ export class SessionHandle extends SessionState implements Session<Data> {
     super(scheme, scope)
     this.report = scheme.reportOn(scope.request)
   }
+
+  get request (): FastifyRequest { return this.scope.request }
+
+  /** What `request.session` returns. */
+  get public (): PublicSession { return this.#public ??= new PublicSession(this) }
 
   /** Finds the session of the request. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
   load (touch: boolean): Awaitable<void> {

@@ -16,10 +16,6 @@ export function addHooks (app: FastifyInstance, registry: Registry): void {
   if (!app.hasRequestDecorator(kScope)) app.decorateRequest(kScope, null)
   app.addHook('onRequest', (request, reply, done) => { admit(registry, request, reply, done) })
   app.addHook('onSend', (request, reply, payload, done) => { finish(registry, request, reply, payload, done) })
-  app.addHook('onResponse', (request, _reply, done) => {
-    scopeOf(request)?.close()
-    done()
-  })
 }
 
 /** Returns the request's session scope, if its route declares a session. */
@@ -36,8 +32,6 @@ function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, d
     if (plan === null) return done()
     scope = new RequestScope(request, reply, plan)
     ;(request as Scoped)[kScope] = { scope, hooks }
-    // The response of a WebSocket or an event stream may go past the hooks, and end when the client leaves.
-    if (mayBeHijacked(request)) reply.raw.once('close', () => { scope?.close() })
     const admitted = scope.admit()
     if (!isPromise(admitted)) return done()
     const { fail } = scope
@@ -66,8 +60,4 @@ function finish (hooks: Registry, request: FastifyRequest, reply: FastifyReply, 
   })
   // What Fastify throws while it sends, because of a header for example, it catches only in synchronous hooks.
   sent.catch(done)
-}
-
-function mayBeHijacked ({ headers }: FastifyRequest): boolean {
-  return headers.upgrade !== undefined || headers.accept?.includes('text/event-stream') === true
 }

@@ -5,6 +5,7 @@ import type { Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
 import { findPredecessor, PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
+import { freezeJson } from '../session/json.js'
 import type { Awaitable } from '../store/store.js'
 import { cookieValue, DUPLICATE } from './cookie-header.js'
 import type { LoadedAs } from './diagnostics.js'
@@ -57,10 +58,11 @@ function verified (scheme: Scheme, request: FastifyRequest, found: FoundSession,
   const { verify, user, principal } = scheme.settings
   const { snapshot } = found
   if ((verify === undefined && user === undefined) || (principal !== undefined && snapshot.principal === undefined)) return found
-  return chain(verify === undefined ? true : verify(snapshot.data, request), (holds): Awaitable<Found> => {
+  const data = freezeJson(snapshot.data)
+  return chain(verify === undefined ? true : verify(data, request), (holds): Awaitable<Found> => {
     if (!holds) return refused(scheme, found, report)
     if (user === undefined) return found
-    return chain(user(snapshot.data, request), (user) => user == null ? refused(scheme, found, report) : { ...found, user })
+    return chain(user(data, request), (user) => user == null ? refused(scheme, found, report) : { ...found, user })
   })
 }
 

@@ -80,11 +80,6 @@ export function bodyOf (payload: unknown): unknown {
   return isResponse(payload) ? payload.body : payload
 }
 
-/** Returns whether a body is sent over time, so that a handler may still change the session while it is. */
-export function isStreamed (body: unknown): boolean {
-  return typeof body === 'object' && body !== null && (isStream(body) || typeof (body as { getReader?: unknown }).getReader === 'function')
-}
-
 function isResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && payload !== null && Object.prototype.toString.call(payload) === '[object Response]'
 }

@@ -9,7 +9,7 @@ import type { Awaitable } from '../store/store.js'
 import { explain, warnOfDroppedCookie } from './diagnostics.js'
 import { SessionHandle } from './handle.js'
 import { addErrorHeaders, cacheFor, copyToRaw, rememberResponse, setCookies, takeErrorStatus, varyByCookie } from './headers.js'
-import { bodyOf, isStreamed, type Outgoing, release } from './payload.js'
+import { bodyOf, type Outgoing, release } from './payload.js'
 import type { Scope } from './state.js'
 
 const STREAMED = 'it was changed while the response was being sent: use request.session.update(fn), which saves at any time'
@@ -29,6 +29,8 @@ export class RequestScope implements Scope {
   #outgoing: Outgoing | undefined
   /** Whether a second response came while the sessions were being saved for the first. */
   #interrupted = false
+  /** Whether the end of the response is listened for. */
+  #isWatched = false
   /** The `Set-Cookie` headers that were written. */
   #lines: readonly string[] = []
   /** What one of the hooks failed with. */
@@ -65,7 +67,7 @@ export class RequestScope implements Scope {
   assertOpen (call: string, scheme: string): void {
     this.assertSameOrigin()
     if (!this.#isSent) return
-    throw tooLate(call, `Call it before the response is sent. Later, request.${scheme}.update(fn) and app.${scheme}.update(id, fn) save data, and app.${scheme}.revoke(id) ends the session.`)
+    throw tooLate(`session.${call}`, `Call it before the response is sent. Later, request.${scheme}.update(fn) and app.${scheme}.update(id, fn) save data, and app.${scheme}.revoke(id) ends the session.`)
   }
 
   /** @throws `FST_SESSION_CROSS_ORIGIN` where the request was refused before its sessions were loaded */
@@ -105,13 +107,21 @@ export class RequestScope implements Scope {
     // It takes the place of another response after an error.
     this.#outgoing?.undo()
     this.#outgoing = outgoing
-    const pending = this.#pending
-    const saved = pending.length === 0 ? undefined : this.#saveAll(pending, outgoing)
+    const saved = this.#saveAll(outgoing)
     return isPromise(saved) ? saved : this.#finished(outgoing)
   }
 
-  /** Ends a request whose response went past the hooks or is sent over time: what is not saved by now is lost. */
-  close (): void {
+  /**
+   * Checks the session again when the response is out or the client has gone: what is not saved then is lost. The response
+   * may go past the hooks (a hijacked reply), and a stream may end without one.
+   */
+  onChange (): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
+    this.#reply.raw.on('close', () => { this.#close() })
+  }
+
+  #close (): void {
     if (this.#phase === 'saving' || (this.#phase === 'open' && !this.#reply.sent)) return
     for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
   }
@@ -123,31 +133,27 @@ export class RequestScope implements Scope {
     return raw.headersSent || (sent && (this.request as { ws?: unknown }).ws === true)
   }
 
-  /** The sessions to save for a response. After a failure, those that the error handler changed. */
-  get #pending (): readonly SessionHandle[] {
-    if (this.#phase === 'open') return this.#handles.filter(({ isPending }) => isPending)
-    return this.#phase === 'failed' ? this.#handles.filter(({ isChanged }) => isChanged) : []
-  }
-
-  #saveAll (pending: readonly SessionHandle[], outgoing: Outgoing): Promise<void> | void {
-    const [only] = pending
-    if (pending.length === 1 && only !== undefined) {
+  /** Saves the sessions that have something to save. After a failure, those that the error handler changed. */
+  #saveAll ({ statusCode }: Outgoing): Promise<void> | void {
+    const saves: Array<PromiseLike<void>> = []
+    for (const handle of this.#handles) {
+      if (!(this.#phase === 'open' ? handle.isPending : this.#phase === 'failed' && handle.isChanged)) continue
       try {
-        const saved = only.save(outgoing.statusCode)
-        return isPromise(saved) ? this.#saving([saved], outgoing) : undefined
+        const saved = handle.save(statusCode)
+        if (isPromise(saved)) saves.push(saved)
       } catch (error) {
-        return this.#saving([Promise.reject(error)], outgoing)
+        saves.push(Promise.reject(error as Error))
       }
     }
-    return this.#saving(pending.map(async (handle) => await handle.save(outgoing.statusCode)), outgoing)
+    return saves.length === 0 ? undefined : this.#saving(saves)
   }
 
-  async #saving (saves: ReadonlyArray<PromiseLike<void>>, outgoing: Outgoing): Promise<void> {
+  async #saving (saves: ReadonlyArray<PromiseLike<void>>): Promise<void> {
     const restore = rememberResponse(this.#reply)
     this.#phase = 'saving'
     const failed = (await Promise.allSettled(saves)).find((outcome) => outcome.status === 'rejected')
     if (this.#interrupted) restore()
-    if (failed === undefined) return this.#finished(outgoing)
+    if (failed === undefined) return this.#finished(this.#outgoing as Outgoing)
     // What is saved is saved: its cookie must reach the browser, whatever became of another session.
     this.#phase = 'failed'
     this.#writeHeaders()
@@ -158,11 +164,7 @@ export class RequestScope implements Scope {
   #finished (outgoing: Outgoing): void {
     outgoing.begin()
     this.#writeHeaders()
-    if (this.#phase === 'open' || this.#phase === 'saving') {
-      this.#phase = 'finished'
-      // A stream mostly ends when the client leaves, and Fastify has no hook for that.
-      if (isStreamed(outgoing.body)) this.#reply.raw.once('close', () => { this.close() })
-    }
+    if (this.#phase === 'open' || this.#phase === 'saving') this.#phase = 'finished'
     this.#explain()
   }
 
@@ -193,13 +195,18 @@ export class RequestScope implements Scope {
   }
 
   #writeHeaders (): void {
-    if (this.#handles.length === 0) return
-    varyByCookie(this.#reply)
-    const lines = this.#handles.flatMap((handle) => handle.lines)
-    setCookies(this.#reply, lines, this.#lines)
+    const reply = this.#reply
+    let lines = this.#handles[0]?.lines ?? []
+    let seen = false
+    for (const handle of this.#handles) {
+      if (handle.lines !== lines) lines = [...lines, ...handle.lines]
+      if (handle.lines.length > 0) warnOfDroppedCookie(this.request, handle.scheme)
+      seen ||= handle.seen
+    }
+    if (this.#handles.length > 0) varyByCookie(reply)
+    setCookies(reply, lines, this.#lines)
     this.#lines = lines
-    if (lines.length > 0) for (const { scheme, lines } of this.#handles) if (lines.length > 0) warnOfDroppedCookie(this.request, scheme)
-    cacheFor(this.#reply, lines.length > 0, this.#handles.some(({ seen }) => seen))
+    if (this.#handles.length > 0) cacheFor(reply, lines.length > 0, seen)
   }
 
   #explain (): void {

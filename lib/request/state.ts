@@ -4,9 +4,9 @@ import { authenticationRequired, type SessionError } from '../errors.js'
 import type { RenewedReason } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
-import { copyJson, type Data, own, put, sameJson } from '../session/json.js'
+import { copyJson, type Data, freezeJson, own, put, sameJson } from '../session/json.js'
 import { merge, refill } from '../session/merge.js'
-import type { Session, StartOptions } from '../session/session.js'
+import type { StartOptions } from '../session/session.js'
 import { beginTimes, expiryOf, type Times } from '../session/times.js'
 import { DESTROY, type Intent, KEEP, type Order } from './save.js'
 
@@ -21,6 +21,8 @@ export interface Scope {
   assertSameOrigin (): void
   /** Called when a session has a cookie to send. */
   onCookie (): void
+  /** Called when the handler changes a session, or gets an object that it may change. */
+  onChange (): void
 }
 
 /**
@@ -28,7 +30,7 @@ export interface Scope {
  * (`snapshot`), what the handler asked for since (`#intent`), and the handler's copy of the data (`#draft`, made when an
  * object is handed out).
  */
-export abstract class SessionState implements Omit<Session<Data>, 'update' | 'commit'> {
+export abstract class SessionState {
   readonly scheme: Scheme
   protected readonly scope: Scope
   /** Why the session could not be loaded. */
@@ -69,11 +71,13 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
     const base = this.#base
     if (base === undefined) throw this.requiredError()
     // Once the response has begun, a change could not be saved with it: the data are frozen, and throw where they are changed.
-    return this.scope.isClosed ? base : this.#draft ??= copyJson(base)
+    if (this.scope.isClosed) return freezeJson(base)
+    if (this.#draft === undefined) this.scope.onChange()
+    return this.#draft ??= copyJson(base)
   }
 
   get (key: string): any {
-    if (this.#draft !== undefined) return own(this.#draft, key)
+    if (this.#draft !== undefined && !this.scope.isClosed) return own(this.#draft, key)
     const value = this.#base && own(this.#base, key)
     return typeof value === 'object' && value !== null ? own(this.data, key) : value
   }
@@ -106,7 +110,7 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
     this.#renew('renew')
   }
 
-  async regenerate (keep: readonly string[] = []): Promise<void> {
+  regenerate (keep: readonly string[] = []): void {
     this.#assertOpen('regenerate()')
     if (this.#base === undefined) return
     const before = this.data
@@ -126,13 +130,21 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
 
   /** Whether something was changed that is not saved. */
   get isChanged (): boolean {
-    return this.#intent !== KEEP || (this.#draft !== undefined && !sameJson(this.#draft, this.#base))
+    return this.#intent !== KEEP || this.#isDraftChanged
+  }
+
+  /** Whether the handler's draft differs from what is stored. A draft that cannot be compared (a getter throws) does. */
+  get #isDraftChanged (): boolean {
+    try {
+      return this.#draft !== undefined && !sameJson(this.#draft, this.#base)
+    } catch {
+      return true
+    }
   }
 
   /** Returns everything that there is to save, `undefined` if that is nothing. @throws `FST_SESSION_INVALID_DATA` */
   protected order (): Order | undefined {
-    const draft = this.#draft
-    const content = draft !== undefined && !sameJson(draft, this.#base) ? this.scheme.codec.prepare(draft) : undefined
+    const content = this.#isDraftChanged ? this.scheme.codec.prepare(this.#draft as Data) : undefined
     if (content === undefined && this.#intent === KEEP && this.snapshot?.stale !== true) return undefined
     return { snapshot: this.snapshot, intent: this.#intent, content }
   }
@@ -180,7 +192,8 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
 
   #assertOpen (call: string): void {
     this.assertLoaded()
-    this.scope.assertOpen(`session.${call}`, this.scheme.name)
+    this.scope.assertOpen(call, this.scheme.name)
+    this.scope.onChange()
   }
 
   #renew (reason: RenewedReason): void {
@@ -189,7 +202,7 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
     this.#intent = { kind: 'renew', reason }
   }
 
-  /** The data that the handler's draft starts from. Frozen. */
+  /** The data that the handler's draft starts from. They are never changed. */
   get #base (): Data | undefined {
     if (this.#intent.kind === 'start') return this.#intent.content.data
     return this.#current?.data ?? this.scheme.codec.blank

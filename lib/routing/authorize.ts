@@ -4,6 +4,7 @@ import type { Snapshot } from '../backend/backend.js'
 import { authenticationRequired, type Challenge, forbidden, invalidData } from '../errors.js'
 import type { Report } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
+import { freezeJson } from '../session/json.js'
 import type { Awaitable } from '../store/store.js'
 import type { Condition } from './requirement.js'
 import type { Plan } from './route.js'
@@ -32,35 +33,43 @@ interface Failure {
  * @throws `FST_SESSION_REQUIRED` (401), `FST_SESSION_FORBIDDEN` (403), or what a verifier throws
  */
 export function authorize (request: FastifyRequest, plan: Plan, candidates: readonly Candidate[]): Awaitable<void> {
-  const { alternatives } = plan.requirement
-  const ask = (condition: Condition): Awaitable<Failure | undefined> => condition.verifier === undefined
-    ? askSession(candidates.find(({ scheme }) => scheme.name === condition.scheme) as Candidate, condition, plan.maxAge)
-    : chain(condition.verifier(request, condition.scopes), (holds) => holds ? undefined : unsatisfied(condition))
-  const failures: Failure[] = []
-  const next = (index: number): Awaitable<void> => {
-    const alternative = alternatives[index]
-    if (alternative === undefined) return failures.length === 0 ? undefined : refuse(failures, candidates)
-    return chain(askAll(alternative, ask, 0), (failure) => {
-      if (failure === undefined) return undefined
-      failures.push(failure)
-      return next(index + 1)
-    })
-  }
-  return next(0)
+  return tryAlternative({ request, plan, candidates }, 0, undefined)
 }
 
-/** Returns why the first condition that does not hold does not. */
-function askAll (
-  conditions: readonly Condition[], ask: (condition: Condition) => Awaitable<Failure | undefined>, index: number
-): Awaitable<Failure | undefined> {
+interface Case {
+  readonly request: FastifyRequest
+  readonly plan: Plan
+  readonly candidates: readonly Candidate[]
+}
+
+/** Tries the alternatives from `index` on; those before it failed. */
+function tryAlternative (of: Case, index: number, failures: readonly Failure[] | undefined): Awaitable<void> {
+  const alternative = of.plan.requirement.alternatives[index]
+  if (alternative === undefined) return failures && refuse(failures, of.candidates)
+  const failure = findFailure(of, alternative, 0)
+  if (failure === undefined) return undefined
+  return chain(failure, (failure) => failure && tryAlternative(of, index + 1, [...failures ?? [], failure]))
+}
+
+/** Returns why the first condition from `index` on that does not hold does not. */
+function findFailure (of: Case, conditions: readonly Condition[], index: number): Awaitable<Failure | undefined> {
   const condition = conditions[index]
   if (condition === undefined) return undefined
-  return chain(ask(condition), (failure) => {
-    if (failure === undefined) return askAll(conditions, ask, index + 1)
+  const failure = ask(of, condition)
+  if (failure === undefined) return findFailure(of, conditions, index + 1)
+  return chain(failure, (failure) => {
+    if (failure === undefined) return findFailure(of, conditions, index + 1)
     // The session holds and another scheme is missing: a 401 would send the user to sign in again, in vain.
     const isSignedIn = condition.verifier !== undefined && conditions[0]?.verifier === undefined
     return isSignedIn ? { ...failure, kind: 'forbidden' } : failure
   })
+}
+
+function ask ({ request, plan, candidates }: Case, condition: Condition): Awaitable<Failure | undefined> {
+  const { verifier, scopes, scheme: name } = condition
+  if (verifier !== undefined) return chain(verifier(request, scopes), (holds) => holds ? undefined : unsatisfied(condition))
+  for (const candidate of candidates) if (candidate.scheme.name === name) return askSession(candidate, condition, plan.maxAge)
+  return unsatisfied(condition)
 }
 
 function askSession (
@@ -74,7 +83,7 @@ function askSession (
     return { kind: 'unauthenticated', scheme: name, why: `the login is older than ${maxAge} seconds`, maxAge }
   }
   if (scopes.length === 0) return undefined
-  return chain(roles?.(snapshot.data, user), (held: unknown) => {
+  return chain(roles?.(freezeJson(snapshot.data), user), (held: unknown) => {
     if (!Array.isArray(held)) {
       throw invalidData(`The option roles returned ${held === null ? 'null' : typeof held} instead of a list: return [] if there are no roles.`)
     }

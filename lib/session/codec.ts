@@ -3,7 +3,7 @@ import { type Data, freezeJson, isObject, toJson } from './json.js'
 import type { DataSchema } from './schema.js'
 import type { Times } from './times.js'
 
-/** Data that fit their schema: a frozen copy, with the principal that they name. */
+/** Data that fit their schema, with the principal that they name. A private copy: it is frozen before a function of the app gets it. */
 export interface Content {
   readonly data: Data
   readonly principal: string | undefined
@@ -30,7 +30,6 @@ export interface CodecOptions {
 /** Converts between the data of a session and the payload of its record: the one place that knows both. */
 export class Codec {
   readonly #options: CodecOptions
-  readonly #payloadHead: string
   /** The schema's defaults. They may not satisfy the schema. Frozen. */
   readonly defaults: Data
   /** The data of a session in which nothing was put yet: the schema's defaults if they satisfy it. Frozen. */
@@ -39,7 +38,6 @@ export class Codec {
   /** @throws `FST_SESSION_OPTIONS` for a default that JSON cannot hold */
   constructor (options: CodecOptions) {
     this.#options = options
-    this.#payloadHead = `{"v":1,"scheme":${JSON.stringify(options.scheme)},"secret":"`
     try {
       this.defaults = freezeJson(toJson(options.schema.withDefaults({})) as Data)
     } catch (cause) {
@@ -61,13 +59,11 @@ export class Codec {
 
   /** Writes a payload. @throws `FST_SESSION_TOO_LARGE` */
   encode (times: Times, secretHash: string, data: Data): string {
-    const text = JSON.stringify(data)
-    const { maxSize } = this.#options
+    const { scheme, maxSize } = this.#options
+    const payload = JSON.stringify({ v: 1, scheme, secret: secretHash, ...times, data })
     // A UTF-16 code unit takes three bytes of UTF-8 at most.
-    if (text.length * 3 > maxSize && Buffer.byteLength(text) > maxSize) {
-      throw tooLarge(`The session's data take ${Buffer.byteLength(text)} bytes of JSON, and the option maxSize allows ${maxSize}. Keep large things elsewhere and their key in the session.`)
-    }
-    return `${this.#payloadHead}${secretHash}",${JSON.stringify(times).slice(1, -1)},"data":${text}}`
+    if (payload.length * 3 > maxSize) this.#checkSize(data)
+    return payload
   }
 
   /** Reads a payload. Never throws: a record is untrusted until it is checked. */
@@ -84,6 +80,13 @@ export class Codec {
     } catch (error) {
       return { reason: 'unfit', detail: (error as Error).message }
     }
+  }
+
+  #checkSize (data: Data): void {
+    const { maxSize } = this.#options
+    const size = Buffer.byteLength(JSON.stringify(data))
+    if (size <= maxSize) return
+    throw tooLarge(`The session's data take ${size} bytes of JSON, and the option maxSize allows ${maxSize}. Keep large things elsewhere and their key in the session.`)
   }
 
   /** Returns data of a record, with defaults or through `migrate` if they were saved under an older schema. */
@@ -108,8 +111,7 @@ export class Codec {
   }
 
   #content (data: Data): Content {
-    const principal = this.#principalOf(freezeJson(data))
-    return { data, principal }
+    return { data, principal: this.#principalOf(data) }
   }
 
   #principalOf (data: Data): string | undefined {

@@ -31,9 +31,9 @@ export function copyJson<T> (value: T): T {
   return copy as T
 }
 
-/** Freezes a JSON value at every depth, and returns it. */
+/** Freezes a JSON value at every depth, and returns it. A value that is frozen already was frozen here, at every depth. */
 export function freezeJson<T> (value: T): T {
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   for (const key of Object.keys(value)) freezeJson((value as Data)[key])
   return Object.freeze(value)
 }
@@ -59,22 +59,38 @@ function sameEntries (value: Data, json: Data): boolean {
   return true
 }
 
+/** Where a value stands in the data. */
+interface Place {
+  readonly parent: Place | undefined
+  readonly key: string | number
+}
+
 /**
  * Copies any value as JSON would write it.
  * @throws `FST_SESSION_INVALID_DATA` naming the first thing that would not come back from JSON as it is: a Date, NaN, a cycle
  */
-export function toJson (value: unknown, path = 'data', depth = 0): unknown {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
-  if (typeof value === 'number') return Number.isFinite(value) ? value : refuse(`${path} is ${value}; use null`)
-  if (typeof value !== 'object') return refuse(`${path} is of type ${typeof value}`)
-  if (depth === MAX_DEPTH) return refuse(`${path} is nested more than ${MAX_DEPTH} levels deep, or contains itself`)
-  // A loop and not map(): holes have to be seen.
-  if (Array.isArray(value)) return Array.from(value, (item, index) => toJson(item, `${path}[${index}]`, depth + 1))
-  if (!isPlain(value)) return refuse(`${path} is an instance of ${value.constructor?.name ?? 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
+export function toJson (value: unknown): unknown {
+  return isScalar(value) ? value : written(value, undefined, 0)
+}
+
+function isScalar (value: unknown): boolean {
+  return typeof value === 'string' || value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
+}
+
+function written (value: unknown, place: Place | undefined, depth: number): unknown {
+  if (typeof value === 'number') return refuse(place, `is ${value}; use null`)
+  if (typeof value !== 'object' || value === null) return refuse(place, `is of type ${typeof value}`)
+  if (depth === MAX_DEPTH) return refuse(place, `is nested more than ${MAX_DEPTH} levels deep, or contains itself`)
+  if (Array.isArray(value)) {
+    // Not map(), which skips holes.
+    return Array.from(value, (item: unknown, key) => isScalar(item) ? item : written(item, { parent: place, key }, depth + 1))
+  }
+  if (!isPlain(value)) return refuse(place, `is an instance of ${value.constructor?.name || 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
   const copy: Data = {}
   for (const key of Object.keys(value)) {
     const item = (value as Data)[key]
-    if (item !== undefined) put(copy, key, toJson(item, `${path}.${key}`, depth + 1))
+    if (isScalar(item)) put(copy, key, item)
+    else if (item !== undefined) put(copy, key, written(item, { parent: place, key }, depth + 1))
   }
   return copy
 }
@@ -88,6 +104,11 @@ function isPlain (value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-function refuse (problem: string): never {
-  throw invalidData(`A session holds JSON only: ${problem}. Nothing was saved.`)
+function refuse (place: Place | undefined, problem: string): never {
+  throw invalidData(`A session holds JSON only: ${pathTo(place)} ${problem}. Nothing was saved.`)
+}
+
+function pathTo (place: Place | undefined): string {
+  if (place === undefined) return 'data'
+  return pathTo(place.parent) + (typeof place.key === 'number' ? `[${place.key}]` : `.${place.key}`)
 }

@@ -1,14 +1,13 @@
 import { clock } from './shared/clock.js'
-import { SessionError } from '../errors.js'
 import { timerMilliseconds } from '../durations.js'
+import { invalidOptions } from '../errors.js'
 import { within } from './shared/within.js'
 import { absent, called, type ExpressStore, noCallback } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { type ExpressLimit, limits, warning } from './express/limits.js'
 import { type Observer, Observers } from './shared/observers.js'
 import { Queues } from './shared/queues.js'
-import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
-
+import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export { adoptExpressSessions } from '../migration/express.js'
 export type { AdoptOptions } from '../migration/express.js'
@@ -18,11 +17,11 @@ export type { ExpressLimit } from './express/limits.js'
 export interface ExpressStoreOptions {
   /** The time in epoch milliseconds; `Date.now` by default. */
   readonly now?: () => number
-  /** Seconds after which the store is taken not to answer. Default 2. */
+  /** Seconds after which a call fails that the store has not called back. Default 2. */
   readonly timeout?: number
 }
 
-/** A `SessionStore` that keeps less than others promise, and says so. */
+/** A `SessionStore` that promises less than others do, and says so. */
 export interface WrappedExpressStore extends SessionStore {
   /** One line for the log at boot. */
   readonly warning: string
@@ -34,20 +33,23 @@ export interface WrappedExpressStore extends SessionStore {
  * Keeps sessions in a store made for express-session, such as connect-mongo or connect-pg-simple.
  *
  * Within one process every promise of `SessionStore` holds, since calls for one id wait for each other. Between
- * processes the store's interface has no compare and set: `limits` says what that means.
+ * processes the store's interface has no compare-and-set: `limits` says what that means.
  *
- * @throws `FST_SESSION_OPTIONS` when `store` has not the methods of an express-session store, or `timeout` is none
+ * @throws `FST_SESSION_OPTIONS` if `store` lacks a method of an express-session store, or `timeout` is not a duration
  */
 export function fromExpressStore (store: ExpressStore, options: ExpressStoreOptions = {}): WrappedExpressStore {
   for (const method of ['get', 'set', 'destroy'] as const) {
     if (typeof store?.[method] === 'function') continue
-    throw new SessionError('FST_SESSION_OPTIONS', 'fromExpressStore: give it an instance of an express-session store, such as new MemoryStore()')
+    throw invalidOptions('fromExpressStore: give it an instance of an express-session store, such as new MemoryStore()')
   }
   return new Wrapped(store, options)
 }
 
 /** How many times the time limit a call may keep others of the same id waiting. */
 const PATIENCE = 30
+
+/** How many sessions `deleteAll` deletes at once. */
+const BATCH = 500
 
 class Wrapped implements WrappedExpressStore {
   readonly warning = warning
@@ -75,16 +77,14 @@ class Wrapped implements WrappedExpressStore {
     })
   }
 
-  /** Only a touch that gains a tenth of the time from now to `touchTo` waits for other calls, and writes. */
-  async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
-    const record = await this.#inTime(() => this.#live(id))
-    if (record === undefined || touchTo === undefined || !isDue(touchTo, record.expiresAt, this.#now())) return record
-    return await this.#inTurn(id, async () => {
-      const latest = await this.#live(id)
-      if (latest === undefined || !isDue(touchTo, latest.expiresAt, this.#now())) return latest
-      const touched = { ...latest, expiresAt: touchTo }
-      await this.#set(id, touched)
-      return touched
+  async read (id: string): Promise<SessionRecord | undefined> {
+    return await this.#inTime(() => this.#live(id))
+  }
+
+  async touch (id: string, expiresAt: number): Promise<void> {
+    await this.#inTurn(id, async () => {
+      const stored = await this.#live(id)
+      if (stored !== undefined && stored.expiresAt < expiresAt) await this.#set(id, { ...stored, expiresAt })
     })
   }
 
@@ -106,20 +106,23 @@ class Wrapped implements WrappedExpressStore {
     })
   }
 
-  async list (principal: string): Promise<readonly StoredSession[]> {
-    return (await this.#all(principal)).filter(({ record }) => this.#isLive(record))
+  /** Reads the whole store for each page. The cursor is the last id of the page. */
+  async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
+    const found = (await this.#all(principal))
+      .filter(({ id, record }) => this.#isLive(record) && (cursor === undefined || id > cursor))
+      .sort((one, other) => one.id < other.id ? -1 : 1)
+    const sessions = found.slice(0, limit)
+    return { sessions, cursor: found.length > limit ? sessions.at(-1)?.id : undefined }
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {
-    const seen = new Set([except])
+    const found = (await this.#all(principal)).filter(({ id }) => id !== except)
     let deleted = 0
-    while (true) {
-      const found = (await this.#all(principal)).filter(({ id }) => !seen.has(id))
-      if (found.length === 0) return deleted
-      const outcomes = await Promise.all(found.map(({ id }) => this.delete(id)))
+    while (found.length > 0) {
+      const outcomes = await Promise.all(found.splice(0, BATCH).map(({ id }) => this.delete(id)))
       deleted += outcomes.filter(Boolean).length
-      for (const { id } of found) seen.add(id)
     }
+    return deleted
   }
 
   observe (observer: Observer): void {
@@ -127,13 +130,13 @@ class Wrapped implements WrappedExpressStore {
   }
 
   /**
-   * Work on one id, in turn. The caller has an answer within the time limit; the next one's turn comes when the store is
-   * through with this, since what it still writes must not come after a logout.
+   * Runs work on one id after the work before it. The call settles within the time limit. The next work waits until the
+   * store has finished this one, whose write must not come after a logout.
    */
   async #inTurn<T> (id: string, work: () => Promise<T>): Promise<T> {
     let isLate = false
     const inTurn = async (): Promise<T> => {
-      if (isLate) throw new Error('nobody waits for this any more')
+      if (isLate) throw new Error('the call has timed out')
       return await work()
     }
     return await this.#inTime(() => this.#queue.run(id, inTurn), () => { isLate = true })
@@ -146,7 +149,7 @@ class Wrapped implements WrappedExpressStore {
     })
   }
 
-  /** One that is not called back for so long never will be. */
+  /** Gives up a call that was not called back for so long that it never will be. */
   async #called<T> (call: Parameters<typeof called<T>>[0]): Promise<T | undefined> {
     const limit = Math.min(this.#timeout * PATIENCE, 2 ** 31 - 1)
     return await within(() => called<T>(call), limit, () => noCallback(limit), true)
@@ -187,10 +190,10 @@ class Wrapped implements WrappedExpressStore {
   async #all (principal: string): Promise<StoredSession[]> {
     const store = this.#store
     if (typeof store.all !== 'function') {
-      throw new SessionError('FST_SESSION_OPTIONS', 'fromExpressStore: this express-session store has no all(), so the sessions of a principal cannot be found. Use SqlStore or RedisStore to list and revoke them.')
+      throw invalidOptions('fromExpressStore: this express-session store has no all(), so the sessions of a principal cannot be found. Use SqlStore or RedisStore to list and revoke them.')
     }
-    const sessions = await this.#inTime(() => this.#called((callback) => store.all?.(callback)))
-    return unwrapAll(sessions).filter(({ record }) => record.principal === principal)
+    const answer = await this.#inTime(() => this.#called((callback) => store.all?.(callback)))
+    return unwrapAll(answer).filter(({ record }) => record.principal === principal)
   }
 
   #isLive ({ expiresAt }: SessionRecord): boolean {

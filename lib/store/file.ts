@@ -1,20 +1,21 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { setImmediate as othersTurn } from 'node:timers/promises'
-import { SessionError } from '../errors.js'
+import { mkdirSync, readdirSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { invalidOptions } from '../errors.js'
 import { fileName, isFileName } from './file/codec.js'
-import { Disk, isUnfinished } from './file/disk.js'
-import { lockDirectory } from './file/lock.js'
+import { Disk } from './file/disk.js'
+import { DirectoryLock } from './file/lock.js'
+import { SessionFiles } from './file/session-files.js'
 import { type Observer, Observers } from './shared/observers.js'
 import { Queues } from './shared/queues.js'
-import { SessionFiles } from './file/session-files.js'
-import type { SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
-
+import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export interface FileStoreOptions {
   /** Where the files are; made with mode 0700 if it is not there. It belongs to this store alone. */
   readonly directory: string
-  /** The time in epoch milliseconds; `Date.now` by default. */
+  /** How many calls may wait for the disk, 1 or more; 1000 by default. Others are rejected at once: a disk that hangs fills no memory. */
+  readonly maxPending?: number
+  /** Returns the time in epoch milliseconds; `Date.now` by default. */
   readonly now?: () => number
 }
 
@@ -24,96 +25,108 @@ const BATCH = 100
 
 /**
  * One file a session, for one process whose users stay signed in through a restart. A call that has resolved is safe
- * from a crash and from a power cut, and a file is the old record or the new one, never a part of it.
+ * from a crash and from a power cut. A file holds the old record or the new one, never a part of it.
  *
- * Calls on one session wait for each other. A touch is put off until it gains a tenth of the time. A file that
- * somebody has damaged is reported and removed; expired files are removed in the background.
+ * Calls on one session wait for each other. Damaged files are reported and removed; expired files are removed in the
+ * background. A process that was paused for so long that another one took over the directory changes nothing any more:
+ * every call fails until the app restarts.
  */
 export class FileStore implements SessionStore {
   readonly #files: SessionFiles
   readonly #queues = new Queues()
+  readonly #maxPending: number
   readonly #now: () => number
   readonly #observers = new Observers()
-  /** Names of files from before that have not been read yet: the ids of a principal may be among them. */
+  /** Names of files from before the start that have not been read yet: any principal may have sessions among them. */
   readonly #unread: Set<string>
-  readonly #unlock: () => void
+  readonly #lock: DirectoryLock
   readonly #timer: NodeJS.Timeout
+  /** Calls of the app that are under way. */
+  readonly #calls = new Set<Promise<unknown>>()
   #reading: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  /** @throws FST_SESSION_OPTIONS when another process, or another FileStore, has the directory open. */
+  /** @throws FST_SESSION_OPTIONS if another process, or another FileStore, has the directory open */
   constructor (options: FileStoreOptions) {
-    if (typeof options?.directory !== 'string' || options.directory === '') {
-      throw new SessionError('FST_SESSION_OPTIONS', 'FileStore: directory must be the path of a directory, such as "./sessions"')
+    const { directory, maxPending = 1000, now = Date.now } = options ?? {}
+    if (typeof directory !== 'string' || directory === '') {
+      throw invalidOptions('FileStore: directory must be the path of a directory, such as "./sessions"')
     }
-    this.#now = options.now ?? Date.now
-    const directory = resolve(options.directory)
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    this.#unlock = lockDirectory(directory, (error) => this.#failed('show that the directory is in use', error))
-    this.#files = new SessionFiles(new Disk(directory), (report) => this.#observers.tell(report))
-    const names = readdirSync(directory)
-    for (const name of names.filter(isUnfinished)) rmSync(join(directory, name), { force: true })
-    this.#unread = new Set(names.filter(isFileName))
+    if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('FileStore: maxPending must be a whole number, 1 or more, such as 1000')
+    this.#maxPending = maxPending
+    this.#now = now
+    const path = resolve(directory)
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    this.#lock = new DirectoryLock(path, (error) => this.#failed('keep the directory', error))
+    this.#files = new SessionFiles(new Disk(this.#lock), (report) => this.#observers.tell(report))
+    this.#unread = new Set(readdirSync(path).filter(isFileName))
     this.#readAll().catch((error: unknown) => this.#failed('read the sessions from before', error))
     this.#timer = setInterval(() => { this.#sweeping ??= this.#sweep() }, SWEEP_INTERVAL).unref()
   }
 
   async create (id: string, record: SessionRecord): Promise<boolean> {
-    return await this.#alone(id, async () => {
+    return await this.#call(() => this.#alone(id, async () => {
       if (await this.#live(id) !== undefined) return false
       if (record.expiresAt > this.#now()) await this.#files.write(id, record)
       return true
-    })
+    }))
   }
 
-  async read (id: string, touchTo?: number): Promise<SessionRecord | undefined> {
-    return await this.#alone(id, async () => {
+  async read (id: string): Promise<SessionRecord | undefined> {
+    return await this.#call(() => this.#alone(id, () => this.#live(id)))
+  }
+
+  async touch (id: string, expiresAt: number): Promise<void> {
+    await this.#call(() => this.#alone(id, async () => {
       const record = await this.#live(id)
-      if (record === undefined || touchTo === undefined) return record
-      if (!isDue(touchTo, record.expiresAt, this.#now())) return record
-      const touched = { ...record, expiresAt: touchTo }
-      await this.#files.write(id, touched)
-      return touched
-    })
+      if (record !== undefined && expiresAt > record.expiresAt) await this.#files.write(id, { ...record, expiresAt })
+    }))
   }
 
   async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
-    return await this.#alone(id, async () => {
+    return await this.#call(() => this.#alone(id, async () => {
       const old = await this.#live(id)
       if (old === undefined) return 'missing'
       if (old.version !== record.version - 1) return 'conflict'
       if (record.expiresAt > this.#now()) await this.#files.write(id, record)
       else await this.#files.remove(id)
       return 'updated'
-    })
+    }))
   }
 
   async delete (id: string): Promise<boolean> {
-    return await this.#end(id, () => true)
+    return await this.#call(() => this.#end(id, () => true))
   }
 
-  async list (principal: string): Promise<readonly StoredSession[]> {
-    await this.#readAll()
-    const found = await Promise.all(this.#files.idsOf(principal).map(async (id) => {
-      const record = await this.read(id)
-      return record?.principal === principal ? [{ id, record }] : []
-    }))
-    return found.flat()
+  async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
+    return await this.#callOnAll(async () => {
+      const page = this.#files.page(principal, limit, cursor)
+      const found = await Promise.all(page.ids.map(async (id): Promise<StoredSession[]> => {
+        const record = await this.#alone(id, () => this.#live(id))
+        return record?.principal === principal ? [{ id, record }] : []
+      }))
+      return { sessions: found.flat(), cursor: page.cursor }
+    })
+  }
+
+  async count (principal: string): Promise<number> {
+    return await this.#callOnAll(async () => this.#files.count(principal))
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {
-    await this.#readAll()
-    const seen = new Set([except])
-    let ended = 0
-    for (;;) {
-      // A session that is renewed meanwhile has a new id: look again until there is no id that was not seen before.
-      const ids = this.#files.idsOf(principal).filter((id) => !seen.has(id))
-      if (ids.length === 0) return ended
-      for (const id of ids) seen.add(id)
-      const found = await Promise.all(ids.map((id) => this.#end(id, (record) => record.principal === principal)))
-      ended += found.filter(Boolean).length
-    }
+    return await this.#callOnAll(async () => {
+      let ended = 0
+      let cursor: string | undefined
+      do {
+        const page = this.#files.page(principal, BATCH, cursor)
+        const ids = page.ids.filter((id) => id !== except)
+        const found = await Promise.all(ids.map((id) => this.#end(id, (record) => record.principal === principal)))
+        ended += found.filter(Boolean).length
+        cursor = page.cursor
+      } while (cursor !== undefined)
+      return ended
+    })
   }
 
   observe (observer: Observer): void {
@@ -128,14 +141,36 @@ export class FileStore implements SessionStore {
 
   async #close (): Promise<void> {
     clearInterval(this.#timer)
-    await this.#sweeping
-    await this.#queues.idle()
-    this.#unlock()
+    await Promise.allSettled([...this.#calls, this.#reading, this.#sweeping])
+    this.#lock.release()
   }
 
-  /** One call at a time for each session. */
-  async #alone<T> (id: string, work: () => Promise<T>): Promise<T> {
+  /** Runs a call of the app, unless the store is out of service. */
+  async #call<T> (work: () => Promise<T>): Promise<T> {
     if (this.#closing) throw new Error('FileStore: the store is closed')
+    if (this.#lock.lost) throw this.#lock.lost
+    if (this.#calls.size >= this.#maxPending) throw new Error(`FileStore: the disk is too slow, ${this.#calls.size} calls wait for it (option maxPending)`)
+    const call = work()
+    this.#calls.add(call)
+    try {
+      return await call
+    } finally {
+      this.#calls.delete(call)
+    }
+  }
+
+  /** Runs a call that goes by the index: it must know all files, and no other process may have changed them. */
+  async #callOnAll<T> (work: () => Promise<T>): Promise<T> {
+    return await this.#call(async () => {
+      await this.#readAll()
+      const result = await work()
+      await this.#lock.verify()
+      return result
+    })
+  }
+
+  /** Runs one call at a time for each session. */
+  async #alone<T> (id: string, work: () => Promise<T>): Promise<T> {
     return await this.#queues.run(fileName(id), work)
   }
 
@@ -153,7 +188,7 @@ export class FileStore implements SessionStore {
     })
   }
 
-  /** Gets to know the files from before. What could not be read is tried again by the next call that needs all of them. */
+  /** Reads the files from before the start. The next call that needs all of them tries again what could not be read. */
   async #readAll (): Promise<void> {
     while (this.#unread.size > 0 && !this.#closing) {
       this.#reading ??= this.#readBatch().finally(() => { this.#reading = undefined })
@@ -176,20 +211,20 @@ export class FileStore implements SessionStore {
       for (const id of this.#files.ids()) {
         if (batch.push(id) < BATCH) continue
         await this.#removeExpired(batch)
-        await othersTurn()
+        await nextTurn()
         batch = []
       }
       await this.#removeExpired(batch)
     } catch (error) {
-      this.#failed('remove expired files', error)
+      if (error !== this.#lock.lost) this.#failed('remove expired files', error)
     } finally {
       this.#sweeping = undefined
     }
   }
 
   async #removeExpired (ids: readonly string[]): Promise<void> {
-    const expired = (id: string): boolean => !this.#closing && this.#files.isExpired(id, this.#now())
-    await Promise.all(ids.filter(expired).map((id) => this.#queues.run(fileName(id), async () => {
+    const expired = (id: string): boolean => !this.#closing && !this.#lock.lost && this.#files.isExpired(id, this.#now())
+    await Promise.all(ids.filter(expired).map((id) => this.#alone(id, async () => {
       if (expired(id)) await this.#files.remove(id)
     })))
   }

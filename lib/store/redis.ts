@@ -24,8 +24,9 @@ export interface RedisStoreOptions {
   readonly now?: () => number
 }
 
-/** How many ids `list` and `deleteAll` take from an index at once. */
+/** How many ids `list` and `deleteAll` take from an index at once, and how many commands all these calls have under way. */
 const BATCH = 500
+const BULK = 100
 
 /**
  * Sessions in Redis or Valkey, for any number of processes: one string a session, and one sorted set of ids for each
@@ -44,9 +45,8 @@ export class RedisStore implements SessionStore {
   /** Names every write, so that a write which the client sent again after a lost connection is recognised. */
   readonly #writer = randomBytes(6).toString('base64url')
   #writes = 0
-  /** How many commands all calls of `list` and `deleteAll` together may have under way, and how many such calls there are. */
-  readonly #share: number
-  #bulk = 0
+  readonly #room: number
+  #bulkCalls = 0
 
   constructor (options: RedisStoreOptions) {
     const { client, prefix, timeout = 2, maxPending = 10_000, now } = options ?? {}
@@ -61,7 +61,7 @@ export class RedisStore implements SessionStore {
     this.#together = !adapted.cluster
     this.#prefix = adapted.keyPrefix + prefix
     this.#now = clock(now)
-    this.#share = Math.min(BATCH, maxPending / 2)
+    this.#room = Math.min(BULK, maxPending / 2)
   }
 
   async create (id: string, record: SessionRecord): Promise<boolean> {
@@ -168,7 +168,7 @@ export class RedisStore implements SessionStore {
     this.#connection.close()
   }
 
-  /** Returns the record under an id, expired or not. It is `'absent'` if Redis has none, `undefined` if it was damaged. */
+  /** Returns the record under an id, expired or not; `'absent'` if Redis has none, `undefined` if it was damaged. */
   #load (id: string): Promise<SessionRecord | 'absent' | undefined> {
     return this.#connection.run('get', [this.#key(id)]).then((text) => {
       if (text === null) return 'absent'
@@ -205,15 +205,15 @@ export class RedisStore implements SessionStore {
    * for commands, so that many of them leave enough of it to every other request.
    */
   async #eachOf (owner: string, after = '-inf', limit: number, work: (id: string) => Promise<void>): Promise<string | undefined> {
-    this.#bulk++
+    this.#bulkCalls++
     try {
       const page = await this.#run('page', [this.#indexKey(owner)], [this.#now(), after, Math.min(limit, BATCH)])
       if (!Array.isArray(page) || page.length === 0) throw misunderstood(page)
       const [next, ...ids] = page.map((text) => unquote(String(text)))
-      while (ids.length > 0) await Promise.all(ids.splice(0, Math.max(1, Math.floor(this.#share / this.#bulk))).map(work))
+      while (ids.length > 0) await Promise.all(ids.splice(0, Math.max(1, Math.floor(this.#room / this.#bulkCalls))).map(work))
       return next === '' ? undefined : next
     } finally {
-      this.#bulk--
+      this.#bulkCalls--
     }
   }
 

@@ -1,7 +1,8 @@
 import { AssertionError, ok as assert } from 'node:assert'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import type { IssuedSession } from '../manager.js'
-import { operationsOf, type OpenApiDocument, type Operation, type PlacedOperation } from '../openapi/openapi.js'
+import type { IssuedSession } from '../manager/manager.js'
+import { answersOf, requirementOf } from '../openapi/document/answers.js'
+import { operationsOf, type OpenApiDocument, type PlacedOperation } from '../openapi/document/openapi.js'
 import { setStage, states, type Build, type MatrixState, type Stage } from './matrix/stage.js'
 
 export type { MatrixState, StageParts } from './matrix/stage.js'
@@ -68,7 +69,7 @@ export async function documentMatrix (options: DocumentMatrixOptions): Promise<D
       const stage = { ...await setStage(build, scheme), cookie: described.name }
       try {
         const answers = await play(stage, subject, basePath(document), options)
-        const faults = faultsOf(subject.operation, answers, scheme)
+        const faults = faultsOf(subject, answers, scheme)
         if (faults.length > 0) throw new AssertionError({ message: [`${nameOf(subject)}:`, ...faults].join('\n  ') })
         return answers
       } finally {
@@ -121,17 +122,22 @@ async function play (stage: Stage, subject: PlacedOperation, base: string, optio
 
 const DEAD: ReadonlySet<MatrixState> = new Set(['no cookie', 'malformed', 'revoked', 'expired'])
 
-function faultsOf (operation: Operation, answers: readonly MatrixAnswer[], scheme: string): string[] {
-  const { security = [], responses = {} } = operation
+function faultsOf ({ method, operation }: PlacedOperation, answers: readonly MatrixAnswer[], scheme: string): string[] {
+  const { security, responses = {}, 'x-required-roles': withRoles } = operation
+  // OpenAPI 3.0 has no place for roles in `security`.
+  const requirement = requirementOf(withRoles as typeof security ?? security, (name) => name === scheme)
+  const { required, forbidden } = answersOf(requirement, method, [])
   const documented = new Set(Object.keys(responses).map((status) => status.toUpperCase()))
   const isDocumented = (status: number): boolean =>
     [`${status}`, `${Math.floor(status / 100)}XX`, 'DEFAULT'].some((key) => documented.has(key))
-  const isRequired = security.every((requirement) => Object.hasOwn(requirement, scheme))
-  // OpenAPI 3.0 has no place for roles in `security`.
-  const written = operation['x-required-roles'] as typeof security | undefined ?? security
-  const isForRoles = written.every((requirement) => (requirement[scheme] ?? []).length > 0)
+  const isEverywhere = (suits: (scopes: readonly string[]) => boolean): boolean =>
+    requirement.alternatives.every((conditions) => conditions.some((condition) => condition.scheme === scheme && suits(condition.scopes)))
+  const isRequired = isEverywhere(() => true)
+  const isForRoles = isEverywhere((scopes) => scopes.length > 0)
   const answered = new Set(answers.map(({ status }) => String(status)))
   return [
+    ...[required && 401, forbidden && 403].filter((status) => status !== false && !isDocumented(status))
+      .map((status) => `${String(status)} can be returned and is not documented`),
     ...answers.filter(({ status }) => !isDocumented(status)).map(({ state, status }) => `${state}: ${status} is returned and not documented`),
     ...answers.filter(({ state, status }) => isRequired && status < 400 && DEAD.has(state))
       .map(({ state, status }) => `${state}: ${status} is returned, although "${scheme}" is required`),

@@ -118,7 +118,7 @@ t.test('the responses are the real ones', async (t) => {
   t.same(answers.map(({ statusCode }) => statusCode), [401, 403, 403, 503])
 
   const { components, paths } = app.swagger() as any
-  const isError = new Ajv().compile(components.schemas.SessionError)
+  const isError = new Ajv({ formats: { int32: true } }).compile(components.schemas.SessionError)
   for (const { statusCode, headers, body } of answers) {
     const name = paths['/x'].post.responses[statusCode].$ref.replace('#/components/responses/', '')
     const { schema, examples } = components.responses[name].content['application/json']

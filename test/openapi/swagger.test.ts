@@ -144,8 +144,8 @@ t.test('the default of the plugin is documented on the routes it holds for', asy
   t.same(statuses(document.paths['/open'].get), ['200'])
   t.notOk('security' in document.paths['/plain'].options)
   t.same(statuses(document.paths['/both'].get), ['200', '401', '503'])
-  t.notOk('security' in document.paths['/both'].options, 'where it does not hold, it is not documented')
-  t.same(statuses(document.paths['/both'].options), ['200'])
+  t.same(document.paths['/both'].options.security, [{ session: [] }])
+  t.same(statuses(document.paths['/both'].options), ['200', '401', '503'])
   t.same(statuses(document.paths['/own'].options), ['200', '401', '503'])
   t.notMatch(JSON.stringify(document), 'x-fastify-openapi-session')
   t.same(await faultsOf(document), [])
@@ -208,7 +208,7 @@ t.test('frozen lists are documented too', async (t) => {
     swagger: { openapi: openapi31, exposeHeadRoutes: true },
     routes: (app) => app.get('/x', { schema: { operationId: 'x', security } }, nothing)
   })
-  t.throws(() => app.swagger(), { code: 'FST_SESSION_OPTIONS', message: /security` of a HEAD route that names "session" is frozen/ })
+  t.throws(() => app.swagger(), { code: 'FST_SESSION_OPTIONS', message: /the `security` of HEAD \/x names "session" and is frozen.*`exposeHeadRoute: false`/ })
 })
 
 t.test('one route of several methods has the answers of each', async (t) => {

@@ -27,7 +27,8 @@ t.test('a transform sees what the route requires', async (t) => {
       return { schema: { ...schema, summary: 'Transformed' }, url: `/moved${url}` }
     }
   })
-  t.same(seen, [['admin'], ['admin']])
+  t.ok(seen.length >= 2)
+  for (const roles of seen) t.same(roles, ['admin'])
   for (const operation of [paths['/moved/x'].get, paths['/moved/x'].head]) {
     t.equal(operation.summary, 'Transformed')
     t.same(operation.security, [{ session: ['admin'] }])

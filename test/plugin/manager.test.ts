@@ -33,12 +33,12 @@ t.test('list: the live sessions of a principal, youngest login first', async (t)
     clock.advance(40_000)
   }
   const other = await app.session.issue(user('bob'))
-  t.same(await app.session.list('ada'), [
+  t.same((await app.session.list('ada')).sessions, [
     { id: ids[0], principal: 'ada', data: user('ada', 2), createdAt: start + 80_000, authenticatedAt: start + 80_000, expiresAt: start + 180_000 },
     { id: ids[1], principal: 'ada', data: user('ada', 1), createdAt: start + 40_000, authenticatedAt: start + 40_000, expiresAt: start + 140_000 }
   ])
-  t.same((await app.session.list('bob')).map(({ id }) => id), [other.id])
-  t.same(await app.session.list('nobody'), [])
+  t.same((await app.session.list('bob')).sessions.map(({ id }) => id), [other.id])
+  t.same((await app.session.list('nobody')).sessions, [])
 })
 
 t.test('find', async (t) => {
@@ -63,7 +63,7 @@ t.test('what has expired by the clock of the app is over, also where the store h
   t.not(await slow.read(id), undefined, 'the store has it')
   t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
   t.equal(await app.session.find(id), undefined)
-  t.same(await app.session.list('ada'), [])
+  t.same((await app.session.list('ada')).sessions, [])
   t.equal(await app.session.watch(id, { signal: new AbortController().signal }), true, 'and nobody who watches it asks again and again')
 })
 
@@ -116,14 +116,14 @@ t.test('maxPerPrincipal: a login above it ends the oldest', async (t) => {
     ids.push((await app.session.issue(user('ada', n))).id)
     clock.advance(1000)
   }
-  t.same((await app.session.list('ada')).map(({ id }) => id), [ids[3], ids[2]])
+  t.same((await app.session.list('ada')).sessions.map(({ id }) => id), [ids[3], ids[2]])
   t.same(told(events).filter((event) => event.startsWith('destroyed')), ['destroyed:limit', 'destroyed:limit'])
   await client.post('/login')
-  t.same((await app.session.list('ada')).map(({ data }) => data.a), [undefined, 3])
+  t.same((await app.session.list('ada')).sessions.map(({ data }) => data.a), [undefined, 3])
   await client.post('/renew')
-  t.equal((await app.session.list('ada')).length, 2, 'a renewal takes nobody\'s place')
+  t.equal((await app.session.list('ada')).sessions.length, 2, 'a renewal takes nobody\'s place')
   client.jar.clear()
   for (let n = 0; n < 3; n++) await client.post('/guest')
   await Promise.all(Array.from({ length: 10 }, () => app.session.issue(user('eve'))))
-  t.equal((await app.session.list('eve')).length, 2, 'also of logins at the same moment')
+  t.equal((await app.session.list('eve')).sessions.length, 2, 'also of logins at the same moment')
 })

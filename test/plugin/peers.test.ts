@@ -90,7 +90,7 @@ t.test('@fastify/passport', async (t) => {
     t.same((await client.post('/login', { name: 'ada', password: 'right' })).json(), { name: 'ada' })
     t.same((await client.get('/me')).json(), { user: { name: 'ada', deserialized: true }, in: true })
     t.equal((await client.get('/guarded')).json().name, 'ada')
-    t.equal((await app.session.list('ada')).length, 1)
+    t.equal((await app.session.list('ada')).sessions.length, 1)
     const before = client.jar.get('__Host-session')
     t.equal((await client.post('/logout')).statusCode, 200)
     t.same((await client.get('/me')).json(), { user: null, in: false })

@@ -140,7 +140,7 @@ t.test('a verifier gets the request and the scopes, and is asked only when it ma
   t.same(asked, [['Bearer good', []]])
 })
 
-t.test('a verifier that throws lets nobody through', async (t) => {
+t.test('a verifier that throws lets no request in', async (t) => {
   const setup = await setUp(t, {
     verifiers: {
       broken: () => { throw new Error('no key server') },
@@ -163,6 +163,24 @@ t.test('a route of foreign schemes only is enforced too', async (t) => {
   t.equal(refused.headers.vary, undefined, 'no session, no dependence on cookies')
 })
 
+t.test('a 401 has a challenge for each way to authenticate', async (t) => {
+  const setup = await setUp(t, { principal: (data) => data.userId, verifiers: { bearer: asBearer, apiKey: () => false, csrf: withCsrf } })
+  const { app, client } = setup
+  app.get('/three', { schema: { security: [{ session: [] }, { bearer: [] }, { apiKey: [] }, { apiKey: [], csrf: [] }] } }, async () => 'ok')
+  app.get('/young', { schema: { security: [{ session: [] }, { bearer: [] }] }, config: { session: { maxAge: 60 } } }, async () => 'ok')
+  app.get('/one', { schema: { security: [{ session: [] }, { session: [], csrf: [] }] } }, async () => 'ok')
+  const three = await client.get('/three')
+  t.equal(three.headers['www-authenticate'], 'Cookie cookie-name="__Host-session", bearer, apiKey')
+  t.match(three.json(), { statusCode: 401, code: 'FST_SESSION_REQUIRED', message: 'Authentication required, by one of: the session "session", bearer, apiKey.' })
+  const one = await client.get('/one')
+  t.equal(one.headers['www-authenticate'], 'Cookie cookie-name="__Host-session"', 'a scheme is named once')
+  t.equal(one.json().message, 'Authentication required. Sign in first.')
+  await visitors.ada(setup)
+  setup.clock.advance(61_000)
+  t.equal((await client.get('/young')).headers['www-authenticate'],
+    'Cookie cookie-name="__Host-session", error="insufficient_user_authentication", max_age=60, bearer')
+})
+
 t.test('the 401 comes before the body is read', async (t) => {
   const setup = await setUp(t)
   let parsed = 0
@@ -173,9 +191,9 @@ t.test('the 401 comes before the body is read', async (t) => {
   t.equal(parsed, 0)
 })
 
-t.test('a scheme that nobody verifies stops the boot', async (t) => {
+t.test('a requirement that cannot be enforced stops the boot', async (t) => {
   for (const [security, complaint] of [
-    [[{ session: [], apiKey: [] }], /route GET \/in\/x: nobody verifies the security scheme "apiKey".*verifiers: \{ "apiKey"/],
+    [[{ session: [], apiKey: [] }], /route GET \/in\/x: no session and no verifier is registered for the security scheme "apiKey".*verifiers: \{ "apiKey"/],
     [[{ session: [] }, { sesion: [] }], /"sesion"/],
     [[{ session: ['admin'] }], /route GET \/in\/x: .*"admin".*no option roles/],
     [{ session: [] }, /must be a list of requirements/],
@@ -185,7 +203,15 @@ t.test('a scheme that nobody verifies stops the boot', async (t) => {
     [['session'], /each alternative/],
     [[null], /each alternative/],
     [[{ session: true }], /the requirement of "session" must be a list of names/],
-    [[{ session: [1] }], /the requirement of "session" must be a list of names/]
+    [[{ session: [1] }], /the requirement of "session" must be a list of names/],
+    [[Object.defineProperty({}, 'session', { value: [] })], /each key .* must be an ordinary, enumerable property, and session is not/],
+    [[{ [Symbol('session')]: [] }], /each key .* and Symbol\(session\) is not/],
+    [[Object.create({ session: [] })], /each alternative of `security` must be a plain object/],
+    [[new Map([['session', []]])], /each alternative/],
+    // eslint-disable-next-line no-throw-literal, @typescript-eslint/only-throw-error
+    [[{ get session () { throw undefined } }], /`security` cannot be read/],
+    // eslint-disable-next-line no-sparse-arrays
+    [[, { session: [] }], /each alternative/]
   ] as Array<[never, RegExp]>) {
     const { app } = await setUp(t)
     void app.register(async (child) => { child.get('/x', { schema: { security } }, async () => '') }, { prefix: '/in' })
@@ -278,7 +304,7 @@ t.test('verify: false is a 401, and the session ends', async (t) => {
   disabled = true
   const left = await client.get('/any')
   t.equal(left.json(), false, 'where none is required it is simply not there')
-  t.same(store.take(), ['create', 'read', 'update'])
+  t.same(store.take(), ['create', 'count', 'read', 'update'])
 })
 
 t.test('verify without principal looks at every session', async (t) => {
@@ -288,7 +314,7 @@ t.test('verify without principal looks at every session', async (t) => {
   t.equal((await setup.client.get('/')).statusCode, 401)
 })
 
-t.test('a verify that throws lets nobody through', async (t) => {
+t.test('a verify that throws lets no request in', async (t) => {
   const setup = await setUp(t, { verify: () => { throw new Error('database gone') } })
   setup.app.get('/', { schema: { security: [{ session: [] }, {}] } }, async () => t.fail('entered'))
   await visitors.ada(setup)
@@ -297,13 +323,13 @@ t.test('a verify that throws lets nobody through', async (t) => {
   t.equal(response.headers['set-cookie'], undefined)
 })
 
-t.test('undeclared: request.session says what to add', async (t) => {
+t.test('the error of an undeclared session says what to add', async (t) => {
   const { app, log } = await setUp(t)
   app.get('/plain', async (request) => request.session.data)
   app.get('/empty', { schema: { security: [] } }, async (request) => request.session.data)
   for (const url of ['/plain', '/empty']) {
     const response = await app.inject(url)
-    t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_NOT_DECLARED', message: `GET ${url} has no session "session" here: add security: [{ session: [] }] to the route's schema` })
+    t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_NOT_DECLARED', message: `GET ${url} does not declare the session "session": add security: [{ session: [] }] to the route's schema (with a second alternative {} if the session is optional), and read the session after this plugin's onRequest hook.` })
   }
   t.ok(log.some(({ err }) => err?.code === 'FST_SESSION_NOT_DECLARED'))
 })

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { runInNewContext } from 'node:vm'
 import connectPgSimple from 'connect-pg-simple'
 import session from 'express-session'
 import pg from 'pg'
 import t from 'tap'
 import { type ExpressStore, fromExpressStore } from '../../lib/store/express.js'
-import type { SessionRecord, StoreReport } from '../../lib/store/store.js'
+import type { Awaitable, SessionRecord, StoreReport } from '../../lib/store/store.js'
 import { createClock } from '../../lib/testing/index.js'
 import { temporaryDirectory } from '../support/servers-process.js'
 
@@ -14,7 +15,7 @@ function record (over: Partial<SessionRecord> = {}): SessionRecord {
   return { payload: '{"n":0}', version: 1, expiresAt: Date.now() + MINUTE, ...over }
 }
 
-/** A store with a Map inside that tells its calls, and that holds them back while `hold` is set. */
+/** A store with a Map inside that records its calls, and that holds them back while `hold` is set. */
 class Held implements ExpressStore {
   readonly sessions = new Map<string, string>()
   readonly calls: string[] = []
@@ -48,21 +49,68 @@ class Held implements ExpressStore {
   }
 }
 
-t.test('what it takes of the store, call by call', async (t) => {
+t.test('each call takes as few calls of the store as it can', async (t) => {
   const held = new Held()
   const clock = createClock()
   const store = fromExpressStore(held, { now: clock.now })
-  const count = async (name: string, call: Promise<unknown>, expected: string[]): Promise<void> => {
+  const count = async (name: string, call: Awaitable<unknown>, expected: string[]): Promise<void> => {
     await call
     t.same(held.calls.splice(0), expected, name)
   }
   await count('create', store.create('a', record()), ['get', 'set'])
-  await count('read', store.read('a', clock.now() + MINUTE), ['get'])
+  await count('read', store.read('a'), ['get'])
   await count('update', store.update('a', record({ version: 2, principal: 'p' })), ['get', 'set'])
   await count('conflict', store.update('a', record({ version: 2 })), ['get'])
-  await count('touch', store.read('a', clock.now() + 2 * MINUTE), ['get', 'get', 'set'])
-  await count('list', store.list('p'), ['all'])
+  await count('touch', store.touch('a', clock.now() + 2 * MINUTE), ['get', 'set'])
+  await count('touch that gains nothing', store.touch('a', clock.now() + 2 * MINUTE), ['get'])
+  await count('list', store.list('p', { limit: 1 }), ['all'])
   await count('delete', store.delete('a'), ['get', 'destroy'])
+  for (const id of ['a', 'b']) await store.create(id, record({ principal: 'p' }))
+  held.calls.length = 0
+  await count('deleteAll', store.deleteAll('p'), ['all', 'get', 'get', 'destroy', 'destroy'])
+  t.notOk('count' in store, 'a count would read the whole store')
+})
+
+t.test('pages of a list go by id, so that an ended session shifts none out of the next page', async (t) => {
+  const store = fromExpressStore(new Held())
+  for (const id of ['c', 'a', '', 'b']) await store.create(id, record({ principal: 'p' }))
+  const page = async (cursor?: string) => await store.list('p', { limit: 2, cursor })
+  const first = await page()
+  t.match(first, { sessions: [{ id: '' }, { id: 'a' }], cursor: 'a' })
+  await store.delete('a')
+  t.match(await page(first.cursor), { sessions: [{ id: 'b' }, { id: 'c' }], cursor: undefined })
+})
+
+t.test('deleteAll ends thousands of sessions in batches', async (t) => {
+  const held = new Held()
+  const store = fromExpressStore(held)
+  for (let n = 0; n < 1300; n++) await store.create(`s${n}`, record({ principal: 'p' }))
+  let open = 0
+  let most = 0
+  const { get } = held
+  held.get = (id, callback) => {
+    most = Math.max(most, ++open)
+    get.call(held, id, (error, session) => {
+      open--
+      callback(error, session)
+    })
+  }
+  t.equal(await store.deleteAll('p', 's7'), 1299)
+  t.equal(most, 500)
+  t.same([...held.sessions.keys()], ['s7'])
+})
+
+t.test('ids take 32 characters of the store at most, and ids of the plugin are their own keys', async (t) => {
+  const held = new Held()
+  const store = fromExpressStore(held)
+  const id = 'Zm9vYmFyYmF6cXV4_-Zm9v'
+  const ids = [id, `${id}${id}`, `${id}${id}_`, '../x', '\ud800', '\udfff', '', 'x'.repeat(10_000)]
+  for (const id of ids) t.ok(await store.create(id, record({ principal: id })))
+  const keys = [...held.sessions.keys()]
+  t.equal(keys[0], id)
+  t.match(keys, keys.map(() => /^~?[\w-]{1,32}$/))
+  t.ok(keys.every((key) => key.length <= 32))
+  for (const id of ids) t.ok(await store.read(id))
 })
 
 t.test('two processes on one store: what limits say is lost', async (t) => {
@@ -93,32 +141,88 @@ t.test('two processes on one store: what limits say is lost', async (t) => {
   t.match(here.warning, /more than one process.*docs\/stores\/express\.md/)
 })
 
-t.test('a touch that waited for another touch, or for a logout, writes nothing', async (t) => {
+t.test('a touch that waited for a later touch, or for a logout, writes nothing', async (t) => {
   const held = new Held()
   const store = fromExpressStore(held)
   await store.create('a', record())
-  const touchTo = Date.now() + 5 * MINUTE
-  const found = await Promise.all([store.read('a', touchTo), store.read('a', touchTo)])
-  t.same(found.map((read) => read?.expiresAt), [touchTo, touchTo])
+  const later = Date.now() + 5 * MINUTE
+  await Promise.all([store.touch('a', later), store.touch('a', later - 1)])
+  t.equal((await store.read('a'))?.expiresAt, later)
   t.equal(held.calls.filter((call) => call === 'set').length, 2, 'one for create, one for the touches')
-  const late = await Promise.all([store.delete('a'), store.read('a', touchTo + 5 * MINUTE)])
-  t.same(late, [true, undefined])
+  t.same(await Promise.all([store.delete('a'), store.touch('a', later + MINUTE)]), [true, undefined])
+  t.equal(await store.read('a'), undefined)
 })
 
-t.test('sessions of express-session in the same store are left alone', async (t) => {
+t.test('sessions of another plugin in the same store are left alone', async (t) => {
   const held = new Held()
   const store = fromExpressStore(held)
-  const theirs = JSON.stringify({ cookie: {}, principal: 'p', user: 1 })
-  held.sessions.set('theirs', theirs)
+  const theirs = [{ cookie: {}, principal: 'p', user: 1 }, { cookie: { expires: null }, record: { id: 'a', principal: 'p' } }, { cookie: {}, record: 'p' }]
+  theirs.forEach((session, n) => held.sessions.set(`theirs${n}`, JSON.stringify(session)))
   await store.create('a', record({ principal: 'p' }))
-  t.equal((await store.list('p')).length, 1)
+  t.equal((await store.list('p', { limit: 9 })).sessions.length, 1)
   t.equal(await store.deleteAll('p'), 1)
-  t.same([...held.sessions], [['theirs', theirs]])
-  held.all = (callback) => callback(null)
-  t.same(await store.list('p'), [], 'an all() that answers nothing')
+  t.same([...held.sessions.values()], theirs.map((session) => JSON.stringify(session)))
 })
 
-t.test('records that somebody spoiled are absent, dropped and reported', async (t) => {
+/** Answers of `all`, made from the texts of the sessions by key. */
+type All = (sessions: Array<[string, string]>) => unknown
+
+t.test('answers of all() in many forms are understood', async (t) => {
+  const forms: Record<string, All> = {
+    'a list': (sessions) => sessions.map(([, text]) => JSON.parse(text)),
+    'an object by key': (sessions) => Object.fromEntries(sessions.map(([key, text]) => [key, JSON.parse(text)])),
+    'an object without a prototype': (sessions) => Object.assign(Object.create(null), Object.fromEntries(sessions)),
+    'a list with gaps': (sessions) => [null, undefined, ...sessions.map(([, text]) => JSON.parse(text))],
+    'JSON text': (sessions) => sessions.map(([, text]) => text),
+    'rows of JSON text (better-sqlite3-session-store)': (sessions) => sessions.map(([sid, sess]) => ({ sid, sess, expire: '2030-01-01' })),
+    'rows of sessions': (sessions) => sessions.map(([_id, text]) => ({ _id, expires: new Date(), session: JSON.parse(text) })),
+    'objects of another realm': (sessions) => runInNewContext(`JSON.parse(${JSON.stringify(`[${sessions.map(([, text]) => text).join()}]`)})`)
+  }
+  for (const [name, form] of Object.entries(forms)) {
+    const held = new Held()
+    held.all = (callback) => callback(null, form([...held.sessions]))
+    const store = fromExpressStore(held)
+    t.same(await store.list('p', { limit: 9 }), { sessions: [], cursor: undefined }, name)
+    held.sessions.set('theirs', '{"cookie":{},"user":1}')
+    for (const id of ['a', 'b']) await store.create(id, record({ principal: 'p' }))
+    t.same((await store.list('p', { limit: 9 })).sessions.map(({ id }) => id), ['a', 'b'], name)
+    t.equal(await store.deleteAll('p'), 2, name)
+    t.same([...held.sessions.keys()], ['theirs'])
+  }
+})
+
+t.test('an answer of all() that is not understood rejects the call, and never counts as empty', async (t) => {
+  const forms: Record<string, All> = {
+    nothing: () => undefined,
+    null: () => null,
+    'a number': (sessions) => sessions.length,
+    'a Map': (sessions) => new Map(sessions),
+    'the cursor of a database': () => new (class Cursor { #rows = []; toArray () { return this.#rows } })(),
+    'the result of a driver': (sessions) => ({ rows: sessions.map(([sid, sess]) => ({ sid, sess })) }),
+    'a list of lists': (sessions) => [sessions.map(([, text]) => JSON.parse(text))],
+    'text that is not JSON': (sessions) => sessions.map(([, text]) => Buffer.from(text).toString('base64')),
+    'rows of text that is not JSON': (sessions) => sessions.map(([sid, text]) => ({ sid, sess: `v1:${text}` })),
+    'ids alone': (sessions) => sessions.map(([key]) => key),
+    'one entry of another kind': (sessions) => [...sessions.map(([, text]) => text), {}],
+    'a record that has changed': (sessions) => sessions.map(([, text]) => text.replace('"version":1', '"version":"1"')),
+    'a record without its id': (sessions) => sessions.map(([, text]) => text.replace('"id":', '"_id":'))
+  }
+  for (const [name, form] of Object.entries(forms)) {
+    const held = new Held()
+    held.all = (callback) => callback(null, form([...held.sessions]))
+    const store = fromExpressStore(held)
+    await store.create('a', record({ principal: 'p', payload: '"secret"' }))
+    const calls = [async () => await store.list('p', { limit: 9 }), async () => await store.deleteAll('p')]
+    for (const call of calls) {
+      const error = await call().then(() => undefined, (error: unknown) => error)
+      t.match(error, { message: /^fromExpressStore: all\(\) of .* docs\/stores\/express\.md/ }, name)
+      t.notMatch(String(error), /secret/)
+    }
+    t.ok(await store.read('a'), 'the session is still there')
+  }
+})
+
+t.test('damaged records are absent, deleted and reported', async (t) => {
   const good = { id: 'a', payload: '', version: 1, expiresAt: Date.now() + MINUTE }
   const spoiled = [
     '{', '1', '{}', '{"record":[]}', ...[null, { id: 'b' }, { id: 1 }, { payload: 1 }, { version: '1' }, { expiresAt: null }, { principal: 5 }]
@@ -152,8 +256,8 @@ t.test('errors of the store reach the caller, however it makes them, and do not 
     await store.create('a', record())
     const working = held.get
     held.get = get as Held['get']
-    await t.rejects(store.read('a'), fail, name)
-    await t.rejects(store.update('a', record({ version: 2 })), fail, name)
+    await t.rejects(async () => await store.read('a'), fail, name)
+    await t.rejects(async () => await store.update('a', record({ version: 2 })), fail, name)
     held.get = working
     t.equal(await store.update('a', record({ version: 2 })), 'updated')
   }
@@ -165,9 +269,9 @@ t.test('a database whose socket is missing is down: no session is absent for tha
   t.teardown(() => pool.end())
   const store = fromExpressStore(new (connectPgSimple(session))({ pool, errorLog: () => {}, pruneSessionInterval: false }))
   const down = { code: 'ENOENT', syscall: 'connect' }
-  await t.rejects(store.read('a'), down)
-  await t.rejects(store.update('a', record({ version: 2 })), down, 'a save is not dropped')
-  await t.rejects(store.delete('a'), down, 'and a logout not acknowledged')
+  await t.rejects(async () => await store.read('a'), down)
+  await t.rejects(async () => await store.update('a', record({ version: 2 })), down, 'a save is not dropped')
+  await t.rejects(async () => await store.delete('a'), down, 'and a logout not acknowledged')
 })
 
 t.test('anything but an express-session store is refused', async (t) => {

@@ -26,21 +26,21 @@ function slow (): ExpressStore & { holds: string, letGo: () => void } {
   return store
 }
 
-t.test('what a slow store writes late does not come after a logout', async (t) => {
+t.test('the late write of a slow store does not come after a logout', async (t) => {
   const inner = slow()
   const store = fromExpressStore(inner, { timeout: 0.05 })
   t.equal(await store.create('a', record), true)
   inner.holds = 'set'
-  await t.rejects(store.update('a', { ...record, version: 2 }), /did not call back within 50 ms/)
+  await t.rejects(async () => await store.update('a', { ...record, version: 2 }), /did not call back within 50 ms/)
   inner.holds = ''
-  await t.rejects(store.delete('a'), /within 50 ms/, 'its turn has not come')
+  await t.rejects(async () => await store.delete('a'), /within 50 ms/, 'its turn has not come')
   inner.letGo()
   t.equal(await store.delete('a'), true)
   await new Promise(setImmediate)
   t.equal(await store.read('a'), undefined)
 })
 
-t.test('a call that is never called back keeps nobody waiting for ever', async (t) => {
+t.test('a call that is never called back does not hold up others for ever', async (t) => {
   for (const holds of ['get', 'set', 'destroy']) {
     const inner = slow()
     const store = fromExpressStore(inner, { timeout: 0.02 })
@@ -48,10 +48,10 @@ t.test('a call that is never called back keeps nobody waiting for ever', async (
     inner.holds = holds
     const call = async (): Promise<unknown> => await (holds === 'destroy' ? store.delete('a') : store.update('a', { ...record, version: 2 }))
     await t.rejects(call(), /within 20 ms/, holds)
-    if (holds === 'get') await t.rejects(store.read('a'), /within 20 ms/)
+    if (holds === 'get') await t.rejects(async () => await store.read('a'), /within 20 ms/)
     inner.holds = ''
     await until('the next one is heard', async () => {
-      await store.delete('a').catch(() => {})
+      await Promise.resolve(store.delete('a')).catch(() => {})
       return await store.read('a') === undefined
     })
   }

@@ -1,13 +1,16 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { utimesSync } from 'node:fs'
 import { mkdir, open as openFile, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { hostname } from 'node:os'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { FileStore } from 'fastify-openapi-session/file'
 import { createClock, storeContract } from 'fastify-openapi-session/testing'
-import type { SessionRecord, StoreReport } from 'fastify-openapi-session'
+import type { SessionRecord, StoredSession, StoreReport } from 'fastify-openapi-session'
 import { bare, bundle } from '../support/bundle.js'
-import { until } from '../support/servers-process.js'
+import { temporaryDirectory, until } from '../support/servers-process.js'
 
 const MINUTE = 60_000
 const child = await bundle(t, new URL('./fixtures/file-child.ts', import.meta.url))
@@ -17,6 +20,24 @@ const record = (over: Partial<SessionRecord> = {}): SessionRecord =>
 
 const sessionFiles = async (directory: string): Promise<string[]> =>
   (await readdir(directory)).filter((name) => name.endsWith('.session')).map((name) => join(directory, name))
+
+/** The sessions of a principal, all pages together. */
+async function listed (store: FileStore, principal: string, limit = 100): Promise<StoredSession[]> {
+  const sessions: StoredSession[] = []
+  for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
+    const page = await store.list(principal, { limit, cursor })
+    sessions.push(...page.sessions)
+    cursor = page.cursor
+  }
+  return sessions
+}
+
+/** The file in the lock of a directory that names its holder. */
+async function holderFile (directory: string): Promise<string> {
+  const path = (await readdir(directory, { recursive: true })).find((name) => name.endsWith('holder'))
+  if (path === undefined) throw new Error('there is no lock')
+  return join(directory, path)
+}
 
 async function onlyFile (directory: string): Promise<string> {
   const [path, ...more] = await sessionFiles(directory)
@@ -33,7 +54,7 @@ function open (t: Test, directory: string, now?: () => number): { store: FileSto
   return { store, reports }
 }
 
-t.test('the contract', async (t) => {
+t.test('FileStore keeps the store contract', async (t) => {
   const damaging = [
     (path: string) => writeFile(path, ''),
     async (path: string) => writeFile(path, (await readFile(path)).subarray(0, -1)),
@@ -69,13 +90,13 @@ t.test('sessions survive a restart', async (t) => {
   await t.rejects(first.read('id 1'), /closed/)
 
   const { store, reports } = open(t, directory)
-  t.equal((await store.list('p1')).length, 125, 'the index is there before the first read')
+  t.equal((await listed(store, 'p1')).length, 125, 'the index is there before the first read')
   for (const [id, given] of records) t.same(await store.read(id), given)
   t.equal(await store.deleteAll('p0'), 125)
   t.same(reports, [])
 })
 
-t.test('nobody else can read the files', async (t) => {
+t.test('other users of the machine cannot read the files', async (t) => {
   const directory = join(t.testdir(), 'sessions')
   const { store } = open(t, directory)
   await store.create('id', record())
@@ -84,21 +105,23 @@ t.test('nobody else can read the files', async (t) => {
   t.notMatch(await onlyFile(directory), /id/, 'no id is in a name')
 })
 
-t.test('a touch is written when it gains a tenth of the time', async (t) => {
+t.test('a touch writes the new expiry at once, and a read or a touch without gain writes nothing', async (t) => {
   const directory = t.testdir()
   const clock = createClock()
   const { store } = open(t, directory, clock.now)
-  await store.create('id', record({ expiresAt: clock.now() + 100 }))
-  const touched = async (): Promise<boolean> => {
+  const first = clock.now() + MINUTE
+  await store.create('id', record({ expiresAt: first }))
+  const writes = async (call: () => Promise<unknown>): Promise<boolean> => {
     const before = (await stat(await onlyFile(directory))).ino
-    await store.read('id', clock.now() + 100)
+    await call()
     return (await stat(await onlyFile(directory))).ino !== before
   }
-  clock.advance(9)
-  t.notOk(await touched())
-  clock.advance(1)
-  t.ok(await touched())
-  t.notOk(await touched())
+  t.notOk(await writes(() => store.read('id')))
+  t.notOk(await writes(() => store.touch('id', first)))
+  t.ok(await writes(() => store.touch('id', first + 1)))
+  await store.close()
+  const { store: next } = open(t, directory, clock.now)
+  t.same(await next.read('id'), record({ expiresAt: first + 1 }))
 })
 
 t.test('a second opener is refused with a sentence', async (t) => {
@@ -106,7 +129,7 @@ t.test('a second opener is refused with a sentence', async (t) => {
   const { store } = open(t, directory)
   t.throws(() => new FileStore({ directory }), { code: 'FST_SESSION_OPTIONS', message: /this process has .* open/ })
   const other = fork(child, [directory], bare)
-  t.match((await once(other, 'message'))[0], new RegExp(`process ${process.pid} has the directory "${directory}" open.*of its own.*RedisStore`))
+  t.match((await once(other, 'message'))[0], new RegExp(`process ${process.pid} has the directory "${directory}" open.*of its own.*RedisStore.*taken over at once.*5 seconds`))
   await once(other, 'exit')
   await store.close()
   await store.close()
@@ -129,9 +152,9 @@ t.test('what a killed process acknowledged is there, and its lock is taken over'
     writer.kill('SIGKILL')
     await once(writer, 'close')
     const { store, reports } = open(t, directory)
-    t.equal((await store.list('p')).length, 10)
+    t.equal((await listed(store, 'p')).length, 10)
     t.equal((await sessionFiles(directory)).length, 10)
-    t.notOk((await readdir(directory)).some((name) => name.endsWith('.new')), 'no unfinished file is left')
+    t.equal((await readdir(directory)).length, 11, 'no unfinished file is left')
     for (const [id, version] of acknowledged) {
       const found = await store.read(id)
       t.ok(found && (found.version === version || found.version === version + 1), `${id}: ${found?.version} for ${version}`)
@@ -144,8 +167,8 @@ t.test('what a killed process acknowledged is there, and its lock is taken over'
 })
 
 t.test('of several that take over at once one succeeds at most', async (t) => {
-  const directory = t.testdir({ 'lock.7': JSON.stringify({ pid: 2 ** 22 + 1, place: 'gone', start: '1' }) })
-  await utimes(join(directory, 'lock.7'), 0, 0)
+  const directory = t.testdir({ 'lock.7': { desk: { holder: JSON.stringify({ pid: 2 ** 22 + 1, place: 'gone', start: '1' }) } } })
+  await utimes(await holderFile(directory), 0, 0)
   const children: ChildProcess[] = Array.from({ length: 4 }, () => fork(child, [directory], bare))
   const exits = children.map((child) => once(child, 'exit'))
   const answers = await Promise.all(children.map(async (child) => (await once(child, 'message'))[0] as string))
@@ -157,58 +180,252 @@ t.test('of several that take over at once one succeeds at most', async (t) => {
   await store.close()
 })
 
-t.test('whose lock it is', async (t) => {
-  const lockOf = async (over: object = {}): Promise<string> => {
-    const directory = t.testdir()
-    const store = new FileStore({ directory })
-    const [name = ''] = await readdir(directory)
-    const text = await readFile(join(directory, name), 'utf8')
-    await store.close()
-    return JSON.stringify({ ...JSON.parse(text), ...over })
+/** The text that names this process as a holder, with changes. */
+async function holderText (t: Test, over: object = {}): Promise<string> {
+  const directory = temporaryDirectory(t, 'holder')
+  const store = new FileStore({ directory })
+  const text = await readFile(await holderFile(directory), 'utf8')
+  await store.close()
+  return JSON.stringify({ ...JSON.parse(text), ...over })
+}
+
+/** A directory that a holder locked, who gave the last sign of life `age` seconds ago. */
+async function locked (t: Test, holder: string, age = 0, name = 'lock.3'): Promise<{ directory: string, path: string }> {
+  const directory = temporaryDirectory(t, 'locked')
+  const path = join(directory, name, 'desk', 'holder')
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, holder)
+  const seen = new Date(new Date().getTime() - age * 1000)
+  await utimes(path, seen, seen)
+  return { directory, path }
+}
+
+/** Opens a directory: `open`, or the sentence of the refusal. */
+async function tryOpen (directory: string): Promise<string> {
+  try {
+    await new FileStore({ directory }).close()
+    return 'open'
+  } catch (error) {
+    return (error as Error).message
   }
-  const opens = async (lock: string, age = 0, name = 'lock.3'): Promise<string> => {
-    const directory = join(t.testdir(), 'sessions')
-    await mkdir(directory)
-    await writeFile(join(directory, name), lock)
-    const seen = new Date(new Date().getTime() - age * 1000)
-    await utimes(join(directory, name), seen, seen)
-    try {
-      await new FileStore({ directory }).close()
-      return 'open'
-    } catch (error) {
-      return (error as Error).message
-    }
-  }
-  t.match(await opens(await lockOf()), /this process has/)
-  t.equal(await opens(await lockOf({ start: '1' })), 'open', 'the pid is in use again by another process')
-  t.equal(await opens(await lockOf({ pid: 2 ** 22 + 1 })), 'open', 'no such process')
+}
+
+/** Replaces the waits of an opener. Returns how often it waited. */
+function waits (t: Test, during: () => void = () => {}): () => number {
+  let count = 0
+  t.intercept(Atomics, 'wait', { value: () => { count++; during() } })
+  return () => count
+}
+
+t.test('the lock of a process that is known to be dead is taken over at once', async (t) => {
+  const count = waits(t)
+  const opens = async (over: object): Promise<string> => await tryOpen((await locked(t, await holderText(t, over))).directory)
+  t.match(await opens({}), /this process has/)
+  t.equal(await opens({ start: '1' }), 'open', 'a container that was started again has the pid of its predecessor')
+  t.equal(await opens({ pid: 2 ** 22 + 1 }), 'open', 'no such process')
   // Its parent turned into a program that never asks after it, so that it stays in the list of processes.
   const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
   t.teardown(() => parent.kill())
   const zombie = Number(String((await once(parent.stdout, 'data'))[0]))
   const state = async (): Promise<string[]> => (await readFile(`/proc/${zombie}/stat`, 'utf8').catch(() => ') ? ')).split(') ')[1]?.split(' ') ?? []
   await until('the process is over', async () => process.platform !== 'linux' || (await state())[0] === 'Z')
-  t.equal(await opens(await lockOf({ pid: zombie, start: (await state())[19] ?? '' })), 'open', 'a process that is over and still listed')
-  t.match(await opens(await lockOf({ place: 'another container' })), new RegExp(`process ${process.pid} has`))
-  t.equal(await opens(await lockOf({ place: 'another container' }), 30), 'open', 'silent for too long')
-  for (const text of ['', '{', '5', '{"pid":"1"}', '{"pid":1,"place":"x"}']) {
-    t.match(await opens(text), /another process has/, 'it may be in the middle of writing it')
-    t.equal(await opens(text, 30), 'open')
+  t.equal(await opens({ pid: zombie, start: (await state())[19] ?? '' }), 'open', 'a process that ended and is still listed')
+  t.equal(count(), 0)
+})
+
+t.test('the lock does not name the host: a container that is started again may have another host name', async (t) => {
+  t.notMatch(JSON.parse(await holderText(t)).place, hostname())
+})
+
+t.test('the lock of a process in another container is taken over when that shows no sign of life for five seconds', async (t) => {
+  const elsewhere = await holderText(t, { place: 'another container' })
+  for (const holder of [elsewhere, '', '{', '5', '{"pid":"1"}', '{"pid":1,"place":"x"}']) {
+    const count = waits(t)
+    t.equal(await tryOpen((await locked(t, holder, 6)).directory), 'open')
+    t.equal(count(), 0, 'at once, where it has been silent for longer')
+    t.equal(await tryOpen((await locked(t, holder, -60)).directory), 'open')
+    t.equal(count(), 100, 'each of the two looks is bounded, though the clock of the other machine is ahead')
   }
+})
 
-  t.equal(await opens('', 30, 'lock.9007199254740991'), 'open')
-  t.match(await opens('', 30, 'lock.9007199254740992'), /another process has/, 'the next number is taken by then')
-  const directory = t.testdir({ 'lock.4': t.fixture('symlink', 'nowhere') })
-  await new FileStore({ directory }).close()
-  await mkdir(join(directory, 'lock.4'))
-  t.throws(() => new FileStore({ directory }), { code: 'EISDIR' })
+t.test('the lock of a process in another container that shows a sign of life is left alone, and the message says how long one waits', async (t) => {
+  const { directory, path } = await locked(t, await holderText(t, { place: 'another container' }))
+  const count = waits(t, () => { if (count() === 3) utimesSync(path, new Date(), new Date(Date.now() + 1000)) })
+  t.match(await tryOpen(directory), new RegExp(`process ${process.pid} of another container or machine has the directory "${directory}" open.*5 seconds without a sign of life`))
+  t.equal(count(), 3)
+  t.same(await readdir(directory), ['lock.3'], 'and its lock is left alone')
+  await writeFile(path, '')
+  const text = waits(t, () => { utimesSync(path, 0, text()) })
+  t.match(await tryOpen(directory), /another process has/)
+})
 
-  const elsewhere = await lockOf({ place: 'another container' })
+t.test('a holder that gives a sign of life between the look and the lock keeps the directory', async (t) => {
+  const { directory, path } = await locked(t, await holderText(t, { place: 'another container' }), 6)
   const { now } = Date
   let looks = 0
-  t.intercept(Date, 'now', { value: () => now() + (++looks === 1 ? MINUTE : 0) })
-  t.match(await opens(elsewhere), /has the directory/, 'it shows that it is alive between the look and the lock')
-  t.same(await readdir(join(t.testdirName, 'sessions')), ['lock.3'], 'and its lock is left alone')
+  t.intercept(Date, 'now', { value: () => ++looks === 2 ? now() - MINUTE : now() })
+  waits(t, () => { utimesSync(path, 0, 0) })
+  t.match(await tryOpen(directory), /has the directory/)
+  t.same(await readdir(directory), ['lock.3'])
+})
+
+t.test('remains of locks, and names that only resemble a lock, do not stop an opener', async (t) => {
+  const left = (): { desk: { holder: string } } => ({ desk: { holder: '' } })
+  const directory = t.testdir({
+    'lock.4': t.fixture('symlink', 'nowhere'), 'lock.5': 'a file', 'lock.6': {}, 'lock.7': { desk: {} }, 'lock.new-abc': left(), [`lock.old-${randomUUID()}`]: left(), 'lock.txt': 'mine'
+  })
+  await new FileStore({ directory }).close()
+  t.same(await readdir(directory), ['lock.txt'])
+  await mkdir(join(directory, 'lock.4/desk/holder'), { recursive: true })
+  t.throws(() => new FileStore({ directory }), { code: 'EISDIR' })
+
+  t.equal(await tryOpen((await locked(t, '', 30, 'lock.9007199254740991')).directory), 'open')
+  t.match(await tryOpen((await locked(t, '', 30, 'lock.9007199254740992')).directory), /another process has/, 'the next number is the same')
+})
+
+/** Makes the holder of a directory look like one in another container that is silent, as a process that is paused for long is. */
+async function silence (t: Test, directory: string): Promise<void> {
+  const path = await holderFile(directory)
+  await writeFile(path, await holderText(t, { place: 'another container' }))
+  await utimes(path, 0, 0)
+}
+
+t.test('a process that lost the directory changes nothing any more, and all of its calls fail', async (t) => {
+  const calls: Record<string, (store: FileStore) => Promise<unknown>> = {
+    create: (store) => store.create('new', record()),
+    touch: (store) => store.touch('id', Date.now() + 10 * MINUTE),
+    update: (store) => store.update('id', record({ version: 2, principal: 'p' })),
+    'ending update': (store) => store.update('id', record({ version: 2, expiresAt: 0 })),
+    delete: (store) => store.delete('id'),
+    list: (store) => store.list('nobody', { limit: 1 }),
+    count: (store) => store.count('nobody'),
+    deleteAll: (store) => store.deleteAll('nobody')
+  }
+  for (const [name, call] of Object.entries(calls)) {
+    const directory = temporaryDirectory(t, 'lost')
+    const { store: paused, reports } = open(t, directory)
+    await paused.create('id', record({ principal: 'p' }))
+    await silence(t, directory)
+    const { store: next } = open(t, directory)
+    const lost = { message: /another process took over the directory.*restart the app/ }
+    await t.rejects(call(paused), lost, name)
+    for (const [name, call] of Object.entries({ ...calls, read: (store: FileStore) => store.read('id') })) await t.rejects(call(paused), lost, name)
+    t.match(reports, [{ kind: 'failed', task: 'keep the directory', error: lost }])
+    t.equal(reports.length, 1)
+    await paused.close()
+    t.same(await next.read('id').then((found) => found?.version), 1)
+    t.equal(await next.read('new'), undefined)
+    t.equal(await next.delete('id'), true)
+    t.throws(() => new FileStore({ directory }), /this process has/, 'the lock of the new owner is left alone')
+  }
+})
+
+t.test('a write that was under way when the directory was lost undoes no logout', async (t) => {
+  for (const change of ['touch', 'update', 'create'] as const) {
+    const directory = temporaryDirectory(t, 'lost')
+    const { store: paused } = open(t, directory)
+    if (change !== 'create') await paused.create('id', record())
+    const { FileHandle, restore, held, release } = await holdSync(t, directory)
+    const writing: Promise<unknown> = {
+      touch: () => paused.touch('id', Date.now() + 10 * MINUTE),
+      update: () => paused.update('id', record({ version: 2 })),
+      create: () => paused.create('id', record())
+    }[change]()
+    await held
+    FileHandle.sync = restore
+    await silence(t, directory)
+    const { store: next } = open(t, directory)
+    await next.delete('id')
+    release()
+    await t.rejects(writing, /another process took over/)
+    t.equal(await next.read('id'), undefined, change)
+    t.same(await sessionFiles(directory), [])
+  }
+})
+
+t.test('a process that lost the directory notices it with its next sign of life, although a third one has a lock of the same name', async (t) => {
+  const callbacks = timers(t)
+  const directory = join(t.testdir(), 'sessions')
+  const { store: paused, reports } = open(t, directory)
+  const beat = callbacks.get(1000)!
+  const [name] = await readdir(directory)
+  await silence(t, directory)
+  await new FileStore({ directory }).close()
+  const { store: third } = open(t, directory)
+  t.same(await readdir(directory), [name])
+  const told = new Promise((resolve) => paused.observe(resolve))
+  beat()
+  t.match(await told, { kind: 'failed', error: /took over/ })
+  t.equal(reports.length, 1)
+  await t.rejects(paused.create('id', record()), /took over/)
+  await paused.close()
+  t.equal(await third.create('id', record()), true)
+})
+
+/** Holds the next flush of a file until `release`. */
+async function holdSync (t: Test, directory: string) {
+  await writeFile(join(directory, 'any'), '')
+  const file = await openFile(join(directory, 'any'))
+  const FileHandle = Object.getPrototypeOf(file) as { sync (): Promise<void> }
+  await file.close()
+  const restore = FileHandle.sync
+  t.teardown(() => { FileHandle.sync = restore })
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => { release = resolve })
+  const held = new Promise<void>((resolve) => {
+    FileHandle.sync = async function () {
+      resolve()
+      await released
+      await restore.call(this)
+    }
+  })
+  return { FileHandle, restore, held, release }
+}
+
+t.test('while the disk hangs, calls beyond maxPending are rejected at once, and the others complete later', async (t) => {
+  const directory = t.testdir()
+  const store = new FileStore({ directory, maxPending: 10 })
+  t.teardown(() => store.close())
+  const { FileHandle, restore, held, release } = await holdSync(t, directory)
+  const waiting = Array.from({ length: 10 }, (_, n) => store.create(`${n}`, record({ principal: 'p' })))
+  await held
+  const more: Array<() => Promise<unknown>> = [
+    () => store.create('more', record()), () => store.read('0'), () => store.touch('0', 0), () => store.count('p'), () => store.deleteAll('p')
+  ]
+  for (const call of more) {
+    await t.rejects(call(), /10 calls wait.*maxPending/)
+  }
+  release()
+  FileHandle.sync = restore
+  t.same(await Promise.all(waiting), Array.from({ length: 10 }, () => true))
+  t.equal(await store.count('p'), 10)
+  t.equal(await store.deleteAll('p'), 10, 'the calls that one call makes are not counted')
+  t.equal(await store.read('more'), undefined)
+})
+
+t.test('a session that is live from the first page to the last is on one of them', async (t) => {
+  const directory = t.testdir()
+  const { store: before } = open(t, directory)
+  const ids = Array.from({ length: 300 }, (_, n) => `${n}`)
+  await Promise.all(ids.map((id) => before.create(id, record({ principal: 'p' }))))
+  await before.close()
+  const { store } = open(t, directory)
+  t.equal(await store.count('p'), 300)
+  t.equal(await store.count('q'), 0)
+  const seen = new Set<string>()
+  let cursor: string | undefined
+  do {
+    const page = await store.list('p', { limit: 50, cursor })
+    t.ok(page.sessions.length < 100)
+    for (const { id } of page.sessions) seen.add(id)
+    cursor = page.cursor
+    await Promise.all(page.sessions.slice(0, 10).map(({ id }) => store.delete(id)))
+    const rest = ids.filter((id) => !seen.has(id))
+    for (const id of rest.slice(0, 3)) await store.touch(id, Date.now() + 2 * MINUTE)
+    for (const id of rest.slice(3, 6)) await store.update(id, record({ version: 2, principal: 'q' }))
+    await store.create(`new ${seen.size}`, record({ principal: 'p' }))
+  } while (cursor !== undefined)
+  for (const id of ids) if ((await store.read(id))?.principal === 'p' && !seen.has(id)) t.fail(`${id} is on no page`)
 })
 
 t.test('damaged files are reported and removed, at open too', async (t) => {
@@ -220,19 +437,19 @@ t.test('damaged files are reported and removed, at open too', async (t) => {
   await writeFile(first, 'garbage')
   await rename(second, third)
   const { store, reports } = open(t, directory)
-  t.equal((await store.list('p')).length, 1)
+  t.equal((await listed(store, 'p')).length, 1)
   t.equal(reports.length, 2)
   t.match(reports, [{ kind: 'damaged', error: Error }, { kind: 'damaged', error: Error }])
   t.equal((await sessionFiles(directory)).length, 1)
 })
 
-t.test('what is found before anybody listens is told to the first who does', async (t) => {
+t.test('reports from before the first observer go to the first observer', async (t) => {
   const directory = t.testdir()
   const garbage = Array.from({ length: 1001 }, (_, n) => `${n.toString(16).padStart(64, '0')}.session`)
   const opened = async (names: string[]): Promise<FileStore> => {
     await Promise.all(names.map((name) => writeFile(join(directory, name), 'garbage')))
     const store = new FileStore({ directory })
-    await store.list('p')
+    await listed(store, 'p')
     return store
   }
   const told = (store: FileStore): StoreReport[] => {
@@ -252,11 +469,11 @@ t.test('what is found before anybody listens is told to the first who does', asy
   await many.close()
 })
 
-t.test('what is no file of the store is in nobody\'s way', async (t) => {
+t.test('files that are not the store\'s are left alone', async (t) => {
   const directory = t.testdir({ 'backup.session': { copy: 'x' }, 'notes.session': 'x', README: 'x' })
   const { store, reports } = open(t, directory)
   await store.create('id', record({ principal: 'p' }))
-  t.equal((await store.list('p')).length, 1)
+  t.equal((await listed(store, 'p')).length, 1)
   t.equal(await store.deleteAll('p'), 1)
   await store.close()
   t.same((await readdir(directory)).sort(), ['README', 'backup.session', 'notes.session'])
@@ -288,11 +505,11 @@ t.test('a store that is out of order rejects: it never says that a session is ab
   await mkdir(path)
   await t.rejects(store.read('id'), { code: 'EISDIR' })
   await t.rejects(store.update('id', record({ version: 2 })), { code: 'EISDIR' })
-  await t.rejects(store.list('p'), { code: 'EISDIR' })
+  await t.rejects(listed(store, 'p'), { code: 'EISDIR' })
   await t.rejects(store.deleteAll('p'), { code: 'EISDIR' })
   await rm(path, { recursive: true })
   await writeFile(path, text)
-  t.equal((await store.list('p')).length, 1, 'and it is well again by itself')
+  t.equal((await listed(store, 'p')).length, 1, 'and it is well again by itself')
 
   await rename(directory, directory + '-gone')
   await t.rejects(store.create('another', record()), { code: 'ENOENT' })
@@ -312,10 +529,10 @@ t.test('no part of a file stays behind when it cannot be put in place', async (t
   const creating = store.create('id', record({ payload: 'x'.repeat(1_000_000) }))
   await mkdir(name)
   await t.rejects(creating, { code: /EISDIR|ENOTEMPTY|EEXIST/ })
-  t.notOk((await readdir(directory)).some((name) => name.endsWith('.new')))
+  t.equal((await readdir(dirname(await holderFile(directory)))).length, 1, 'only the name of the holder is left in the lock')
 })
 
-t.test('the sessions of a principal are not told while a file from before cannot be read', async (t) => {
+t.test('list and deleteAll reject while a file from before the start cannot be read', async (t) => {
   const directory = t.testdir()
   const before = new FileStore({ directory })
   await before.create('a', record({ principal: 'p' }))
@@ -325,15 +542,13 @@ t.test('the sessions of a principal are not told while a file from before cannot
   const text = await readFile(path)
   await rm(path)
   await mkdir(path)
-  await writeFile(join(directory, 'unfinished.session.3.new'), 'x')
   const { store, reports } = open(t, directory)
-  await t.rejects(store.list('p'), { code: 'EISDIR' })
+  await t.rejects(listed(store, 'p'), { code: 'EISDIR' })
   await t.rejects(store.deleteAll('p'), { code: 'EISDIR' })
   t.match(reports[0], { kind: 'failed', task: 'read the sessions from before' })
   await rm(path, { recursive: true })
   await writeFile(path, text)
   t.equal(await store.deleteAll('p'), 2)
-  t.notOk((await readdir(directory)).some((name) => name.endsWith('.new')), 'what a dead process left unfinished is removed')
 })
 
 /** The callbacks of timers that the store starts, to be called when the test wants time to pass. */
@@ -360,10 +575,11 @@ t.test('expired files are removed in the background', async (t) => {
   clock.advance(MINUTE)
   sweep()
   sweep()
-  const touched = store.read('1', clock.now() + 5 * MINUTE)
+  const touched = store.touch('1', clock.now() + 5 * MINUTE)
   while ((await sessionFiles(directory)).length > 20) await store.read('0')
-  t.equal((await touched)?.expiresAt, clock.now() + 5 * MINUTE)
-  t.equal((await store.list('p')).length, 20)
+  await touched
+  t.equal((await store.read('1'))?.expiresAt, clock.now() + 5 * MINUTE)
+  t.equal((await listed(store, 'p')).length, 20)
 
   clock.advance(MINUTE)
   const path = join(directory, (await readdir(directory)).find((name) => name.endsWith('.session'))!)
@@ -382,8 +598,8 @@ t.test('a session that is touched in its last moment is not swept away', async (
   let looks = 0
   const { store } = open(t, directory, () => {
     const now = time
-    // The read has found the session alive; its end comes, and the sweep with it, before the touch is written.
-    if (++looks === 4) {
+    // The touch has found the session alive; its end comes, and the sweep with it, before the touch is written.
+    if (++looks === 3) {
       time = end
       callbacks.get(10_000)!()
     }
@@ -392,7 +608,8 @@ t.test('a session that is touched in its last moment is not swept away', async (
   await store.create('id', record({ expiresAt: end }))
   t.equal(looks, 1)
   looks = 2
-  t.equal((await store.read('id', end + MINUTE))?.expiresAt, end + MINUTE)
+  await store.touch('id', end + MINUTE)
+  t.equal((await store.read('id'))?.expiresAt, end + MINUTE)
   await store.close()
   t.equal((await sessionFiles(directory)).length, 1)
 })
@@ -411,21 +628,24 @@ t.test('a directory that cannot be written is reported, not thrown, by the backg
   callbacks.get(10_000)!()
   t.match(await reported, { kind: 'failed', task: 'remove expired files', error: { code: /EISDIR|EPERM/ } })
   t.same(reports, [await reported], 'and to all who listen')
-  await rm(path, { recursive: true })
 
-  const lock = (await readdir(directory)).find((name) => name.startsWith('lock'))!
-  await utimes(join(directory, lock), 0, 0)
-  callbacks.get(5000)!()
-  while ((await stat(join(directory, lock))).mtimeMs < MINUTE) await store.read('id')
-  const lost = new Promise((resolve) => store.observe(resolve))
-  await rm(join(directory, lock))
-  callbacks.get(5000)!()
-  t.match(await lost, { kind: 'failed', task: 'show that the directory is in use', error: { code: 'ENOENT' } })
+  const holder = await holderFile(directory)
+  await utimes(holder, 0, 0)
+  callbacks.get(1000)!()
+  while ((await stat(holder)).mtimeMs < MINUTE) await store.read('id')
+  const trouble = new Promise((resolve) => store.observe(resolve))
+  await rm(holder)
+  callbacks.get(1000)!()
+  t.match(await trouble, { kind: 'failed', task: 'keep the directory', error: { code: 'ENOENT' } })
+  t.equal(await store.create('another', record()), true, 'the lock itself is there')
 })
 
-t.test('wrong options', async (t) => {
+t.test('wrong options are refused with a sentence', async (t) => {
   for (const options of [undefined, {}, { directory: '' }, { directory: 5 }]) {
     t.throws(() => new FileStore(options as { directory: string }), { code: 'FST_SESSION_OPTIONS', message: /directory must be/ })
+  }
+  for (const maxPending of [0, -1, 1.5, NaN, '5']) {
+    t.throws(() => new FileStore({ directory: t.testdir(), maxPending: maxPending as number }), { code: 'FST_SESSION_OPTIONS', message: /maxPending must be/ })
   }
   const path = join(t.testdir({ file: '' }), 'file')
   t.throws(() => new FileStore({ directory: path }), { code: 'EEXIST' })

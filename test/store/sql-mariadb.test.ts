@@ -1,11 +1,11 @@
 import { type CompiledQuery, Kysely, type LogEvent, MysqlDialect, sql } from 'kysely'
 import { createPool, type PoolOptions } from 'mysql2'
 import t from 'tap'
-import { SqlStore } from '../../lib/store/sql.js'
+import { createTable, SqlStore } from '../../lib/store/sql.js'
 import { startMariaDb } from '../support/servers.js'
 import { noDeadlocks } from '../support/sql-processes.js'
 import { mysqlShape } from '../support/sql-shapes.js'
-import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
+import { contractOn, makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 
 const MINUTE = 60_000
 
@@ -49,10 +49,30 @@ t.test('MariaDB', async (t) => {
     t.ok(await store.create('a', given))
     t.same(await store.read('a'), given)
     t.equal(await store.update('a', record({ version: 2 })), 'updated')
-    t.equal((await store.read('a', clock.now() + 2 * MINUTE))?.expiresAt, clock.now() + 2 * MINUTE)
+    await store.touch('a', clock.now() + 2 * MINUTE)
+    t.equal((await store.read('a'))?.expiresAt, clock.now() + 2 * MINUTE)
     t.notOk(await store.create('a', given))
     await clock.advance(2 * MINUTE)
     t.ok(await store.create('a', given))
+  })
+
+  await t.test('a pool of mysql2 will do in place of a Kysely instance, with callbacks or promises', async (t) => {
+    for (const pool of [createPool(server.url), createPool(server.url).promise()]) {
+      await contractOn(t, pool)
+      await new SqlStore({ db: pool }).close()
+      await pool.end()
+    }
+  })
+
+  await t.test('createTable as a role that may not create anything', async (t) => {
+    const { db, record } = await makeBench(t, subject)
+    await sql`create user visitor`.execute(db)
+    const visitor = open({ uri: server.url.replace('root', 'visitor') })
+    t.teardown(() => visitor.destroy())
+    await sql`grant select, insert, update, delete on test.sessions to visitor`.execute(db)
+    await createTable(visitor)
+    t.ok(await new SqlStore({ db: visitor, sweepInterval: 0 }).create('a', record()))
+    await t.rejects(createTable(visitor, 'missing'), { code: 'ER_TABLEACCESS_DENIED_ERROR' })
   })
 
   await t.test('errors of the database reach the caller', async (t) => {

@@ -6,12 +6,12 @@ import { until } from '../support/servers-process.js'
 import { startPostgres, type SqlServer } from '../support/servers.js'
 import { noDeadlocks } from '../support/sql-processes.js'
 import { postgresShape } from '../support/sql-shapes.js'
-import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
+import { contractOn, makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 
 const MINUTE = 60_000
 
 function open (server: SqlServer, options: pg.PoolConfig = {}, log?: (event: LogEvent) => void): Kysely<unknown> {
-  const pool = new pg.Pool({ connectionString: server.url, max: 4, ...options })
+  const pool = new pg.Pool({ host: server.host, port: server.port, user: server.user, database: server.database, max: 4, ...options })
   // Without a listener, an idle connection that a stopping server ends would end the process.
   pool.on('error', () => {})
   return new Kysely({ dialect: new PostgresDialect({ pool }), ...log && { log } })
@@ -66,6 +66,30 @@ t.test('PostgreSQL', async (t) => {
     t.equal((await sql`select * from auth.visits`.execute(db)).rows.length, 1)
   })
 
+  await t.test('a pg.Pool will do in place of a Kysely instance', async (t) => {
+    const pool = new pg.Pool({ connectionString: server.url })
+    await contractOn(t, pool)
+    await new SqlStore({ db: pool }).close()
+    t.notOk(pool.ended, 'the pool stays open')
+    const client = await pool.connect()
+    t.throws(() => new SqlStore({ db: client as never }), { code: 'FST_SESSION_OPTIONS' }, 'one connection is not a pool')
+    client.release()
+    await pool.end()
+  })
+
+  await t.test('createTable as a role that may not create anything', async (t) => {
+    const { db, record } = await makeBench(t, subject)
+    await sql`create role visitor login`.execute(db)
+    const visitor = open(server, { user: 'visitor' })
+    t.teardown(() => visitor.destroy())
+    const denied = { code: '42501', message: /schema public/ }
+    await t.rejects(createTable(visitor), denied, 'without any right on the table')
+    await sql`grant select, insert, update, delete on sessions to visitor`.execute(db)
+    await createTable(visitor)
+    t.ok(await new SqlStore({ db: visitor, sweepInterval: 0 }).create('a', record()))
+    await t.rejects(createTable(visitor, 'missing'), denied)
+  })
+
   await t.test('when no connection is to be had, every call is rejected, and works again afterwards', async (t) => {
     const db = open(server, { max: 1, connectionTimeoutMillis: 50 })
     t.teardown(() => db.destroy())
@@ -74,7 +98,7 @@ t.test('PostgreSQL', async (t) => {
     const record = { payload: '', version: 1, expiresAt: Date.now() + MINUTE }
     const calls = () => [
       store.create('x', record), store.read('x'), store.update('x', { ...record, version: 2 }), store.delete('x'),
-      store.list('p'), store.deleteAll('p'), store.sweep()
+      store.touch('x', record.expiresAt), store.list('p', { limit: 1 }), store.count('p'), store.deleteAll('p'), store.sweep()
     ]
     const rejected = async (name: string): Promise<void> => {
       const settled = await Promise.allSettled(calls())

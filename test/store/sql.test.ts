@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { DummyDriver, Kysely, type LogEvent, MssqlAdapter, MssqlIntrospector, MssqlQueryCompiler, SqliteDialect, sql } from 'kysely'
+import { type CompiledQuery, DummyDriver, Kysely, type LogEvent, MssqlAdapter, MssqlIntrospector, MssqlQueryCompiler, SqliteDialect, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { createTable, SqlStore } from '../../lib/store/sql.js'
 import type { StoreReport } from '../../lib/store/store.js'
 import { openNodeSqlite, openWasm, sqliteKysely } from '../support/sqlite.js'
 import { sqliteShape } from '../support/sql-shapes.js'
-import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
+import { contractOn, makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 
 /** A database file of the test's own. */
 function fileOf (t: Test): string {
@@ -122,34 +122,18 @@ t.test('close takes no notice of a sweep that fails', async (t) => {
   await Promise.all([store.close(), t.rejects(sweep, /no such table/)])
 })
 
-t.test('a touch does not shorten what another request has prolonged since it read', async (t) => {
-  const holder: { afterRead?: () => void } = {}
-  const log = ({ query }: LogEvent): void => {
-    if (query.sql.startsWith('select')) holder.afterRead?.()
-  }
-  const { store, record, clock } = await makeBench(t, { ...memory, connect: () => sqliteKysely(openWasm(), { log }) })
-  await store.create('a', record())
-  const later = clock.now() + 3_600_000
-  let update: Promise<unknown> | undefined
-  // SQLite has one connection: the update is queued for it before the touch is.
-  holder.afterRead = () => { update ??= store.update('a', record({ version: 2, expiresAt: later })) }
-  const read = await store.read('a', clock.now() + 600_000)
-  t.equal(await update, 'updated')
-  t.equal(read?.version, 1, 'the read was first')
-  t.same(await store.read('a'), record({ version: 2, expiresAt: later }))
-})
-
-t.test('a row whose numbers are none is absent, and reported', async (t) => {
-  const { db, store, record, reports } = await makeBench(t, memory)
+t.test('a row whose numbers are not whole numbers is absent, reported and deleted', async (t) => {
+  const { db, store, record, reports, rows } = await makeBench(t, memory)
   for (const spoil of [{ version: 'x' }, { version: 1.5 }]) {
     await store.create('a', record())
     await db.updateTable('sessions').set(spoil).execute()
     t.equal(await store.read('a'), undefined)
     t.match(reports.splice(0), [{ kind: 'damaged', id: 'a', error: /whole numbers/ }])
+    t.same(await rows(), [])
   }
 })
 
-t.test('a row whose expiry is no number does not keep deleteAll from its end', async (t) => {
+t.test('deleteAll ends a row whose expiry is not a number', async (t) => {
   const { db, store, record } = await makeBench(t, memory)
   await store.create('a', record({ principal: 'ada' }))
   await store.create('b', record({ principal: 'ada' }))
@@ -172,8 +156,8 @@ t.test('deleteAll rejects where rows are found and cannot be deleted', async (t)
   t.same(statements(), ['select', 'delete', 'select', 'delete'], 'as soon as nothing new is found, and nothing deleted')
 })
 
-t.test('deleteAll is no error when another process is faster, and the session renewed', async (t) => {
-  const renewals = ['b', 'c', 'd']
+t.test('deleteAll continues when another process deletes the rows first', async (t) => {
+  const logins = ['b', 'c', 'd']
   const after: { select?: () => void } = {}
   const log = ({ query }: LogEvent): void => { if (query.sql.startsWith('select')) after.select?.() }
   const { db, store, record, rows } = await makeBench(t, { ...memory, connect: () => sqliteKysely(openWasm(), { log }) })
@@ -181,7 +165,7 @@ t.test('deleteAll is no error when another process is faster, and the session re
   const others: Array<Promise<unknown>> = []
   // SQLite has one connection: these are queued for it before the delete of what was found is.
   after.select = () => {
-    const next = renewals.shift()
+    const next = logins.shift()
     if (next === undefined) return
     others.push(store.create(next, record({ principal: 'ada' })))
     others.push(db.deleteFrom('sessions').where('id', '<>', next).execute())
@@ -189,6 +173,64 @@ t.test('deleteAll is no error when another process is faster, and the session re
   t.equal(await store.deleteAll('ada'), 1, 'the last one')
   t.equal((await Promise.all(others)).length, 6)
   t.same(await rows(), [])
+})
+
+t.test('a table may be named with its schema, also that of an attached database', async (t) => {
+  const file = fileOf(t)
+  for (const schema of ['main', 'other']) {
+    const { db, store, record, clock } = await makeBench(t, { ...memory, connect: () => {
+      const database = openWasm()
+      database.prepare(`attach '${file}' as other`).run([])
+      return sqliteKysely(database)
+    } }, { table: `${schema}.visits` })
+    await createTable(db, `${schema}.visits`)
+    t.ok(await store.create('a', record({ expiresAt: clock.now() })))
+    t.ok(await store.create('a', record({ principal: 'ada' })))
+    t.notOk(await store.create('a', record()))
+    t.equal(await store.deleteAll('ada'), 1)
+    const { rows } = await sql<{ name: string }>`select name from ${sql.table(`${schema}.sqlite_master`)}
+      where type = 'index' and tbl_name = 'visits' and sql is not null order by name`.execute(db)
+    t.same(rows.map(({ name }) => name), ['visits_expires_at', 'visits_principal'])
+  }
+})
+
+t.test('a database of better-sqlite3 will do in place of a Kysely instance', async (t) => {
+  const database = openWasm()
+  t.teardown(() => database.close())
+  await contractOn(t, database)
+  await new SqlStore({ db: database }).close()
+  t.ok(database.prepare('select 1').all([]), 'the database stays open')
+})
+
+t.test('a database of node:sqlite will do in place of a Kysely instance', async (t) => {
+  const database = openNodeSqlite() ?? openWasm()
+  t.teardown(() => database.close())
+  // Like DatabaseSync: statements take their values one by one, and have no `reader`.
+  await contractOn(t, { prepare: (sql) => {
+    const statement = database.prepare(sql)
+    return { all: (...values: unknown[]) => statement.all(values), run: (...values: unknown[]) => statement.run(values) }
+  } })
+})
+
+t.test('an error of createTable reaches the caller', async (t) => {
+  const db = sqliteKysely()
+  t.teardown(() => db.destroy())
+  await t.rejects(createTable(db, 'nowhere.sessions'), /unknown database/)
+})
+
+t.test('a list and a count use the index of principals alone', async (t) => {
+  const seen: CompiledQuery[] = []
+  const log = ({ query }: LogEvent): void => { if (query.sql.startsWith('select')) seen.push(query) }
+  const { db, store } = await makeBench(t, { ...memory, connect: () => sqliteKysely(openWasm(), { log }) })
+  await store.list('ada', { limit: 10 })
+  await store.count('ada')
+  await store.deleteAll('ada')
+  const plans = await Promise.all(seen.splice(0).map(async (query) => (
+    await db.executeQuery<{ detail: string }>({ ...query, sql: `explain query plan ${query.sql}` })
+  ).rows.map(({ detail }) => detail).join()))
+  t.match(plans, [/^SEARCH sessions USING INDEX sessions_principal \(principal=\? AND id>\?\)$/,
+    /^SEARCH sessions USING COVERING INDEX sessions_principal \(principal=\?\)$/,
+    /^SEARCH sessions USING COVERING INDEX sessions_principal \(principal=\? AND id>\?\)$/])
 })
 
 t.test('a driver that does not tell what it wrote is an error, not a guess', async (t) => {
@@ -218,10 +260,10 @@ t.test('options that cannot work are refused', async (t) => {
   const refused = (options: object, message: RegExp): void => {
     t.throws(() => new SqlStore({ db, ...options }), { code: 'FST_SESSION_OPTIONS', message })
   }
-  for (const wrong of [undefined, {}, 'sqlite://']) refused({ db: wrong }, /new Kysely/)
+  for (const wrong of [undefined, {}, 'sqlite://', { getConnection () {} }, { connect () {} }]) refused({ db: wrong }, /new Kysely/)
   refused({ db: mssql }, /PostgreSQL, MySQL, MariaDB or SQLite/)
   for (const table of ['', 5]) refused({ table }, /table must be the name/)
-  for (const sweepInterval of [-1, NaN, Infinity, 3e6, 'x']) refused({ sweepInterval }, /sweepInterval must be seconds/)
+  for (const sweepInterval of [-1, NaN, Infinity, 3e6, 'x']) refused({ sweepInterval }, /SqlStore: sweepInterval must be/)
   await db.transaction().execute(async (transaction) => refused({ db: transaction }, /new Kysely/))
   await t.rejects(createTable(mssql), { code: 'FST_SESSION_OPTIONS', message: /createTable: db must speak/ })
 })

@@ -43,7 +43,7 @@ async function anything (store: SqlStore): Promise<unknown> {
     case 0: return await store.sweep()
     case 1: return await store.deleteAll(principal)
     case 2: return await store.delete(id)
-    case 3: return await store.read(id, Date.now() + 60)
+    case 3: return await store.touch(id, Date.now() + 60)
     case 4: return await store.update(id, record)
     default: return await store.create(ids[slot] = randomUUID(), { ...record, version: 1 })
   }

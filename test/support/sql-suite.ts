@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { CamelCasePlugin, type Kysely, type LogEvent, ParseJSONResultsPlugin, sql } from 'kysely'
 import type { Test } from 'tap'
-import { createTable, SqlStore, type SqlStoreOptions } from '../../lib/store/sql.js'
+import { createTable, type SqlDatabase, SqlStore, type SqlStoreOptions } from '../../lib/store/sql.js'
 import type { Row, Tables } from '../../lib/store/sql/row.js'
-import type { SessionRecord, StoreReport } from '../../lib/store/store.js'
+import type { Page, SessionRecord, StoreReport } from '../../lib/store/store.js'
 import { type Clock, createClock, storeContract } from '../../lib/testing/index.js'
 import { blockUnder } from './docs-blocks.js'
 
@@ -52,27 +54,35 @@ export async function makeBench (t: Test, subject: Subject, options: Partial<Sql
   }
 }
 
+const idsOf = ({ sessions }: Page): string[] => sessions.map(({ id }) => id)
+
 /** The contract, and what this store promises beyond it, on one kind of database. */
 export async function sqlSuite (t: Test, subject: Subject): Promise<void> {
   await t.test('the contract', (t) => contract(t, subject))
   await t.test('reads, saves and deletes are one statement each', (t) => counts(t, subject))
-  await t.test('a touch is a second statement, once a tenth of the idle timeout is gained', (t) => touches(t, subject))
+  await t.test('a touch is one statement that only ever prolongs a live session', (t) => touches(t, subject))
+  await t.test('pages of a list go by id, whatever is created, touched or ended in between', (t) => pages(t, subject))
   await t.test('any text is kept, also what the database itself does not take', (t) => texts(t, subject))
-  await t.test('a row that somebody spoiled is absent, and reported', (t) => damage(t, subject))
+  await t.test('a row that another program damaged is absent, reported and deleted', (t) => damage(t, subject))
   await t.test('sign-out holds for sessions that are only expired by this clock', (t) => skew(t, subject))
   await t.test('sweep deletes what has expired, in batches, and nothing else', (t) => sweeping(t, subject))
-  await t.test('deleteAll ends any number of sessions', (t) => many(t, subject))
+  await t.test('deleteAll ends any number of sessions in batches, while others are created', (t) => many(t, subject))
   await t.test('the plugins of the app change nothing', (t) => plugins(t, subject))
-  await t.test('createTable may be called any time, by several at once', (t) => creating(t, subject))
+  await t.test('createTable may be called at any time, by several processes at once', (t) => creating(t, subject))
   await t.test('the SQL in the docs makes the same table', (t) => documented(t, subject))
 }
 
 async function contract (t: Test, subject: Subject): Promise<void> {
-  const { db } = await makeBench(t, subject)
+  await contractOn(t, (await makeBench(t, subject)).db)
+}
+
+/** Runs the contract on a database as the app has it. */
+export async function contractOn (t: Test, db: SqlDatabase): Promise<void> {
+  await createTable(db)
   for (const { name, run } of storeContract) {
     await t.test(name, async (t) => {
       const outcome = await run((clock) => new SqlStore({ db, now: clock.now }))
-      // The columns have types: only somebody who writes into the table can damage a record, see the test of that.
+      // The columns have types: only a program that writes into the table can damage a record. Another test does.
       t.equal(outcome, name.startsWith('a damaged record') ? 'not applicable' : 'passed')
     })
   }
@@ -92,7 +102,9 @@ async function counts (t: Test, subject: Subject): Promise<void> {
   await count('update', store.update('a', second), 'updated', ['update'])
   await count('conflict', store.update('a', second), 'conflict', ['update', 'select'])
   await count('missing', store.update('b', second), 'missing', ['update', 'select'])
-  await count('list', store.list('p'), [], ['select'])
+  await count('touch', store.touch('a', clock.now() + 2 * MINUTE), undefined, ['update'])
+  await count('list', store.list('p', { limit: 10 }), { sessions: [], cursor: undefined }, ['select'])
+  await count('count', store.count('p'), 0, ['select'])
   await count('end of another version', store.update('a', record({ version: 2, expiresAt: 0 })), 'conflict', ['delete', 'select'])
   await count('end', store.update('a', record({ version: 3, expiresAt: 0 })), 'updated', ['delete'])
   await count('delete of nothing', store.delete('a'), false, ['delete', 'delete'])
@@ -101,7 +113,7 @@ async function counts (t: Test, subject: Subject): Promise<void> {
   await count('deleteAll of nothing', store.deleteAll('p'), 0, ['select'])
   await store.create('a', first)
   statements()
-  await count('deleteAll', store.deleteAll('p'), 1, ['select', 'delete', 'select'])
+  await count('deleteAll', store.deleteAll('p'), 1, ['select', 'delete'])
   await store.create('a', first)
   await clock.advance(MINUTE)
   statements()
@@ -111,22 +123,47 @@ async function counts (t: Test, subject: Subject): Promise<void> {
 }
 
 async function touches (t: Test, subject: Subject): Promise<void> {
-  const { store, clock, record, statements, rows } = await makeBench(t, subject)
+  const { store, clock, record, statements } = await makeBench(t, subject)
   const start = clock.now()
-  await store.create('a', record({ expiresAt: start + MINUTE }))
-  statements()
-  const touch = async (): Promise<string[]> => {
-    const found = await store.read('a', clock.now() + MINUTE)
-    t.equal(Number((await rows())[0]?.expires_at), found?.expiresAt, 'the record that is handed out has the expiry that is stored')
-    return statements().slice(0, -1)
+  await store.create('a', record({ principal: 'p', expiresAt: start + MINUTE }))
+  const touched = async (expiresAt: number): Promise<number> => {
+    statements()
+    t.equal(await store.touch('a', expiresAt), undefined)
+    t.same(statements(), ['update'])
+    const { expiresAt: stored = 0, ...rest } = await store.read('a') ?? {}
+    if (stored > 0) t.same(rest, { payload: '{"n":0}', version: 1, principal: 'p' })
+    return stored - start
   }
-  t.same(await touch(), ['select'])
-  await clock.advance(MINUTE / 10 - 1)
-  t.same(await touch(), ['select'], 'a millisecond too early')
-  await clock.advance(1)
-  t.same(await touch(), ['select', 'update'])
-  t.equal((await store.read('a'))?.expiresAt, start + MINUTE * 1.1)
-  t.same((await store.read('a'))?.version, 1)
+  t.equal(await touched(start + MINUTE + 1), MINUTE + 1)
+  for (const earlier of [start + MINUTE + 1, start + 1, start, 0]) t.equal(await touched(earlier), MINUTE + 1, 'never shortened')
+  await clock.advance(MINUTE + 1)
+  t.equal(await touched(start + 9 * MINUTE), -start, 'never brought back')
+  t.equal(await store.touch('b', start + 9 * MINUTE), undefined)
+  t.equal(await store.read('b'), undefined)
+}
+
+async function pages (t: Test, subject: Subject): Promise<void> {
+  const { store, clock, record, statements } = await makeBench(t, subject)
+  const ids = ['Z', '\n', 'a', '-', '_', 'z ', '~', 'aa', '\u00e1', 'b', 'A']
+  for (const id of ids) await store.create(id, record({ principal: 'p' }))
+  await store.create('expired', record({ principal: 'p', expiresAt: clock.now() }))
+  await store.create('other', record({ principal: 'q' }))
+  t.equal(await store.count('p'), 11)
+  statements()
+  const found: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await store.list('p', { limit: 3, cursor })
+    t.ok(page.sessions.length <= 3)
+    found.push(...page.sessions.map(({ id }) => id))
+    cursor = page.cursor
+    await store.touch('b', clock.now() + 2 * MINUTE)
+    await store.delete(found[0] as string)
+    await store.create(`a${found.length}`, record({ principal: 'p' }))
+  } while (cursor !== undefined)
+  t.equal(statements().filter((word) => word === 'select').length, Math.floor(found.length / 3) + 1)
+  t.same(ids.filter((id) => !found.includes(id)), [])
+  t.equal((await store.list('p', { limit: 1e9 })).sessions.length, await store.count('p'))
 }
 
 async function texts (t: Test, subject: Subject): Promise<void> {
@@ -135,17 +172,26 @@ async function texts (t: Test, subject: Subject): Promise<void> {
   for (const text of odd) t.ok(await store.create(text, record({ payload: text, principal: text })), JSON.stringify(text))
   for (const text of odd) {
     t.same(await store.read(text), record({ payload: text, principal: text }), JSON.stringify(text))
-    t.same((await store.list(text)).map(({ id }) => id), [text])
+    t.same(idsOf(await store.list(text, { limit: 2 })), [text])
+    t.equal(await store.count(text), 1)
   }
-  const long = '\u{1f600}'.repeat(20_000)
-  await store.create('long', record({ principal: long + 'a' }))
-  await store.create('longer', record({ principal: long + 'b' }))
-  t.same(await store.list(long + 'b'), [{ id: 'longer', record: record({ principal: long + 'b' }) }], 'a principal of 80 KB')
+  const emoji = '\u{1f600}'
+  for (const long of ['x'.repeat(255), 'x'.repeat(256), `~${'x'.repeat(250)}`, emoji.repeat(20_000), `${emoji.repeat(127)}\ud83d`]) {
+    const given = record({ payload: long, principal: long })
+    await store.create('long', given)
+    await store.create('longer', record({ principal: `${long}y` }))
+    t.same(await store.list(long, { limit: 5 }), { sessions: [{ id: 'long', record: given }], cursor: undefined }, `a principal of ${long.length}`)
+    t.same(await store.read('long'), given)
+    t.equal(await store.update('long', { ...given, version: 2, principal: 'short' }), 'updated')
+    t.same(await store.read('long'), { ...given, version: 2, principal: 'short' })
+    t.equal(await store.deleteAll('short'), 1)
+    t.equal(await store.deleteAll(`${long}y`), 1)
+  }
 }
 
 async function damage (t: Test, subject: Subject): Promise<void> {
   const { db, store, record, reports, rows } = await makeBench(t, subject)
-  const spoils: Array<Partial<Row>> = [{ payload: '~{' }, { payload: '~1' }, { principal: '~' }]
+  const spoils: Array<Partial<Row>> = [{ payload: '~{' }, { payload: '~1' }, { payload: '~["a","p"]' }, { principal: '~' }]
   for (const spoil of spoils) {
     await store.create('a', record({ principal: 'p' }))
     await db.updateTable('sessions').set(spoil).execute()
@@ -154,11 +200,20 @@ async function damage (t: Test, subject: Subject): Promise<void> {
     t.match(reports.splice(0), [{ kind: 'damaged', id: 'a', error: Error }])
     t.same(await rows(), [])
   }
+  const long = 'x'.repeat(300)
+  for (const payload of ['~"a"', '{}', '~[1,2]', '~["a"]']) {
+    await store.create('a', record({ principal: long }))
+    await db.updateTable('sessions').set({ payload }).execute()
+    t.equal(await store.read('a'), undefined, payload)
+    t.equal(reports.splice(0).length, 1)
+  }
   await store.create('a', record({ principal: 'p' }))
   await store.create('b', record({ principal: 'p' }))
   await db.updateTable('sessions').set({ id: '~' }).where('id', '=', 'a').execute()
-  t.same((await store.list('p')).map(({ id }) => id), ['b'])
+  t.same(idsOf(await store.list('p', { limit: 5 })), ['b'])
   t.match(reports, [{ kind: 'damaged', id: '~' }])
+  t.same(idsOf(await store.list('p', { limit: 1, cursor: 'b' })), [], 'a page may be empty')
+  t.same(await store.list('p', { limit: 1, cursor: 'b' }), { sessions: [], cursor: '~' }, 'and is not the last one for that')
 }
 
 async function skew (t: Test, subject: Subject): Promise<void> {
@@ -170,7 +225,7 @@ async function skew (t: Test, subject: Subject): Promise<void> {
   await store.create('a', record({ principal: 'p' }))
   await store.create('b', record({ principal: 'p', expiresAt: Date.now() + 10 * MINUTE }))
   t.equal(await ahead.deleteAll('p'), 1)
-  t.same(await store.list('p'), [])
+  t.equal(await store.count('p'), 0)
 }
 
 async function sweeping (t: Test, subject: Subject): Promise<void> {
@@ -192,13 +247,23 @@ async function sweeping (t: Test, subject: Subject): Promise<void> {
 }
 
 async function many (t: Test, subject: Subject): Promise<void> {
-  const { db, store, clock } = await makeBench(t, subject)
+  const { db, store, clock, statements, record } = await makeBench(t, subject)
   const values = Array.from({ length: 1200 }, (_, n) => (
     { id: `x${n}`, payload: '', version: 1, expires_at: clock.now() + (n % 3 === 0 ? -MINUTE : MINUTE), principal: 'p' }
   ))
   while (values.length > 0) await db.insertInto('sessions').values(values.splice(0, 100)).execute()
-  t.equal(await store.deleteAll('p', 'x1'), 799)
-  t.same((await store.list('p')).map(({ id }) => id), ['x1'])
+  const busy = { ended: false, created: 0 }
+  const login = async (): Promise<void> => {
+    for (; !busy.ended; await setImmediate()) await store.create(`${randomUUID()}-${busy.created++}`, record({ principal: 'p' }))
+  }
+  const logins = [login(), login()]
+  statements()
+  const deleted = await store.deleteAll('p', 'x1').finally(() => { busy.ended = true })
+  await Promise.all(logins)
+  t.ok(deleted >= 799 && deleted <= 799 + busy.created, `${deleted} deleted, ${busy.created} created beside`)
+  t.same((await db.selectFrom('sessions').select('id').where('id', 'like', 'x%').execute()).map(({ id }) => id), ['x1'])
+  await store.deleteAll('p', 'x1')
+  t.same(idsOf(await store.list('p', { limit: 5 })), ['x1'])
 }
 
 async function plugins (t: Test, subject: Subject): Promise<void> {
@@ -209,7 +274,7 @@ async function plugins (t: Test, subject: Subject): Promise<void> {
   const given = record({ payload: '{"a":[]}', principal: '{"b":{}}' })
   await store.create('a', given)
   t.same(await store.read('a'), given)
-  t.same(await store.list('{"b":{}}'), [{ id: 'a', record: given }])
+  t.same((await store.list('{"b":{}}', { limit: 5 })).sessions, [{ id: 'a', record: given }])
 }
 
 async function creating (t: Test, subject: Subject): Promise<void> {

@@ -1,7 +1,9 @@
 import t, { type Test } from 'tap'
+import cors from '@fastify/cors'
+import Fastify from 'fastify'
 import { launchChromium } from '../support/browser.js'
 import { grace } from './docs-api.js'
-import { docsApp, ends, type DocsOptions } from './docs-app.js'
+import { docsApp, ends, listening, type DocsOptions } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
 
 /** Documentation whose document is not the app's own, as with `?url=` and `queryConfigEnabled`. */
@@ -15,6 +17,17 @@ async function showing (t: Test, end: DocsOptions, change: (document: any) => vo
       }
     }
   })
+}
+
+/** A server of another origin that lets every page read everything, and keeps the headers that it receives. */
+async function listener (t: Test) {
+  const app = Fastify({ forceCloseConnections: true })
+  const heard: Array<Readonly<Record<string, unknown>>> = []
+  app.addHook('onRequest', async ({ headers }) => { heard.push(headers) })
+  await app.register(cors, { origin: true, credentials: true })
+  app.get('/api/me', async () => ({ user: 'anybody' }))
+  t.teardown(() => app.close())
+  return { heard, url: await listening(app) }
 }
 
 t.test('documents that others wrote, and browsers that others set up', async (t) => {
@@ -56,6 +69,56 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       await docs.openDialog()
       const note = docs.form().getByText(/^Calls go to other origins/)
       t.match(await note.textContent(), /^Calls go to other origins, http:\/\/login\.example and http:\/\/logout\.example: the browser sends/)
+    })
+
+    await t.test(`credentials of other schemes are sent without a click to the page's own origin only: ${end.name}`, async (t) => {
+      const { heard, url: elsewhere } = await listener(t)
+      const secrets = [{ account: [], key: [], bearer: [], query: [] }]
+      let servers: object[] = []
+      const { url, calls } = await docsApp(t, {
+        ...end,
+        document: {
+          components: {
+            securitySchemes: {
+              bearer: { type: 'http', scheme: 'bearer' },
+              key: { type: 'apiKey', in: 'header', name: 'X-Key' },
+              query: { type: 'apiKey', in: 'query', name: 'key' }
+            }
+          }
+        },
+        ui: {
+          uiConfig: { persistAuthorization: true },
+          transformSpecification: (document: any) => {
+            const me = document.paths['/api/me'].get
+            return { ...document, paths: { ...document.paths, '/api/me': { get: { ...me, security: secrets, servers } } } }
+          }
+        }
+      })
+      const docs = await DocsPage.open(t, browser, url)
+      await docs.openDialog()
+      await docs.form('key').locator('input').fill('k-secret')
+      await docs.button('Authorize', 'key').click()
+      await docs.form('query').locator('input').fill('q-secret')
+      await docs.button('Authorize', 'query').click()
+      const bearer = docs.dialog.locator('form').filter({ hasText: 'bearer' })
+      await bearer.locator('input').fill('b-secret')
+      await bearer.getByText('Authorize').click()
+      await docs.closeDialog()
+      const asked = docs.page.waitForResponse((response) => response.url() === `${url}/api/me?key=q-secret`)
+      await docs.page.reload()
+      t.match(await (await asked).request().allHeaders(), { 'x-key': 'k-secret', authorization: 'Bearer b-secret' })
+      await docs.lock('orders', 'unlocked')
+
+      servers = [{ url: elsewhere }]
+      await docs.page.reload()
+      await docs.lock('orders', 'locked')
+      const before = calls('/api/me').length
+      t.equal(await docs.run('open'), '200')
+      await docs.openDialog()
+      await docs.says('Signed in')
+      t.equal(calls('/api/me').length, before)
+      t.ok(heard.length > 0)
+      t.notMatch(JSON.stringify(heard), /secret|x-key|authorization/i)
     })
 
     await t.test(`a browser that lets pages store nothing: ${end.name}`, async (t) => {

@@ -1,9 +1,12 @@
 /** @import { Field, Operation, Outcome, System } from './types.js' */
 
-/** @typedef {{ contentType?: string | undefined, values?: Array<{ field: Field, value: unknown }> }} Input */
+/**
+ * The parts of a request. With `credentials`, it carries what the reader authorized for other schemes.
+ * @typedef {{ credentials?: boolean, contentType?: string | undefined, values?: Array<{ field: Field, value: unknown }> }} Input
+ */
 
 /**
- * The request of a documented operation, built the way "Try it out" builds it: server, base path, the other schemes'
+ * Builds the request of a documented operation the way "Try it out" does: server, base path, the other schemes'
  * credentials and the page's interceptors come from Swagger UI. The session itself travels in the browser's cookie.
  * @param {System} system
  * @param {any} spec
@@ -26,7 +29,7 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
     contextUrl: new URL(specSelectors.url(), document.baseURI).href,
     responseContentType: 'application/json, text/plain, */*',
     http: fn.fetch,
-    securities: credentials(system, sessions),
+    securities: credentials(system, input.credentials === true ? sessions : undefined),
     requestInterceptor,
     responseInterceptor,
     ...server(system, path, method)
@@ -35,7 +38,7 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
 }
 
 /**
- * What the reader chose in the "Servers" box, as Swagger UI's own executeRequest reads it.
+ * Returns what the reader chose in the "Servers" box, as Swagger UI's own executeRequest reads it.
  * @param {System} system
  * @param {string} path
  * @param {string} method
@@ -51,12 +54,12 @@ function server ({ oas3Selectors }, path, method) {
 }
 
 /**
- * Everything the reader has authorized but the sessions, whose entries are placeholders.
+ * Returns all that the reader has authorized, except the sessions, whose entries are placeholders.
  * @param {System} system
- * @param {readonly string[]} sessions
+ * @param {readonly string[] | undefined} sessions Undefined: nothing is sent.
  */
 function credentials ({ authSelectors, specSelectors }, sessions) {
-  const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => !sessions.includes(name)
+  const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => sessions?.includes(name) === false
   return {
     authorized: authSelectors.authorized().filter(isOther).toJS(),
     definitions: specSelectors.securityDefinitions()?.toJS(),

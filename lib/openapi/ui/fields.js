@@ -137,7 +137,7 @@ function kindOf (name, schema) {
 }
 
 /**
- * What a password manager needs to know (HTML, autofill detail tokens).
+ * Returns what a password manager needs to know (HTML, autofill detail tokens).
  * @param {string} name
  * @param {Field['kind']} kind
  */
@@ -148,7 +148,7 @@ function completionOf (name, kind) {
 }
 
 /**
- * What is typed, as the values that the operation expects. Optional fields left empty are left out.
+ * Returns what is typed as the values that the operation expects. Optional fields left empty are left out.
  * Throws an error with a sentence for the reader when a JSON field holds no JSON.
  * @param {Field[]} fields
  * @param {FormValues} typed

@@ -3,7 +3,7 @@
 
 import { missingRoles, rolesOf } from './roles.js'
 
-/** What Swagger UI puts where the token would be: in the curl command, for instance. */
+/** Swagger UI puts this where the token would be: in the curl command, for instance. */
 const PLACEHOLDER = 'YOUR_SESSION_COOKIE'
 const STORAGE_KEY = 'authorized'
 

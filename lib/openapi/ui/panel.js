@@ -5,7 +5,7 @@ import { fieldInput } from './input.js'
 import { missingRoles, rolesOf } from './roles.js'
 
 /**
- * What the dialog shows for a session in place of Swagger UI's box for pasting a key. Swagger UI's own form, with its
+ * Returns the component that the dialog shows for a session in place of Swagger UI's box for pasting a key. Swagger UI's own form, with its
  * Authorize, Logout and Close buttons, stays around it.
  * @param {System} system
  * @param {Sessions} sessions
@@ -160,7 +160,7 @@ function plain (value) {
 }
 
 /**
- * What the operation whose lock was pressed asks for beyond being signed in.
+ * Names the roles that the operation whose lock was pressed asks for and the reader lacks.
  * @param {System['React']['createElement']} h
  * @param {any} schema
  * @param {readonly string[] | undefined} roles

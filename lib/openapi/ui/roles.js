@@ -12,7 +12,7 @@ export function rolesOf (answer, path) {
 }
 
 /**
- * What is missing for the alternative that is nearest to being met.
+ * Returns the roles that are missing for the alternative that is nearest to being met.
  * @param {ReadonlyArray<readonly string[]>} alternatives Roles, all of which are needed.
  * @param {readonly string[]} roles
  * @returns {readonly string[]}

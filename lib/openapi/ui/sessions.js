@@ -1,60 +1,37 @@
-/** @import { FormValues, Operation, Outcome, Scheme, SessionState, System } from './types.js' */
+/** @import { FormValues, Operation, Outcome, Scheme, System } from './types.js' */
 /** @import { Input } from './call.js' */
 
 import { securityOf, sessionSchemes } from './document.js'
 import { requestOf, send } from './call.js'
 import { formOf, valuesOf } from './fields.js'
+import { States } from './states.js'
 
 /**
- * What the reader's browser is signed in to, as the server says: one state for each session scheme of the document.
+ * Asks the server which sessions the reader's browser has, and keeps one state for each session scheme of the document.
  * Typed values pass through and are kept nowhere.
  */
-export class Sessions {
-  /** @type {Map<string, SessionState>} */
-  #states = new Map()
-  /** @type {Set<() => void>} */
-  #listeners = new Set()
+export class Sessions extends States {
   /**
-   * Checks under way, by scheme; `again` when something happened meanwhile.
+   * Checks under way, by scheme; `again` if something happened since they began.
    * @type {Map<string, { done: Promise<void>, again: boolean }>}
    */
   #checks = new Map()
-  /** Where the status was asked last, by scheme. @type {Map<string, string | undefined>} */
+  /** The URL of the last status request, by scheme. @type {Map<string, string | undefined>} */
   #asked = new Map()
   /** @type {any} */
   #spec = {}
 
   /** @param {System} system */
   constructor (system) {
+    super()
     this.getSystem = system.getSystem
-  }
-
-  get names () {
-    return [...this.#states.keys()]
-  }
-
-  get states () {
-    return [...this.#states.values()]
-  }
-
-  /** @param {string} name */
-  get = (name) => this.#states.get(name)
-
-  /**
-   * @param {() => void} listener
-   * @returns {() => void} Ends the subscription.
-   */
-  subscribe = (listener) => {
-    this.#listeners.add(listener)
-    return () => { this.#listeners.delete(listener) }
   }
 
   /** Takes up the document that the page shows now, and asks who is signed in. */
   load () {
     this.#spec = this.getSystem().specSelectors.specJson().toJS()
     this.#checks.clear()
-    this.#states = new Map(sessionSchemes(this.#spec).map((scheme) => [scheme.name, fresh(scheme)]))
-    this.#tell()
+    this.reset(sessionSchemes(this.#spec))
     return this.checkAll()
   }
 
@@ -96,8 +73,10 @@ export class Sessions {
     if (status === undefined) return
     do {
       check.again = false
-      this.#asked.set(name, this.#url(status)?.href)
-      const outcome = await this.#run(status)
+      const url = this.#url(status)
+      this.#asked.set(name, url?.href)
+      // This is sent without a click, and another author's document may name any origin.
+      const outcome = await this.#run(status, () => ({ credentials: url?.origin === location.origin }))
       if (!check.again && this.get(name)?.scheme.status === status) this.#believe(name, outcome)
     } while (check.again)
   }
@@ -107,10 +86,10 @@ export class Sessions {
    * @param {Outcome} outcome Of the status operation.
    */
   #believe (name, outcome) {
-    if (outcome.ok) this.#enter(name, outcome.body)
-    else if (outcome.status === 401) this.#leave(name)
+    if (outcome.ok) this.enter(name, outcome.body)
+    else if (outcome.status === 401) this.leave(name)
     // Neither yes nor no, such as a store that is down: what was true last stands, with the reason.
-    else this.#set(name, { doubt: outcome.message })
+    else this.set(name, { doubt: outcome.message })
   }
 
   /**
@@ -121,26 +100,15 @@ export class Sessions {
     const state = this.get(name)
     const login = state?.scheme.login
     if (login === undefined || state?.busy === true) return
-    this.#set(name, { busy: true })
-    const outcome = await this.#login(login, typed)
-    if (state?.scheme.status === undefined && outcome.ok) this.#enter(name)
+    this.set(name, { busy: true })
+    const outcome = await this.#run(login, () => {
+      const { fields, contentType } = formOf(this.#spec, login)
+      return { credentials: true, contentType, values: valuesOf(fields, typed) }
+    })
+    if (state?.scheme.status === undefined && outcome.ok) this.enter(name)
     await this.check(name)
-    this.#set(name, { busy: false })
-    if (this.get(name)?.phase !== 'in') this.#fail(name, outcome.ok ? NO_COOKIE : outcome.message)
-  }
-
-  /**
-   * @param {Operation} login
-   * @param {FormValues} typed
-   * @returns {Promise<Outcome>}
-   */
-  async #login (login, typed) {
-    const { fields, contentType } = formOf(this.#spec, login)
-    try {
-      return await this.#run(login, { contentType, values: valuesOf(fields, typed) })
-    } catch (error) {
-      return notSent(error)
-    }
+    this.set(name, { busy: false })
+    if (this.get(name)?.phase !== 'in') this.fail(name, outcome.ok ? NO_COOKIE : outcome.message)
   }
 
   /** @param {string} name */
@@ -148,12 +116,12 @@ export class Sessions {
     const state = this.get(name)
     const logout = state?.scheme.logout
     if (logout === undefined || state?.busy === true) return
-    this.#set(name, { busy: true })
-    const outcome = await this.#run(logout)
-    if (state?.scheme.status === undefined && (outcome.ok || outcome.status === 401)) this.#leave(name)
+    this.set(name, { busy: true })
+    const outcome = await this.#run(logout, () => ({ credentials: true }))
+    if (state?.scheme.status === undefined && (outcome.ok || outcome.status === 401)) this.leave(name)
     await this.check(name)
-    this.#set(name, { busy: false })
-    if (this.get(name)?.phase === 'in') this.#fail(name, outcome.ok ? STILL_IN : outcome.message)
+    this.set(name, { busy: false })
+    if (this.get(name)?.phase === 'in') this.fail(name, outcome.ok ? STILL_IN : outcome.message)
   }
 
   /**
@@ -168,8 +136,8 @@ export class Sessions {
     for (const { scheme } of this.states) {
       const { name } = scheme
       if (scheme.status !== undefined) void this.check(name)
-      else if (err?.statusCode === 401 && security.some((need) => name in need)) this.#leave(name)
-      else if (ok === true && security.length > 0 && security.every((need) => name in need)) this.#enter(name)
+      else if (err?.statusCode === 401 && security.some((need) => name in need)) this.leave(name)
+      else if (ok === true && security.length > 0 && security.every((need) => name in need)) this.enter(name)
     }
   }
 
@@ -178,7 +146,7 @@ export class Sessions {
     return login === undefined || login.method === 'get' ? [] : formOf(this.#spec, login).fields
   }
 
-  /** Where to sign in when that is a page to visit, such as the start of an OAuth flow. @param {Scheme} scheme */
+  /** Returns where to sign in if that is a page to visit, such as the start of an OAuth flow. @param {Scheme} scheme */
   link ({ login }) {
     return login?.method === 'get' ? this.#url(login)?.href : undefined
   }
@@ -189,14 +157,14 @@ export class Sessions {
     return [...new Set(origins)].filter((origin) => origin !== undefined && origin !== location.origin)
   }
 
-  /** Where a request goes to. @param {Operation} operation */
+  /** Returns where a request goes to. @param {Operation} operation */
   #url (operation) {
     try {
       const url = new URL(this.#request(operation).url, document.baseURI)
-      // A document may be anybody's, and a link to `javascript:` would be a script of this page.
+      // Any author's document may be shown here, and a link to `javascript:` would be a script of this page.
       return ['http:', 'https:'].includes(url.protocol) ? url : undefined
     } catch {
-      // A parameter that only the reader knows is missing, or the server's address is none.
+      // A parameter that only the reader knows is missing, or the server's address is invalid.
       return undefined
     }
   }
@@ -211,72 +179,16 @@ export class Sessions {
 
   /**
    * @param {Operation} operation
-   * @param {Input} [input]
+   * @param {() => Input} input Throws a sentence for the reader if what is typed cannot be sent.
    * @returns {Promise<Outcome>}
    */
   async #run (operation, input) {
     try {
-      return await send(this.getSystem(), this.#request(operation, input))
+      return await send(this.getSystem(), this.#request(operation, input()))
     } catch (error) {
-      return notSent(error)
+      return { ok: false, status: 0, body: undefined, message: /** @type {Error} */ (error).message }
     }
   }
-
-  /**
-   * @param {string} name
-   * @param {unknown} [answer]
-   */
-  #enter (name, answer) {
-    this.#set(name, { phase: 'in', answer, doubt: undefined, error: undefined, ended: false })
-  }
-
-  /** @param {string} name */
-  #leave (name) {
-    const state = this.get(name)
-    // The error of a failed attempt stays readable when the page is looked at again.
-    const ended = state?.phase === 'in' ? !state.busy : state?.ended === true
-    const error = state?.phase === 'in' ? undefined : state?.error
-    this.#set(name, { phase: 'out', answer: undefined, doubt: undefined, error, ended })
-  }
-
-  /**
-   * @param {string} name
-   * @param {string} error
-   */
-  #fail (name, error) {
-    this.#set(name, { error, failures: (this.get(name)?.failures ?? 0) + 1, ended: false })
-  }
-
-  /**
-   * @param {string} name
-   * @param {{ [K in keyof SessionState]?: SessionState[K] | undefined }} change
-   */
-  #set (name, change) {
-    const state = this.#states.get(name)
-    if (state === undefined) return
-    this.#states.set(name, /** @type {SessionState} */ ({ ...state, ...change }))
-    this.#tell()
-  }
-
-  #tell () {
-    for (const listener of this.#listeners) listener()
-  }
-}
-
-/**
- * @param {Scheme} scheme
- * @returns {SessionState}
- */
-function fresh (scheme) {
-  return { scheme, phase: 'unknown', failures: 0, ended: false, busy: false }
-}
-
-/**
- * @param {unknown} error
- * @returns {Outcome}
- */
-function notSent (error) {
-  return { ok: false, status: 0, body: undefined, message: /** @type {Error} */ (error).message }
 }
 
 const NO_COOKIE = 'The server took the sign-in, but the browser sent no session back. ' +

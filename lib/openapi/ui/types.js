@@ -4,7 +4,7 @@
  */
 
 /**
- * What `x-session` of a security scheme says: the operations of the session, by operationId.
+ * The extension `x-session` of a security scheme: the operations of the session, by operationId.
  * @typedef {{ login?: string, status?: string, logout?: string }} SessionExtension
  */
 
@@ -28,8 +28,8 @@
  */
 
 /**
- * What this page knows about one session.
- * - `unknown`: nobody could be asked yet
+ * The knowledge of this page about one session.
+ * - `unknown`: no server has been asked yet
  * - `out`, `in`: what the server answered last
  * @typedef {object} SessionState
  * @property {Scheme} scheme

@@ -6,8 +6,8 @@ const ATTENTION = 300_000
 
 /**
  * Asks who is signed in when the page is looked at again, since another tab may have signed in or out, and every `poll`
- * seconds while somebody is at it, since sessions expire and are revoked. A page that was left alone stops asking: it must
- * not keep a session alive that nobody uses, whatever the status operation does to the idle timeout.
+ * seconds while a reader is at it, since sessions expire and are revoked. A page that was left alone stops asking: it must
+ * not keep an unused session alive, whatever the status operation does to the idle timeout.
  * @param {Sessions} sessions
  * @param {Settings} settings
  */

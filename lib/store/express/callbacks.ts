@@ -1,4 +1,4 @@
-/** What a session is to an express-session store: JSON with a `cookie` that tells how long it lives. */
+/** A session as an express-session store takes it: JSON with a `cookie` that has its expiry. */
 export interface ExpressSession {
   cookie: {
     originalMaxAge: number | null
@@ -12,8 +12,8 @@ export interface ExpressSession {
 type Callback<T> = (error?: unknown, result?: T) => void
 
 /**
- * What is asked of an express-session store, by shape: the methods that its documentation calls required, and `all`,
- * which it calls optional. Sessions are `any` because each store declares another type for them.
+ * An express-session store by shape: the methods that its documentation calls required, and `all`, which is optional.
+ * Sessions are `any` because each store declares another type for them.
  */
 export interface ExpressStore {
   get (id: string, callback: Callback<any>): unknown
@@ -33,15 +33,14 @@ export function called<T> (call: (callback: Callback<T>) => unknown): Promise<T 
   })
 }
 
-/** What a call ends with that is not called back within `limit` milliseconds. */
+/** Returns the error of a call that was not called back within `limit` milliseconds. */
 export function noCallback (limit: number): Error {
   return new Error(`the express-session store did not call back within ${limit} ms`)
 }
 
 /**
- * For a `get` that failed: nothing when the error says that there is no such session, as session-file-store does of a file
- * that it cannot open, and express-session takes it so. The socket of a database can be missing too: that is `connect ENOENT`,
- * a store that is out of order.
+ * Returns `undefined` for the error of a `get` that found no session: session-file-store reports a file that it cannot open.
+ * Throws any other error. The missing socket of a database is `connect ENOENT`, a store that does not work.
  */
 export function absent (error: unknown): undefined {
   const { code, syscall } = Object(error) as NodeJS.ErrnoException

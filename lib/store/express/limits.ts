@@ -5,7 +5,7 @@ export interface ExpressLimit {
   readonly because: string
 }
 
-/** What an express-session store can promise: get, set and destroy are all that its interface has. */
+/** The limits of express-session stores: get, set and destroy are all that their interface has. */
 export const limits: readonly ExpressLimit[] = Object.freeze([
   {
     promise: 'a save never undoes another save',
@@ -15,22 +15,22 @@ export const limits: readonly ExpressLimit[] = Object.freeze([
   {
     promise: 'a logout is final',
     kept: 'within one process',
-    because: 'set() writes where nothing is any more: a save or touch of another process that has just read the session puts it back'
+    because: 'set() writes even if the session has ended: a save or touch of another process that has just read the session puts it back'
   },
   {
     promise: 'a new session never takes the place of another',
     kept: 'within one process',
-    because: 'create is get() and then set(); ids are 256 random bits, so that two never meet in practice'
+    because: 'create is get() and then set(); ids are 128 random bits, so that two never meet in practice'
   },
   {
     promise: 'a touch writes nothing but the expiry',
     kept: 'within one process',
-    because: 'touch() leaves what get() answers as it was in many stores, so that a touch is a save; at most one for each tenth of the idle timeout'
+    because: 'touch() does not change what get() returns in many stores, so that a touch is a save; at most one for each tenth of the idle timeout'
   },
   {
     promise: 'a record ends at the millisecond of its expiry',
     kept: 'always',
-    because: 'the expiry is kept beside the data and looked at on every read'
+    because: 'the expiry is kept beside the data and checked at every read'
   },
   {
     promise: 'expired records take no room',

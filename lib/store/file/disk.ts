@@ -1,30 +1,33 @@
 import { open, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import type { DirectoryLock } from './lock.js'
 
 /** How many files are open at once, whatever the load: far below the usual limit of a process. */
 const MOST_OPEN = 64
 
 /**
- * The files of one directory, written so that a crash or a power cut leaves the old content or the new, never a part
- * of it: to a file beside it, flushed, renamed into place, and the directory flushed (POSIX rename, fsync).
+ * The files of one directory, written so that a crash or a power cut leaves the old content or the new, never a part of
+ * it: to a file on the desk of the lock, flushed, renamed into place, and the directory flushed (POSIX rename, fsync).
  */
 export class Disk {
-  readonly directory: string
+  readonly #lock: DirectoryLock
+  readonly #directory: string
   readonly #waiting: Array<() => void> = []
   #open = 0
   #count = 0
   #flushNext: Promise<void> | undefined
   #flushing: Promise<unknown> = Promise.resolve()
 
-  constructor (directory: string) {
-    this.directory = directory
+  constructor (lock: DirectoryLock) {
+    this.#lock = lock
+    this.#directory = dirname(dirname(lock.desk))
   }
 
-  /** `undefined` when there is no such file. Bytes that are no UTF-8 come as U+FFFD. */
+  /** Returns the content; `undefined` if there is no such file. Bytes that are not UTF-8 come as U+FFFD. */
   async read (name: string): Promise<string | undefined> {
     return await this.#oneOfFew(async () => {
       try {
-        return await readFile(join(this.directory, name), 'utf8')
+        return await readFile(join(this.#directory, name), 'utf8')
       } catch (error) {
         return absent(error)
       }
@@ -33,39 +36,54 @@ export class Disk {
 
   /** Resolves when the file is safe from a power cut. */
   async write (name: string, text: string): Promise<void> {
-    await this.#oneOfFew(async () => {
-      const beside = join(this.directory, `${name}.${++this.#count}.new`)
+    await this.#onDesk(async (path) => {
+      const file = await open(path, 'wx', 0o600)
       try {
-        const file = await open(beside, 'w', 0o600)
-        try {
-          await file.writeFile(text)
-          await file.sync()
-        } finally {
-          await file.close()
-        }
-        await rename(beside, join(this.directory, name))
-      } catch (error) {
-        await rm(beside, { force: true }).catch(() => {})
-        throw error
+        await file.writeFile(text)
+        await file.sync()
+      } finally {
+        await file.close()
       }
+      await rename(path, join(this.#directory, name))
     })
     await this.flush()
   }
 
-  /** Not yet safe from a power cut: `flush` sees to that. */
+  /** Removes a file. Only `flush` makes that safe from a power cut. */
   async remove (name: string): Promise<void> {
-    await this.#oneOfFew(() => rm(join(this.directory, name), { force: true }))
+    await this.#onDesk(async (path) => {
+      try {
+        await rename(join(this.#directory, name), path)
+      } catch (error) {
+        absent(error)
+        await this.#lock.verify()
+      }
+      await rm(path, { force: true })
+    })
   }
 
   /** Makes names that were written and removed before it last. Calls that come while one is under way share the next. */
   async flush (): Promise<void> {
     this.#flushNext ??= this.#flushing.then(async () => {
       this.#flushNext = undefined
-      const flushed = this.#oneOfFew(() => flushDirectory(this.directory))
+      const flushed = this.#oneOfFew(() => flushDirectory(this.#directory))
       this.#flushing = flushed.catch(() => {})
       await flushed
     })
     await this.#flushNext
+  }
+
+  /** Does work with a file on the desk of the lock that no other work uses, and leaves nothing of it there. */
+  async #onDesk (work: (path: string) => Promise<void>): Promise<void> {
+    await this.#oneOfFew(async () => {
+      const path = join(this.#lock.desk, `${++this.#count}`)
+      try {
+        await work(path)
+      } catch (error) {
+        await rm(path, { force: true }).catch(() => {})
+        throw await this.#lock.explain(error)
+      }
+    })
   }
 
   async #oneOfFew<T> (work: () => Promise<T>): Promise<T> {
@@ -80,9 +98,6 @@ export class Disk {
     }
   }
 }
-
-/** Whether a name is that of a file that was being written when a process died. */
-export const isUnfinished = (name: string): boolean => name.endsWith('.new')
 
 function absent (error: unknown): undefined {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error

@@ -4,21 +4,21 @@ import { hostname } from 'node:os'
 /** A process, told apart from any other one that has or had its pid, here or on another machine. */
 export interface Holder {
   readonly pid: number
-  /** The machine, its boot and its pid namespace: only where all of them are the same does a pid mean the same process. */
+  /** The boot of the machine and the pid namespace. Only where both are the same does a pid mean the same process. */
   readonly place: string
-  /** When the process started, in the system's own terms: a pid is given out again, a pid with its start is not. */
+  /** When the process started, in the system's own terms. A pid is given out again; a pid with its start is not. */
   readonly start: string
 }
 
-/** This process. */
+/** Returns this process. */
 export const self = (): Holder => ({ pid: process.pid, place: here(), start: startOf(process.pid) as string })
 
-/** Whether the holder is a running process; `undefined` when that cannot be known here, in another container say. */
+/** Returns whether the holder is a running process; `undefined` for a holder in another container or on another machine. */
 export function isRunning (holder: Holder): boolean | undefined {
   return holder.place === here() ? startOf(holder.pid) === holder.start : undefined
 }
 
-/** The holder that `JSON.stringify` wrote, `undefined` when the text is none. */
+/** Returns the holder that `JSON.stringify` wrote; `undefined` if the text is not one. */
 export function parseHolder (text: string): Holder | undefined {
   try {
     const { pid, place, start } = JSON.parse(text) as Record<string, unknown>
@@ -28,10 +28,14 @@ export function parseHolder (text: string): Holder | undefined {
   }
 }
 
+/**
+ * Returns where this process runs. No two pid namespaces have one number at the same time. So a container that was
+ * started again, often with the number and the pid of its predecessor, knows that the predecessor is dead.
+ */
 function here (): string {
   try {
-    return [hostname(), readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(), readlinkSync('/proc/self/ns/pid')].join(' ')
-    // Systems without the /proc of Linux: not where the tests run.
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`
+    // Systems without the /proc of Linux. The tests do not run there.
     /* c8 ignore start */
   } catch {
     return hostname()
@@ -39,7 +43,7 @@ function here (): string {
   /* c8 ignore stop */
 }
 
-/** `undefined` for a process that does not run. A system without /proc tells no start: there the pid has to do. */
+/** Returns `undefined` for a process that does not run. On a system without /proc the pid alone has to do. */
 function startOf (pid: number): string | undefined {
   try {
     // proc_pid_stat(5): the name in parentheses may hold anything; the state is field 3 and the start time field 22.
@@ -47,7 +51,7 @@ function startOf (pid: number): string | undefined {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return fields[0] === 'Z' ? undefined : fields[19]
   } catch {
-    // That a process without an entry in /proc answers is seen on other systems only.
+    // Only other systems have running processes without an entry in /proc.
     /* c8 ignore next */
     return answersSignals(pid) ? '' : undefined
   }

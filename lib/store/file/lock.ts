@@ -1,52 +1,148 @@
-import { readdirSync, readFileSync, rmSync, statSync, utimes, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { SessionError } from '../../errors.js'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { access, utimes } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { invalidOptions, type SessionError } from '../../errors.js'
 import { isRunning, parseHolder, self } from './holder.js'
 
-/** A holder in another container cannot be looked up: it touches its lock to show that it is alive, in milliseconds. */
-const HEARTBEAT = 5000
-const SILENCE = 20_000
+/** How often a holder shows that it is alive, and how long it may be silent before another process takes over (milliseconds). */
+const HEARTBEAT = 1000
+const SILENCE = 5000
+/** How often a process that waits for a silent holder checks it, in milliseconds. */
+const PAUSE = 100
 
-const lockFile = /^lock\.(\d+)$/
+const isLock = /^lock\.\d+$/
+/** Matches what a process that died while it took or removed a lock leaves behind, too. */
+const isOfLocks = /^lock\.(\d+|new-\w+|old-[\w-]+)$/
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
 /**
- * Takes a directory for this process. The lock of a process that has died is taken over by a file with the next
- * number, which is created exclusively: of several processes that try at once no two succeed.
- *
- * @param onTrouble told when the sign of life could not be given, because somebody removed the lock for example.
- * @returns what gives the directory back.
- * @throws FST_SESSION_OPTIONS when another holder is alive, or may be.
+ * The right of this process to a directory. All changes go through `desk`, a folder inside the lock whose name is used
+ * once: files are written there and renamed into place, and removed by renaming them into it. Whoever takes the lock over
+ * renames it first. From then on the path of the old desk leads nowhere, so that a process that was paused in the middle
+ * of a change cannot complete it.
  */
-export function lockDirectory (directory: string, onTrouble: (error: Error) => void): () => void {
-  refuseIfHeld(directory)
-  const name = `lock.${1 + Math.max(0, ...locksIn(directory).map((lock) => Number(lockFile.exec(lock)?.[1])))}`
-  const path = join(directory, name)
-  try {
-    writeFileSync(path, JSON.stringify(self()), { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    // A disk that is full or read-only by now; tests may run as root, who may write anywhere.
-    /* c8 ignore next */
-    throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? refusal(directory, 'another process') : error
+export class DirectoryLock {
+  readonly desk: string
+  /** The error of every call after another process took the directory over. */
+  lost: Error | undefined
+  readonly #directory: string
+  readonly #onTrouble: (error: unknown) => void
+  readonly #timer: NodeJS.Timeout
+  #beating = false
+
+  /**
+   * Takes the directory. Of several processes that try at once no two succeed.
+   *
+   * @param onTrouble takes what prevented the heartbeat, and the loss of the lock
+   * @throws FST_SESSION_OPTIONS if another holder is alive, or may be
+   */
+  constructor (directory: string, onTrouble: (error: unknown) => void) {
+    this.#directory = directory
+    this.#onTrouble = onTrouble
+    refuseIfHeld(directory)
+    const name = `lock.${1 + Math.max(0, ...locksIn(directory).map((lock) => Number(lock.slice(5))))}`
+    const desk = randomUUID()
+    this.desk = join(directory, name, desk)
+    takeName(directory, name, desk)
+    try {
+      // Another process may have come and gone, and a third one come, between the first look and the lock.
+      refuseIfHeld(directory, name)
+    } catch (error) {
+      this.#giveBack()
+      throw error
+    }
+    for (const other of readdirSync(directory)) if (isOfLocks.test(other) && other !== name) discard(directory, other)
+    this.#timer = setInterval(() => { void this.#beat() }, HEARTBEAT).unref()
   }
-  const release = (): void => rmSync(path, { force: true })
-  try {
-    // Somebody may have come and gone, and somebody else come, between the look and the lock.
-    refuseIfHeld(directory, name)
-  } catch (error) {
-    release()
-    throw error
+
+  release (): void {
+    clearInterval(this.#timer)
+    this.#giveBack()
   }
-  for (const other of locksIn(directory)) if (other !== name) rmSync(join(directory, other), { force: true })
-  const beat = setInterval(() => {
-    utimes(path, new Date(), new Date(), (error) => { if (error) onTrouble(error) })
-  }, HEARTBEAT).unref()
-  return () => {
-    clearInterval(beat)
-    release()
+
+  /** @throws `lost` if the directory is not this process's any more */
+  async verify (): Promise<void> {
+    try {
+      await access(this.desk)
+    } catch (error) {
+      throw await this.explain(error)
+    }
+  }
+
+  /** Returns what to throw for an error of the file system: `lost` where the lock is gone and the directory is not. */
+  async explain (error: unknown): Promise<unknown> {
+    if (codeOf(error) !== 'ENOENT') return error
+    if (await exists(this.desk) || !await exists(this.#directory)) return error
+    if (this.lost === undefined) {
+      clearInterval(this.#timer)
+      this.lost = new Error(`FileStore: another process took over the directory "${this.#directory}" after this one had been silent for ` +
+        `${SILENCE / 1000} seconds, paused or blocked; nothing is read or written here any more, restart the app`)
+      this.#onTrouble(this.lost)
+    }
+    return this.lost
+  }
+
+  async #beat (): Promise<void> {
+    // A disk that does not answer gets no second call.
+    if (this.#beating) return
+    this.#beating = true
+    try {
+      await utimes(join(this.desk, 'holder'), new Date(), new Date())
+    } catch (error) {
+      const cause = await this.explain(error)
+      if (cause !== this.lost) this.#onTrouble(cause)
+    } finally {
+      this.#beating = false
+    }
+  }
+
+  #giveBack (): void {
+    rmSync(this.desk, { recursive: true, force: true })
+    try {
+      // Removes an empty lock only: one of the same name may be another process's by now.
+      rmdirSync(dirname(this.desk))
+    } catch {}
   }
 }
 
-const locksIn = (directory: string): string[] => readdirSync(directory).filter((name) => lockFile.test(name))
+async function exists (path: string): Promise<boolean> {
+  try {
+    await access(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const locksIn = (directory: string): string[] => readdirSync(directory).filter((name) => isLock.test(name))
+
+/** Puts a whole lock under the name. A directory replaces no directory that has something in it: the name is taken once. */
+function takeName (directory: string, name: string, desk: string): void {
+  const made = mkdtempSync(join(directory, 'lock.new-'))
+  try {
+    mkdirSync(join(made, desk), { mode: 0o700 })
+    writeFileSync(join(made, desk, 'holder'), JSON.stringify(self()), { mode: 0o600 })
+    renameSync(made, join(directory, name))
+  } catch (error) {
+    rmSync(made, { recursive: true, force: true })
+    // ENOENT: a process that took the directory in between has removed the unfinished lock. EPERM: Windows.
+    throw ['EEXIST', 'ENOTEMPTY', 'ENOENT', 'EPERM'].includes(codeOf(error) ?? '') ? refusal(directory, 'another process') : error
+  }
+}
+
+/** Renames before it removes, so that the lock of a holder that is not dead after all ends at one stroke. */
+function discard (directory: string, name: string): void {
+  const old = join(directory, `lock.old-${randomUUID()}`)
+  try {
+    renameSync(join(directory, name), old)
+  } catch (error) {
+    // Its owner has removed it in between.
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+  rmSync(old, { recursive: true, force: true })
+}
 
 function refuseIfHeld (directory: string, own?: string): void {
   for (const lock of locksIn(directory)) {
@@ -56,22 +152,34 @@ function refuseIfHeld (directory: string, own?: string): void {
 }
 
 function refusal (directory: string, holder: string): SessionError {
-  return new SessionError('FST_SESSION_OPTIONS', `FileStore: ${holder} has the directory "${directory}" open; give each FileStore ` +
-    'a directory of its own, or use a store that is made for several processes, such as RedisStore or SqlStore')
+  return invalidOptions(`FileStore: ${holder} has the directory "${directory}" open. Give each FileStore a directory of its own, or use a ` +
+    'store that is made for several processes, such as RedisStore or SqlStore. Where the other process is known to be dead, its lock is ' +
+    `taken over at once; in another container or on another machine, after ${SILENCE / 1000} seconds without a sign of life`)
 }
 
-/** Names the holder of the lock, unless it is known to be dead. */
-function liveHolder (path: string): string | undefined {
+/** Names the holder of the lock, unless it is dead. */
+function liveHolder (lock: string): string | undefined {
   try {
+    const [desk = ''] = readdirSync(lock)
+    const path = join(lock, desk, 'holder')
     const holder = parseHolder(readFileSync(path, 'utf8'))
     const running = holder && isRunning(holder)
-    const live = running ?? Date.now() - statSync(path).mtimeMs < SILENCE
-    if (!live) return undefined
+    if (!(running ?? showsLife(path))) return undefined
     if (holder === undefined) return 'another process'
-    return running && holder.pid === process.pid ? 'this process' : `process ${holder.pid}`
+    return running && holder.pid === process.pid ? 'this process' : `process ${holder.pid}${running ? '' : ' of another container or machine'}`
   } catch (error) {
-    // Given back just now.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    // Given back just now, or not a lock.
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return undefined
     throw error
   }
+}
+
+/** Waits for the next heartbeat of a holder that cannot be looked up here. A constructor cannot wait but by blocking. */
+function showsLife (path: string): boolean {
+  const { mtimeMs } = statSync(path)
+  for (let waited = 0; waited < SILENCE && Date.now() - mtimeMs < SILENCE; waited += PAUSE) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE)
+    if (statSync(path).mtimeMs !== mtimeMs) return true
+  }
+  return false
 }

@@ -1,20 +1,25 @@
-import { PrincipalIndex } from '../principal-index.js'
+import { type Indexed, PrincipalIndex } from '../shared/principal-index.js'
+import { WideMap } from '../shared/wide-map.js'
 import type { SessionRecord, StoreReport } from '../store.js'
 import { decode, encode, fileName } from './codec.js'
 import type { Disk } from './disk.js'
 
-/** What is remembered of a file, so that it need not be read again to find it. */
-type Known = Pick<SessionRecord, 'expiresAt' | 'principal'>
+/** What is remembered of a file, so that the store finds it without reading it. */
+interface Known extends Indexed {
+  readonly id: string
+  readonly principal: string | undefined
+  expiresAt: number
+}
 
 /**
- * Records as files of a directory, with what has to be found without reading them all: the ids of a principal, and
- * those that have expired. The caller sees to it that no two calls for one id are under way at once.
+ * Records as files of a directory, with an index in memory: the sessions of a principal, and those that have expired. The
+ * caller makes sure that no two calls for one id run at once.
  */
 export class SessionFiles {
   readonly #disk: Disk
   readonly #report: (report: StoreReport) => void
-  readonly #known = new Map<string, Known>()
-  readonly #index = new PrincipalIndex()
+  readonly #known = new WideMap<Known>()
+  readonly #index = new PrincipalIndex<Known>()
 
   constructor (disk: Disk, report: (report: StoreReport) => void) {
     this.#disk = disk
@@ -22,8 +27,8 @@ export class SessionFiles {
   }
 
   /**
-   * What the file holds, expired or not. A damaged one is reported, under its name when no id is given, and removed:
-   * it signs nobody in any more.
+   * Returns the record of a file, expired or not. Reports and removes a damaged file, under its name if no id is given: it
+   * signs nobody in any more.
    */
   async load (name: string, id?: string): Promise<SessionRecord | undefined> {
     const text = await this.#disk.read(name)
@@ -48,9 +53,14 @@ export class SessionFiles {
     await this.#disk.flush()
   }
 
-  /** A copy: it does not change while it is gone through. */
-  idsOf (principal: string): readonly string[] {
-    return this.#index.idsOf(principal)
+  count (principal: string): number {
+    return this.#index.count(principal)
+  }
+
+  /** Returns ids of a principal's sessions, about `limit`, and the cursor of the next page. */
+  page (principal: string, limit: number, cursor: string | undefined): { ids: string[], cursor: string | undefined } {
+    const page = this.#index.page(principal, limit, cursor)
+    return { ids: page.sessions.map(({ id }) => id), cursor: page.cursor }
   }
 
   isExpired (id: string, now: number): boolean {
@@ -58,9 +68,9 @@ export class SessionFiles {
     return known !== undefined && known.expiresAt <= now
   }
 
-  /** All ids, in any order, those too that come and go meanwhile. */
-  ids (): IterableIterator<string> {
-    return this.#known.keys()
+  /** Iterates over all ids, in no particular order. Sessions may come and go during the iteration. */
+  * ids (): Generator<string> {
+    for (const { id } of this.#known.values()) yield id
   }
 
   #decode (text: string, name: string, id: string | undefined): ReturnType<typeof decode> | undefined {
@@ -74,15 +84,22 @@ export class SessionFiles {
     }
   }
 
-  #remember (id: string, { expiresAt, principal }: Known): void {
+  #remember (id: string, { expiresAt, principal }: SessionRecord): void {
     const old = this.#known.get(id)
-    if (old?.principal !== principal) this.#index.remove(old?.principal, id)
-    this.#known.set(id, principal === undefined ? { expiresAt } : { expiresAt, principal })
-    this.#index.add(principal, id)
+    if (old !== undefined && old.principal === principal) {
+      old.expiresAt = expiresAt
+      return
+    }
+    this.#forget(id)
+    const known: Known = { id, principal, expiresAt, batch: 0 }
+    this.#known.set(id, known)
+    this.#index.add(principal, known)
   }
 
   #forget (id: string): void {
-    this.#index.remove(this.#known.get(id)?.principal, id)
+    const known = this.#known.get(id)
+    if (known === undefined) return
     this.#known.delete(id)
+    this.#index.remove(known.principal, known)
   }
 }

@@ -2,10 +2,10 @@ import type { StoreReport } from '../store.js'
 
 export type Observer = (report: StoreReport) => void
 
-/** How many reports are kept for an observer who may never come. */
+/** How many reports are kept until the first observer comes. */
 const MOST_KEPT = 1000
 
-/** Those whom a store tells what has no call to answer. The first one hears as well what there was before. */
+/** Those who receive a store's reports. The first one receives earlier reports as well. */
 export class Observers {
   readonly #observers: Observer[] = []
   readonly #kept: StoreReport[] = []

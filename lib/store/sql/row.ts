@@ -1,7 +1,7 @@
 import type { SessionRecord } from '../store.js'
-import { fromColumn, toColumn } from './text.js'
+import { fromColumns, toColumn, toColumns } from './text.js'
 
-/** A row as drivers hand it out: a bigint column comes as a number, a string or a bigint. */
+/** A row as drivers return it: a bigint column comes as a number, a string or a bigint. */
 export interface Row {
   id: string
   payload: string
@@ -11,24 +11,17 @@ export interface Row {
   principal: string | null
 }
 
-/** Any name may be the table's. */
+/** The table may have any name. */
 export type Tables = Record<string, Row>
 
 export function toRow (id: string, { payload, version, expiresAt, principal }: SessionRecord): Row {
-  return {
-    id: toColumn(id),
-    payload: toColumn(payload),
-    version,
-    expires_at: Math.round(expiresAt),
-    principal: principal === undefined ? null : toColumn(principal)
-  }
+  return { id: toColumn(id), version, expires_at: Math.round(expiresAt), ...toColumns(payload, principal) }
 }
 
-/** @throws when somebody else wrote the row, and wrote what no record is. */
-export function toRecord (row: Row): SessionRecord {
+/** @throws for a row that is not a record, because another program wrote it */
+export function toRecord (row: Omit<Row, 'id'>): SessionRecord {
   const version = Number(row.version)
   const expiresAt = Number(row.expires_at)
   if (!Number.isSafeInteger(version) || !Number.isSafeInteger(expiresAt)) throw new TypeError('version and expires_at must be whole numbers')
-  const record = { payload: fromColumn(row.payload), version, expiresAt }
-  return row.principal === null ? record : { ...record, principal: fromColumn(row.principal) }
+  return { version, expiresAt, ...fromColumns(row.payload, row.principal) }
 }

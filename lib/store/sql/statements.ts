@@ -2,18 +2,20 @@ import type { Compilable, Kysely, QueryResult } from 'kysely'
 import type { Dialect } from './dialect.js'
 import type { Row, Tables } from './row.js'
 
-/** What the placeholders of a statement stand for. */
-export type Values = Partial<Omit<Row, 'id'>> & { id?: string, now?: number, before?: number }
+/** The values of a statement, by the names of its placeholders. */
+export type Values = Partial<Row> & { now?: number, before?: Row['version'], limit?: number }
 
 type Rows<R> = (values: Values) => Promise<readonly R[]>
-/** Resolves how many rows there were to write. */
+/** Resolves how many rows were written. */
 type Write = (values: Values) => Promise<number>
 
 /** The store's statements on one row or one principal, compiled once; only the values differ from call to call. */
 export interface Statements {
   readonly read: Rows<Row>
-  readonly version: Rows<Pick<Row, 'version'>>
+  readonly find: Rows<Pick<Row, 'id'>>
+  /** In the order of the ids, those after `id`. */
   readonly list: Rows<Row>
+  readonly count: Rows<{ n: number | string | bigint }>
   readonly create: Write
   readonly touch: Write
   readonly update: Write
@@ -22,30 +24,30 @@ export interface Statements {
   readonly delete: Write
 }
 
-/** A placeholder, compiled as a parameter whose value is its name. */
+/** Returns a placeholder: a parameter whose value is its name. */
 const at = <N extends keyof Values>(name: N): NonNullable<Values[N]> => name as never
 
-/** The values of all columns, and of those that change. */
+/** The columns that an update writes, and all columns. */
 const changing = { payload: at('payload'), version: at('version'), expires_at: at('expires_at'), principal: at('principal') }
 const columns = { id: at('id'), ...changing }
 
 export function prepareStatements (db: Kysely<Tables>, table: string, dialect: Dialect): Statements {
-  const select = db.selectFrom(table)
-  const whole = select.select(['id', 'payload', 'version', 'expires_at', 'principal'])
-  const update = db.updateTable(table)
-  const remove = db.deleteFrom(table)
+  const live = db.selectFrom(table).where('expires_at', '>', at('now'))
+  const whole = live.select(['id', 'payload', 'version', 'expires_at', 'principal'])
+  const update = db.updateTable(table).where('id', '=', at('id')).where('expires_at', '>', at('now'))
+  const remove = db.deleteFrom(table).where('id', '=', at('id'))
+  const removeLive = remove.where('expires_at', '>', at('now'))
   return {
-    read: rows(db, whole.where('id', '=', at('id')).where('expires_at', '>', at('now'))),
-    version: rows(db, select.select('version').where('id', '=', at('id')).where('expires_at', '>', at('now'))),
-    list: rows(db, whole.where('principal', '=', at('principal')).where('expires_at', '>', at('now'))),
+    read: rows(db, whole.where('id', '=', at('id'))),
+    find: rows(db, live.select('id').where('id', '=', at('id'))),
+    list: rows(db, whole.where('principal', '=', at('principal')).where('id', '>', at('id')).orderBy('id').limit(at('limit'))),
+    count: rows(db, live.select((eb) => eb.fn.countAll().as('n')).where('principal', '=', at('principal'))),
     create: dialect === 'mysql' ? insertOrReplaceExpired(db, table) : upsertExpired(db, table),
-    touch: write(db, update.set({ expires_at: at('expires_at') })
-      .where('id', '=', at('id')).where('expires_at', '>', at('now')).where('expires_at', '<', at('expires_at'))),
-    update: write(db, update.set(changing)
-      .where('id', '=', at('id')).where('version', '=', at('before')).where('expires_at', '>', at('now'))),
-    end: write(db, remove.where('id', '=', at('id')).where('version', '=', at('before')).where('expires_at', '>', at('now'))),
-    deleteLive: write(db, remove.where('id', '=', at('id')).where('expires_at', '>', at('now'))),
-    delete: write(db, remove.where('id', '=', at('id')))
+    touch: write(db, update.set({ expires_at: at('expires_at') }).where('expires_at', '<', at('expires_at'))),
+    update: write(db, update.set(changing).where('version', '=', at('before'))),
+    end: write(db, removeLive.where('version', '=', at('before'))),
+    deleteLive: write(db, removeLive),
+    delete: write(db, remove)
   }
 }
 
@@ -54,7 +56,7 @@ function upsertExpired (db: Kysely<Tables>, table: string): Write {
     .column('id').doUpdateSet(changing).where(`${table}.expires_at`, '<=', at('now'))))
 }
 
-/** MySQL's upsert takes no condition, and what it answers does not tell a row that was left alone from a new one. */
+/** Inserts, and updates an expired row after that: MySQL's upsert takes no condition, and does not tell a kept row from a new one. */
 function insertOrReplaceExpired (db: Kysely<Tables>, table: string): Write {
   const insert = write(db, db.insertInto(table).values(columns))
   const replace = write(db, db.updateTable(table).set(changing).where('id', '=', at('id')).where('expires_at', '<=', at('now')))
@@ -87,7 +89,7 @@ function write (db: Kysely<Tables>, query: Compilable): Write {
   return async (values) => affected(await execute(values))
 }
 
-/** @throws when the dialect does not tell, for a store that cannot know whether it wrote must not guess. */
+/** @throws when the dialect does not report it: a store that cannot know whether it wrote must not guess */
 export function affected ({ numAffectedRows }: QueryResult<unknown>): number {
   if (numAffectedRows === undefined) throw new Error('the Kysely dialect does not tell how many rows a statement wrote (numAffectedRows)')
   return Number(numAffectedRows)

@@ -5,10 +5,10 @@ export class Sweeper {
   #running: Promise<number> | undefined
   #stopped = false
 
-  /** @param interval seconds between two runs; 0: only when `run` is called */
+  /** @param interval milliseconds between two runs; 0: only when `run` is called */
   constructor (task: (stopped: () => boolean) => Promise<number>, interval: number, failed: (error: unknown) => void) {
     this.#task = task
-    if (interval > 0) this.#timer = setInterval(() => { this.run().catch(failed) }, interval * 1000).unref()
+    if (interval > 0) this.#timer = setInterval(() => { this.run().catch(failed) }, interval).unref()
   }
 
   /** Runs the task now, or joins the run that is under way. */
@@ -17,7 +17,7 @@ export class Sweeper {
     return this.#running
   }
 
-  /** Resolves when the last run is over; one that is under way stops early, and how it ended is of no interest any more. */
+  /** Resolves when the last run has ended. A run that is under way stops early, and its outcome is dropped. */
   async stop (): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)

@@ -1,6 +1,6 @@
 import { ok as assert } from 'node:assert'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import type { IssuedSession, SessionManager } from '../../manager.js'
+import type { IssuedSession, SessionManager } from '../../manager/manager.js'
 import { MemoryStore } from '../../store/memory.js'
 import type { SessionStore } from '../../store/store.js'
 import { createClock } from '../clock.js'

@@ -1,4 +1,4 @@
-import type { SecurityRequirement } from '../security/requirement.js'
+import type { SecurityRequirement } from '../../routing/requirement.js'
 
 /** The parts of an OpenAPI document (2.0 to 3.2) that are read or written here; everything else passes through as it is. */
 export interface OpenApiDocument extends Extensible {
@@ -46,8 +46,8 @@ export type OperationChange = (operation: Operation, method: string, pathItem: P
 const METHOD_FIELDS = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query'])
 
 /**
- * The document with each operation replaced by what `change` makes of it. What `change` hands back unchanged stays the very
- * same object, and so do the path items and the document around it.
+ * Returns the document with each operation replaced by what `change` returns for it. Where `change` returns the same object,
+ * the path item and the document around it stay the same objects too.
  */
 export function mapOperations (document: OpenApiDocument, change: OperationChange): OpenApiDocument {
   return mapValues(document, (value, key) => key === 'paths' ? mapValues(value as Paths, (item) => mapPathItem(item, change)) : value)
@@ -61,7 +61,7 @@ function mapPathItem (item: PathItem, change: OperationChange): PathItem {
   })
 }
 
-/** A copy of `values` with each one mapped, or `values` itself when that changed none. */
+/** Returns a copy of `values` with each value mapped, or `values` itself if no value changed. */
 export function mapValues<T, V extends Readonly<Record<string, T>>> (values: V, map: (value: V[string], key: string) => T): V {
   let changed: Record<string, T> | undefined
   for (const key of Object.keys(values)) {
@@ -79,6 +79,7 @@ export interface PlacedOperation {
   readonly operation: Operation
 }
 
+/** Returns all operations of a document. */
 export function operationsOf (document: OpenApiDocument): PlacedOperation[] {
   const found: PlacedOperation[] = []
   for (const [path, item] of Object.entries(document.paths ?? {})) {

@@ -1,8 +1,8 @@
 import { mapOperations, type OpenApiDocument } from './openapi.js'
 
 /**
- * A Swagger 2.0 document without the session schemes, which it cannot describe: its API keys are never cookies. An alternative
- * that needs a session is left out as a whole, for the rest of it alone would not let a request in.
+ * Returns a Swagger 2.0 document without the session schemes, which it cannot describe: its API keys are never cookies. An
+ * alternative that needs a session is left out as a whole, because the rest of it alone lets no request in.
  */
 export function withoutSessions (document: OpenApiDocument, names: ReadonlySet<string>): OpenApiDocument {
   return mapOperations(document, (operation) => {

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui'
-import { SessionError } from '../errors.js'
-import { style } from './ui/style.js'
+import { SessionError } from '../../errors.js'
+import { style } from './style.js'
 
 export interface SessionUiOptions {
   /**
-   * Seconds between two questions to the status operation, while somebody is signed in and at the page; 0 asks only on
+   * Seconds between two polls of the status operation, while a reader is signed in and at the page. 0 asks only on
    * an occasion. Default 30. Give that route `config: { session: { touch: false } }`, or reading the documentation
    * counts as using the session.
    */
@@ -18,7 +18,7 @@ export interface SessionUiOptions {
 export type WithSessionUi<Options> = Options & Required<Pick<FastifySwaggerUiOptions, 'theme' | 'uiConfig'>>
 
 /** Each file after those that it imports. */
-const parts = ['document', 'fields', 'call', 'roles', 'sessions', 'input', 'panel', 'popup', 'locks', 'watch', 'plugin']
+const parts = ['document', 'fields', 'call', 'roles', 'states', 'sessions', 'input', 'panel', 'popup', 'locks', 'watch', 'plugin']
 const globalName = 'fastifyOpenapiSessionUi'
 
 /**
@@ -51,7 +51,7 @@ export function sessionUi<Options extends FastifySwaggerUiOptions> (
 
 /** The browser modules as one classic script, which is what @fastify/swagger-ui loads: their imports point at each other. */
 function script (): string {
-  const sources = parts.map((part) => readFileSync(new URL(`./ui/${part}.js`, import.meta.url), 'utf8'))
+  const sources = parts.map((part) => readFileSync(new URL(`./${part}.js`, import.meta.url), 'utf8'))
   const body = sources.join('\n').replaceAll(/^import .*$/gm, '').replaceAll(/^export (?=\w+ )/gm, '')
   return `(() => {\n'use strict'\n${body}\nglobalThis.${globalName} = sessionUi\n})()\n`
 }

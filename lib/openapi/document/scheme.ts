@@ -1,29 +1,26 @@
 import { operationsOf, type OpenApiDocument } from './openapi.js'
-import type { SecurityRequirement } from '../security/requirement.js'
 
-/** What the document has to know of one registered session scheme. */
+/** The facts of one registered session scheme that a document describes. */
 export interface DocumentedScheme {
   /** Its name in `security` and in `components.securitySchemes`. */
   readonly name: string
   /** The cookie's real name. */
   readonly cookie: string
-  /** For people who read the document; without it, one is written that tells how to sign in. */
+  /** For people who read the document. Default: a description that tells how to sign in. */
   readonly description: string | undefined
   /** operationIds of the routes that sign in, tell who is signed in, and sign out. */
   readonly operations: { readonly login?: string, readonly status?: string, readonly logout?: string }
-  /** Whether unsafe requests from pages of another origin are refused (403). */
+  /** True if unsafe requests from pages of another origin are refused (403). */
   readonly crossOrigin: boolean
-  /** Whether a store is asked, which may be down (503): false for sealed cookies that adopt nobody. */
+  /** True if there is a store, which may not work (503). Sealed cookies that adopt no other sessions have none. */
   readonly persistentStore: boolean
-  /** What routes without a `security` of their own require. */
-  readonly security: readonly SecurityRequirement[] | undefined
   /** Name or names under which @fastify/swagger decorated the instance: its option `decorator`, `swagger` by default. */
   readonly decorator: string | readonly string[]
 }
 
 /**
- * The Security Scheme Object (OpenAPI 3, 4.8.27): a cookie is an API key to OpenAPI. What the app wrote under the same name
- * is kept, but for the three facts that tools act upon. `x-session` names the operations that sign in and out.
+ * Returns the Security Scheme Object (OpenAPI 3, 4.8.27): a cookie is an API key to OpenAPI. What the app wrote under the
+ * same name is kept, except the facts that tools act upon. `x-session` names the operations that sign in and out.
  */
 export function securityScheme (document: OpenApiDocument, scheme: DocumentedScheme): object {
   return {

@@ -1,0 +1,93 @@
+import type { SecurityRequirement } from '../../routing/requirement.js'
+import { answersOf, requirementOf } from './answers.js'
+import { mapOperations, mapValues, type ComponentMap, type Components, type OpenApiDocument, type Operation, type Response } from './openapi.js'
+import { ERROR_SCHEMA, errorResponses, setCookieHeader } from './responses.js'
+import { securityScheme, type DocumentedScheme } from './scheme.js'
+
+type Section = 'schemas' | 'responses' | 'headers'
+
+/**
+ * Returns an OpenAPI 3 document in which every operation that names one of `schemes` in its `security` says what follows:
+ * the scheme, the cookie that is set, and the error responses of the plugin. The given document is not changed. Objects
+ * that the schemes do not concern are shared with it.
+ */
+export function describeSessions (document: OpenApiDocument, schemes: readonly DocumentedScheme[]): OpenApiDocument {
+  const shared = new SharedComponents(document.components ?? {})
+  const described = mapOperations(document, (operation, method) => describeOperation(operation, method, { document, schemes, shared }))
+  const securitySchemes = {
+    ...document.components?.securitySchemes,
+    ...Object.fromEntries(schemes.map((scheme) => [scheme.name, securityScheme(document, scheme)]))
+  }
+  return { ...described, components: { ...document.components, ...shared.added, securitySchemes } }
+}
+
+interface Context {
+  readonly document: OpenApiDocument
+  readonly schemes: readonly DocumentedScheme[]
+  readonly shared: SharedComponents
+}
+
+function describeOperation (operation: Operation, method: string, { document, schemes, shared }: Context): Operation {
+  const requirement = requirementOf(operation.security, (name) => schemes.some((scheme) => scheme.name === name))
+  const sessions = schemes.filter(({ name }) => requirement.sessions.includes(name))
+  if (sessions.length === 0) return operation
+
+  const setCookie = { $ref: shared.reference('headers', 'SessionCookie', setCookieHeader(schemes)) }
+  const written = mapValues(operation.responses ?? {}, (response, status) =>
+    response && /^[23]/.test(status) ? withSetCookie(inlined(response, document), setCookie) : response)
+  const responses: Record<string, Response | undefined> = { ...written }
+  for (const { status, name, response } of errorResponses(answersOf(requirement, method, sessions), schemes)) {
+    if (covers(written, status)) continue
+    const errorSchema = shared.reference('schemas', 'SessionError', ERROR_SCHEMA)
+    responses[status] = { $ref: shared.reference('responses', name, response(errorSchema)) }
+  }
+  return { ...operation, ...writtenSecurity(operation.security ?? [], requirement.sessions, document), responses }
+}
+
+/**
+ * Returns a copy of an operation's `security`. OpenAPI 3.1 lets a requirement of an API key name roles. In 3.0 the list must
+ * be empty (4.8.30), so there the complete list goes into an extension.
+ */
+function writtenSecurity (security: readonly SecurityRequirement[], sessions: readonly string[], { openapi }: OpenApiDocument): object {
+  const hasRoles = security.some((requirement) => sessions.some((name) => (requirement[name] ?? []).length > 0))
+  if (!hasRoles || !openapi?.startsWith('3.0')) return { security: structuredClone(security) }
+  const without = security.map((requirement) => mapValues(requirement, (roles, name) => sessions.includes(name) ? [] : [...roles]))
+  return { security: without, 'x-required-roles': structuredClone(security) }
+}
+
+/** Returns the response that a `$ref` of the app leads to, so that a header can be added for this operation alone. */
+function inlined (response: Response, document: OpenApiDocument): Response {
+  const name = /^#\/components\/responses\/([^/]+)$/.exec(response.$ref ?? '')?.[1]
+  return (name !== undefined && document.components?.responses?.[name] as Response | undefined) || response
+}
+
+function withSetCookie (response: Response, header: object): Response {
+  const written = Object.keys(response.headers ?? {}).some((name) => name.toLowerCase() === 'set-cookie')
+  return written || response.$ref !== undefined ? response : { ...response, headers: { ...response.headers, 'Set-Cookie': header } }
+}
+
+/** Returns whether the app documented the status itself. Fastify serializes by ranges and `default` too, so both count. */
+function covers (responses: object, status: string): boolean {
+  const spoken = new Set(Object.keys(responses).map((key) => key.toUpperCase()))
+  return [status, `${status[0]}XX`, 'DEFAULT'].some((key) => spoken.has(key))
+}
+
+/** The components that operations share, added to those of the app as they are needed. */
+class SharedComponents {
+  readonly added: Partial<Record<Section, ComponentMap>> = {}
+  readonly #present: Components
+
+  constructor (present: Components) {
+    this.#present = present
+  }
+
+  /** Returns the `$ref` of a component. Its name gets the first number that the app has not given to another component. */
+  reference (section: Section, name: string, component: object): string {
+    const taken = this.added[section] ?? this.#present[section] ?? {}
+    const text = JSON.stringify(component)
+    let free = name
+    for (let count = 2; taken[free] !== undefined && JSON.stringify(taken[free]) !== text; count++) free = `${name}${count}`
+    this.added[section] = { ...taken, [free]: component }
+    return `#/components/${section}/${free}`
+  }
+}
