@@ -224,7 +224,7 @@ export class StoredBackend implements Backend {
    */
   #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
     const failed = (error: unknown): never => {
-      void (async () => { await this.#store.delete(id) })().catch(() => {})
+      this.#forget(id)
       throw error
     }
     try {
@@ -233,6 +233,11 @@ export class StoredBackend implements Backend {
     } catch (error) {
       return failed(error)
     }
+  }
+
+  #forget (id: string): void {
+    const deleted = Promise.resolve().then(() => this.#store.delete(id))
+    deleted.catch(() => {})
   }
 
   async #rank (session: Snapshot, rank: number): Promise<Snapshot | undefined> {

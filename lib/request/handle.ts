@@ -12,7 +12,7 @@ import { refill } from '../session/merge.js'
 import type { Awaitable } from '../store/store.js'
 import { cookieValue } from './cookie-header.js'
 import type { Account, LoadedAs, SavedAs } from './diagnostics.js'
-import { findSession, type Found } from './load.js'
+import { findAgain, findSession, type Found } from './load.js'
 import { carryOut, KEEP, type Order } from './save.js'
 import { PublicSession } from './public-session.js'
 import { type Scope, SessionState } from './state.js'
@@ -53,6 +53,18 @@ export class SessionHandle extends SessionState {
     } catch (error) {
       return this.#fail(error)
     }
+  }
+
+  /** Reads the session again before a handler that starts long after the load. */
+  reload (): Awaitable<void> {
+    const { snapshot } = this
+    if (snapshot === undefined || this.#adoption !== undefined) return undefined
+    return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
+      if (found.snapshot === undefined) this.discard()
+      // What a hook has changed since is merged into what is stored when it is saved.
+      else if (this.isChanged) return
+      this.#found({ ...found, lines: [...this.lines, ...found.lines ?? []] })
+    })
   }
 
   /** Takes the place of `load` for a request that a page of another origin sent: nothing is loaded. */
