@@ -176,9 +176,9 @@ export class SessionHandle extends SessionState {
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
   }
 
-  /** Whether the browser has a cookie of this scheme. */
+  /** Whether the browser has a cookie of this scheme, or of the session that was adopted. */
   get #hasCookie (): boolean {
-    return this.lines.length > 0 || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
+    return this.lines.length > 0 || this.#loaded === 'adopted' || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
   }
 
   #send ({ snapshot, value }: Saved): void {
@@ -187,8 +187,8 @@ export class SessionHandle extends SessionState {
   }
 
   #setLines (lines: readonly string[]): void {
-    const { expireAdopted } = this.scheme
-    this.lines = expireAdopted !== undefined && this.lines.includes(expireAdopted) ? [...lines, expireAdopted] : lines
+    // The old cookie goes when its successor comes, and not before: the browser has to have one of the two.
+    this.lines = this.#loaded === 'adopted' ? [...lines, this.scheme.expireAdopted as string] : lines
     this.scope.onCookie()
   }
 
@@ -196,8 +196,9 @@ export class SessionHandle extends SessionState {
   async #adopt (adoption: PendingAdoption): Promise<void> {
     const saved = await adoption.complete(this.report)
     this.#adoption = undefined
-    this.lines = [this.scheme.expireAdopted as string]
-    this.snapshot = saved?.snapshot
+    // Of parallel requests one is first: what this handler changed is merged into that session, and is lost if it has ended.
+    if (saved === undefined && this.isChanged) this.#reportLost('ended-meanwhile')
+    this.apply({ snapshot: this.snapshot, intent: KEEP, content: undefined }, saved)
     if (saved !== undefined) this.#send(saved)
   }
 
@@ -219,7 +220,8 @@ export class SessionHandle extends SessionState {
 
   /** Updates what is not stored yet: no other request can know of it. */
   async #updateFirst (fn: Update): Promise<void> {
-    if (this.scope.isClosed) throw this.requiredError()
+    const hasEnded = (this.#loaded === 'live' || this.#loaded === 'adopted') && this.#saved !== 'destroy'
+    if (hasEnded || this.scope.isClosed) throw this.requiredError()
     const data = copyJson(this.data)
     refill(this.data, this.scheme.codec.accept(await fn(data) ?? data).data)
     await this.#save()
