@@ -192,7 +192,8 @@ export class StoredBackend implements Backend {
       // Of several renewals at once one wins; the others keep its secret and save their data.
       const isFirst = renewal !== undefined && current.secretHash === base.secretHash
       const secretHash = isFirst ? renewal.credential.secretHash : current.secretHash
-      const next = this.#assemble({ ...current, secretHash }, content)
+      // What is only written in another form (`stale`) is no activity.
+      const next = this.#assemble({ ...current, secretHash }, content, content === current && !isFirst ? current.expiresAt : undefined)
       return chain(this.#store.update(next.id, this.#record(next)), (outcome) => {
         if (outcome === 'updated') return next
         if (outcome === 'missing') return undefined
@@ -221,10 +222,11 @@ export class StoredBackend implements Backend {
     return await this.#store.update(next.id, this.#record(next)) === 'updated' ? next : undefined
   }
 
-  /** Returns the version after `before`, with other content. */
-  #assemble (before: Pick<Snapshot, 'id' | 'version' | 'times' | 'secretHash'>, { data, principal }: Content): Snapshot {
-    const { id, version, times, secretHash } = before
-    const expiresAt = expiryOf(times, this.#options, this.#options.now())
+  /** Returns the next version of a session, with other content. */
+  #assemble (
+    { id, version, times, secretHash }: Pick<Snapshot, 'id' | 'version' | 'times' | 'secretHash'>, { data, principal }: Content,
+    expiresAt: number = expiryOf(times, this.#options, this.#options.now())
+  ): Snapshot {
     return { id, version: version + 1, expiresAt, times, secretHash, data, principal, stale: false }
   }
 
