@@ -117,7 +117,8 @@ class SealedBackend implements Backend {
         report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
         return undefined
       }
-      if (renewal === undefined) return this.#seal(base, content)
+      // What is only sealed again is no activity: its load has moved the deadline, if it counts.
+      if (renewal === undefined) return this.#seal(base, content, content === base ? base.expiresAt : undefined)
       const { credential: { id }, reason } = renewal
       const saved = this.#seal(id === base.id ? base : { id, version: 0, times: withLogin(base.times, this.#context.now()) }, content)
       if (id !== base.id) this.#end(base)
@@ -144,10 +145,11 @@ class SealedBackend implements Backend {
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
   }
 
-  #seal ({ id, version: before, times }: Pick<Snapshot, 'id' | 'version' | 'times'>, { data, principal }: Content): Saved {
+  #seal (
+    { id, version: before, times }: Pick<Snapshot, 'id' | 'version' | 'times'>, { data, principal }: Content, expiresAt = this.#expiryOf(times)
+  ): Saved {
     const { codec, line } = this.#context
     const version = before + 1
-    const expiresAt = this.#expiryOf(times)
     const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode(times, '', data)}`)
     const size = Buffer.byteLength(line(value, times))
     if (size > MAX_LINE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)

@@ -136,12 +136,15 @@ export class RequestScope implements Scope {
   }
 
   #close (): void {
-    if (this.#phase === 'saving' || (this.#phase === 'open' && !this.#reply.sent)) return
+    if (this.#phase === 'open' && !this.#reply.sent) return
     for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
   }
 
   get #isSent (): boolean {
-    if (this.#phase === 'saving' || this.#phase === 'finished') return true
+    return this.#phase === 'saving' || this.#phase === 'finished' || this.areHeadersSent
+  }
+
+  get areHeadersSent (): boolean {
     const { raw, sent } = this.#reply
     // The headers of a WebSocket go out beside the reply, when that is hijacked.
     return raw.headersSent || (sent && (this.request as { ws?: unknown }).ws === true)
