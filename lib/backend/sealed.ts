@@ -15,7 +15,7 @@ export interface SealedCookieOptions {
   readonly keys: ReadonlyArray<string | Uint8Array>
 }
 
-/** What a sealed cookie needs to know of the scheme whose data it carries. */
+/** The parts of a scheme that its sealed cookies need. */
 export interface SealedContext {
   readonly scheme: string
   readonly cookieName: string
@@ -32,7 +32,7 @@ const FORMAT = 1
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-/** What browsers are sure to take: RFC 6265bis, 5.6, lets them drop a longer one, and they do so in silence. */
+/** Bytes that every browser accepts. RFC 6265bis, 5.6, lets browsers drop a longer cookie, and they do so without a message. */
 const MAX_LINE = 4096
 
 /** A new key for `sealedCookie`: 32 bytes from the system's random source, as base64url text. */

@@ -21,8 +21,8 @@ export interface Predecessor {
 }
 
 /**
- * Where sessions were kept before this plugin, so that the move signs no user out: the option `adopt`, for as long as old
- * sessions can be live. `adoptExpressSessions` of `fastify-openapi-session/express` makes one.
+ * The place where sessions were kept before this plugin. The option `adopt` takes it, for as long as old sessions can be live,
+ * so that the move signs no user out. `adoptExpressSessions` of `fastify-openapi-session/express` makes one.
  */
 export interface Adoption {
   readonly cookieName: string

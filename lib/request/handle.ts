@@ -32,7 +32,7 @@ export class SessionHandle extends SessionState {
   #running: Promise<void> | undefined
   /** The `Set-Cookie` headers to send. */
   lines = NO_LINES
-  /** Whether there was a live session at any time, so that the response may depend on it. */
+  /** True if there was a live session at any time, so that the response may depend on it. */
   seen = false
 
   constructor (scheme: Scheme, scope: Scope) {
@@ -42,7 +42,7 @@ export class SessionHandle extends SessionState {
 
   get request (): FastifyRequest { return this.scope.request }
 
-  /** What `request.session` returns. */
+  /** The value of `request.session`. */
   get public (): PublicSession { return this.#public ??= new PublicSession(this) }
 
   /** Finds the session of the request. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
@@ -97,7 +97,7 @@ export class SessionHandle extends SessionState {
     return this.#enqueue(() => this.#save(statusCode))
   }
 
-  /** Whether there is anything to do before the response. */
+  /** True if there is anything to do before the response. */
   get isPending (): boolean {
     return this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true || this.isChanged
   }
@@ -191,7 +191,7 @@ export class SessionHandle extends SessionState {
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
   }
 
-  /** Whether the browser has a cookie of this scheme, or of the session that was adopted. */
+  /** True if the browser has a cookie of this scheme, or of the session that was adopted. */
   get #hasCookie (): boolean {
     return this.lines.length > 0 || this.#loaded === 'adopted' || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
   }

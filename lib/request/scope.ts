@@ -31,13 +31,13 @@ export class RequestScope implements Scope {
   #phase: 'open' | 'refused' | 'saving' | 'finished' | 'failed' = 'open'
   /** The response that is being sent. */
   #outgoing: Outgoing | undefined
-  /** Whether a second response came while the sessions were being saved for the first. */
+  /** True if a second response came while the sessions were being saved for the first. */
   #interrupted = false
-  /** Whether the end of the response is listened for. */
+  /** True if the end of the response is listened for. */
   #isWatched = false
   /** The `Set-Cookie` headers that were written. */
   #lines: readonly string[] = []
-  /** What one of the hooks failed with. */
+  /** The error that one of the hooks failed with. */
   #error: Error | undefined
 
   constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan) {
@@ -72,7 +72,7 @@ export class RequestScope implements Scope {
     return chain(reloaded.length === 0 ? undefined : Promise.all(reloaded), () => authorize(this.request, this.#plan, this.#handles))
   }
 
-  /** Whether it is too late to change a session: its response has begun, or was refused. */
+  /** True if it is too late to change a session: its response has begun, or was refused. */
   get isClosed (): boolean {
     return this.#phase === 'refused' || this.#isSent
   }
