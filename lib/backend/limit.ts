@@ -1,12 +1,15 @@
 import { chain } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
-import type { Directory, Snapshot } from './backend.js'
+import { conflict } from '../errors.js'
+import type { Directory, Saved, Snapshot } from './backend.js'
 
 /** How many sessions a page of the principal's list holds. */
 const PAGE = 500
+/** How often a session that others write at the same time is tried to be ended: such writes must not keep it alive. */
+const MAX_TRIES = 100
 
-/** What the limit needs of the backend. */
+/** The parts of the backend that the limit needs. */
 export interface LimitContext {
   readonly maxPerPrincipal: number
   /** Returns how many sessions a principal has; `undefined` where the store does not count. */
@@ -29,17 +32,17 @@ export class Limit {
    * Enforces the limit after a session was created, and returns it as it is stored then. The session is stored and its
    * cookie has to be sent: a failure here is reported, and left to the next login.
    */
-  keep (created: Snapshot, report: Report): Awaitable<Snapshot> {
-    const { principal } = created
+  keep (created: Saved, report: Report): Awaitable<Saved> {
+    const { snapshot, snapshot: { principal } } = created
     const { maxPerPrincipal, count } = this.#context
     if (principal === undefined || maxPerPrincipal === Infinity) return created
-    const failed = (error: unknown): Snapshot => {
-      report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, created)
+    const failed = (error: unknown): Saved => {
+      report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
       return created
     }
     try {
       const kept = chain(count(principal) ?? Infinity, (found) =>
-        found > maxPerPrincipal ? this.#trim(created, principal, report) : created)
+        found > maxPerPrincipal ? this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot })) : created)
       return kept instanceof Promise ? kept.catch(failed) : kept
     } catch (error) {
       return failed(error)
@@ -50,13 +53,23 @@ export class Limit {
     const others = (await this.#all(principal)).filter(({ id }) => id !== created.id)
     if (others.length < this.#context.maxPerPrincipal) return created
     // This login counts as the latest, whatever the clocks of other processes say.
-    const highest = Math.max(...others.map(rankOf))
+    const highest = others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0)
     const own = highest < rankOf(created) ? created : await this.#context.rank(created, highest + 1)
     if (own === undefined) return created
-    // Read again after the rank is written: of two concurrent logins, both see the same order, and only one ends the other.
-    const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
-    for (const surplus of latestFirst.slice(this.#context.maxPerPrincipal)) await this.#context.endUnchanged(surplus, 'limit', report)
+    for (let tries = 0; !await this.#endSurplus(principal, report); tries++) if (tries === MAX_TRIES) throw conflict()
     return own
+  }
+
+  /**
+   * Ends the sessions over the limit. Returns `false` if another request changed one in between, so that it lives on. Read
+   * after the rank is written: of two concurrent logins, both see the same order, and only one ends the other.
+   */
+  async #endSurplus (principal: string, report: Report): Promise<boolean> {
+    const { maxPerPrincipal, endUnchanged } = this.#context
+    const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
+    let ended = true
+    for (const surplus of latestFirst.slice(maxPerPrincipal)) ended = await endUnchanged(surplus, 'limit', report) && ended
+    return ended
   }
 
   async #all (principal: string): Promise<Snapshot[]> {

@@ -3,9 +3,9 @@ import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content, Decoded } from '../session/codec.js'
 import { type Credential, hashSecret, parseCredential } from '../session/credential.js'
-import { expiryOf } from '../session/times.js'
-import type { Awaitable, SessionRecord, SessionStore } from '../store/store.js'
-import { type Backend, type Compute, creation, type Directory, type NewSession, type Renewal, type Saved, type Snapshot, type Successor } from './backend.js'
+import { expiryOf, withLogin } from '../session/times.js'
+import type { Awaitable, SessionRecord, SessionStore, UpdateOutcome } from '../store/store.js'
+import type { Backend, Compute, Directory, NewSession, Renewal, Saved, Snapshot } from './backend.js'
 import { Limit } from './limit.js'
 import { RecentPayloads } from './recent-payloads.js'
 import { StoreClient } from './store-client.js'
@@ -25,16 +25,6 @@ export interface StoredOptions {
   readonly report: Report
 }
 
-/** One run of the write loop. */
-interface Write {
-  /** The session as the request loaded it. */
-  readonly base: Snapshot
-  readonly compute: Compute
-  readonly renewal?: Renewal | undefined
-  /** Whether the session ends with it. */
-  readonly ends?: boolean
-}
-
 /** A credential in the cookie, a record in a store. */
 export class StoredBackend implements Backend {
   readonly #options: StoredOptions
@@ -50,7 +40,8 @@ export class StoredBackend implements Backend {
     this.#turns = new Turns(options.storeTimeout)
     this.directory = storedDirectory(this.#store, options, {
       read: (id, record) => this.#read(id, record, options.report),
-      touch: (session) => this.#touch(session)
+      touch: (session) => this.#touch(session),
+      limit: (created, report) => this.#limit.keep(created, report)
     })
     this.#limit = new Limit({
       maxPerPrincipal: options.maxPerPrincipal,
@@ -74,47 +65,46 @@ export class StoredBackend implements Backend {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
     return chain(this.#insert(snapshot), () => {
-      report(creation(reason), snapshot)
-      return chain(this.#limit.keep(snapshot, report), (snapshot) => ({ snapshot, value }))
+      report({ type: 'created', reason }, snapshot)
+      // Of several requests that adopt one session, only one keeps its own. It asks for the limit by itself.
+      return reason === 'adopted' ? { snapshot, value } : this.#limit.keep({ snapshot, value }, report)
     })
   }
 
   replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved> {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
-    const replaced = chain(this.#insert(snapshot), () => this.#store.delete(old.id))
-    const forget = (error: unknown): never => {
-      this.#forget(id)
-      throw error
-    }
-    return chain(isPromise(replaced) ? replaced.then((deleted) => deleted, forget) : replaced, (deleted) => {
-      if (deleted && reason === 'start') report({ type: 'destroyed', reason: 'replaced' }, old)
-      report(creation(reason), snapshot)
-      return chain(this.#limit.keep(snapshot, report), (snapshot) => ({ snapshot, value }))
+    const ended = chain(this.#insert(snapshot), () => this.#orForget(id, () => this.#store.delete(old.id)))
+    return chain(ended, (deleted) => {
+      if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
+      report({ type: 'created', reason }, snapshot)
+      return this.#limit.keep({ snapshot, value }, report)
     })
   }
 
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined> {
-    return chain(this.#inTurn({ base, compute, renewal }, report), (snapshot) => {
-      if (snapshot === undefined || snapshot.secretHash !== renewal?.credential.secretHash) return snapshot && { snapshot }
+    const saved = this.#turns.take(base, (current) => this.#write({ base, compute, renewal }, current))
+    return chain(saved, (snapshot) => {
+      if (snapshot === undefined) {
+        report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
+        return undefined
+      }
+      if (snapshot.secretHash !== renewal?.credential.secretHash) return { snapshot }
       report({ type: 'renewed', reason: renewal.reason }, snapshot)
-      return { snapshot, value: renewal.credential.value }
+      const renewed = { snapshot, value: renewal.credential.value }
+      return snapshot.id === base.id ? renewed : this.#limit.keep(renewed, report)
     })
   }
 
-  become (base: Snapshot, compute: Compute, successor: Successor, report: Report): Awaitable<Saved | undefined> {
-    // Ended first, and only as it was last written: what is saved under the old id from now on is discarded.
-    return chain(this.#inTurn({ base, compute, ends: true }, report), (content) =>
-      content && this.create({ ...successor, content, reason: 'principal' }, report))
-  }
-
-  end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<void> {
-    return chain(this.#store.delete(session.id), (deleted) => { if (deleted) report({ type: 'destroyed', reason }, session) })
+  end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean> {
+    return chain(this.#store.delete(session.id), (deleted) => {
+      if (deleted) report({ type: 'destroyed', reason }, session)
+      return deleted
+    })
   }
 
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean> {
-    const outcome = this.#store.update(session.id, { payload: 'null', version: session.version + 1, expiresAt: 0 })
-    return chain(outcome, (outcome) => {
+    return chain(this.#deleteUnchanged(session), (outcome) => {
       if (outcome === 'updated') report({ type: 'destroyed', reason }, session)
       return outcome !== 'conflict'
     })
@@ -177,48 +167,78 @@ export class StoredBackend implements Backend {
   }
 
   #insert (session: Snapshot): Awaitable<void> {
-    const created = this.#store.create(session.id, this.#record(session))
-    const check = (created: boolean): void => {
+    const { id } = session
+    const record = this.#record(session)
+    return chain(this.#orForget(id, () => this.#store.create(id, record)), (created) => {
       // 128 random bits do not collide: this store, or the source of randomness, is broken.
       if (!created) throw unavailable(new Error('the store has a record under a new random id'))
-    }
-    if (!isPromise(created)) return check(created)
-    return created.then(check, (error: unknown) => {
-      // The record may have been written all the same: a session whose secret was never sent, in the list of its principal.
-      this.#forget(session.id)
-      throw error
-    })
-  }
-
-  #inTurn (write: Write, report: Report): Awaitable<Snapshot | undefined> {
-    return chain(this.#turns.take(write.base, (current) => this.#write(write, current)), (written) => {
-      if (written === undefined) report({ type: 'discarded', reason: 'ended-meanwhile' }, write.base)
-      return written
     })
   }
 
   /** The write loop: computes and writes, and starts again from what is stored when another process was faster. */
-  #write (write: Write, current: Snapshot | undefined, until?: number): Awaitable<Snapshot | undefined> {
-    const { base, compute, renewal, ends = false } = write
+  #write (
+    order: { readonly base: Snapshot, readonly compute: Compute, readonly renewal: Renewal | undefined },
+    current: Snapshot | undefined, until?: number
+  ): Awaitable<Snapshot | undefined> {
+    const { base, compute, renewal } = order
     if (current === undefined || current.principal !== base.principal) return undefined
     return chain(compute(current), (content) => {
-      // Of several renewals at once one wins; the others keep its secret and save their data.
-      const isFirst = renewal !== undefined && current.secretHash === base.secretHash
-      const next = this.#assemble(isFirst ? { ...current, secretHash: renewal.credential.secretHash } : current, content)
-      const record = ends ? { payload: 'null', version: next.version, expiresAt: 0 } : this.#record(next)
-      return chain(this.#store.update(next.id, record), (outcome) => {
+      const next = this.#next(base, current, content, renewal)
+      const written = next.id === current.id ? this.#store.update(next.id, this.#record(next)) : this.#move(current, next)
+      return chain(written, (outcome) => {
         if (outcome === 'updated') return next
         if (outcome === 'missing') return undefined
         const deadline = until ?? performance.now() + this.#store.limit
         if (performance.now() > deadline) throw conflict()
-        return chain(this.directory.find(next.id), (found) => this.#write(write, found, deadline))
+        return chain(this.directory.find(current.id), (found) => this.#write(order, found, deadline))
       })
     })
   }
 
-  /** Deletes after an error, which is the one to report. A record that stays has a secret that was never sent, and expires. */
+  /** @throws `FST_SESSION_CONFLICT` if a session that was renewed in between would move to the holder of its old secret */
+  #next (base: Snapshot, current: Snapshot, content: Content, renewal: Renewal | undefined): Snapshot {
+    // What is only written in another form (`stale`) does not count as activity.
+    if (renewal === undefined) return this.#assemble(current, content, content === current ? current.expiresAt : undefined)
+    const { id, secretHash } = renewal.credential
+    // Of several renewals at once one wins; the others keep its secret and save their data.
+    const isFirst = current.secretHash === base.secretHash
+    if (id === base.id) return this.#assemble(isFirst ? { ...current, secretHash } : current, content)
+    if (!isFirst) throw conflict()
+    return this.#assemble({ id, version: 0, secretHash, times: withLogin(current.times, this.#options.now()) }, content)
+  }
+
+  /** Stores a session under another id, if the one before it is still as it was read. */
+  async #move (before: Snapshot, next: Snapshot): Promise<UpdateOutcome> {
+    await this.#insert(next)
+    const outcome = await this.#orForget(next.id, () => this.#deleteUnchanged(before))
+    if (outcome !== 'updated') await this.#store.delete(next.id)
+    return outcome
+  }
+
+  #deleteUnchanged ({ id, version }: Snapshot): Awaitable<UpdateOutcome> {
+    return this.#store.update(id, { payload: 'null', version: version + 1, expiresAt: 0 })
+  }
+
+  /**
+   * Does what a new record is there for, or deletes the record again: its secret was never sent. A record that cannot be
+   * deleted expires, and the error to report is the first.
+   */
+  #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
+    const failed = (error: unknown): never => {
+      this.#forget(id)
+      throw error
+    }
+    try {
+      const result = work()
+      return isPromise(result) ? result.then((value) => value, failed) : result
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
   #forget (id: string): void {
-    void (async () => { await this.#store.delete(id) })().catch(() => {})
+    const deleted = Promise.resolve().then(() => this.#store.delete(id))
+    deleted.catch(() => {})
   }
 
   async #rank (session: Snapshot, rank: number): Promise<Snapshot | undefined> {
@@ -226,10 +246,11 @@ export class StoredBackend implements Backend {
     return await this.#store.update(next.id, this.#record(next)) === 'updated' ? next : undefined
   }
 
-  /** Returns the version after `before`, with other content. */
-  #assemble (before: Pick<Snapshot, 'id' | 'version' | 'times' | 'secretHash'>, { data, principal }: Content): Snapshot {
-    const { id, version, times, secretHash } = before
-    const expiresAt = expiryOf(times, this.#options, this.#options.now())
+  /** Returns the next version of a session, with other content. */
+  #assemble (
+    { id, version, times, secretHash }: Pick<Snapshot, 'id' | 'version' | 'times' | 'secretHash'>, { data, principal }: Content,
+    expiresAt: number = expiryOf(times, this.#options, this.#options.now())
+  ): Snapshot {
     return { id, version: version + 1, expiresAt, times, secretHash, data, principal, stale: false }
   }
 

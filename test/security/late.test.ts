@@ -62,6 +62,42 @@ onEach(t, 'C10 a late save is kept although the session was renewed in between',
   t.equal((await sessionsOf(world.app, 'ada')).length, 1)
 }, stored)
 
+onEach(t, 'C10 what another request saves while this one changes the principal is kept', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  const slow = await startSlow(world, ada, 'become')
+  t.equal((await ada.post('/put', { n: 1 })).statusCode, 200)
+  const old = tokenOf(ada)
+  t.equal((await slow.release()).statusCode, 200)
+  t.same((await ada.get('/me')).json(), { userId: 'eve', roles: [], n: 1 })
+  t.equal(await replay(world, old), 401)
+  t.equal(await world.place.count(), 1)
+}, stored)
+
+onEach(t, 'C7 a request with the cookie from before a renewal cannot take the session to another principal', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  const slow = await startSlow(world, ada, 'become')
+  const renewed = tokenIn(await ada.post('/do/renew'))
+  const answer = await slow.release()
+  t.equal(answer.statusCode, 409)
+  t.same(cookies(answer), [])
+  t.equal(await replay(world, renewed), 200)
+  t.same(await sessionsOf(world.app, 'eve'), [])
+  t.equal(await world.place.count(), 1)
+}, stored)
+
+onEach(t, 'C9 a late login by data does not begin a session when the session it would change has ended', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  const slow = await startSlow(world, ada, 'become')
+  await managerOf(world.app).revokeAll('ada')
+  const answer = await slow.release()
+  t.same(cookies(answer), [])
+  t.equal(await world.place.count(), 0)
+  t.ok(told(world.events).includes('discarded:ended-meanwhile'))
+}, stored)
+
 onEach(t, 'C9 a late logout or save of one session does not reach another session of the same principal', async (t, backend) => {
   const world = await createWorld(t, backend)
   const [ada, other] = [await world.signedIn(), await world.signedIn()]
