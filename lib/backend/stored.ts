@@ -199,9 +199,9 @@ export class StoredBackend implements Backend {
   #next (base: Snapshot, current: Snapshot, content: Content, renewal: Renewal | undefined): Snapshot {
     // What is only written in another form (`stale`) does not count as activity.
     if (renewal === undefined) return this.#assemble(current, content, content === current ? current.expiresAt : undefined)
-    const { id, secretHash } = renewal.credential
+    const { held, credential: { id, secretHash } } = renewal
     // Of several renewals at once one wins; the others keep its secret and save their data.
-    const isFirst = current.secretHash === base.secretHash
+    const isFirst = current.secretHash === held
     if (id === base.id) return this.#assemble(isFirst ? { ...current, secretHash } : current, content)
     if (!isFirst) throw conflict()
     return this.#assemble({ id, version: 0, secretHash, times: withLogin(current.times, this.#options.now()) }, content)
