@@ -1,4 +1,4 @@
-import { chain } from '../awaitable.js'
+import { chain, rescue } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
 import type { Directory, Snapshot } from './backend.js'
@@ -39,13 +39,8 @@ export class Limit {
       report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, created)
       return created
     }
-    try {
-      const kept = chain(count(principal) ?? Infinity, (found) =>
-        found > maxPerPrincipal ? this.#trim(created, principal, report) : created)
-      return kept instanceof Promise ? kept.catch(failed) : kept
-    } catch (error) {
-      return failed(error)
-    }
+    return rescue(() => chain(count(principal) ?? Infinity, (found) =>
+      found > maxPerPrincipal ? this.#trim(created, principal, report) : created), failed)
   }
 
   async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {

@@ -1,4 +1,4 @@
-import { chain, isPromise } from '../awaitable.js'
+import { chain, rescue } from '../awaitable.js'
 import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content, Decoded } from '../session/codec.js'
@@ -72,12 +72,7 @@ export class StoredBackend implements Backend {
   replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved | undefined> {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
-    const created = chain(this.#insert(snapshot), () => this.#store.delete(old.id))
-    const forget = (error: unknown): never => {
-      this.#forget(id)
-      throw error
-    }
-    const replaced = isPromise(created) ? created.then((deleted) => deleted, forget) : created
+    const replaced = chain(this.#insert(snapshot), () => rescue(() => this.#store.delete(old.id), this.#forgetting(id)))
     return chain(replaced, (deleted): Awaitable<Saved | undefined> => {
       if (!deleted && reason === 'principal') return this.#withdraw(id, old, report)
       if (deleted && reason === 'start') report({ type: 'destroyed', reason: 'replaced' }, old)
@@ -168,16 +163,11 @@ export class StoredBackend implements Backend {
   }
 
   #insert (session: Snapshot): Awaitable<void> {
-    const created = this.#store.create(session.id, this.#record(session))
-    const check = (created: boolean): void => {
+    const record = this.#record(session)
+    // After an error the record may have been written all the same.
+    return chain(rescue(() => this.#store.create(session.id, record), this.#forgetting(session.id)), (created) => {
       // 128 random bits do not collide: this store, or the source of randomness, is broken.
       if (!created) throw unavailable(new Error('the store has a record under a new random id'))
-    }
-    if (!isPromise(created)) return check(created)
-    return created.then(check, (error: unknown) => {
-      // The record may have been written all the same: a session whose secret was never sent, in the list of its principal.
-      this.#forget(session.id)
-      throw error
     })
   }
 
@@ -212,9 +202,15 @@ export class StoredBackend implements Backend {
     })
   }
 
-  /** Deletes after an error, which is the one to report. A record that stays has a secret that was never sent, and expires. */
-  #forget (id: string): void {
-    void (async () => { await this.#store.delete(id) })().catch(() => {})
+  /**
+   * Returns a handler of errors that deletes a session before the error goes on. A record that stays has a secret that was
+   * never sent, and expires.
+   */
+  #forgetting (id: string): (error: unknown) => never {
+    return (failure) => {
+      void (async () => { await this.#store.delete(id) })().catch(() => {})
+      throw failure
+    }
   }
 
   async #rank (session: Snapshot, rank: number): Promise<Snapshot | undefined> {
