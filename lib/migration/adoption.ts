@@ -164,7 +164,8 @@ async function accept (
     const data = await old.data()
     if (data === undefined) return undefined
     const now = settings.now()
-    return { content: codec.accept(data), times: { ...beginTimes(settings, {}, now), authenticatedAt: Math.min(finite(old.authenticatedAt) ?? 0, now) } }
+    const authenticatedAt = Math.min(finite(old.authenticatedAt) ?? 0, now)
+    return { content: codec.accept(data), times: { ...beginTimes(settings, {}, now), authenticatedAt } }
   } catch (error) {
     // The message of another error may hold data.
     const detail = error instanceof SessionError ? error.message : `reading it threw ${error instanceof Error ? error.name : typeof error}`
