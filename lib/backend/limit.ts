@@ -9,7 +9,7 @@ const PAGE = 500
 /** How often a session that others write at the same time is tried to be ended: such writes must not keep it alive. */
 const MAX_TRIES = 100
 
-/** What the limit needs of the backend. */
+/** The parts of the backend that the limit needs. */
 export interface LimitContext {
   readonly maxPerPrincipal: number
   /** Returns how many sessions a principal has; `undefined` where the store does not count. */

@@ -10,7 +10,7 @@ import type { Awaitable } from '../store/store.js'
 
 /** A session of another session plugin, found by its cookie. */
 export interface Predecessor {
-  /** Returns the data of the session here, or a promise of them; `undefined` if it should not be adopted. If it throws, the session is unfit. */
+  /** Returns the data of the session here; `undefined` if it should not be adopted. If this throws, the session is unfit. */
   data (): unknown
   /** When its user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
   readonly authenticatedAt?: number | undefined
@@ -21,8 +21,8 @@ export interface Predecessor {
 }
 
 /**
- * Where sessions were kept before this plugin, so that the move signs no user out: the option `adopt`, for as long as old
- * sessions can be live. `adoptExpressSessions` of `fastify-openapi-session/express` makes one.
+ * The place where sessions were kept before this plugin. The option `adopt` takes it, for as long as old sessions can be live,
+ * so that the move signs no user out. `adoptExpressSessions` of `fastify-openapi-session/express` makes one.
  */
 export interface Adoption {
   readonly cookieName: string

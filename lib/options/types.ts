@@ -51,7 +51,7 @@ export interface SessionOptions<Name extends string = string, Data extends objec
   scheme?: Name
   /** TypeBox schema of the data, checked when a record is loaded and when it is saved. Default: any object. */
   schema?: Name extends keyof SessionSchemas ? SessionSchemas[Name] : TSchema
-  /** Where sessions live. Default: a `MemoryStore`, for one process and for tests. */
+  /** The place where sessions live. Default: a `MemoryStore`, for one process and for tests. */
   store?: SessionStore | SealedCookie
   /** Name and attributes of the cookie. Default `__Host-session`, Secure, SameSite=Lax, Path=/; always HttpOnly. */
   cookie?: CookieOptions

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { chain, isPromise } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
-import { invalidData } from '../errors.js'
+import { invalidData, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
 import type { PendingAdoption } from '../migration/adoption.js'
@@ -32,7 +32,7 @@ export class SessionHandle extends SessionState {
   #running: Promise<void> | undefined
   /** The `Set-Cookie` headers to send. */
   lines = NO_LINES
-  /** Whether there was a live session at any time, so that the response may depend on it. */
+  /** True if there was a live session at any time, so that the response may depend on it. */
   seen = false
 
   constructor (scheme: Scheme, scope: Scope) {
@@ -42,7 +42,7 @@ export class SessionHandle extends SessionState {
 
   get request (): FastifyRequest { return this.scope.request }
 
-  /** What `request.session` returns. */
+  /** The value of `request.session`. */
   get public (): PublicSession { return this.#public ??= new PublicSession(this) }
 
   /** Finds the session of the request. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
@@ -97,13 +97,14 @@ export class SessionHandle extends SessionState {
     return this.#enqueue(() => this.#save(statusCode))
   }
 
-  /** Whether there is anything to do before the response. */
+  /** True if there is anything to do before the response. */
   get isPending (): boolean {
     return this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true || this.isChanged
   }
 
-  /** Reports what was changed while the response was being sent, and is lost. */
+  /** Reports what was changed while the response was being sent, and is lost. A commit that is running is waited for. */
   close (detail: string): void {
+    if (this.#running !== undefined) return void this.#running.then(() => { this.close(detail) })
     if (this.isChanged) this.#reportLost('after-commit', detail)
     this.discard()
   }
@@ -149,7 +150,21 @@ export class SessionHandle extends SessionState {
       if (statusCode === undefined) throw error
       return chain(this.#save(500), () => { throw error })
     }
-    return order && this.#carryOut(order)
+    if (order === undefined) return undefined
+    if (statusCode === undefined && this.#needsCookie(order)) this.#assertSendable('session.commit()')
+    return this.#carryOut(order)
+  }
+
+  #needsCookie ({ intent: { kind }, snapshot, content }: Order): boolean {
+    if (kind === 'destroy') return false
+    return kind !== 'keep' || snapshot === undefined || this.#isSealed || (content !== undefined && content.principal !== snapshot.principal)
+  }
+
+  get #isSealed (): boolean { return this.scheme.backend.directory === undefined }
+
+  /** @throws `FST_SESSION_TOO_LATE` when a cookie cannot be sent any more, before anything is saved that only the cookie leads to */
+  #assertSendable (call: string): void {
+    if (this.scope.areHeadersSent) throw tooLate(call, 'It needs a cookie, and the headers are sent: call it before the first byte of the response.')
   }
 
   /** Saves an order. What was refused stays refused: after a failure nothing of it is saved later. */
@@ -177,7 +192,7 @@ export class SessionHandle extends SessionState {
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
   }
 
-  /** Whether the browser has a cookie of this scheme, or of the session that was adopted. */
+  /** True if the browser has a cookie of this scheme, or of the session that was adopted. */
   get #hasCookie (): boolean {
     return this.lines.length > 0 || this.#loaded === 'adopted' || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
   }
@@ -205,6 +220,7 @@ export class SessionHandle extends SessionState {
 
   async #updateStored (base: Snapshot, fn: Update): Promise<void> {
     const { scheme, scope, report } = this
+    if (this.#isSealed) this.#assertSendable('session.update()')
     const saved = await traced('update', scheme.name, scope.request, () =>
       scheme.backend.save(base, async (now) => await this.#updated(now, fn), report))
     this.apply({ snapshot: base, intent: KEEP, content: undefined }, saved)

@@ -10,7 +10,7 @@ import type { Awaitable } from '../store/store.js'
 import { cookieValue, DUPLICATE } from './cookie-header.js'
 import type { LoadedAs } from './diagnostics.js'
 
-/** What a request's cookie led to. */
+/** The result of looking up the session of a request's cookie. */
 export interface Found {
   readonly loaded: LoadedAs
   readonly snapshot?: Snapshot

@@ -19,7 +19,7 @@ export interface StartOptions {
  * is frozen; `update` works at any time.
  */
 export interface Session<T extends object = Record<string, any>> {
-  /** Whether a live session was loaded, or started in this request. */
+  /** True if a live session was loaded, or started in this request. */
   readonly exists: boolean
   /**
    * The session's id, which stays the same when it is renewed. Safe to show, to log and to pass to `app.session.revoke`: it
