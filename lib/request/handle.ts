@@ -176,7 +176,8 @@ export class SessionHandle extends SessionState {
 
   #applied (order: Order, saved: Saved | undefined): void {
     const { kind } = order.intent
-    this.#saved = kind === 'keep' ? order.content === undefined ? 'none' : 'data' : kind
+    const isNothing = order.content === undefined && (kind === 'keep' || (kind === 'destroy' && order.snapshot === undefined))
+    this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
     this.apply(order, saved)
     if (saved !== undefined) this.#send(saved)
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
