@@ -45,7 +45,7 @@ export interface Backend {
   /** The sessions found without their cookies. Undefined for sealed cookies: only the browsers have those sessions. */
   readonly directory: Directory | undefined
   /** Returns the session of a cookie value. With `touch` the load counts as activity and moves the idle deadline. */
-  load (value: string, touch: boolean, report: Report): Awaitable<Snapshot | undefined>
+  load (value: string, touch: boolean, report: Report, cookieName?: string): Awaitable<Snapshot | undefined>
   /** Creates a session. @throws `FST_SESSION_TOO_LARGE` */
   create (session: NewSession, report: Report): Awaitable<Saved>
   /** Creates a session in place of `old`, which ends: a login. @throws `FST_SESSION_TOO_LARGE` */

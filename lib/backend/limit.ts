@@ -6,7 +6,6 @@ import type { Directory, Saved, Snapshot } from './backend.js'
 
 /** How many sessions a page of the principal's list holds. */
 const PAGE = 500
-
 /** How often a session that others write at the same time is tried to be ended: such writes must not keep it alive. */
 const MAX_TRIES = 100
 
@@ -54,7 +53,7 @@ export class Limit {
     const others = (await this.#all(principal)).filter(({ id }) => id !== created.id)
     if (others.length < this.#context.maxPerPrincipal) return created
     // This login counts as the latest, whatever the clocks of other processes say.
-    const highest = Math.max(...others.map(rankOf))
+    const highest = others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0)
     const own = highest < rankOf(created) ? created : await this.#context.rank(created, highest + 1)
     if (own === undefined) return created
     for (let tries = 0; !await this.#endSurplus(principal, report); tries++) if (tries === MAX_TRIES) throw conflict()
@@ -62,15 +61,14 @@ export class Limit {
   }
 
   /**
-   * Ends the sessions above the limit. Reads them after the rank is written: two concurrent logins both see the same order,
-   * and only one ends the other. Returns `false` if one was written in between, as one that changed its rank.
+   * Ends the sessions over the limit. Returns `false` if another request changed one in between, so that it lives on. Read
+   * after the rank is written: of two concurrent logins, both see the same order, and only one ends the other.
    */
   async #endSurplus (principal: string, report: Report): Promise<boolean> {
+    const { maxPerPrincipal, endUnchanged } = this.#context
     const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
     let ended = true
-    for (const surplus of latestFirst.slice(this.#context.maxPerPrincipal)) {
-      if (!await this.#context.endUnchanged(surplus, 'limit', report)) ended = false
-    }
+    for (const surplus of latestFirst.slice(maxPerPrincipal)) ended = await endUnchanged(surplus, 'limit', report) && ended
     return ended
   }
 

@@ -71,18 +71,16 @@ class SealedBackend implements Backend {
   readonly directory = undefined
   readonly #keys: readonly Buffer[]
   readonly #context: SealedContext
-  readonly #bound: Buffer
   /** Sessions that this process has ended: their cookies may still be sent, and must not be sealed again. */
   readonly #ended = new Set<string>()
 
   constructor (keys: readonly Buffer[], context: SealedContext) {
     this.#keys = keys
     this.#context = context
-    this.#bound = Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, context.scheme, context.cookieName]))
   }
 
-  load (value: string, touch: boolean, report: Report): Snapshot | undefined {
-    const opened = this.#open(value)
+  load (value: string, touch: boolean, report: Report, cookieName = this.#context.cookieName): Snapshot | undefined {
+    const opened = this.#open(value, this.#boundTo(cookieName))
     if (opened === undefined) {
       report({ type: 'rejected', reason: 'malformed-cookie' })
       return undefined
@@ -119,7 +117,8 @@ class SealedBackend implements Backend {
         report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
         return undefined
       }
-      if (renewal === undefined) return this.#seal(base, content)
+      // What is only sealed again is no activity: its load has moved the deadline, if it counts.
+      if (renewal === undefined) return this.#seal(base, content, content === base ? base.expiresAt : undefined)
       const { credential: { id }, reason } = renewal
       const saved = this.#seal(id === base.id ? base : { id, version: 0, times: withLogin(base.times, this.#context.now()) }, content)
       if (id !== base.id) this.#end(base)
@@ -146,10 +145,11 @@ class SealedBackend implements Backend {
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
   }
 
-  #seal ({ id, version: before, times }: Pick<Snapshot, 'id' | 'version' | 'times'>, { data, principal }: Content): Saved {
+  #seal (
+    { id, version: before, times }: Pick<Snapshot, 'id' | 'version' | 'times'>, { data, principal }: Content, expiresAt = this.#expiryOf(times)
+  ): Saved {
     const { codec, line } = this.#context
     const version = before + 1
-    const expiresAt = this.#expiryOf(times)
     const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode(times, '', data)}`)
     const size = Buffer.byteLength(line(value, times))
     if (size > MAX_LINE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)
@@ -170,28 +170,34 @@ class SealedBackend implements Backend {
     return { ...decoded, id, version: Number(version), expiresAt: Number(expiresAt) }
   }
 
+  /** What a cookie is valid for: no other scheme, cookie name or format opens it. */
+  #boundTo (cookieName: string): Buffer {
+    return Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, this.#context.scheme, cookieName]))
+  }
+
   #encrypt (text: string): string {
     const nonce = freshNonce()
-    const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce, { authTagLength: TAG_BYTES }).setAAD(this.#bound)
+    const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce, { authTagLength: TAG_BYTES })
+    cipher.setAAD(this.#boundTo(this.#context.cookieName))
     return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
 
-  #open (value: string): { text: string, key: number } | undefined {
+  #open (value: string, bound: Buffer): { text: string, key: number } | undefined {
     if (value.length > MAX_LINE) return undefined
     const sealed = Buffer.from(value, 'base64url')
     // Buffer.from skips what is not base64url: only the one spelling of a value is that value.
     if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
     for (const [index, key] of this.#keys.entries()) {
-      const text = this.#decrypt(sealed, key)
+      const text = this.#decrypt(sealed, key, bound)
       if (text !== undefined) return { text, key: index }
     }
     return undefined
   }
 
-  #decrypt (sealed: Buffer, key: Buffer): string | undefined {
+  #decrypt (sealed: Buffer, key: Buffer, bound: Buffer): string | undefined {
     const end = sealed.length - TAG_BYTES
     const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
-    decipher.setAAD(this.#bound).setAuthTag(sealed.subarray(end))
+    decipher.setAAD(bound).setAuthTag(sealed.subarray(end))
     try {
       return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, end)), decipher.final()]).toString('utf8')
     } catch {

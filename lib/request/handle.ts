@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { chain, isPromise } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
-import { invalidData } from '../errors.js'
+import { invalidData, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
 import type { PendingAdoption } from '../migration/adoption.js'
@@ -12,7 +12,7 @@ import { refill } from '../session/merge.js'
 import type { Awaitable } from '../store/store.js'
 import { cookieValue } from './cookie-header.js'
 import type { Account, LoadedAs, SavedAs } from './diagnostics.js'
-import { findSession, type Found } from './load.js'
+import { findAgain, findSession, type Found } from './load.js'
 import { carryOut, KEEP, type Order } from './save.js'
 import { PublicSession } from './public-session.js'
 import { type Scope, SessionState } from './state.js'
@@ -55,6 +55,18 @@ export class SessionHandle extends SessionState {
     }
   }
 
+  /** Reads the session again before a handler that starts long after the load. */
+  reload (): Awaitable<void> {
+    const { snapshot } = this
+    if (snapshot === undefined || this.#adoption !== undefined) return undefined
+    return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
+      if (found.snapshot === undefined) this.discard()
+      // What a hook has changed since is merged into what is stored when it is saved.
+      else if (this.isChanged) return
+      this.#found({ ...found, lines: [...this.lines, ...found.lines ?? []] })
+    })
+  }
+
   /** Takes the place of `load` for a request that a page of another origin sent: nothing is loaded. */
   refuse (): void {
     this.#loaded = 'cross-origin'
@@ -90,8 +102,9 @@ export class SessionHandle extends SessionState {
     return this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true || this.isChanged
   }
 
-  /** Reports what was changed while the response was being sent, and is lost. */
+  /** Reports what was changed while the response was being sent, and is lost. A commit that is running is waited for. */
   close (detail: string): void {
+    if (this.#running !== undefined) return void this.#running.then(() => { this.close(detail) })
     if (this.isChanged) this.#reportLost('after-commit', detail)
     this.discard()
   }
@@ -137,7 +150,21 @@ export class SessionHandle extends SessionState {
       if (statusCode === undefined) throw error
       return chain(this.#save(500), () => { throw error })
     }
-    return order && this.#carryOut(order)
+    if (order === undefined) return undefined
+    if (statusCode === undefined && this.#needsCookie(order)) this.#assertSendable('session.commit()')
+    return this.#carryOut(order)
+  }
+
+  #needsCookie ({ intent: { kind }, snapshot, content }: Order): boolean {
+    if (kind === 'destroy') return false
+    return kind !== 'keep' || snapshot === undefined || this.#isSealed || (content !== undefined && content.principal !== snapshot.principal)
+  }
+
+  get #isSealed (): boolean { return this.scheme.backend.directory === undefined }
+
+  /** @throws `FST_SESSION_TOO_LATE` when a cookie cannot be sent any more, before anything is saved that only the cookie leads to */
+  #assertSendable (call: string): void {
+    if (this.scope.areHeadersSent) throw tooLate(call, 'It needs a cookie, and the headers are sent: call it before the first byte of the response.')
   }
 
   /** Saves an order. What was refused stays refused: after a failure nothing of it is saved later. */
@@ -164,9 +191,9 @@ export class SessionHandle extends SessionState {
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
   }
 
-  /** True if the browser has a cookie of this scheme. */
+  /** True if the browser has a cookie of this scheme, or of the session that was adopted. */
   get #hasCookie (): boolean {
-    return this.lines.length > 0 || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
+    return this.lines.length > 0 || this.#loaded === 'adopted' || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
   }
 
   #send ({ snapshot, value }: Saved): void {
@@ -175,8 +202,8 @@ export class SessionHandle extends SessionState {
   }
 
   #setLines (lines: readonly string[]): void {
-    const { expireAdopted } = this.scheme
-    this.lines = expireAdopted !== undefined && this.lines.includes(expireAdopted) ? [...lines, expireAdopted] : lines
+    // The old cookie goes when its successor comes, and not before: the browser has to have one of the two.
+    this.lines = this.#loaded === 'adopted' ? [...lines, this.scheme.expireAdopted as string] : lines
     this.scope.onCookie()
   }
 
@@ -184,13 +211,15 @@ export class SessionHandle extends SessionState {
   async #adopt (adoption: PendingAdoption): Promise<void> {
     const saved = await adoption.complete(this.report)
     this.#adoption = undefined
-    this.lines = [this.scheme.expireAdopted as string]
-    this.snapshot = saved?.snapshot
+    // Of parallel requests one is first: what this handler changed is merged into that session, and is lost if it has ended.
+    if (saved === undefined && this.isChanged) this.#reportLost('ended-meanwhile')
+    this.apply({ snapshot: this.snapshot, intent: KEEP, content: undefined }, saved)
     if (saved !== undefined) this.#send(saved)
   }
 
   async #updateStored (base: Snapshot, fn: Update): Promise<void> {
     const { scheme, scope, report } = this
+    if (this.#isSealed) this.#assertSendable('session.update()')
     const saved = await traced('update', scheme.name, scope.request, () =>
       scheme.backend.save(base, async (now) => await this.#updated(now, fn), report))
     this.apply({ snapshot: base, intent: KEEP, content: undefined }, saved)
@@ -207,7 +236,8 @@ export class SessionHandle extends SessionState {
 
   /** Updates what is not stored yet: no other request can know of it. */
   async #updateFirst (fn: Update): Promise<void> {
-    if (this.scope.isClosed) throw this.requiredError()
+    const hasEnded = (this.#loaded === 'live' || this.#loaded === 'adopted') && this.#saved !== 'destroy'
+    if (hasEnded || this.scope.isClosed) throw this.requiredError()
     const data = copyJson(this.data)
     refill(this.data, this.scheme.codec.accept(await fn(data) ?? data).data)
     await this.#save()

@@ -32,14 +32,42 @@ const ENDED: Found = Object.freeze({ loaded: 'ended' })
  * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
  */
 export function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> {
+  const { previous } = scheme.cookie
   const value = cookieValue(request.headers.cookie, scheme.cookie.name)
   if (value === DUPLICATE) {
     report({ type: 'rejected', reason: 'duplicate-cookie' })
-    return { loaded: 'duplicate-cookie' }
+    return { loaded: 'duplicate-cookie', lines: previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire) }
   }
-  if (value === undefined || value === '') return adoptedSession(scheme, request, report)
+  if (value === undefined || value === '') {
+    return chain(previousSession(scheme, request, touch, report), (found) => found ?? adoptedSession(scheme, request, report))
+  }
   const loaded = traced('load', scheme.name, request, () => scheme.backend.load(value, touch, report))
   return chain(loaded, (snapshot) => snapshot === undefined ? ENDED : verified(scheme, request, { loaded: 'live', snapshot }, report))
+}
+
+/** Finds the session of a former cookie, and moves it to the current one. */
+function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> | undefined {
+  for (const { name, expire } of scheme.cookie.previous) {
+    const value = cookieValue(request.headers.cookie, name)
+    if (value === undefined || value === '' || value === DUPLICATE) continue
+    return chain(scheme.backend.load(value, touch, report, name), (snapshot) => snapshot === undefined
+      ? { loaded: 'ended', lines: [expire] }
+      : verified(scheme, request, { loaded: 'live', snapshot, lines: [scheme.line(value, snapshot.times), expire] }, report))
+  }
+  return undefined
+}
+
+/**
+ * Reads a session again that a request loaded some time ago.
+ * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
+ */
+export function findAgain (scheme: Scheme, request: FastifyRequest, { id }: Snapshot, report: Report): Awaitable<Found> {
+  const { backend: { directory }, backend, cookie: { name } } = scheme
+  // By its id: the session may have been renewed in between.
+  const found = directory === undefined
+    ? backend.load(String(cookieValue(request.headers.cookie, name)), false, report)
+    : directory.find(id)
+  return chain(found, (snapshot) => snapshot === undefined ? ENDED : verified(scheme, request, { loaded: 'live', snapshot }, report))
 }
 
 function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {

@@ -23,7 +23,7 @@ export class PublicSession extends ForeignMembers implements Session<Data> {
   get createdAt (): number { return this.#handle.createdAt }
   get authenticatedAt (): number { return this.#handle.authenticatedAt }
   get expiresAt (): number { return this.#handle.expiresAt }
-  get user (): unknown { return this.#handle.scheme.settings.user === undefined ? this.get('user') : this.#handle.user }
+  get user (): unknown { return this.#handle.scheme.settings.user === undefined ? this.#handle.get('user') as unknown : this.#handle.user }
   set user (value: unknown) { this.set('user', value) }
   get (key: string): any { return this.#handle.get(key) }
   set (key: string, value: unknown): void { this.#handle.set(key, value) }

@@ -15,6 +15,9 @@ import type { Scope } from './state.js'
 const STREAMED = 'it was changed while the response was being sent: use request.session.update(fn), which saves at any time'
 const HIJACKED = 'the reply was hijacked: await session.commit() before the first byte, and send what it returns as Set-Cookie'
 
+/** Milliseconds for which the first judgement holds. */
+const JUDGED_FOR = 1000
+
 /**
  * The sessions of one request to a route that declares some: loaded and judged before the handler, saved before the
  * response. The phase says what can still be done.
@@ -24,6 +27,7 @@ export class RequestScope implements Scope {
   readonly #reply: FastifyReply
   readonly #plan: Plan
   readonly #handles: readonly SessionHandle[]
+  readonly #loadedAt = performance.now()
   #phase: 'open' | 'refused' | 'saving' | 'finished' | 'failed' = 'open'
   /** The response that is being sent. */
   #outgoing: Outgoing | undefined
@@ -56,6 +60,16 @@ export class RequestScope implements Scope {
   admit (): Awaitable<void> {
     this.#refuseCrossOrigin()
     return chain(this.#load(), () => authorize(this.request, this.#plan, this.#handles))
+  }
+
+  /**
+   * Loads and judges the sessions again if the handler starts long after the first time: a client may send the headers, and
+   * withhold the body until the session is revoked or the account disabled.
+   */
+  judgeAgain (): Awaitable<void> {
+    if (this.#phase !== 'open' || performance.now() - this.#loadedAt < JUDGED_FOR) return undefined
+    const reloaded = this.#handles.map((handle) => handle.reload()).filter(isPromise)
+    return chain(reloaded.length === 0 ? undefined : Promise.all(reloaded), () => authorize(this.request, this.#plan, this.#handles))
   }
 
   /** True if it is too late to change a session: its response has begun, or was refused. */
@@ -122,12 +136,15 @@ export class RequestScope implements Scope {
   }
 
   #close (): void {
-    if (this.#phase === 'saving' || (this.#phase === 'open' && !this.#reply.sent)) return
+    if (this.#phase === 'open' && !this.#reply.sent) return
     for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
   }
 
   get #isSent (): boolean {
-    if (this.#phase === 'saving' || this.#phase === 'finished') return true
+    return this.#phase === 'saving' || this.#phase === 'finished' || this.areHeadersSent
+  }
+
+  get areHeadersSent (): boolean {
     const { raw, sent } = this.#reply
     // The headers of a WebSocket go out beside the reply, when that is hijacked.
     return raw.headersSent || (sent && (this.request as { ws?: unknown }).ws === true)
@@ -142,7 +159,7 @@ export class RequestScope implements Scope {
         const saved = handle.save(statusCode)
         if (isPromise(saved)) saves.push(saved)
       } catch (error) {
-        saves.push(Promise.reject(error as Error))
+        saves.push(Promise.reject(error))
       }
     }
     return saves.length === 0 ? undefined : this.#saving(saves)

@@ -10,21 +10,21 @@ t.test('issue: a session without a request', async (t) => {
   const { app, client, events, store } = await setUp(t, { principal: (data) => data.userId, absoluteTimeout: 7200 })
   app.get('/', { schema: guarded }, async ({ session }) => [session.id, session.data])
   const issued = await app.session.issue(user('ada'))
-  t.same(store.take(), ['create'])
-  t.match(issued, { id: /^[\w-]{43}$/, cookie: /^__Host-session=[\w-]{43}$/, setCookie: /^__Host-session=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/ })
+  t.same(store.take(), ['create', 'count'])
+  t.match(issued, { id: /^[\w-]{22}$/, cookie: /^__Host-session=[\w-]{22}\.[\w-]{43}$/, setCookie: /^__Host-session=[\w-]{22}\.[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/ })
   t.ok(issued.setCookie.startsWith(issued.cookie))
-  t.notOk(issued.cookie.includes(issued.id))
+  t.ok(issued.cookie.startsWith(`__Host-session=${issued.id}.`))
   t.same(events, [{ scheme: 'session', type: 'created', reason: 'issue', id: issued.id, principal: 'ada' }])
   t.same((await app.inject({ url: '/', headers: { cookie: issued.cookie } })).json(), [issued.id, user('ada')])
   client.jar.take((await app.session.issue(user('ada'), { persistent: true, absoluteTimeout: 60 })).setCookie)
   t.equal((await client.get('/')).statusCode, 200)
   t.match((await app.session.issue(user('ada'), { persistent: true })).setCookie, /Max-Age=7200/)
-  t.same((await app.session.issue({ userId: 'bob' } as never)).id.length, 43, 'defaults are filled in')
+  t.same((await app.session.issue({ userId: 'bob' } as never)).id.length, 22, 'defaults are filled in')
   await t.rejects(app.session.issue({ userId: 5 } as never), { code: 'FST_SESSION_INVALID_DATA' })
   await t.rejects(app.session.issue(user('ada'), { absoluteTimeout: -1 }), { code: 'FST_SESSION_OPTIONS' })
 })
 
-t.test('list: the live sessions of a principal, youngest login first', async (t) => {
+t.test('list returns the live sessions of a principal, the latest login first', async (t) => {
   const { app, clock } = await setUp(t, { principal: (data) => data.userId, idleTimeout: 100 })
   const ids: string[] = []
   const start = clock.now()
@@ -50,21 +50,21 @@ t.test('find', async (t) => {
   t.equal(await app.session.find(id), undefined, 'it does not count as activity')
   store.take()
   for (const junk of ['', 'x', id.slice(1), `${id}x`, '__proto__']) t.equal(await app.session.find(junk), undefined)
-  t.same(store.take(), [], 'what is no id is not asked for')
+  t.same(store.take(), [], 'only ids are looked up')
 })
 
-t.test('what has expired by the clock of the app is over, also where the store has a slower one', async (t) => {
+t.test('a session that has expired by the clock of the app has ended, also where the clock of the store is behind', async (t) => {
   const clock = createClock()
   const slow = new MemoryStore({ now: () => clock.now() - 60_000 })
   const { app } = await setUp(t, { principal: (data) => data.userId, idleTimeout: 100, store: slow, now: clock.now })
   const { id, cookie } = await app.session.issue(user('ada'))
   app.get('/', { schema: guarded, config: { session: { touch: false } } }, async () => '')
   clock.advance(100_000)
-  t.not(await slow.read(id), undefined, 'the store has it')
+  t.not(slow.read(id), undefined, 'the store has it')
   t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
   t.equal(await app.session.find(id), undefined)
   t.same((await app.session.list('ada')).sessions, [])
-  t.equal(await app.session.watch(id, { signal: new AbortController().signal }), true, 'and nobody who watches it asks again and again')
+  t.equal(await app.session.watch(id, { signal: new AbortController().signal }), true, 'a watch ends')
 })
 
 t.test('revoke', async (t) => {
@@ -78,8 +78,8 @@ t.test('revoke', async (t) => {
   t.same(told(events), ['destroyed:revoke', 'expired:absent', 'rejected:unauthenticated'])
   store.take()
   t.equal(await app.session.revoke('junk'), false)
-  t.equal(await app.session.revoke(cookie.split('=')[1] as string), false, 'a token is no id')
-  t.same(store.take(), ['read', 'delete'])
+  t.equal(await app.session.revoke(cookie.split('=')[1] as string), false, 'a credential is not an id')
+  t.same(store.take(), [])
 })
 
 t.test('revokeAll', async (t) => {
@@ -121,9 +121,90 @@ t.test('maxPerPrincipal: a login above it ends the oldest', async (t) => {
   await client.post('/login')
   t.same((await app.session.list('ada')).sessions.map(({ data }) => data.a), [undefined, 3])
   await client.post('/renew')
-  t.equal((await app.session.list('ada')).sessions.length, 2, 'a renewal takes nobody\'s place')
+  t.equal((await app.session.list('ada')).sessions.length, 2, 'a renewal ends no other session')
   client.jar.clear()
   for (let n = 0; n < 3; n++) await client.post('/guest')
   await Promise.all(Array.from({ length: 10 }, () => app.session.issue(user('eve'))))
-  t.equal((await app.session.list('eve')).sessions.length, 2, 'also of logins at the same moment')
+  t.equal((await app.session.list('eve')).sessions.length, 2, 'concurrent logins, too')
+})
+
+t.test('list returns pages, and each session of the principal is on one of them', async (t) => {
+  const { app } = await setUp(t, { principal: (data) => data.userId, maxPerPrincipal: 500 })
+  const ids: string[] = []
+  for (let n = 0; n < 250; n++) ids.push((await app.session.issue(user('ada', n))).id)
+  const first = await app.session.list('ada')
+  t.ok(first.sessions.length >= 50 && first.sessions.length <= 200, 'a page has about 100 by default')
+  const found: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await app.session.list('ada', { limit: 60, cursor })
+    t.ok(page.sessions.length <= 120, 'about as many as the limit says')
+    found.push(...page.sessions.map(({ id }) => id))
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  t.same(found.sort(), ids.sort())
+  for (const limit of [0, -1, 1.5, '5', NaN]) {
+    await t.rejects(app.session.list('ada', { limit: limit as number }), { code: 'FST_SESSION_OPTIONS', message: 'limit must be a whole number, 1 or more' })
+  }
+})
+
+t.test('update changes the stored data without a request', async (t) => {
+  const { app, store } = await setUp(t, { principal: (data) => data.userId })
+  const { id } = await app.session.issue(user('ada', 1))
+  store.take()
+  t.same(await app.session.update(id, (data) => { data.a = (data.a ?? 0) + 1 }), user('ada', 2))
+  t.same(store.take(), ['read', 'update'])
+  t.same(await app.session.update(id, async (data) => ({ ...data, b: 5 })), { ...user('ada', 2), b: 5 })
+  const returned = await app.session.update(id, () => {})
+  returned.cart['changed'] = 1
+  t.match(await app.session.find(id), { data: { a: 2, b: 5, cart: {} } })
+  await t.rejects(app.session.update(id, (data) => { data.userId = 'eve' }), { code: 'FST_SESSION_INVALID_DATA', message: /update\(\) cannot change whom a session belongs to/ })
+  await t.rejects(app.session.update(id, (data) => { data.a = 'x' as never }), { code: 'FST_SESSION_INVALID_DATA' })
+  await t.rejects(app.session.update(id, () => { throw new Error('sold out') }), { message: 'sold out' })
+  t.match(await app.session.find(id), { data: user('ada', 2) })
+  await Promise.all(Array.from({ length: 20 }, () => app.session.update(id, async (data) => { data.a = (data.a ?? 0) + 1 })))
+  t.match(await app.session.find(id), { data: { a: 22 } }, 'no parallel update is lost')
+  await app.session.revoke(id)
+  for (const ended of [id, 'junk']) await t.rejects(app.session.update(ended, () => t.fail('ran')), { code: 'FST_SESSION_REQUIRED', statusCode: 401 })
+})
+
+t.test('an update of the manager and one of a request are both kept', async (t) => {
+  const { app, client } = await setUp(t)
+  app.post('/', { schema: guarded }, async ({ session }) => {
+    session.data.a = 1
+    await app.session.update(session.id, (data) => { data.b = 2 })
+    return session.data.b ?? 'not seen'
+  })
+  const { id, setCookie } = await app.session.issue(user('ada'))
+  client.jar.take(setCookie)
+  t.equal((await client.post('/')).body, 'not seen')
+  t.match(await app.session.find(id), { data: { ...user('ada'), a: 1, b: 2 } })
+})
+
+t.test('fromCookie returns the session of a Cookie header, as a request would load it', async (t) => {
+  const { app, clock, events, store } = await setUp(t, { principal: (data) => data.userId, idleTimeout: 100 })
+  const { id, cookie } = await app.session.issue(user('ada'))
+  clock.advance(60_000)
+  store.take()
+  t.match(await app.session.fromCookie(`a=b; ${cookie}`), { id, principal: 'ada', data: user('ada'), expiresAt: clock.now() + 100_000 })
+  t.same(store.take(), ['read', 'touch'], 'it counts as activity')
+  events.length = 0
+  for (const none of [undefined, '', 'a=b', `${cookie}; ${cookie}`]) t.equal(await app.session.fromCookie(none), undefined)
+  t.same(store.take(), [])
+  t.equal(await app.session.fromCookie('__Host-session=junk'), undefined)
+  t.equal(await app.session.fromCookie(`${cookie.slice(0, -43)}${'A'.repeat(43)}`), undefined)
+  t.same(told(events), ['rejected:malformed-cookie', 'rejected:stale-secret'])
+  clock.advance(100_000)
+  t.equal(await app.session.fromCookie(cookie), undefined)
+})
+
+t.test('a watch ends when the app begins to close, and needs no options', async (t) => {
+  const { app } = await setUp(t)
+  const { id } = await app.session.issue(user('ada'))
+  const watching = app.session.watch(id)
+  const other = await app.session.issue(user('bob'))
+  await app.session.revoke(other.id)
+  t.equal(await app.session.watch(other.id), true)
+  await app.close()
+  t.equal(await watching, false)
 })

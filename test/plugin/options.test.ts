@@ -13,21 +13,21 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ scheme: 'my session' }, /scheme must be a name of letters/],
   [{ scheme: 5 }, /scheme must be a name of letters/],
   [{ schema: { type: 'string' } }, /schema must be the TypeBox schema of an object.*Type\.Object/],
-  [{ schema: Type.Object({ at: Type.Date({ default: new Date(0) }) }) }, /schema has a default that is no JSON/],
+  [{ schema: Type.Object({ at: Type.Date({ default: new Date(0) }) }) }, /schema has a default that JSON cannot hold, such as a Date/],
   [{ schema: null }, /schema must be the TypeBox schema of an object/],
-  [{ schema: {} }, /schema is no TypeBox schema/],
+  [{ schema: {} }, /schema is not a TypeBox schema that can be compiled/],
   [{ schema: Type.Object({ mail: Type.Array(Type.String({ format: 'email' })) }) }, /schema uses the format "email".*FormatRegistry\.Set\("email"/],
   [{ store: null }, /store must be a SessionStore, such as new MemoryStore\(\)/],
   [{ store: 'memory' }, /store must be a SessionStore/],
   [{ store: { get () {}, set () {}, destroy () {} } }, /fromExpressStore\(store\), from fastify-openapi-session\/express/],
-  [{ store: { create () {}, read () {} } }, /store has no update, delete, list, deleteAll/],
+  [{ store: { create () {}, read () {} } }, /store has no touch, update, delete, list, deleteAll/],
   [{ cookie: 'sid' }, /cookie must be an object/],
   [{ cookie: null }, /cookie must be an object/],
   [{ cookie: { httpOnly: false } }, /no option cookie\.httpOnly: the cookie is always HttpOnly/],
   [{ cookie: { maxAge: 5 } }, /no option cookie\.maxAge: use absoluteTimeout/],
   [{ cookie: { samesite: 'lax' } }, /no option cookie\.samesite: there are name, path/],
-  [{ cookie: { name: 'my session' } }, /cookie\.name "my session" is no cookie name/],
-  [{ cookie: { name: '' } }, /cookie\.name "" is no cookie name/],
+  [{ cookie: { name: 'my session' } }, /cookie\.name "my session" is not a cookie name/],
+  [{ cookie: { name: '' } }, /cookie\.name "" is not a cookie name/],
   [{ cookie: { name: 'sid', path: 'app' } }, /cookie\.path "app" must start with "\/"/],
   [{ cookie: { name: 'sid', path: '/;x' } }, /cookie\.path "\/;x"/],
   [{ cookie: { name: 'sid', path: 5 } }, /cookie\.path 5/],
@@ -36,13 +36,13 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ cookie: { partitioned: 'yes' } }, /cookie\.partitioned must be true or false/],
   [{ cookie: { persistent: 'yes' } }, /cookie\.persistent must be true or false/],
   [{ cookie: { name: 'sid', domain: 'a..b' } }, /cookie: .*domain/],
-  [{ cookie: { name: 'sid', domain: 'https://example.com' } }, /cookie\.domain "https:\/\/example\.com" is no host name/],
+  [{ cookie: { name: 'sid', domain: 'https://example.com' } }, /cookie\.domain "https:\/\/example\.com" is not a host name/],
   [{ cookie: { domain: 'example.com' } }, /"__Host-session" needs secure: true, path: "\/" and no domain/],
   [{ cookie: { name: '__host-x', path: '/app' } }, /"__host-x" needs secure: true, path: "\/" and no domain/],
   [{ cookie: { name: '__Host-x', secure: false } }, /"__Host-x" needs secure: true/],
   [{ cookie: { name: '__Secure-x', secure: false } }, /"__Secure-x" needs secure: true/],
-  [{ cookie: { name: '__Http-x' } }, /prefixes "__Http-" and "__Host-Http-" are not understood/],
-  [{ cookie: { name: '__Host-Http-x' } }, /prefixes "__Http-" and "__Host-Http-" are not understood/],
+  [{ cookie: { name: '__Http-x', secure: false } }, /"__Http-x" needs secure: true/],
+  [{ cookie: { name: '__Host-Http-x', path: '/app' } }, /"__Host-Http-x" needs secure: true, path: "\/" and no domain/],
   [{ cookie: { secure: false, sameSite: 'none' } }, /sameSite "none" needs cookie\.secure: true/],
   [{ cookie: { secure: false, partitioned: true } }, /cookie\.partitioned needs cookie\.secure: true/],
   [{ idleTimeout: 0 }, /idleTimeout must be a positive number of seconds/],
@@ -51,9 +51,9 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ absoluteTimeout: Infinity }, /absoluteTimeout must be a positive number of seconds/],
   [{ idleTimeout: 0.0001 }, /idleTimeout must be a positive number of seconds/],
   [{ absoluteTimeout: Number.MAX_SAFE_INTEGER }, /absoluteTimeout must be a positive number of seconds/],
-  [{ storeTimeout: 3_000_000 }, /storeTimeout may be 24 days at most/],
-  [{ cookie: { name: 5 } }, /cookie\.name 5 is no cookie name/],
-  [{ verifiers: { 'an api key': () => true } }, /verifiers: "an api key" is no name of a security scheme/],
+  [{ storeTimeout: 3_000_000 }, /storeTimeout must be at most 24 days, in seconds/],
+  [{ cookie: { name: 5 } }, /cookie\.name 5 is not a cookie name/],
+  [{ verifiers: { 'an api key': () => true } }, /verifiers: "an api key" is not a name of a security scheme/],
   [{ storeTimeout: NaN }, /storeTimeout must be a positive number of seconds/],
   [{ idleTimeout: 100, absoluteTimeout: 50 }, /idleTimeout \(100 s\) is longer than absoluteTimeout \(50 s\)/],
   [{ maxSize: 0 }, /maxSize must be a whole number above 0/],
@@ -63,6 +63,7 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ principal: 'userId' }, /principal must be a function/],
   [{ roles: ['admin'] }, /roles must be a function/],
   [{ verify: true }, /verify must be a function/],
+  [{ user: {} }, /user must be a function/],
   [{ migrate: {} }, /migrate must be a function/],
   [{ onEvent: 'log' }, /onEvent must be a function/],
   [{ now: 5 }, /now must be a function/],
@@ -74,10 +75,10 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ crossOrigin: null }, /crossOrigin must be/],
   [{ crossOrigin: { trust: [] } }, /no option crossOrigin\.trust/],
   [{ crossOrigin: { trusted: 'https://shop.example' } }, /crossOrigin\.trusted must be a list of origins/],
-  [{ crossOrigin: { trusted: ['https://shop.example/'] } }, /"https:\/\/shop\.example\/" is no origin/],
-  [{ crossOrigin: { trusted: ['https://*.example'] } }, /is no origin/],
-  [{ crossOrigin: { trusted: ['shop.example'] } }, /is no origin/],
-  [{ crossOrigin: { trusted: ['null'] } }, /is no origin/],
+  [{ crossOrigin: { trusted: ['https://shop.example/'] } }, /"https:\/\/shop\.example\/" is not an origin/],
+  [{ crossOrigin: { trusted: ['https://*.example'] } }, /is not an origin/],
+  [{ crossOrigin: { trusted: ['shop.example'] } }, /is not an origin/],
+  [{ crossOrigin: { trusted: ['null'] } }, /is not an origin/],
   [{ openapi: 'docs' }, /openapi must be an object/],
   [{ openapi: { signin: 'x' } }, /no option openapi\.signin; there are description, login/],
   [{ openapi: { login: '' } }, /openapi\.login must be text/],
@@ -127,11 +128,11 @@ t.test('defaults', async (t) => {
     return { idle: session.expiresAt - Date.now() }
   })
   const response = await app.inject('/')
-  t.match(response.headers['set-cookie'], /^__Host-session=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
+  t.match(response.headers['set-cookie'], /^__Host-session=[\w-]{22}\.[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
   t.ok(Math.abs(response.json().idle - 1_800_000) < 5000, 'half an hour')
 })
 
-t.test('defaults of the times that nobody sees in a plain response', async (t) => {
+t.test('defaults of the absolute timeout, of maxSize and of storeTimeout', async (t) => {
   const { app } = makeApp(t)
   const store = new ProbeStore()
   await app.register(sessionPlugin, { store })
@@ -151,16 +152,37 @@ t.test('defaults of the times that nobody sees in a plain response', async (t) =
   t.ok(asked.includes(2000), 'two seconds for a call of the store')
 })
 
-t.test('a shorter absolute timeout takes the idle timeout along', async (t) => {
+t.test('an absolute timeout below the default idle timeout shortens that', async (t) => {
   const { app } = await setUp(t, { absoluteTimeout: 60 })
   const { id } = await app.session.issue({ roles: [], cart: {} })
   const info = await app.session.find(id)
   t.equal(info && info.expiresAt - info.createdAt, 60_000)
 })
 
+t.test('the options accept prefixes of cookie names and origins of apps that browsers know', async (t) => {
+  for (const name of ['__Http-session', '__Host-Http-session', '__Secure-session', '__host-session']) {
+    const { app } = await setUp(t, { cookie: { name } })
+    t.ok((await app.session.issue({ roles: [], cart: {} })).setCookie.startsWith(`${name}=`))
+  }
+  const origins = ['capacitor://localhost', 'tauri://localhost', 'chrome-extension://abcdefghijklmnop', 'https://shop.example:8443']
+  const { app } = await setUp(t, { crossOrigin: { trusted: origins } })
+  app.post('/', { schema: { security: [{ session: [] }, {}] } }, async () => 'in')
+  for (const origin of origins) t.equal((await app.inject({ method: 'POST', url: '/', headers: { origin, 'sec-fetch-site': 'cross-site' } })).statusCode, 200)
+})
+
+t.test('maxPerPrincipal is 100 by default where the store counts, and unlimited where it does not', async (t) => {
+  for (const counts of [true, false]) {
+    const store = new ProbeStore()
+    if (!counts) delete (store as { count?: unknown }).count
+    const { app } = await setUp(t, { store, principal: (data) => data.userId, now: Date.now })
+    for (let n = 0; n < 102; n++) await app.session.issue({ userId: 'ada', roles: [], cart: {} })
+    t.equal(await app.session.revokeAll('ada'), counts ? 100 : 102)
+  }
+})
+
 t.test('with secure: false the default name has no prefix', async (t) => {
   const { app } = await setUp(t, { cookie: { secure: false } })
-  t.match((await app.session.issue({ roles: [], cart: {} })).setCookie, /^session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax$/)
+  t.match((await app.session.issue({ roles: [], cart: {} })).setCookie, /^session=[\w-]{22}\.[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax$/)
 })
 
 t.test('every attribute of the cookie, handed out and taken back', async (t) => {
@@ -172,12 +194,12 @@ t.test('every attribute of the cookie, handed out and taken back', async (t) => 
   const attributes = 'Domain=example.com; Path=/app'
   const flags = 'HttpOnly; Secure; Partitioned; SameSite=None'
   const login = await client.post('/app/in')
-  t.match(login.headers['set-cookie'], new RegExp(`^__Secure-sid=[\\w-]{43}; Max-Age=3600; ${attributes}; ${flags}$`))
+  t.match(login.headers['set-cookie'], new RegExp(`^__Secure-sid=[\\w-]{22}\\.[\\w-]{43}; Max-Age=3600; ${attributes}; ${flags}$`))
   const logout = await client.post('/app/out')
   t.equal(logout.headers['set-cookie'], `__Secure-sid=; Max-Age=0; ${attributes}; Expires=Thu, 01 Jan 1970 00:00:00 GMT; ${flags}`)
 })
 
-t.test('what is registered with Fastify is no option of the plugin', async (t) => {
+t.test('options of Fastify\'s register are let through', async (t) => {
   const { app } = makeApp(t)
   await app.register(sessionPlugin, { prefix: '/x', logLevel: 'warn', schema: Visitor })
   t.ok(app.hasDecorator('session'))
@@ -190,9 +212,10 @@ t.test('sealed cookies go in the place of a store', async (t) => {
   const { session } = app
   const calls = {
     list: () => session.list('ada'),
-    find: () => session.find('A'.repeat(43)),
-    watch: () => session.watch('A'.repeat(43), { signal: new AbortController().signal }),
-    revoke: () => session.revoke('A'.repeat(43)),
+    find: () => session.find('A'.repeat(22)),
+    update: () => session.update('A'.repeat(22), () => {}),
+    watch: () => session.watch('A'.repeat(22), { signal: new AbortController().signal }),
+    revoke: () => session.revoke('A'.repeat(22)),
     revokeAll: () => session.revokeAll('ada')
   }
   for (const [name, call] of Object.entries(calls)) {
