@@ -1,4 +1,4 @@
-import { chain } from '../awaitable.js'
+import { chain, rescue } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
 import { conflict } from '../errors.js'
@@ -40,13 +40,8 @@ export class Limit {
       report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
       return created
     }
-    try {
-      const kept = chain(count(principal) ?? Infinity, (found) =>
-        found > maxPerPrincipal ? this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot })) : created)
-      return kept instanceof Promise ? kept.catch(failed) : kept
-    } catch (error) {
-      return failed(error)
-    }
+    return rescue(() => chain(count(principal) ?? Infinity, (found) =>
+      found > maxPerPrincipal ? this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot })) : created), failed)
   }
 
   async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {

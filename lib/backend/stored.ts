@@ -1,4 +1,4 @@
-import { chain, isPromise } from '../awaitable.js'
+import { chain, rescue } from '../awaitable.js'
 import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content, Decoded } from '../session/codec.js'
@@ -224,16 +224,10 @@ export class StoredBackend implements Backend {
    * deleted expires, and the error to report is the first.
    */
   #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
-    const failed = (error: unknown): never => {
+    return rescue(work, (error) => {
       this.#forget(id)
       throw error
-    }
-    try {
-      const result = work()
-      return isPromise(result) ? result.then((value) => value, failed) : result
-    } catch (error) {
-      return failed(error)
-    }
+    })
   }
 
   #forget (id: string): void {
