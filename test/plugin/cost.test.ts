@@ -222,7 +222,7 @@ t.test('n parallel requests of one session make about n store calls, and no chan
     '/renew': () => true
   }
   // Compare-and-set decides between processes, so that some writes are made again there.
-  for (const [used, most] of [[[one], 2 * N], [apps, 3 * N]] as const) {
+  for (const [used, most] of [[[one], 2 * N], [apps, 4 * N]] as const) {
     for (const [url, isComplete] of Object.entries(changes)) {
       const { id, headers } = await issue()
       const { calls, statuses } = await storm(used, store, all((n) => url === '/keys' ? `/keys/k${n}` : url, headers))
