@@ -6,7 +6,7 @@ import { type Observer, Observers } from './shared/observers.js'
 import { adapt, type RedisClient } from './redis/client.js'
 import { Connection } from './redis/connection.js'
 import { type ScriptName, scripts } from './redis/scripts.js'
-import { decode, encode, GRACE, indexUntil, NOBODY, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
+import { decode, encode, indexUntil, NOBODY, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export type { RedisClient } from './redis/client.js'
@@ -64,7 +64,7 @@ export class RedisStore implements SessionStore {
     this.#room = Math.min(BULK, maxPending / 2)
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
+  async create (id: string, record: SessionRecord): Promise<number | boolean> {
     const now = this.#now()
     const { principal, expiresAt } = record
     if (expiresAt <= now) return await this.read(id) === undefined
@@ -74,10 +74,9 @@ export class RedisStore implements SessionStore {
     const value = encode({ record, indexedUntil: until }, write)
     const answer = await this.#run('create', this.#keys(id, owner), [now, expiresAt - now, write, value, quote(id), scoreOf(until, id)])
     if (answer === 'taken') return false
-    if (answer !== 'created') throw misunderstood(answer)
+    if (answer !== 'created') return countIn(answer)
     // The record before the index: until this call resolves no client holds the cookie, so the session cannot be in use.
-    if (owner !== NOBODY && !this.#together) await this.#enter(owner, id, until)
-    return true
+    return owner === NOBODY || countIn(await this.#enter(owner, id, until))
   }
 
   async read (id: string): Promise<SessionRecord | undefined> {
@@ -135,12 +134,6 @@ export class RedisStore implements SessionStore {
     return { sessions, cursor: next }
   }
 
-  async count (principal: string): Promise<number> {
-    const answer = await this.#connection.run('zcount', [this.#indexKey(ownerOf(principal)), this.#now() + GRACE, '+inf'])
-    if (!/^\d+$/.test(String(answer))) throw misunderstood(answer)
-    return Number(answer)
-  }
-
   async deleteAll (principal: string, except?: string): Promise<number> {
     const owner = ownerOf(principal)
     let deleted = 0
@@ -186,8 +179,9 @@ export class RedisStore implements SessionStore {
     await this.#run('delete', [this.#key(id)], [this.#now(), 'none'])
   }
 
-  async #enter (owner: string, id: string, until: number): Promise<void> {
-    await this.#run('enter', [this.#indexKey(owner)], [this.#now(), quote(id), scoreOf(until, id)])
+  /** Returns what the script does: how many sessions the index knows. */
+  #enter (owner: string, id: string, until: number): Promise<unknown> {
+    return this.#run('enter', [this.#indexKey(owner)], [this.#now(), quote(id), scoreOf(until, id)])
   }
 
   /** Tidies up: what fails here is left to the time to live and to the next `list`. */
@@ -242,6 +236,12 @@ export class RedisStore implements SessionStore {
 /** @throws unless the answer names an owner */
 function ownerIn (answer: unknown): string {
   if (typeof answer === 'string' && /^(?:-$|=)/.test(answer)) return answer
+  throw misunderstood(answer)
+}
+
+/** @throws unless the answer is a whole number */
+function countIn (answer: unknown): number {
+  if (/^\d+$/.test(String(answer))) return Number(answer)
   throw misunderstood(answer)
 }
 
