@@ -66,17 +66,23 @@ export class RedisStore implements SessionStore {
 
   async create (id: string, record: SessionRecord): Promise<number | boolean> {
     const now = this.#now()
-    const { principal, expiresAt } = record
+    const { expiresAt } = record
     if (expiresAt <= now) return await this.read(id) === undefined
-    const owner = ownerOf(principal)
-    const until = principal === undefined ? 0 : indexUntil(expiresAt, now)
+    const owner = ownerOf(record.principal)
+    const until = owner === NOBODY ? 0 : indexUntil(expiresAt, now)
     const write = this.#nextWrite()
     const value = encode({ record, indexedUntil: until }, write)
-    const answer = await this.#run('create', this.#keys(id, owner), [now, expiresAt - now, write, value, quote(id), scoreOf(until, id)])
+    const keys = this.#keys(id, owner)
+    let answer = await this.#run('create', keys, [now, expiresAt - now, write, value, quote(id), scoreOf(until, id)])
     if (answer === 'taken') return false
-    if (answer !== 'created') return countIn(answer)
-    // The record before the index: until this call resolves no client holds the cookie, so the session cannot be in use.
-    return owner === NOBODY || countIn(await this.#enter(owner, id, until))
+    if (keys.length === 1) {
+      if (answer !== 'created') throw misunderstood(answer)
+      if (owner === NOBODY) return true
+      // The record before the index: until this call resolves no client holds the cookie, so the session cannot be in use.
+      answer = await this.#enter(owner, id, until)
+    }
+    if (!/^\d+$/.test(String(answer))) throw misunderstood(answer)
+    return Number(answer)
   }
 
   async read (id: string): Promise<SessionRecord | undefined> {
@@ -179,7 +185,6 @@ export class RedisStore implements SessionStore {
     await this.#run('delete', [this.#key(id)], [this.#now(), 'none'])
   }
 
-  /** Returns what the script does: how many sessions the index knows. */
   #enter (owner: string, id: string, until: number): Promise<unknown> {
     return this.#run('enter', [this.#indexKey(owner)], [this.#now(), quote(id), scoreOf(until, id)])
   }
@@ -236,12 +241,6 @@ export class RedisStore implements SessionStore {
 /** @throws unless the answer names an owner */
 function ownerIn (answer: unknown): string {
   if (typeof answer === 'string' && /^(?:-$|=)/.test(answer)) return answer
-  throw misunderstood(answer)
-}
-
-/** @throws unless the answer is a whole number */
-function countIn (answer: unknown): number {
-  if (/^\d+$/.test(String(answer))) return Number(answer)
   throw misunderstood(answer)
 }
 
