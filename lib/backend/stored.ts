@@ -1,4 +1,4 @@
-import { chain, isPromise } from '../awaitable.js'
+import { chain, rescue } from '../awaitable.js'
 import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content, Decoded } from '../session/codec.js'
@@ -38,7 +38,7 @@ export class StoredBackend implements Backend {
   readonly #options: StoredOptions
   readonly #store: StoreClient
   readonly #turns: Turns
-  readonly #recent: RecentPayloads
+  readonly #recent = new RecentPayloads()
   readonly #limit: Limit
   readonly directory: Directory
 
@@ -46,7 +46,6 @@ export class StoredBackend implements Backend {
     this.#options = options
     this.#store = new StoreClient(options.store, options.storeTimeout)
     this.#turns = new Turns(options.storeTimeout)
-    this.#recent = new RecentPayloads(options.codec)
     this.directory = storedDirectory(this.#store, options, {
       read: (id, record) => this.#read(id, record, options.report),
       touch: (session) => this.#touch(session),
@@ -135,7 +134,7 @@ export class StoredBackend implements Backend {
 
   /** Returns the session of a live record. */
   #read (id: string, { payload, version, expiresAt, principal }: SessionRecord, report: Report): Snapshot | undefined {
-    const decoded = this.#recent.decode(id, payload)
+    const decoded = this.#decode(id, payload)
     if ('reason' in decoded) {
       report({ type: 'discarded', ...decoded }, { id, principal })
       return undefined
@@ -152,6 +151,14 @@ export class StoredBackend implements Backend {
       return undefined
     }
     return { id, version, expiresAt, times, secretHash, data, principal: decoded.principal, stale: principal !== decoded.principal }
+  }
+
+  #decode (id: string, payload: string): ReturnType<Codec['decode']> {
+    const seen = this.#recent.get(id, payload)
+    if (seen !== undefined) return seen
+    const decoded = this.#options.codec.decode(payload)
+    if (!('reason' in decoded)) this.#recent.put(id, payload, decoded)
+    return decoded
   }
 
   /** Moves the idle deadline, if that gains a tenth of the idle timeout. The store's expiry never exceeds the absolute deadline. */
@@ -218,16 +225,10 @@ export class StoredBackend implements Backend {
    * deleted expires, and the error to report is the first.
    */
   #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
-    const failed = (failure: unknown): never => {
+    return rescue(work, (failure) => {
       void (async () => { await this.#store.delete(id) })().catch(() => {})
       throw failure
-    }
-    try {
-      const result = work()
-      return isPromise(result) ? result.then((value) => value, failed) : result
-    } catch (error) {
-      return failed(error)
-    }
+    })
   }
 
   /** Returns the next version of a session, with other content. */

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { chain, isPromise } from '../awaitable.js'
+import { chain, isPromise, rescue } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
 import { invalidData, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
@@ -47,12 +47,8 @@ export class SessionHandle extends SessionState {
 
   /** Finds the session of the request. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
   load (touch: boolean): Awaitable<void> {
-    try {
-      const found = findSession(this.scheme, this.scope.request, touch, this.report)
-      return isPromise(found) ? found.then((found) => { this.#found(found) }, (error: unknown) => this.#fail(error)) : this.#found(found)
-    } catch (error) {
-      return this.#fail(error)
-    }
+    const found = rescue(() => findSession(this.scheme, this.request, touch, this.report), (error) => this.#fail(error))
+    return chain(found, (found) => { this.#found(found) })
   }
 
   /** Reads the session again before a handler that starts long after the load. */
@@ -169,23 +165,19 @@ export class SessionHandle extends SessionState {
 
   /** Saves an order. What was refused stays refused: after a failure nothing of it is saved later. */
   #carryOut (order: Order): Awaitable<void> {
-    const { scheme, report, scope } = this
-    const failed = (error: unknown): never => {
+    const { scheme, report, request } = this
+    const saved = rescue(() => traced('save', scheme.name, request, () => carryOut(scheme, order, report)), (error) => {
       this.#saved = 'failed'
       this.discard()
       throw error
-    }
-    try {
-      const saved = traced('save', scheme.name, scope.request, () => carryOut(scheme, order, report))
-      return isPromise(saved) ? saved.then((saved) => { this.#applied(order, saved) }, failed) : this.#applied(order, saved)
-    } catch (error) {
-      return failed(error)
-    }
+    })
+    return chain(saved, (saved) => { this.#applied(order, saved) })
   }
 
   #applied (order: Order, saved: Saved | undefined): void {
     const { kind } = order.intent
-    this.#saved = kind === 'keep' ? order.content === undefined ? 'none' : 'data' : kind
+    const isNothing = order.content === undefined && (kind === 'keep' || (kind === 'destroy' && order.snapshot === undefined))
+    this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
     this.apply(order, saved)
     if (saved !== undefined) this.#send(saved)
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])

@@ -5,11 +5,11 @@ import { pages, root, textOf } from './markdown.js'
 
 /** Turns of phrase that a reader whose first language is another one stumbles over, with what to write instead. */
 const IDIOMS: ReadonlyArray<readonly [found: RegExp, instead: string]> = [
-  [/(?<!\bthere )\bis no (?!longer\b|more\b|later\b)/g, '"is not a ..."'],
+  [/(?<!\b[Tt]here )\bis no (?!longer\b|more\b|later\b)/g, '"is not a ..."'],
   [/, say\b/g, '"such as ..." or "for example"'],
   [/\b[Aa]new\b/g, '"again" or "new"'],
   [/\b([Nn]obody|[Ss]omebody)\b/g, 'the request, process, client or user that does it'],
-  [/\/\*\*\s+(\* )?(What|Whether|Where|Who)\b/g, '"Returns ..." for a function, a noun or "True if ..." for a property']
+  [/\/\*\*\s+(?:\* )?(What|Whether|Where|Who)\b/g, '"Returns ..." for a function, a noun or "True if ..." for a property']
 ]
 
 /** Idioms that older texts still have: a file gets no new ones, and its number falls when some are repaired. */

@@ -446,7 +446,7 @@ t.test('data that JSON cannot hold are refused by name', async (t) => {
     [new Date(0), /data\.x is an instance of Date; use date\.toISOString\(\)/], [new Map(), /data\.x is an instance of Map; use a plain object/],
     [NaN, /data\.x is NaN; use null/], [Infinity, /data\.x is Infinity/], [() => 1, /data\.x is of type function/], [Symbol('s'), /data\.x is of type symbol/],
     [[1, [undefined]], /data\.x\[1\]\[0\] is of type undefined/], [10n, /data\.x is of type bigint/], [cycle, /nested more than 32 levels deep, or contains itself/], [{ deep: [{ set: new Set() }] }, /data\.x\.deep\[0\]\.set is an instance of Set/],
-    [new (class Cart {})(), /data\.x is an instance of Cart/], [new (class extends URLSearchParams {})(), /data\.x is an instance of a class/],
+    [new (class Cart { tea = 1 })(), /data\.x is an instance of Cart/], [new (class extends URLSearchParams {})(), /data\.x is an instance of a class/],
     [{ toJSON () { throw new Error('mine') } }, /data\.x\.toJSON is of type function/]
   ]
   app.post('/:n', { schema: optional }, async ({ session, params }) => {
