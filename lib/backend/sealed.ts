@@ -99,15 +99,10 @@ class SealedBackend implements Backend {
     return stale ? { ...session, expiresAt, stale } : session
   }
 
-  create ({ credential: { id }, times, content, reason }: NewSession, report: Report): Saved {
+  create ({ credential: { id }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Saved {
     const saved = this.#seal({ id, version: 0, times }, content)
     report({ type: 'created', reason }, saved.snapshot)
-    return saved
-  }
-
-  replace (old: Snapshot, session: NewSession, report: Report): Saved {
-    const saved = this.create(session, report)
-    this.#end(old)
+    if (old !== undefined) this.#end(old)
     return saved
   }
 

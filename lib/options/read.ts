@@ -21,7 +21,8 @@ export interface Settings extends Lifetimes {
   readonly cookie: CookieOptions
   readonly storeTimeout: number
   readonly maxSize: number
-  readonly maxPerPrincipal: number
+  /** `undefined`: 100, where the store counts. */
+  readonly maxPerPrincipal: number | undefined
   readonly principal: ((data: any) => string | undefined) | undefined
   readonly roles: SessionOptions['roles'] | undefined
   readonly verify: SessionOptions['verify'] | undefined
@@ -65,7 +66,7 @@ export function readOptions (options: SessionOptions): Settings {
     cookie: readCookie(options.cookie),
     storeTimeout: timerMilliseconds('storeTimeout', options.storeTimeout) ?? 2000,
     maxSize: positive('maxSize', options.maxSize) ?? 1_048_576,
-    maxPerPrincipal: readLimit(options, store),
+    maxPerPrincipal: readLimit(options),
     principal: options.principal,
     roles: options.roles,
     verify: options.verify,
@@ -120,10 +121,9 @@ function readSecurity (security: SessionOptions['security']): SessionOptions['se
   return security
 }
 
-function readLimit ({ maxPerPrincipal, principal }: SessionOptions, store: SessionStore | SealedCookie): number {
+function readLimit ({ maxPerPrincipal, principal }: SessionOptions): number | undefined {
   if (maxPerPrincipal !== undefined && principal === undefined) refuse('maxPerPrincipal needs the option principal, which tells whom a session belongs to')
-  const byDefault = store instanceof SealedCookie || store.count === undefined ? Infinity : 100
-  return positive('maxPerPrincipal', maxPerPrincipal) ?? byDefault
+  return positive('maxPerPrincipal', maxPerPrincipal)
 }
 
 function readVerifiers (verifiers: Readonly<Record<string, Verifier>> = {}, scheme: string): ReadonlyMap<string, Verifier> {

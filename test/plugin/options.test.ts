@@ -4,6 +4,7 @@ import sessionPlugin, { type SessionOptions } from 'fastify-openapi-session'
 import { sealedCookie } from 'fastify-openapi-session/sealed'
 import { Type } from '@sinclair/typebox'
 import { ProbeStore } from '../support/probe-store.js'
+import { chain } from '../../lib/awaitable.js'
 import { bootError, makeApp, setUp, Visitor } from './support.js'
 
 /** Options that stop the boot, and what the sentence has to say. */
@@ -170,13 +171,31 @@ t.test('the options accept prefixes of cookie names and origins of apps that bro
   for (const origin of origins) t.equal((await app.inject({ method: 'POST', url: '/', headers: { origin, 'sec-fetch-site': 'cross-site' } })).statusCode, 200)
 })
 
-t.test('maxPerPrincipal is 100 by default where the store counts, and unlimited where it does not', async (t) => {
+t.test('maxPerPrincipal is 100 by default where the store counts, and holds for any store where it is set', async (t) => {
+  for (const [counts, maxPerPrincipal, left] of [[true, undefined, 100], [false, undefined, 102], [true, 2, 2], [false, 2, 2]] as const) {
+    const store = new ProbeStore()
+    const create = store.create.bind(store)
+    if (!counts) store.create = (id, record) => chain(create(id, record), (created) => created !== false)
+    const limit = maxPerPrincipal === undefined ? {} : { maxPerPrincipal }
+    const { app } = await setUp(t, { store, principal: (data) => data.userId, now: Date.now, ...limit })
+    for (let n = 0; n < 102; n++) await app.session.issue({ userId: 'ada', roles: [], cart: {} })
+    t.equal(await app.session.revokeAll('ada'), left)
+  }
+})
+
+t.test('a login lists the sessions of its principal only above maxPerPrincipal, or where the store does not count', async (t) => {
   for (const counts of [true, false]) {
     const store = new ProbeStore()
-    if (!counts) delete (store as { count?: unknown }).count
-    const { app } = await setUp(t, { store, principal: (data) => data.userId, now: Date.now })
-    for (let n = 0; n < 102; n++) await app.session.issue({ userId: 'ada', roles: [], cart: {} })
-    t.equal(await app.session.revokeAll('ada'), counts ? 100 : 102)
+    const create = store.create.bind(store)
+    if (!counts) store.create = (id, record) => chain(create(id, record), (created) => created !== false)
+    const { app } = await setUp(t, { store, principal: (data) => data.userId, maxPerPrincipal: 2 })
+    const logins = []
+    for (const userId of ['ada', 'ada', 'ada', 'bob', undefined]) {
+      await app.session.issue({ ...(userId !== undefined && { userId }), roles: [], cart: {} })
+      logins.push(store.take().join(' '))
+    }
+    const below = counts ? 'create' : 'create list'
+    t.same(logins, [below, below, 'create list update list update', below, 'create'])
   }
 })
 

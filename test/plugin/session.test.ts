@@ -146,7 +146,7 @@ t.test('start begins another session, with another id and secret, and deletes th
   const before = client.jar.get('__Host-session')
   store.take()
   const login = await client.post('/login')
-  t.same(store.take(), ['read', 'create', 'delete', 'count'])
+  t.same(store.take(), ['read', 'create', 'delete'])
   t.not(client.jar.get('__Host-session'), before)
   const me = await client.get('/')
   t.same(me.json(), { id: login.json().id, data: { userId: 'ada', roles: [], cart: { tea: 1 }, a: 1 } })
@@ -573,7 +573,7 @@ t.test('a change of principal makes another session, with another id and secret'
   for (const url of ['/login', '/switch', '/out']) {
     store.take()
     await client.post(url)
-    t.same(store.take(), ['read', 'create', 'update', ...(url === '/out' ? [] : ['count'])], url)
+    t.same(store.take(), ['read', 'create', 'update'], url)
     seen.push(client.jar.get('__Host-session'))
     if (url === '/login') t.same((await client.get('/')).json(), ['ada', start, start + 1000], 'signed in just now')
   }
