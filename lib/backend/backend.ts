@@ -10,7 +10,7 @@ export interface Snapshot extends Decoded {
   readonly version: number
   /** Epoch milliseconds: idle or absolute timeout, whichever is sooner. */
   readonly expiresAt: number
-  /** Whether it has to be written again although nothing changed: the deadline or key in its cookie, or its principal, is old. */
+  /** True if it has to be written again although nothing changed: the deadline or key in its cookie, or its principal, is old. */
   readonly stale?: boolean
 }
 
@@ -40,9 +40,9 @@ export interface Renewal {
 /** Computes the data to store from the session as it is stored now. Runs again on a conflict. */
 export type Compute = (now: Snapshot) => Awaitable<Content>
 
-/** Where the sessions of one scheme live, seen from a request. Every method may throw `FST_SESSION_STORE`. */
+/** The sessions of one scheme, seen from a request. Every method may throw `FST_SESSION_STORE`. */
 export interface Backend {
-  /** Whether a record in a store says what is stored; else only the cookie does. */
+  /** The sessions found without their cookies. Undefined for sealed cookies: only the browsers have those sessions. */
   readonly directory: Directory | undefined
   /** Returns the session of a cookie value. With `touch` the load counts as activity and moves the idle deadline. */
   load (value: string, touch: boolean, report: Report, cookieName?: string): Awaitable<Snapshot | undefined>
@@ -69,7 +69,7 @@ export interface SnapshotPage {
   readonly cursor: string | undefined
 }
 
-/** Where a claimed key leads to, and since when (epoch milliseconds). */
+/** The session that a claimed key leads to, and since when (epoch milliseconds). */
 export interface Claim {
   readonly id: string
   readonly since: number

@@ -1,4 +1,4 @@
-import { chain } from '../awaitable.js'
+import { chain, rescue } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
 import { conflict } from '../errors.js'
@@ -9,7 +9,7 @@ const PAGE = 500
 /** How often a session that others write at the same time is tried to be ended: such writes must not keep it alive. */
 const MAX_TRIES = 100
 
-/** What the limit needs of the backend. */
+/** The parts of the backend that the limit needs. */
 export interface LimitContext {
   readonly maxPerPrincipal: number
   /** Returns how many sessions a principal has; `undefined` where the store does not count. */
@@ -40,13 +40,8 @@ export class Limit {
       report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
       return created
     }
-    try {
-      const kept = chain(count(principal) ?? Infinity, (found) =>
-        found > maxPerPrincipal ? this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot })) : created)
-      return kept instanceof Promise ? kept.catch(failed) : kept
-    } catch (error) {
-      return failed(error)
-    }
+    return rescue(() => chain(count(principal) ?? Infinity, (found) =>
+      found > maxPerPrincipal ? this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot })) : created), failed)
   }
 
   async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {

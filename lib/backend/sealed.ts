@@ -15,7 +15,7 @@ export interface SealedCookieOptions {
   readonly keys: ReadonlyArray<string | Uint8Array>
 }
 
-/** What a sealed cookie needs to know of the scheme whose data it carries. */
+/** The parts of a scheme that its sealed cookies need. */
 export interface SealedContext {
   readonly scheme: string
   readonly cookieName: string
@@ -32,7 +32,7 @@ const FORMAT = 1
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-/** What browsers are sure to take: RFC 6265bis, 5.6, lets them drop a longer one, and they do so in silence. */
+/** Bytes that every browser accepts. RFC 6265bis, 5.6, lets browsers drop a longer cookie, and they do so without a message. */
 const MAX_LINE = 4096
 
 /** A new key for `sealedCookie`: 32 bytes from the system's random source, as base64url text. */
@@ -117,7 +117,8 @@ class SealedBackend implements Backend {
         report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
         return undefined
       }
-      if (renewal === undefined) return this.#seal(base, content)
+      // What is only sealed again is no activity: its load has moved the deadline, if it counts.
+      if (renewal === undefined) return this.#seal(base, content, content === base ? base.expiresAt : undefined)
       const { credential: { id }, reason } = renewal
       const saved = this.#seal(id === base.id ? base : { id, version: 0, times: withLogin(base.times, this.#context.now()) }, content)
       if (id !== base.id) this.#end(base)
@@ -144,10 +145,11 @@ class SealedBackend implements Backend {
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
   }
 
-  #seal ({ id, version: before, times }: Pick<Snapshot, 'id' | 'version' | 'times'>, { data, principal }: Content): Saved {
+  #seal (
+    { id, version: before, times }: Pick<Snapshot, 'id' | 'version' | 'times'>, { data, principal }: Content, expiresAt = this.#expiryOf(times)
+  ): Saved {
     const { codec, line } = this.#context
     const version = before + 1
-    const expiresAt = this.#expiryOf(times)
     const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode(times, '', data)}`)
     const size = Buffer.byteLength(line(value, times))
     if (size > MAX_LINE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)

@@ -43,7 +43,7 @@ export class StoreClient {
     return callInTime(() => this.#store.list(principal, page), this.limit)
   }
 
-  /** Whether the store counts cheaply. */
+  /** True if the store counts cheaply. */
   get counts (): boolean {
     return this.#store.count !== undefined
   }

@@ -5,7 +5,7 @@ import type { Awaitable, SessionRecord } from '../store/store.js'
 import type { Claim, Directory, Saved, Snapshot } from './backend.js'
 import type { StoreClient } from './store-client.js'
 
-/** What the directory needs of the backend. */
+/** The parts of the backend that the directory needs. */
 interface Reading {
   readonly read: (id: string, record: SessionRecord) => Snapshot | undefined
   readonly touch: (session: Snapshot) => Awaitable<Snapshot>

@@ -1,4 +1,4 @@
-import { chain, isPromise } from '../awaitable.js'
+import { chain, rescue } from '../awaitable.js'
 import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content, Decoded } from '../session/codec.js'
@@ -197,7 +197,8 @@ export class StoredBackend implements Backend {
 
   /** @throws `FST_SESSION_CONFLICT` if a session that was renewed in between would move to the holder of its old secret */
   #next (base: Snapshot, current: Snapshot, content: Content, renewal: Renewal | undefined): Snapshot {
-    if (renewal === undefined) return this.#assemble(current, content)
+    // What is only written in another form (`stale`) does not count as activity.
+    if (renewal === undefined) return this.#assemble(current, content, content === current ? current.expiresAt : undefined)
     const { id, secretHash } = renewal.credential
     // Of several renewals at once one wins; the others keep its secret and save their data.
     const isFirst = current.secretHash === base.secretHash
@@ -223,16 +224,10 @@ export class StoredBackend implements Backend {
    * deleted expires, and the error to report is the first.
    */
   #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
-    const failed = (error: unknown): never => {
+    return rescue(work, (error) => {
       this.#forget(id)
       throw error
-    }
-    try {
-      const result = work()
-      return isPromise(result) ? result.then((value) => value, failed) : result
-    } catch (error) {
-      return failed(error)
-    }
+    })
   }
 
   #forget (id: string): void {
@@ -245,10 +240,11 @@ export class StoredBackend implements Backend {
     return await this.#store.update(next.id, this.#record(next)) === 'updated' ? next : undefined
   }
 
-  /** Returns the version after `before`, with other content. */
-  #assemble (before: Pick<Snapshot, 'id' | 'version' | 'times' | 'secretHash'>, { data, principal }: Content): Snapshot {
-    const { id, version, times, secretHash } = before
-    const expiresAt = expiryOf(times, this.#options, this.#options.now())
+  /** Returns the next version of a session, with other content. */
+  #assemble (
+    { id, version, times, secretHash }: Pick<Snapshot, 'id' | 'version' | 'times' | 'secretHash'>, { data, principal }: Content,
+    expiresAt: number = expiryOf(times, this.#options, this.#options.now())
+  ): Snapshot {
     return { id, version: version + 1, expiresAt, times, secretHash, data, principal, stale: false }
   }
 

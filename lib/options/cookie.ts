@@ -15,7 +15,7 @@ export interface CookieOptions {
   secure?: boolean
   /** A cookie jar for each top-level site (CHIPS). Needs `secure`. Default `false`. */
   partitioned?: boolean
-  /** Whether the cookie outlives the browser's run, up to the absolute timeout. Default `false`; `start` can say otherwise. */
+  /** `true`: the cookie outlives the browser's run, up to the absolute timeout. Default `false`; `start` can say otherwise. */
   persistent?: boolean
   /**
    * Cookies that this one had before, under another name, path or domain. They are read where the new one is absent, and the

@@ -16,8 +16,8 @@ const cookie = new Proxy({}, {
 })
 
 /**
- * What code that was written for other session plugins finds on a session: a property that is not a member is a key of the
- * data, and a method that has no counterpart says what takes its place.
+ * The members that code written for other session plugins finds on a session. A property that is not a member is a key of
+ * the data. A method that has no counterpart throws an error that says what takes its place.
  */
 export abstract class ForeignMembers {
   abstract get (key: string): unknown

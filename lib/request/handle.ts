@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
-import { chain, isPromise } from '../awaitable.js'
+import { chain, isPromise, rescue } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
-import { invalidData } from '../errors.js'
+import { invalidData, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
 import type { PendingAdoption } from '../migration/adoption.js'
@@ -32,7 +32,7 @@ export class SessionHandle extends SessionState {
   #running: Promise<void> | undefined
   /** The `Set-Cookie` headers to send. */
   lines = NO_LINES
-  /** Whether there was a live session at any time, so that the response may depend on it. */
+  /** True if there was a live session at any time, so that the response may depend on it. */
   seen = false
 
   constructor (scheme: Scheme, scope: Scope) {
@@ -42,17 +42,13 @@ export class SessionHandle extends SessionState {
 
   get request (): FastifyRequest { return this.scope.request }
 
-  /** What `request.session` returns. */
+  /** The value of `request.session`. */
   get public (): PublicSession { return this.#public ??= new PublicSession(this) }
 
   /** Finds the session of the request. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
   load (touch: boolean): Awaitable<void> {
-    try {
-      const found = findSession(this.scheme, this.scope.request, touch, this.report)
-      return isPromise(found) ? found.then((found) => { this.#found(found) }, (error: unknown) => this.#fail(error)) : this.#found(found)
-    } catch (error) {
-      return this.#fail(error)
-    }
+    const found = rescue(() => findSession(this.scheme, this.request, touch, this.report), (error) => this.#fail(error))
+    return chain(found, (found) => { this.#found(found) })
   }
 
   /** Reads the session again before a handler that starts long after the load. */
@@ -97,13 +93,14 @@ export class SessionHandle extends SessionState {
     return this.#enqueue(() => this.#save(statusCode))
   }
 
-  /** Whether there is anything to do before the response. */
+  /** True if there is anything to do before the response. */
   get isPending (): boolean {
     return this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true || this.isChanged
   }
 
-  /** Reports what was changed while the response was being sent, and is lost. */
+  /** Reports what was changed while the response was being sent, and is lost. A commit that is running is waited for. */
   close (detail: string): void {
+    if (this.#running !== undefined) return void this.#running.then(() => { this.close(detail) })
     if (this.isChanged) this.#reportLost('after-commit', detail)
     this.discard()
   }
@@ -149,36 +146,46 @@ export class SessionHandle extends SessionState {
       if (statusCode === undefined) throw error
       return chain(this.#save(500), () => { throw error })
     }
-    return order && this.#carryOut(order)
+    if (order === undefined) return undefined
+    if (statusCode === undefined && this.#needsCookie(order)) this.#assertSendable('session.commit()')
+    return this.#carryOut(order)
+  }
+
+  #needsCookie ({ intent: { kind }, snapshot, content }: Order): boolean {
+    if (kind === 'destroy') return false
+    return kind !== 'keep' || snapshot === undefined || this.#isSealed || (content !== undefined && content.principal !== snapshot.principal)
+  }
+
+  get #isSealed (): boolean { return this.scheme.backend.directory === undefined }
+
+  /** @throws `FST_SESSION_TOO_LATE` when a cookie cannot be sent any more, before anything is saved that only the cookie leads to */
+  #assertSendable (call: string): void {
+    if (this.scope.areHeadersSent) throw tooLate(call, 'It needs a cookie, and the headers are sent: call it before the first byte of the response.')
   }
 
   /** Saves an order. What was refused stays refused: after a failure nothing of it is saved later. */
   #carryOut (order: Order): Awaitable<void> {
-    const { scheme, report, scope } = this
-    const failed = (error: unknown): never => {
+    const { scheme, report, request } = this
+    const saved = rescue(() => traced('save', scheme.name, request, () => carryOut(scheme, order, report)), (error) => {
       this.#saved = 'failed'
       this.discard()
       throw error
-    }
-    try {
-      const saved = traced('save', scheme.name, scope.request, () => carryOut(scheme, order, report))
-      return isPromise(saved) ? saved.then((saved) => { this.#applied(order, saved) }, failed) : this.#applied(order, saved)
-    } catch (error) {
-      return failed(error)
-    }
+    })
+    return chain(saved, (saved) => { this.#applied(order, saved) })
   }
 
   #applied (order: Order, saved: Saved | undefined): void {
     const { kind } = order.intent
-    this.#saved = kind === 'keep' ? order.content === undefined ? 'none' : 'data' : kind
+    const isNothing = order.content === undefined && (kind === 'keep' || (kind === 'destroy' && order.snapshot === undefined))
+    this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
     this.apply(order, saved)
     if (saved !== undefined) this.#send(saved)
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
   }
 
-  /** Whether the browser has a cookie of this scheme. */
+  /** True if the browser has a cookie of this scheme, or of the session that was adopted. */
   get #hasCookie (): boolean {
-    return this.lines.length > 0 || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
+    return this.lines.length > 0 || this.#loaded === 'adopted' || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
   }
 
   #send ({ snapshot, value }: Saved): void {
@@ -187,8 +194,8 @@ export class SessionHandle extends SessionState {
   }
 
   #setLines (lines: readonly string[]): void {
-    const { expireAdopted } = this.scheme
-    this.lines = expireAdopted !== undefined && this.lines.includes(expireAdopted) ? [...lines, expireAdopted] : lines
+    // The old cookie goes when its successor comes, and not before: the browser has to have one of the two.
+    this.lines = this.#loaded === 'adopted' ? [...lines, this.scheme.expireAdopted as string] : lines
     this.scope.onCookie()
   }
 
@@ -196,13 +203,15 @@ export class SessionHandle extends SessionState {
   async #adopt (adoption: PendingAdoption): Promise<void> {
     const saved = await adoption.complete(this.report)
     this.#adoption = undefined
-    this.lines = [this.scheme.expireAdopted as string]
-    this.snapshot = saved?.snapshot
+    // Of parallel requests one is first: what this handler changed is merged into that session, and is lost if it has ended.
+    if (saved === undefined && this.isChanged) this.#reportLost('ended-meanwhile')
+    this.apply({ snapshot: this.snapshot, intent: KEEP, content: undefined }, saved)
     if (saved !== undefined) this.#send(saved)
   }
 
   async #updateStored (base: Snapshot, fn: Update): Promise<void> {
     const { scheme, scope, report } = this
+    if (this.#isSealed) this.#assertSendable('session.update()')
     const saved = await traced('update', scheme.name, scope.request, () =>
       scheme.backend.save(base, async (now) => await this.#updated(now, fn), report))
     this.apply({ snapshot: base, intent: KEEP, content: undefined }, saved)
@@ -219,7 +228,8 @@ export class SessionHandle extends SessionState {
 
   /** Updates what is not stored yet: no other request can know of it. */
   async #updateFirst (fn: Update): Promise<void> {
-    if (this.scope.isClosed) throw this.requiredError()
+    const hasEnded = (this.#loaded === 'live' || this.#loaded === 'adopted') && this.#saved !== 'destroy'
+    if (hasEnded || this.scope.isClosed) throw this.requiredError()
     const data = copyJson(this.data)
     refill(this.data, this.scheme.codec.accept(await fn(data) ?? data).data)
     await this.#save()

@@ -6,7 +6,7 @@ import type { SessionHandle } from './handle.js'
 type Callback = (error?: unknown) => unknown
 
 /**
- * What `request.session` returns: the members of `Session`, and nothing of how they work, so that every other property can
+ * The value of `request.session`: the members of `Session`, and nothing of how they work, so that every other property can
  * be a key of the data.
  */
 export class PublicSession extends ForeignMembers implements Session<Data> {

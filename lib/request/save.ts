@@ -9,7 +9,7 @@ import { merge } from '../session/merge.js'
 import { beginTimes, type Times } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
-/** What the handler asked for, beside changes of the data. */
+/** The request of the handler, beside changes of the data. */
 export type Intent =
   | { readonly kind: 'keep' | 'destroy' }
   | { readonly kind: 'renew', readonly reason: RenewedReason }

@@ -31,13 +31,13 @@ export class RequestScope implements Scope {
   #phase: 'open' | 'refused' | 'saving' | 'finished' | 'failed' = 'open'
   /** The response that is being sent. */
   #outgoing: Outgoing | undefined
-  /** Whether a second response came while the sessions were being saved for the first. */
+  /** True if a second response came while the sessions were being saved for the first. */
   #interrupted = false
-  /** Whether the end of the response is listened for. */
+  /** True if the end of the response is listened for. */
   #isWatched = false
   /** The `Set-Cookie` headers that were written. */
   #lines: readonly string[] = []
-  /** What one of the hooks failed with. */
+  /** The error that one of the hooks failed with. */
   #error: Error | undefined
 
   constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan) {
@@ -72,7 +72,7 @@ export class RequestScope implements Scope {
     return chain(reloaded.length === 0 ? undefined : Promise.all(reloaded), () => authorize(this.request, this.#plan, this.#handles))
   }
 
-  /** Whether it is too late to change a session: its response has begun, or was refused. */
+  /** True if it is too late to change a session: its response has begun, or was refused. */
   get isClosed (): boolean {
     return this.#phase === 'refused' || this.#isSent
   }
@@ -136,12 +136,15 @@ export class RequestScope implements Scope {
   }
 
   #close (): void {
-    if (this.#phase === 'saving' || (this.#phase === 'open' && !this.#reply.sent)) return
+    if (this.#phase === 'open' && !this.#reply.sent) return
     for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
   }
 
   get #isSent (): boolean {
-    if (this.#phase === 'saving' || this.#phase === 'finished') return true
+    return this.#phase === 'saving' || this.#phase === 'finished' || this.areHeadersSent
+  }
+
+  get areHeadersSent (): boolean {
     const { raw, sent } = this.#reply
     // The headers of a WebSocket go out beside the reply, when that is hijacked.
     return raw.headersSent || (sent && (this.request as { ws?: unknown }).ws === true)

@@ -11,7 +11,7 @@ export interface Times {
   readonly deadline: number
   /** The session's own idle timeout in milliseconds. Default: that of the scheme. */
   readonly idleTimeout?: number
-  /** Whether the cookie survives the end of the browser's run. */
+  /** True if the cookie survives the end of the browser's run. */
   readonly persistent: boolean
   /** The session's rank among the logins of its principal, where clocks disagree; see `Limit`. Default: `authenticatedAt`. */
   readonly rank?: number
