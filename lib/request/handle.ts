@@ -153,7 +153,7 @@ export class SessionHandle extends SessionState implements Session<Data> {
     const { scheme, report, scope } = this
     const failed = (error: unknown): never => {
       this.#saved = 'failed'
-      this.discard()
+      this.refuseOrder(order)
       throw error
     }
     try {
