@@ -63,14 +63,14 @@ export function ratios (all: readonly Figures[], scenarios: readonly Scenario[])
   return lines.length === 0 ? undefined : [...heading('times the floor', scenarios), ...lines].join('\n')
 }
 
-/** How far bare Fastify drifted between the start and the end of a round: what the machine's other work does to the figures. */
+/** How far the two figures of bare Fastify in one round are apart: what other work on the machine and luck do to the figures. */
 export function drift (all: readonly Figures[]): string {
   const bare = all.find(({ subject }) => subject === BARE)!
   const drifts = Object.values(bare.cells).flatMap((figures) => figures.flatMap((before, index) => {
     const after = figures[index + 1]
     return index % 2 === 0 && after !== undefined ? [Math.abs(after / before - 1) * 100] : []
   }))
-  return `Bare Fastify before and after a round differed by ${quantile(drifts, 0.5).toFixed(0)} % (median), ${Math.max(...drifts).toFixed(0)} % at most.`
+  return `Bare Fastify before and after the others, in two processes, differed by ${quantile(drifts, 0.5).toFixed(0)} % (median), ${Math.max(...drifts).toFixed(0)} % at most.`
 }
 
 const PACKAGES = [

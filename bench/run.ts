@@ -13,11 +13,16 @@
  * Each subject is a process of its own, and this one sends the requests, over connections that stay open. A figure is CPU
  * time of the server's process (user and system, garbage collection included), which other work on the machine disturbs less than
  * it does any clock. What is left of the disturbance is met by order: in each round every scenario visits all subjects, in
- * an order that is rotated, with bare Fastify before and after. What Redis does in its own process is not in the figures.
+ * an order that is rotated, with bare Fastify before and after. In a full run every round has new processes: V8
+ * compiles the same code a little better or worse each time, which makes up to 2 us of difference to bare Fastify alone for as long
+ * as the process lives. A quick run has one process a subject, so that its small figures are off by as much.
+ * All processes share one core: with two, the place that the system chose decided how many requests a server found waiting when
+ * it woke, which was worth 2 us as well. What Redis does in its own process is not in the figures.
  */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { findExecutable, startRedis } from '../test/support/servers.js'
 import { bundle } from './build.js'
@@ -43,12 +48,13 @@ const { values: options } = parseArgs({
 })
 const fromSource = options.source ?? (options.quick && !options.dist)
 const rounds = Number(options.rounds ?? (options.quick ? 3 : 10))
-const requests = Number(options.requests ?? (options.quick ? 1000 : 3000))
+const requests = Number(options.requests ?? (options.quick ? 700 : 2000))
 
-/** Requests of each scenario before the first figure: V8 has compiled all of it then. */
-const WARM_UP = options.quick ? 2000 : 3000
-/** After so many rounds all processes are started again: V8 compiles the same code a little better or worse each time. */
-const ROUNDS_PER_PROCESS = 5
+/** How often every scenario is played before the first figure of a process, and with how many requests: V8 has to settle. */
+const WARM_UPS = 2
+const WARM_UP = 1500
+/** How many rounds a process lives for. One is better and takes longer: most of it is the warm-up. */
+const roundsPerProcess = options.quick ? rounds : 1
 
 class Subject {
   readonly figures: Figures
@@ -97,28 +103,36 @@ function chosen ({ name, store }: SubjectName): boolean {
 
 let turn = 0
 
-async function visitAll ([bare, ...others]: readonly Subject[], count: number): Promise<void> {
-  for (const scenario of SCENARIOS) {
-    for (const subject of others) await subject.visit(scenario, WARM_UP, false)
-    await bare?.visit(scenario, WARM_UP, false)
+async function visitAll (before: Subject, after: Subject, others: readonly Subject[], count: number): Promise<void> {
+  for (const scenario of Array.from({ length: WARM_UPS }, () => SCENARIOS).flat()) {
+    for (const subject of [before, ...others, after]) await subject.visit(scenario, WARM_UP, false)
   }
-  for (let round = 0; round < count; round++) {
-    for (const scenario of SCENARIOS) {
-      const first = turn++ % others.length
-      await bare?.visit(scenario, requests, true)
-      for (const subject of [...others.slice(first), ...others.slice(0, first)]) await subject.visit(scenario, requests, true)
-      await bare?.visit(scenario, requests, true)
-    }
+  for (const scenario of Array.from({ length: count }, () => SCENARIOS).flat()) {
+    const first = turn++ % others.length
+    const rotated = [...others.slice(first), ...others.slice(0, first)]
+    for (const subject of [before, ...rotated, after]) await subject.visit(scenario, requests, true)
   }
 }
 
-async function visitNewProcesses (all: readonly Figures[], file: string, redis: string, count: number): Promise<void> {
+/** Plays rounds with new processes. */
+async function play (bare: Figures, others: readonly Figures[], file: string, redis: string, count: number): Promise<void> {
   const started: Subject[] = []
   try {
-    for (const figures of all) started.push(await Subject.start(figures, file, redis))
-    await visitAll(started, count)
+    for (const figures of [bare, bare, ...others]) started.push(await Subject.start(figures, file, redis))
+    const [before, after, ...rest] = started as [Subject, Subject, ...Subject[]]
+    await visitAll(before, after, rest, count)
   } finally {
     for (const subject of started) subject.close()
+  }
+}
+
+/** Puts this process and all that it starts on the last core. Returns whether the system could. */
+function useOneCore (): boolean {
+  try {
+    execFileSync('taskset', ['-a', '-c', '-p', String(cpus().length - 1), String(process.pid)], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -126,14 +140,17 @@ const subjects = SUBJECTS.filter(chosen)
 if (subjects.length === 0) throw new Error('No subject has such a name and such a store')
 if (!fromSource) execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' })
 const file = await bundle('server', fromSource)
+const onOneCore = useOneCore()
 const ends: Array<() => Promise<void> | void> = []
 try {
   const redis = await startRedis({ teardown: (end) => { ends.unshift(end) } })
-  const all = [BARE, AGAIN, ...subjects].map((subject): Figures => ({ subject, cells: {}, tooLong: [] }))
-  for (let left = rounds; left > 0; left -= ROUNDS_PER_PROCESS) await visitNewProcesses(all, file, redis.url, Math.min(left, ROUNDS_PER_PROCESS))
+  const [bare, ...others] = [BARE, AGAIN, ...subjects].map((subject): Figures => ({ subject, cells: {}, tooLong: [] })) as [Figures, ...Figures[]]
+  for (let left = rounds; left > 0; left -= roundsPerProcess) await play(bare, others, file, redis.url, Math.min(left, roundsPerProcess))
+  const all = [bare, ...others]
   const version = /v=(\S+)/.exec(execFileSync(findExecutable('redis-server', 'valkey-server'), ['--version'], { encoding: 'utf8' }))?.[1]
   const about = circumstances(`Redis ${version}`, [
     fromSource ? 'from lib/' : 'from dist/', `${rounds} rounds`, `${requests} requests a cell over ${CONNECTIONS} connections`,
+    onOneCore ? 'all processes on one core' : 'without taskset, so that figures of 2 us are noise',
     'lower quartile of the rounds ± half the distance of the quartiles'
   ])
   console.log([about, drift(all), costs(all, SCENARIOS), ratios(all, SCENARIOS) ?? ''].join('\n\n').trim())

@@ -72,7 +72,7 @@ function decorate (app: FastifyInstance, scheme: Scheme): void {
   }))
   app.decorateRequest(name, {
     getter (this: FastifyRequest) {
-      return scopeOf(this)?.session(name) ?? new InertSession(this, name)
+      return scopeOf(this)?.session(name)?.public ?? new InertSession(this, name)
     }
   })
 }

@@ -1,4 +1,4 @@
-import type { DestroyedReason, CreatedReason, RenewedReason, Report, ReportedEvent } from '../events/events.js'
+import type { CreatedReason, DestroyedReason, RenewedReason, Report } from '../events/events.js'
 import type { Content, Decoded } from '../session/codec.js'
 import type { MintedCredential } from '../session/credential.js'
 import type { Times } from '../session/times.js'
@@ -10,7 +10,7 @@ export interface Snapshot extends Decoded {
   readonly version: number
   /** Epoch milliseconds: idle or absolute timeout, whichever is sooner. */
   readonly expiresAt: number
-  /** Whether it has to be written again although nothing changed: the deadline or key in its cookie, or its principal, is old. */
+  /** True if it has to be written again although nothing changed: the deadline or key in its cookie, or its principal, is old. */
   readonly stale?: boolean
 }
 
@@ -19,12 +19,7 @@ export interface NewSession {
   readonly credential: MintedCredential
   readonly times: Times
   readonly content: Content
-  readonly reason: CreatedReason | RenewedReason
-}
-
-/** Returns the event of a creation. A session that is created for a change of principal is a renewal to those who watch. */
-export function creation (reason: NewSession['reason']): ReportedEvent {
-  return reason === 'principal' || reason === 'renew' || reason === 'regenerate' ? { type: 'renewed', reason } : { type: 'created', reason }
+  readonly reason: CreatedReason
 }
 
 /** The result of a write: the session as stored now, and the cookie value to send, if the browser needs another one. */
@@ -33,7 +28,10 @@ export interface Saved {
   readonly value?: string | undefined
 }
 
-/** A renewal to write together with a change: the credential that takes the place of the old one. */
+/**
+ * A renewal to write together with a change: the credential that takes the place of the old one. If it has another id (a
+ * change of principal), the session moves there, so that concurrent requests of the principal before cannot reach it.
+ */
 export interface Renewal {
   readonly credential: MintedCredential
   readonly reason: RenewedReason
@@ -42,27 +40,23 @@ export interface Renewal {
 /** Computes the data to store from the session as it is stored now. Runs again on a conflict. */
 export type Compute = (now: Snapshot) => Awaitable<Content>
 
-/** Where the sessions of one scheme live, seen from a request. Every method may throw `FST_SESSION_STORE`. */
+/** The sessions of one scheme, seen from a request. Every method may throw `FST_SESSION_STORE`. */
 export interface Backend {
-  /** Whether a record in a store says what is stored; else only the cookie does. */
+  /** The sessions found without their cookies. Undefined for sealed cookies: only the browsers have those sessions. */
   readonly directory: Directory | undefined
   /** Returns the session of a cookie value. With `touch` the load counts as activity and moves the idle deadline. */
-  load (value: string, touch: boolean, report: Report): Awaitable<Snapshot | undefined>
+  load (value: string, touch: boolean, report: Report, cookieName?: string): Awaitable<Snapshot | undefined>
   /** Creates a session. @throws `FST_SESSION_TOO_LARGE` */
   create (session: NewSession, report: Report): Awaitable<Saved>
+  /** Creates a session in place of `old`, which ends: a login. @throws `FST_SESSION_TOO_LARGE` */
+  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved>
   /**
-   * Creates a session in place of `old`, which ends: a login, or another principal. Returns `undefined`, creating nothing,
-   * when it is for another principal and `old` has ended: only a login begins a session of its own.
-   * @throws `FST_SESSION_TOO_LARGE`
-   */
-  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved | undefined>
-  /**
-   * Writes what `compute` makes of the session, with a new secret if `renewal` is given. Returns `undefined`, writing
+   * Writes what `compute` makes of the session, with a new credential if `renewal` is given. Returns `undefined`, writing
    * nothing, when the session has ended. @throws `FST_SESSION_CONFLICT`, `FST_SESSION_TOO_LARGE`
    */
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined>
-  /** Ends a session, whatever was written to it in between. */
-  end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<void>
+  /** Ends a session, whatever was written to it in between. Returns whether it was live. */
+  end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean>
   /** Ends a session only if it is still as it was read. Returns `false` on a conflict. */
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean>
   /** Releases what it holds when the app closes. */
@@ -73,6 +67,12 @@ export interface Backend {
 export interface SnapshotPage {
   readonly sessions: readonly Snapshot[]
   readonly cursor: string | undefined
+}
+
+/** The session that a claimed key leads to, and since when (epoch milliseconds). */
+export interface Claim {
+  readonly id: string
+  readonly since: number
 }
 
 /** The sessions of a store, found without their cookies. */
@@ -88,7 +88,9 @@ export interface Directory {
    */
   claim (key: string, id: string, until: number): Awaitable<boolean>
   /** Returns the session id that a key leads to, and since when. */
-  claimed (key: string): Awaitable<{ readonly id: string, readonly since: number } | undefined>
+  claimed (key: string): Awaitable<Claim | undefined>
   /** Takes a claim back. */
   unclaim (key: string): Awaitable<void>
+  /** Applies the option `maxPerPrincipal` to a session that was adopted. */
+  limit (adopted: Saved, report: Report): Awaitable<Saved>
 }

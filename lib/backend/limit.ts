@@ -1,14 +1,15 @@
 import { chain, rescue } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
-import type { Directory, Snapshot } from './backend.js'
+import { conflict } from '../errors.js'
+import type { Directory, Saved, Snapshot } from './backend.js'
 
 /** How many sessions a page of the principal's list holds. */
 const PAGE = 500
-/** How often a session over the limit is judged again because another request changed it. */
-const ROUNDS = 10
+/** How often a session that others write at the same time is tried to be ended: such writes must not keep it alive. */
+const MAX_TRIES = 100
 
-/** What the limit needs of the backend. */
+/** The parts of the backend that the limit needs. */
 export interface LimitContext {
   readonly maxPerPrincipal: number
   /** Returns how many sessions a principal has; `undefined` where the store does not count. */
@@ -31,16 +32,16 @@ export class Limit {
    * Enforces the limit after a session was created, and returns it as it is stored then. The session is stored and its
    * cookie has to be sent: a failure here is reported, and left to the next login.
    */
-  keep (created: Snapshot, report: Report): Awaitable<Snapshot> {
-    const { principal } = created
+  keep (created: Saved, report: Report): Awaitable<Saved> {
+    const { snapshot, snapshot: { principal } } = created
     const { maxPerPrincipal, count } = this.#context
     if (principal === undefined || maxPerPrincipal === Infinity) return created
-    const failed = (error: unknown): Snapshot => {
-      report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, created)
+    const failed = (error: unknown): Saved => {
+      report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
       return created
     }
     return rescue(() => chain(count(principal) ?? Infinity, (found) =>
-      found > maxPerPrincipal ? this.#trim(created, principal, report) : created), failed)
+      found > maxPerPrincipal ? this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot })) : created), failed)
   }
 
   async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {
@@ -50,7 +51,7 @@ export class Limit {
     const highest = others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0)
     const own = highest < rankOf(created) ? created : await this.#context.rank(created, highest + 1)
     if (own === undefined) return created
-    for (let round = 0; round < ROUNDS && !await this.#endSurplus(principal, report); round++);
+    for (let tries = 0; !await this.#endSurplus(principal, report); tries++) if (tries === MAX_TRIES) throw conflict()
     return own
   }
 

@@ -3,9 +3,9 @@ import { chain } from '../awaitable.js'
 import { invalidOptions, tooLarge, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
-import { expiryOf, type Times } from '../session/times.js'
+import { expiryOf, type Times, withLogin } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
-import { type Backend, type Compute, creation, type NewSession, type Renewal, type Saved, type Snapshot } from './backend.js'
+import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './backend.js'
 
 export interface SealedCookieOptions {
   /**
@@ -15,7 +15,7 @@ export interface SealedCookieOptions {
   readonly keys: ReadonlyArray<string | Uint8Array>
 }
 
-/** What a sealed cookie needs to know of the scheme whose data it carries. */
+/** The parts of a scheme that its sealed cookies need. */
 export interface SealedContext {
   readonly scheme: string
   readonly cookieName: string
@@ -32,7 +32,7 @@ const FORMAT = 1
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-/** What browsers are sure to take: RFC 6265bis, 5.6, lets them drop a longer one, and they do so in silence. */
+/** Bytes that every browser accepts. RFC 6265bis, 5.6, lets browsers drop a longer cookie, and they do so without a message. */
 const MAX_LINE = 4096
 
 /** A new key for `sealedCookie`: 32 bytes from the system's random source, as base64url text. */
@@ -71,18 +71,16 @@ class SealedBackend implements Backend {
   readonly directory = undefined
   readonly #keys: readonly Buffer[]
   readonly #context: SealedContext
-  readonly #bound: Buffer
   /** Sessions that this process has ended: their cookies may still be sent, and must not be sealed again. */
   readonly #ended = new Set<string>()
 
   constructor (keys: readonly Buffer[], context: SealedContext) {
     this.#keys = keys
     this.#context = context
-    this.#bound = Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, context.scheme, context.cookieName]))
   }
 
-  load (value: string, touch: boolean, report: Report): Snapshot | undefined {
-    const opened = this.#open(value)
+  load (value: string, touch: boolean, report: Report, cookieName = this.#context.cookieName): Snapshot | undefined {
+    const opened = this.#open(value, this.#boundTo(cookieName))
     if (opened === undefined) {
       report({ type: 'rejected', reason: 'malformed-cookie' })
       return undefined
@@ -103,15 +101,11 @@ class SealedBackend implements Backend {
 
   create ({ credential: { id }, times, content, reason }: NewSession, report: Report): Saved {
     const saved = this.#seal({ id, version: 0, times }, content)
-    report(creation(reason), saved.snapshot)
+    report({ type: 'created', reason }, saved.snapshot)
     return saved
   }
 
-  replace (old: Snapshot, session: NewSession, report: Report): Saved | undefined {
-    if (session.reason === 'principal' && this.#ended.has(old.id)) {
-      report({ type: 'discarded', reason: 'ended-meanwhile' }, old)
-      return undefined
-    }
+  replace (old: Snapshot, session: NewSession, report: Report): Saved {
     const saved = this.create(session, report)
     this.#end(old)
     return saved
@@ -124,20 +118,23 @@ class SealedBackend implements Backend {
         return undefined
       }
       // What is only sealed again is no activity: its load has moved the deadline, if it counts.
-      const saved = this.#seal(base, content, content === base && renewal === undefined ? base.expiresAt : undefined)
-      if (renewal !== undefined) report({ type: 'renewed', reason: renewal.reason }, base)
+      if (renewal === undefined) return this.#seal(base, content, content === base ? base.expiresAt : undefined)
+      const { credential: { id }, reason } = renewal
+      const saved = this.#seal(id === base.id ? base : { id, version: 0, times: withLogin(base.times, this.#context.now()) }, content)
+      if (id !== base.id) this.#end(base)
+      report({ type: 'renewed', reason }, saved.snapshot)
       return saved
     })
   }
 
-  end (session: Snapshot, reason: DestroyedReason, report: Report): void {
+  end (session: Snapshot, reason: DestroyedReason, report: Report): boolean {
     this.#end(session)
     report({ type: 'destroyed', reason }, session)
+    return true
   }
 
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): boolean {
-    this.end(session, reason, report)
-    return true
+    return this.end(session, reason, report)
   }
 
   async close (): Promise<void> {}
@@ -173,28 +170,34 @@ class SealedBackend implements Backend {
     return { ...decoded, id, version: Number(version), expiresAt: Number(expiresAt) }
   }
 
+  /** What a cookie is valid for: no other scheme, cookie name or format opens it. */
+  #boundTo (cookieName: string): Buffer {
+    return Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, this.#context.scheme, cookieName]))
+  }
+
   #encrypt (text: string): string {
     const nonce = freshNonce()
-    const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce, { authTagLength: TAG_BYTES }).setAAD(this.#bound)
+    const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce, { authTagLength: TAG_BYTES })
+    cipher.setAAD(this.#boundTo(this.#context.cookieName))
     return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
 
-  #open (value: string): { text: string, key: number } | undefined {
+  #open (value: string, bound: Buffer): { text: string, key: number } | undefined {
     if (value.length > MAX_LINE) return undefined
     const sealed = Buffer.from(value, 'base64url')
     // Buffer.from skips what is not base64url: only the one spelling of a value is that value.
     if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
     for (const [index, key] of this.#keys.entries()) {
-      const text = this.#decrypt(sealed, key)
+      const text = this.#decrypt(sealed, key, bound)
       if (text !== undefined) return { text, key: index }
     }
     return undefined
   }
 
-  #decrypt (sealed: Buffer, key: Buffer): string | undefined {
+  #decrypt (sealed: Buffer, key: Buffer, bound: Buffer): string | undefined {
     const end = sealed.length - TAG_BYTES
     const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
-    decipher.setAAD(this.#bound).setAuthTag(sealed.subarray(end))
+    decipher.setAAD(bound).setAuthTag(sealed.subarray(end))
     try {
       return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, end)), decipher.final()]).toString('utf8')
     } catch {

@@ -43,7 +43,7 @@ export class StoreClient {
     return callInTime(() => this.#store.list(principal, page), this.limit)
   }
 
-  /** Whether the store counts cheaply. */
+  /** True if the store counts cheaply. */
   get counts (): boolean {
     return this.#store.count !== undefined
   }
@@ -92,10 +92,11 @@ function failure (error: unknown): SessionError {
  * Copies what an error says of itself. Drivers attach the statement, its parameters and its arguments to their errors, and
  * those hold the session's data, which do not belong in a log.
  */
-function withoutData (error: unknown): unknown {
+function withoutData (error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return new Error('the store failed without an error')
   const { name, message, stack, code, cause } = error as NodeJS.ErrnoException
   const copy = Object.assign(new Error(message), { name, ...(code !== undefined && { code }) })
-  if (cause !== undefined) copy.cause = withoutData(cause)
+  // A cause may be the error itself.
+  if (cause !== undefined && depth < 5) copy.cause = withoutData(cause, depth + 1)
   return Object.defineProperty(copy, 'stack', { value: stack, configurable: true, writable: true })
 }

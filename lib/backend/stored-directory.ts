@@ -2,18 +2,19 @@ import { chain } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import { isSessionId } from '../session/credential.js'
 import type { Awaitable, SessionRecord } from '../store/store.js'
-import type { Directory, Snapshot } from './backend.js'
+import type { Claim, Directory, Saved, Snapshot } from './backend.js'
 import type { StoreClient } from './store-client.js'
 
-/** What the directory needs of the backend. */
+/** The parts of the backend that the directory needs. */
 interface Reading {
   readonly read: (id: string, record: SessionRecord) => Snapshot | undefined
   readonly touch: (session: Snapshot) => Awaitable<Snapshot>
+  readonly limit: (created: Saved, report: Report) => Awaitable<Saved>
 }
 
 /** Returns the sessions of a store, found without their cookies. */
 export function storedDirectory (
-  store: StoreClient, { now, report }: { readonly now: () => number, readonly report: Report }, { read, touch }: Reading
+  store: StoreClient, { now, report }: { readonly now: () => number, readonly report: Report }, { read, touch, limit }: Reading
 ): Directory {
   const live = (id: string, record: SessionRecord | undefined): Snapshot | undefined =>
     record === undefined || record.expiresAt <= now() ? undefined : read(id, record)
@@ -42,11 +43,12 @@ export function storedDirectory (
     },
     claim: (key, id, until) => store.create(key, { payload: JSON.stringify({ claim: id, since: now() }), version: 1, expiresAt: until }),
     claimed: (key) => chain(store.read(key), (record) => record && claimIn(record)),
-    unclaim: (key) => chain(store.delete(key), () => {})
+    unclaim: (key) => chain(store.delete(key), () => {}),
+    limit
   }
 }
 
-function claimIn ({ payload }: SessionRecord): { id: string, since: number } | undefined {
+function claimIn ({ payload }: SessionRecord): Claim | undefined {
   const [, id, since] = /^\{"claim":"([\w-]+)","since":(\d+)\}$/.exec(payload) ?? []
   return id === undefined ? undefined : { id, since: Number(since) }
 }

@@ -3,9 +3,9 @@ import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content, Decoded } from '../session/codec.js'
 import { type Credential, hashSecret, parseCredential } from '../session/credential.js'
-import { expiryOf } from '../session/times.js'
-import type { Awaitable, SessionRecord, SessionStore } from '../store/store.js'
-import { type Backend, type Compute, creation, type Directory, type NewSession, type Renewal, type Saved, type Snapshot } from './backend.js'
+import { expiryOf, withLogin } from '../session/times.js'
+import type { Awaitable, SessionRecord, SessionStore, UpdateOutcome } from '../store/store.js'
+import type { Backend, Compute, Directory, NewSession, Renewal, Saved, Snapshot } from './backend.js'
 import { Limit } from './limit.js'
 import { RecentPayloads } from './recent-payloads.js'
 import { StoreClient } from './store-client.js'
@@ -40,7 +40,8 @@ export class StoredBackend implements Backend {
     this.#turns = new Turns(options.storeTimeout)
     this.directory = storedDirectory(this.#store, options, {
       read: (id, record) => this.#read(id, record, options.report),
-      touch: (session) => this.#touch(session)
+      touch: (session) => this.#touch(session),
+      limit: (created, report) => this.#limit.keep(created, report)
     })
     this.#limit = new Limit({
       maxPerPrincipal: options.maxPerPrincipal,
@@ -64,20 +65,20 @@ export class StoredBackend implements Backend {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
     return chain(this.#insert(snapshot), () => {
-      report(creation(reason), snapshot)
-      return chain(this.#limit.keep(snapshot, report), (snapshot) => ({ snapshot, value }))
+      report({ type: 'created', reason }, snapshot)
+      // Of several requests that adopt one session, only one keeps its own. It asks for the limit by itself.
+      return reason === 'adopted' ? { snapshot, value } : this.#limit.keep({ snapshot, value }, report)
     })
   }
 
-  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved | undefined> {
+  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved> {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
-    const replaced = chain(this.#insert(snapshot), () => rescue(() => this.#store.delete(old.id), this.#forgetting(id)))
-    return chain(replaced, (deleted): Awaitable<Saved | undefined> => {
-      if (!deleted && reason === 'principal') return this.#withdraw(id, old, report)
-      if (deleted && reason === 'start') report({ type: 'destroyed', reason: 'replaced' }, old)
-      report(creation(reason), snapshot)
-      return chain(this.#limit.keep(snapshot, report), (snapshot) => ({ snapshot, value }))
+    const ended = chain(this.#insert(snapshot), () => this.#orForget(id, () => this.#store.delete(old.id)))
+    return chain(ended, (deleted) => {
+      if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
+      report({ type: 'created', reason }, snapshot)
+      return this.#limit.keep({ snapshot, value }, report)
     })
   }
 
@@ -90,17 +91,20 @@ export class StoredBackend implements Backend {
       }
       if (snapshot.secretHash !== renewal?.credential.secretHash) return { snapshot }
       report({ type: 'renewed', reason: renewal.reason }, snapshot)
-      return { snapshot, value: renewal.credential.value }
+      const renewed = { snapshot, value: renewal.credential.value }
+      return snapshot.id === base.id ? renewed : this.#limit.keep(renewed, report)
     })
   }
 
-  end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<void> {
-    return chain(this.#store.delete(session.id), (deleted) => { if (deleted) report({ type: 'destroyed', reason }, session) })
+  end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean> {
+    return chain(this.#store.delete(session.id), (deleted) => {
+      if (deleted) report({ type: 'destroyed', reason }, session)
+      return deleted
+    })
   }
 
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean> {
-    const outcome = this.#store.update(session.id, { payload: 'null', version: session.version + 1, expiresAt: 0 })
-    return chain(outcome, (outcome) => {
+    return chain(this.#deleteUnchanged(session), (outcome) => {
       if (outcome === 'updated') report({ type: 'destroyed', reason }, session)
       return outcome !== 'conflict'
     })
@@ -163,9 +167,9 @@ export class StoredBackend implements Backend {
   }
 
   #insert (session: Snapshot): Awaitable<void> {
+    const { id } = session
     const record = this.#record(session)
-    // After an error the record may have been written all the same.
-    return chain(rescue(() => this.#store.create(session.id, record), this.#forgetting(session.id)), (created) => {
+    return chain(this.#orForget(id, () => this.#store.create(id, record)), (created) => {
       // 128 random bits do not collide: this store, or the source of randomness, is broken.
       if (!created) throw unavailable(new Error('the store has a record under a new random id'))
     })
@@ -179,38 +183,56 @@ export class StoredBackend implements Backend {
     const { base, compute, renewal } = order
     if (current === undefined || current.principal !== base.principal) return undefined
     return chain(compute(current), (content) => {
-      // Of several renewals at once one wins; the others keep its secret and save their data.
-      const isFirst = renewal !== undefined && current.secretHash === base.secretHash
-      const secretHash = isFirst ? renewal.credential.secretHash : current.secretHash
-      // What is only written in another form (`stale`) is no activity.
-      const next = this.#assemble({ ...current, secretHash }, content, content === current && !isFirst ? current.expiresAt : undefined)
-      return chain(this.#store.update(next.id, this.#record(next)), (outcome) => {
+      const next = this.#next(base, current, content, renewal)
+      const written = next.id === current.id ? this.#store.update(next.id, this.#record(next)) : this.#move(current, next)
+      return chain(written, (outcome) => {
         if (outcome === 'updated') return next
         if (outcome === 'missing') return undefined
         const deadline = until ?? performance.now() + this.#store.limit
         if (performance.now() > deadline) throw conflict()
-        return chain(this.directory.find(next.id), (found) => this.#write(order, found, deadline))
+        return chain(this.directory.find(current.id), (found) => this.#write(order, found, deadline))
       })
     })
   }
 
-  /** Deletes what was created in place of a session that has ended in between. */
-  #withdraw (id: string, old: Snapshot, report: Report): Awaitable<undefined> {
-    return chain(this.#store.delete(id), () => {
-      report({ type: 'discarded', reason: 'ended-meanwhile' }, old)
-      return undefined
-    })
+  /** @throws `FST_SESSION_CONFLICT` if a session that was renewed in between would move to the holder of its old secret */
+  #next (base: Snapshot, current: Snapshot, content: Content, renewal: Renewal | undefined): Snapshot {
+    // What is only written in another form (`stale`) does not count as activity.
+    if (renewal === undefined) return this.#assemble(current, content, content === current ? current.expiresAt : undefined)
+    const { id, secretHash } = renewal.credential
+    // Of several renewals at once one wins; the others keep its secret and save their data.
+    const isFirst = current.secretHash === base.secretHash
+    if (id === base.id) return this.#assemble(isFirst ? { ...current, secretHash } : current, content)
+    if (!isFirst) throw conflict()
+    return this.#assemble({ id, version: 0, secretHash, times: withLogin(current.times, this.#options.now()) }, content)
+  }
+
+  /** Stores a session under another id, if the one before it is still as it was read. */
+  async #move (before: Snapshot, next: Snapshot): Promise<UpdateOutcome> {
+    await this.#insert(next)
+    const outcome = await this.#orForget(next.id, () => this.#deleteUnchanged(before))
+    if (outcome !== 'updated') await this.#store.delete(next.id)
+    return outcome
+  }
+
+  #deleteUnchanged ({ id, version }: Snapshot): Awaitable<UpdateOutcome> {
+    return this.#store.update(id, { payload: 'null', version: version + 1, expiresAt: 0 })
   }
 
   /**
-   * Returns a handler of errors that deletes a session before the error goes on. A record that stays has a secret that was
-   * never sent, and expires.
+   * Does what a new record is there for, or deletes the record again: its secret was never sent. A record that cannot be
+   * deleted expires, and the error to report is the first.
    */
-  #forgetting (id: string): (error: unknown) => never {
-    return (failure) => {
-      void (async () => { await this.#store.delete(id) })().catch(() => {})
-      throw failure
-    }
+  #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
+    return rescue(work, (error) => {
+      this.#forget(id)
+      throw error
+    })
+  }
+
+  #forget (id: string): void {
+    const deleted = Promise.resolve().then(() => this.#store.delete(id))
+    deleted.catch(() => {})
   }
 
   async #rank (session: Snapshot, rank: number): Promise<Snapshot | undefined> {

@@ -9,7 +9,7 @@ export type DiscardedReason = 'damaged' | 'unfit' | 'ended-meanwhile' | 'server-
 export type FailedReason = 'limit'
 export type RejectedReason = 'malformed-cookie' | 'duplicate-cookie' | 'stale-secret' | 'cross-origin' | 'unauthenticated' | 'forbidden'
 
-/** What happened to a session, for logs and alarms (OWASP ASVS 5.0, V16.3). It never holds a token or data. */
+/** Something that happened to a session, for logs and alarms (OWASP ASVS 5.0, V16.3). Never holds a token or data. */
 export type SessionEvent = { readonly scheme: string, readonly id?: string, readonly principal?: string, readonly detail?: string } & (
   | { readonly type: 'created', readonly reason: CreatedReason }
   | { readonly type: 'renewed', readonly reason: RenewedReason }

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { isPromise } from '../awaitable.js'
 import type { Awaitable } from '../store/store.js'
 
-/** What is published while a session is read or stored for a request; see `tracingChannel` of `node:diagnostics_channel`. */
+/** The message that is published while a session is read or stored for a request; see `tracingChannel` of `node:diagnostics_channel`. */
 export interface SessionTrace {
   readonly operation: 'load' | 'save' | 'update'
   readonly scheme: string

@@ -75,7 +75,7 @@ export interface SessionManager<T extends object = Record<string, any>> {
   revokeAll (principal: string, options?: { except?: string | undefined }): Promise<number>
 }
 
-/** What the manager needs beside its scheme. */
+/** The parts of the app that the manager needs beside its scheme. */
 export interface ManagerContext {
   /** Aborts when the app begins to close. */
   readonly closing: AbortSignal

@@ -10,7 +10,7 @@ export interface WatchOptions {
   readonly every?: number | undefined
 }
 
-/** What a watch needs of its scheme. */
+/** The parts of a scheme that a watch needs. */
 interface WatchContext {
   readonly now: () => number
   /** Milliseconds. */

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
-import type { Backend, Directory, Saved, Snapshot } from '../backend/backend.js'
+import type { Backend, Claim, Directory, Saved, Snapshot } from '../backend/backend.js'
 import { callInTime } from '../backend/store-client.js'
-import { invalidOptions } from '../errors.js'
+import { invalidOptions, SessionError } from '../errors.js'
 import type { Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
 import { type MintedCredential, mintCredential } from '../session/credential.js'
@@ -10,7 +10,7 @@ import type { Awaitable } from '../store/store.js'
 
 /** A session of another session plugin, found by its cookie. */
 export interface Predecessor {
-  /** Returns the data of the session here; `undefined` if it should not be adopted. A session whose data throw is unfit. */
+  /** Returns the data of the session here; `undefined` if it should not be adopted. If this throws, the session is unfit. */
   data (): unknown
   /** When its user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
   readonly authenticatedAt?: number | undefined
@@ -21,8 +21,8 @@ export interface Predecessor {
 }
 
 /**
- * Where sessions were kept before this plugin, so that the move signs no user out: the option `adopt`, for as long as old
- * sessions can be live. `adoptExpressSessions` of `fastify-openapi-session/express` makes one.
+ * The place where sessions were kept before this plugin. The option `adopt` takes it, for as long as old sessions can be live,
+ * so that the move signs no user out. `adoptExpressSessions` of `fastify-openapi-session/express` makes one.
  */
 export interface Adoption {
   readonly cookieName: string
@@ -48,6 +48,8 @@ export interface AdoptionContext {
  * old cookie, and one of them is the first.
  */
 const GRACE = 10_000
+
+const SILENT: Report = () => {}
 
 /** A session that was found under an old cookie and is not stored here yet. */
 interface Found {
@@ -83,32 +85,41 @@ export class PendingAdoption {
    * cookie. Returns `undefined` if that session has ended. @throws `FST_SESSION_STORE`, with the old session still in place
    */
   async complete (report: Report): Promise<Saved | undefined> {
-    const { context: { backend }, key, content, credential, times } = this.#found
+    const { context: { backend, settings }, key, content, credential, times } = this.#found
     const { directory } = backend
-    const saved = await backend.create({ credential, times, content, reason: 'adopted' }, (event, of) => { if (event.type !== 'created') report(event, of) })
+    const saved = await backend.create({ credential, times, content, reason: 'adopted' }, SILENT)
     if (directory === undefined) this.#forgetLater()
     else if (!await this.#claim(directory, saved.snapshot)) {
-      await backend.end(saved.snapshot, 'replaced', () => {})
-      const winner = await claimedSession(directory, key, this.#found.context)
+      await backend.end(saved.snapshot, 'replaced', SILENT)
+      const winner = await claimedSession(directory, await directory.claimed(key), settings.now())
       return winner && { snapshot: winner }
     }
     report({ type: 'created', reason: 'adopted' }, saved.snapshot)
-    return saved
+    return directory === undefined ? saved : await directory.limit(saved, report)
   }
 
+  /** Claims the old session and ends it. Returns `false` if another request has claimed it. */
   async #claim (directory: Directory, session: Snapshot): Promise<boolean> {
-    const { context: { settings: { now, absoluteTimeout }, backend }, key, old } = this.#found
-    const until = Math.max(old.expiresAt ?? 0, now() + absoluteTimeout)
-    if (!await directory.claim(key, session.id, until)) return false
+    const { context: { settings: { now, absoluteTimeout } }, key, old } = this.#found
     try {
+      if (!await directory.claim(key, session.id, Math.max(finite(old.expiresAt) ?? 0, now() + absoluteTimeout))) return false
       await this.forget()
       return true
     } catch (error) {
-      // Both stay as they were, so that the next request can adopt the session.
-      await directory.unclaim(key)
-      await backend.end(session, 'replaced', () => {})
+      await this.#giveUp(directory, session)
       throw error
     }
+  }
+
+  /**
+   * Takes everything back, so that the next request can adopt the old session. It must not where a concurrent request found
+   * the new session and ended it: that was a logout.
+   */
+  async #giveUp (directory: Directory, session: Snapshot): Promise<void> {
+    const { context: { backend }, key } = this.#found
+    const wasLive = await backend.end(session, 'replaced', SILENT)
+    // A claim that failed may have been written all the same, or may be that of another request.
+    if (wasLive && (await directory.claimed(key))?.id === session.id) await directory.unclaim(key)
   }
 
   /** Of a sealed cookie nothing is stored that parallel requests could find, so that the old session serves them for a moment. */
@@ -132,28 +143,40 @@ export async function findPredecessor (
     return undefined
   }
   const key = hash('sha256', `adopted:${name}:${id}`, 'base64url')
-  if (directory !== undefined && await directory.claimed(key) !== undefined) return await claimedSession(directory, key, context)
+  // In this order: an old session is claimed before it ends, so that one that was live and has no claim is not adopted yet.
   const old = await callInTime(() => adoption.find(id), settings.storeTimeout)
-  const content = old && accept(context, old, report)
-  if (old === undefined || content === undefined) return undefined
-  const times = { ...beginTimes(settings, {}, settings.now()), authenticatedAt: old.authenticatedAt ?? 0 }
-  return new PendingAdoption({ context, key, old, content, credential: mintCredential(), times })
+  const claim = await directory?.claimed(key)
+  if (directory !== undefined && claim !== undefined) return await claimedSession(directory, claim, settings.now())
+  const accepted = old && await accept(context, old, report)
+  return accepted && new PendingAdoption({ context, key, old, credential: mintCredential(), ...accepted })
 }
 
-/** Returns the session that was adopted under a key, as long as parallel requests may be under way. */
-async function claimedSession (directory: Directory, key: string, { settings: { now } }: AdoptionContext): Promise<Snapshot | undefined> {
-  const claim = await directory.claimed(key)
-  return claim === undefined || now() - claim.since >= GRACE ? undefined : await directory.find(claim.id)
+/** Returns the session that a claim leads to, as long as parallel requests may be under way. */
+async function claimedSession (directory: Directory, claim: Claim | undefined, now: number): Promise<Snapshot | undefined> {
+  return claim === undefined || now - claim.since >= GRACE ? undefined : await directory.find(claim.id)
 }
 
-function accept ({ codec }: AdoptionContext, old: Predecessor, report: Report): Content | undefined {
+/** Reads an old session. What the app's functions throw is reported: an old cookie must keep no user from signing in. */
+async function accept (
+  { codec, settings }: AdoptionContext, old: Predecessor, report: Report
+): Promise<Pick<Found, 'content' | 'times'> | undefined> {
   try {
-    const data = old.data()
-    return data === undefined ? undefined : codec.accept(data)
+    const data = await old.data()
+    if (data === undefined) return undefined
+    const now = settings.now()
+    const authenticatedAt = Math.min(finite(old.authenticatedAt) ?? 0, now)
+    return { content: codec.accept(data), times: { ...beginTimes(settings, {}, now), authenticatedAt } }
   } catch (error) {
-    report({ type: 'discarded', reason: 'unfit', detail: (error as Error).message })
+    // The message of another error may hold data.
+    const detail = error instanceof SessionError ? error.message : `reading it threw ${error instanceof Error ? error.name : typeof error}`
+    report({ type: 'discarded', reason: 'unfit', detail })
     return undefined
   }
+}
+
+/** Returns an instant, `undefined` for a date that could not be read. */
+function finite (instant: number | undefined): number | undefined {
+  return Number.isFinite(instant) ? instant : undefined
 }
 
 /** Checks the option `adopt`. @throws `FST_SESSION_OPTIONS` */

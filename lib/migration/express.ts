@@ -41,7 +41,7 @@ export function adoptExpressSessions (options: AdoptOptions): Adoption {
       if (expiresAt !== undefined && expiresAt <= Date.now()) return undefined
       return {
         data: () => data(old),
-        authenticatedAt: authenticatedAt?.(old),
+        get authenticatedAt () { return authenticatedAt?.(old) },
         expiresAt,
         forget: async () => { await called((callback) => store.destroy(id, callback)) }
       }

@@ -15,8 +15,13 @@ export interface CookieOptions {
   secure?: boolean
   /** A cookie jar for each top-level site (CHIPS). Needs `secure`. Default `false`. */
   partitioned?: boolean
-  /** Whether the cookie outlives the browser's run, up to the absolute timeout. Default `false`; `start` can say otherwise. */
+  /** `true`: the cookie outlives the browser's run, up to the absolute timeout. Default `false`; `start` can say otherwise. */
   persistent?: boolean
+  /**
+   * Cookies that this one had before, under another name, path or domain. They are read where the new one is absent, and the
+   * response sets the new one and expires the old one: a rename signs no user out. Keep them for an absolute timeout.
+   */
+  previous?: ReadonlyArray<{ readonly name: string, readonly path?: string, readonly domain?: string }>
 }
 
 /** The cookie of one session scheme: how it is found in a request, written into a response, and taken back. */
@@ -28,11 +33,13 @@ export interface CookiePolicy {
   readonly persistent: boolean
   /** Returns the `Set-Cookie` header for `value`. `maxAge` in seconds; without it the cookie ends with the browser's run. */
   write: (value: string, maxAge?: number) => string
+  /** Former cookies, with the `Set-Cookie` header that expires each. */
+  readonly previous: ReadonlyArray<{ readonly name: string, readonly expire: string }>
   /** Returns the `Set-Cookie` header that deletes the cookie: same name, path and domain (RFC 6265bis, 5.7). */
   expire: () => string
 }
 
-const KNOWN = new Set<string>(['name', 'path', 'domain', 'sameSite', 'secure', 'partitioned', 'persistent'] satisfies Array<keyof CookieOptions>)
+const KNOWN = new Set<string>(['name', 'path', 'domain', 'sameSite', 'secure', 'partitioned', 'persistent', 'previous'] satisfies Array<keyof CookieOptions>)
 
 // What other packages know under these names.
 const ELSEWHERE = new Map([
@@ -46,7 +53,7 @@ const ELSEWHERE = new Map([
 export function cookiePolicy (options: CookieOptions): CookiePolicy {
   const unknown = Object.keys(options).find((name) => !KNOWN.has(name))
   if (unknown !== undefined) refuse(`there is no option cookie.${unknown}: ${ELSEWHERE.get(unknown) ?? `there are ${[...KNOWN].join(', ')}`}`)
-  const { path = '/', domain, sameSite = 'lax', secure = true, partitioned = false, persistent = false } = options
+  const { path = '/', domain, sameSite = 'lax', secure = true, partitioned = false, persistent = false, previous = [] } = options
   const name = options.name ?? (secure ? '__Host-session' : 'session')
   check({ name, path, domain, sameSite, secure, partitioned, persistent })
   const attributes: SerializeOptions = {
@@ -61,6 +68,7 @@ export function cookiePolicy (options: CookieOptions): CookiePolicy {
     domain,
     secure,
     persistent,
+    previous: Array.from(previous, ({ name, path = '/', domain }) => ({ name, expire: expireCookie(name, path, domain) })),
     write: (value: string, maxAge?: number) => maxAge === undefined ? `${head}${value}${tail}` : `${head}${value}; Max-Age=${maxAge}${tail}`,
     expire: () => expired
   })

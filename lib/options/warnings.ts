@@ -10,7 +10,7 @@ export interface Configuration {
   readonly schemes: readonly Scheme[]
   /** The routes that declare something, with their plans. */
   readonly routes: ReadonlyArray<{ readonly route: RouteFacts, readonly plan: Plan }>
-  /** Whether it runs for its users: `NODE_ENV=production`. */
+  /** True if it runs for its users: `NODE_ENV=production`. */
   readonly production: boolean
 }
 

@@ -4,10 +4,10 @@ import type { Scheme } from '../options/scheme.js'
 /** How a session was found for a request. */
 export type LoadedAs = 'live' | 'adopted' | 'no-cookie' | 'duplicate-cookie' | 'ended' | 'refused' | 'cross-origin' | 'failed'
 
-/** What was saved of a session: an intent, a change of data, or nothing. */
+/** The part of a session that was saved: an intent, a change of data, or nothing. */
 export type SavedAs = 'none' | 'data' | 'renew' | 'start' | 'destroy' | 'failed'
 
-/** What happened to one session in one request, for the debug line that explains it. */
+/** The history of one session in one request, for the debug line that explains it. */
 export interface Account {
   readonly scheme: string
   readonly cookie: string

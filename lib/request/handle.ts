@@ -1,4 +1,5 @@
-import { chain, isPromise } from '../awaitable.js'
+import type { FastifyRequest } from 'fastify'
+import { chain, isPromise, rescue } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
 import { invalidData, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
@@ -8,21 +9,22 @@ import type { Scheme } from '../options/scheme.js'
 import type { Content } from '../session/codec.js'
 import { copyJson, type Data } from '../session/json.js'
 import { refill } from '../session/merge.js'
-import type { Session } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import { cookieValue } from './cookie-header.js'
 import type { Account, LoadedAs, SavedAs } from './diagnostics.js'
-import { findSession, type Found } from './load.js'
+import { findAgain, findSession, type Found } from './load.js'
 import { carryOut, KEEP, type Order } from './save.js'
+import { PublicSession } from './public-session.js'
 import { type Scope, SessionState } from './state.js'
 
 type Update = (data: Data) => Data | void | Promise<Data | void>
 
 const NO_LINES: readonly string[] = Object.freeze([])
 
-/** One session of one request: what `request.session` returns. Loads it, and saves it through one queue. */
-export class SessionHandle extends SessionState implements Session<Data> {
+/** One session of one request. Loads it, and saves it through one queue. */
+export class SessionHandle extends SessionState {
   readonly report: Report
+  #public: PublicSession | undefined
   #loaded: LoadedAs = 'no-cookie'
   #saved: SavedAs = 'none'
   #adoption: PendingAdoption | undefined
@@ -30,7 +32,7 @@ export class SessionHandle extends SessionState implements Session<Data> {
   #running: Promise<void> | undefined
   /** The `Set-Cookie` headers to send. */
   lines = NO_LINES
-  /** Whether there was a live session at any time, so that the response may depend on it. */
+  /** True if there was a live session at any time, so that the response may depend on it. */
   seen = false
 
   constructor (scheme: Scheme, scope: Scope) {
@@ -38,14 +40,27 @@ export class SessionHandle extends SessionState implements Session<Data> {
     this.report = scheme.reportOn(scope.request)
   }
 
+  get request (): FastifyRequest { return this.scope.request }
+
+  /** The value of `request.session`. */
+  get public (): PublicSession { return this.#public ??= new PublicSession(this) }
+
   /** Finds the session of the request. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
   load (touch: boolean): Awaitable<void> {
-    try {
-      const found = findSession(this.scheme, this.scope.request, touch, this.report)
-      return isPromise(found) ? found.then((found) => { this.#found(found) }, (error: unknown) => this.#fail(error)) : this.#found(found)
-    } catch (error) {
-      return this.#fail(error)
-    }
+    const found = rescue(() => findSession(this.scheme, this.request, touch, this.report), (error) => this.#fail(error))
+    return chain(found, (found) => { this.#found(found) })
+  }
+
+  /** Reads the session again before a handler that starts long after the load. */
+  reload (): Awaitable<void> {
+    const { snapshot } = this
+    if (snapshot === undefined || this.#adoption !== undefined) return undefined
+    return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
+      if (found.snapshot === undefined) this.discard()
+      // What a hook has changed since is merged into what is stored when it is saved.
+      else if (this.isChanged) return
+      this.#found({ ...found, lines: [...this.lines, ...found.lines ?? []] })
+    })
   }
 
   /** Takes the place of `load` for a request that a page of another origin sent: nothing is loaded. */
@@ -78,7 +93,7 @@ export class SessionHandle extends SessionState implements Session<Data> {
     return this.#enqueue(() => this.#save(statusCode))
   }
 
-  /** Whether there is anything to do before the response. */
+  /** True if there is anything to do before the response. */
   get isPending (): boolean {
     return this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true || this.isChanged
   }
@@ -150,31 +165,27 @@ export class SessionHandle extends SessionState implements Session<Data> {
 
   /** Saves an order. What was refused stays refused: after a failure nothing of it is saved later. */
   #carryOut (order: Order): Awaitable<void> {
-    const { scheme, report, scope } = this
-    const failed = (error: unknown): never => {
+    const { scheme, report, request } = this
+    const saved = rescue(() => traced('save', scheme.name, request, () => carryOut(scheme, order, report)), (error) => {
       this.#saved = 'failed'
       this.refuseOrder(order)
       throw error
-    }
-    try {
-      const saved = traced('save', scheme.name, scope.request, () => carryOut(scheme, order, report))
-      return isPromise(saved) ? saved.then((saved) => { this.#applied(order, saved) }, failed) : this.#applied(order, saved)
-    } catch (error) {
-      return failed(error)
-    }
+    })
+    return chain(saved, (saved) => { this.#applied(order, saved) })
   }
 
   #applied (order: Order, saved: Saved | undefined): void {
     const { kind } = order.intent
-    this.#saved = kind === 'keep' ? order.content === undefined ? 'none' : 'data' : kind
+    const isNothing = order.content === undefined && (kind === 'keep' || (kind === 'destroy' && order.snapshot === undefined))
+    this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
     this.apply(order, saved)
     if (saved !== undefined) this.#send(saved)
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
   }
 
-  /** Whether the browser has a cookie of this scheme. */
+  /** True if the browser has a cookie of this scheme, or of the session that was adopted. */
   get #hasCookie (): boolean {
-    return this.lines.length > 0 || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
+    return this.lines.length > 0 || this.#loaded === 'adopted' || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
   }
 
   #send ({ snapshot, value }: Saved): void {
@@ -183,8 +194,8 @@ export class SessionHandle extends SessionState implements Session<Data> {
   }
 
   #setLines (lines: readonly string[]): void {
-    const { expireAdopted } = this.scheme
-    this.lines = expireAdopted !== undefined && this.lines.includes(expireAdopted) ? [...lines, expireAdopted] : lines
+    // The old cookie goes when its successor comes, and not before: the browser has to have one of the two.
+    this.lines = this.#loaded === 'adopted' ? [...lines, this.scheme.expireAdopted as string] : lines
     this.scope.onCookie()
   }
 
@@ -192,8 +203,9 @@ export class SessionHandle extends SessionState implements Session<Data> {
   async #adopt (adoption: PendingAdoption): Promise<void> {
     const saved = await adoption.complete(this.report)
     this.#adoption = undefined
-    this.lines = [this.scheme.expireAdopted as string]
-    this.snapshot = saved?.snapshot
+    // Of parallel requests one is first: what this handler changed is merged into that session, and is lost if it has ended.
+    if (saved === undefined && this.isChanged) this.#reportLost('ended-meanwhile')
+    this.apply({ snapshot: this.snapshot, intent: KEEP, content: undefined }, saved)
     if (saved !== undefined) this.#send(saved)
   }
 
@@ -216,7 +228,8 @@ export class SessionHandle extends SessionState implements Session<Data> {
 
   /** Updates what is not stored yet: no other request can know of it. */
   async #updateFirst (fn: Update): Promise<void> {
-    if (this.scope.isClosed) throw this.requiredError()
+    const hasEnded = (this.#loaded === 'live' || this.#loaded === 'adopted') && this.#saved !== 'destroy'
+    if (hasEnded || this.scope.isClosed) throw this.requiredError()
     const data = copyJson(this.data)
     refill(this.data, this.scheme.codec.accept(await fn(data) ?? data).data)
     await this.#save()

@@ -72,10 +72,12 @@ export function copyToRaw (reply: FastifyReply): void {
 /** Returns a function that restores the status and headers of a response, for when another response was begun in between. */
 export function rememberResponse (reply: FastifyReply): () => void {
   const { statusCode } = reply
+  const headers = reply.getHeaders()
   // Fastify appends cookies to the very list that it has.
-  const copied = Object.entries(reply.getHeaders()).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value] as const)
+  const cookies = headers['set-cookie']
+  if (Array.isArray(cookies)) headers['set-cookie'] = [...cookies]
   return () => {
     for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
-    reply.code(statusCode).headers(Object.fromEntries(copied))
+    reply.code(statusCode).headers(headers)
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPromise } from '../awaitable.js'
 import { Registry } from '../routing/registry.js'
 import { outgoing, listenForErrors, release } from './payload.js'
+import type { Awaitable } from '../store/store.js'
 import { RequestScope } from './scope.js'
 
 const kScope = Symbol('fastify-openapi-session.scope')
@@ -15,6 +16,7 @@ type DoneWith = (error?: Error | null, payload?: unknown) => void
 export function addHooks (app: FastifyInstance, registry: Registry): void {
   if (!app.hasRequestDecorator(kScope)) app.decorateRequest(kScope, null)
   app.addHook('onRequest', (request, reply, done) => { admit(registry, request, reply, done) })
+  app.addHook('preHandler', (request, _reply, done) => { judgeAgain(registry, request, done) })
   app.addHook('onSend', (request, reply, payload, done) => { finish(registry, request, reply, payload, done) })
 }
 
@@ -32,13 +34,27 @@ function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, d
     if (plan === null) return done()
     scope = new RequestScope(request, reply, plan)
     ;(request as Scoped)[kScope] = { scope, hooks }
-    const admitted = scope.admit()
-    if (!isPromise(admitted)) return done()
-    const { fail } = scope
-    admitted.then(() => done(), (error: unknown) => done(fail.call(scope, error)))
+    settle(scope, scope.admit(), done)
   } catch (error) {
     done(scope === undefined ? error as Error : scope.fail(error))
   }
+}
+
+function judgeAgain (hooks: Registry, request: FastifyRequest, done: Done): void {
+  const found = (request as Scoped)[kScope]
+  if (found?.hooks !== hooks) return done()
+  const { scope } = found
+  try {
+    settle(scope, scope.judgeAgain(), done)
+  } catch (error) {
+    done(scope.fail(error))
+  }
+}
+
+/** Ends a hook when the work is done. */
+function settle (scope: RequestScope, work: Awaitable<void>, done: Done): void {
+  if (isPromise(work)) work.then(() => done(), (error: unknown) => done(scope.fail(error)))
+  else done()
 }
 
 function finish (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {

@@ -2,22 +2,25 @@ import type { FastifyRequest } from 'fastify'
 import { notDeclared } from '../errors.js'
 import type { Data } from '../session/json.js'
 import type { Session } from '../session/session.js'
+import { ForeignMembers } from './foreign.js'
 
 /**
  * The session of a request whose route declares none, or before it was loaded. Hooks, serializers and error handlers of the
  * whole app may ask it whether a session exists. Everything else throws `FST_SESSION_NOT_DECLARED`, which says what to write.
  */
-export class InertSession implements Session<Data> {
+export class InertSession extends ForeignMembers implements Session<Data> {
   readonly #request: FastifyRequest
   readonly #scheme: string
 
   constructor (request: FastifyRequest, scheme: string) {
+    super()
     this.#request = request
     this.#scheme = scheme
   }
 
   get exists (): boolean { return false }
   get user (): undefined { return undefined }
+  set user (_value: unknown) { this.#refuse() }
   get (): undefined { return undefined }
   get id (): string { return this.#refuse() }
   get data (): Data { return this.#refuse() }

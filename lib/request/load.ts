@@ -10,7 +10,7 @@ import type { Awaitable } from '../store/store.js'
 import { cookieValue, DUPLICATE } from './cookie-header.js'
 import type { LoadedAs } from './diagnostics.js'
 
-/** What a request's cookie led to. */
+/** The result of looking up the session of a request's cookie. */
 export interface Found {
   readonly loaded: LoadedAs
   readonly snapshot?: Snapshot
@@ -32,14 +32,53 @@ const ENDED: Found = Object.freeze({ loaded: 'ended' })
  * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
  */
 export function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> {
+  const { previous } = scheme.cookie
   const value = cookieValue(request.headers.cookie, scheme.cookie.name)
   if (value === DUPLICATE) {
     report({ type: 'rejected', reason: 'duplicate-cookie' })
-    return { loaded: 'duplicate-cookie' }
+    return { loaded: 'duplicate-cookie', lines: previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire) }
   }
-  if (value === undefined || value === '') return adoptedSession(scheme, request, report)
+  if (value === undefined || value === '') {
+    return chain(previousSession(scheme, request, touch, report), (found) => found ?? adoptedSession(scheme, request, report))
+  }
   const loaded = traced('load', scheme.name, request, () => scheme.backend.load(value, touch, report))
   return chain(loaded, (snapshot) => snapshot === undefined ? ENDED : verified(scheme, request, { loaded: 'live', snapshot }, report))
+}
+
+/** Finds the session of a former cookie, and moves it to the current one. */
+function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> | undefined {
+  for (const { name, expire } of scheme.cookie.previous) {
+    const value = cookieValue(request.headers.cookie, name)
+    if (value === undefined || value === '' || value === DUPLICATE) continue
+    return chain(scheme.backend.load(value, touch, report, name), (snapshot) => snapshot === undefined
+      ? { loaded: 'ended', lines: [expire] }
+      : verified(scheme, request, { loaded: 'live', snapshot, lines: [scheme.line(value, snapshot.times), expire] }, report))
+  }
+  return undefined
+}
+
+/**
+ * Reads a session again that a request loaded some time ago.
+ * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
+ */
+export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snapshot, report: Report): Awaitable<Found> {
+  const { directory } = scheme.backend
+  const found = directory === undefined ? openAgain(scheme, request, report) ?? before : directory.find(before.id)
+  return chain(found, (snapshot): Awaitable<Found> => {
+    // After a renewal the cookie of this request opens nothing: it must not get what the session may do since then.
+    if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(scheme, request, { loaded: 'live', snapshot }, report)
+    if (snapshot !== undefined) report({ type: 'rejected', reason: 'stale-secret' }, snapshot)
+    return ENDED
+  })
+}
+
+/** Opens the sealed cookie of a request, under its current name or a former one. */
+function openAgain ({ backend, cookie }: Scheme, request: FastifyRequest, report: Report): Awaitable<Snapshot | undefined> {
+  for (const { name } of [cookie, ...cookie.previous]) {
+    const value = cookieValue(request.headers.cookie, name)
+    if (typeof value === 'string' && value !== '') return backend.load(value, false, report, name)
+  }
+  return undefined
 }
 
 function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {

@@ -1,5 +1,5 @@
 import { chain } from '../awaitable.js'
-import type { NewSession, Saved, Snapshot } from '../backend/backend.js'
+import type { NewSession, Renewal, Saved, Snapshot } from '../backend/backend.js'
 import { conflict } from '../errors.js'
 import type { RenewedReason, Report } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
@@ -9,7 +9,7 @@ import { merge } from '../session/merge.js'
 import { beginTimes, type Times } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
-/** What the handler asked for, beside changes of the data. */
+/** The request of the handler, beside changes of the data. */
 export type Intent =
   | { readonly kind: 'keep' | 'destroy' }
   | { readonly kind: 'renew', readonly reason: RenewedReason }
@@ -42,28 +42,25 @@ export interface Order {
  */
 export function carryOut (scheme: Scheme, order: Order, report: Report): Awaitable<Saved | undefined> {
   const { snapshot, intent, content } = order
+  const { backend, codec } = scheme
   if (intent.kind === 'start') {
-    const { credential, times } = intent
-    return begin(scheme, snapshot, { credential, times, content: content ?? intent.content, reason: 'start' }, report)
+    const session = { ...intent, content: content ?? intent.content, reason: 'start' } as const
+    return snapshot === undefined ? backend.create(session, report) : backend.replace(snapshot, session, report)
   }
-  if (snapshot === undefined || intent.kind === 'destroy') {
-    if (content !== undefined) return begin(scheme, snapshot, firstWrite(scheme, content), report)
-    return snapshot && chain(scheme.backend.end(snapshot, 'destroy', report), () => undefined)
+  if (snapshot === undefined) return content && backend.create(firstWrite(scheme, content), report)
+  if (intent.kind === 'destroy') {
+    return chain(backend.end(snapshot, 'destroy', report), () => content && backend.create(firstWrite(scheme, content), report))
   }
-  if (content !== undefined && content.principal !== snapshot.principal) {
-    // The session of another principal: what concurrent requests of the one before still save must not reach it.
-    const times = { ...snapshot.times, authenticatedAt: scheme.settings.now() }
-    return scheme.backend.replace(snapshot, { credential: mintCredential(), times, content, reason: 'principal' }, report)
-  }
-  const renewal = intent.kind === 'renew' ? { credential: mintCredential(snapshot.id), reason: intent.reason } : undefined
-  return scheme.backend.save(snapshot, (now) => {
+  return backend.save(snapshot, (now) => {
     if (content === undefined) return now
-    return now.data === snapshot.data ? content : mergeContents(scheme.codec, snapshot, content, now)
-  }, report, renewal)
+    return now.data === snapshot.data ? content : mergeContents(codec, snapshot, content, now)
+  }, report, renewalOf(snapshot, intent, content))
 }
 
-function begin ({ backend }: Scheme, old: Snapshot | undefined, session: NewSession, report: Report): Awaitable<Saved | undefined> {
-  return old === undefined ? backend.create(session, report) : backend.replace(old, session, report)
+/** Returns the credential that an order asks for, if it asks for one. The session of another principal gets another id, too. */
+function renewalOf ({ id, principal }: Snapshot, intent: Intent, content: Content | undefined): Renewal | undefined {
+  if (content !== undefined && content.principal !== principal) return { credential: mintCredential(), reason: 'principal' }
+  return intent.kind === 'renew' ? { credential: mintCredential(id), reason: intent.reason } : undefined
 }
 
 function firstWrite ({ settings }: Scheme, content: Content): NewSession {

@@ -15,6 +15,9 @@ import type { Scope } from './state.js'
 const STREAMED = 'it was changed while the response was being sent: use request.session.update(fn), which saves at any time'
 const HIJACKED = 'the reply was hijacked: await session.commit() before the first byte, and send what it returns as Set-Cookie'
 
+/** Milliseconds for which the first judgement holds. */
+const JUDGED_FOR = 1000
+
 /**
  * The sessions of one request to a route that declares some: loaded and judged before the handler, saved before the
  * response. The phase says what can still be done.
@@ -24,16 +27,17 @@ export class RequestScope implements Scope {
   readonly #reply: FastifyReply
   readonly #plan: Plan
   readonly #handles: readonly SessionHandle[]
+  readonly #loadedAt = performance.now()
   #phase: 'open' | 'refused' | 'saving' | 'finished' | 'failed' = 'open'
   /** The response that is being sent. */
   #outgoing: Outgoing | undefined
-  /** Whether a second response came while the sessions were being saved for the first. */
+  /** True if a second response came while the sessions were being saved for the first. */
   #interrupted = false
-  /** Whether the end of the response is listened for. */
+  /** True if the end of the response is listened for. */
   #isWatched = false
   /** The `Set-Cookie` headers that were written. */
   #lines: readonly string[] = []
-  /** What one of the hooks failed with. */
+  /** The error that one of the hooks failed with. */
   #error: Error | undefined
 
   constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan) {
@@ -58,7 +62,17 @@ export class RequestScope implements Scope {
     return chain(this.#load(), () => authorize(this.request, this.#plan, this.#handles))
   }
 
-  /** Whether it is too late to change a session: its response has begun, or was refused. */
+  /**
+   * Loads and judges the sessions again if the handler starts long after the first time: a client may send the headers, and
+   * withhold the body until the session is revoked or the account disabled.
+   */
+  judgeAgain (): Awaitable<void> {
+    if (this.#phase !== 'open' || performance.now() - this.#loadedAt < JUDGED_FOR) return undefined
+    const reloaded = this.#handles.map((handle) => handle.reload()).filter(isPromise)
+    return chain(reloaded.length === 0 ? undefined : Promise.all(reloaded), () => authorize(this.request, this.#plan, this.#handles))
+  }
+
+  /** True if it is too late to change a session: its response has begun, or was refused. */
   get isClosed (): boolean {
     return this.#phase === 'refused' || this.#isSent
   }

@@ -6,14 +6,14 @@ import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
 import { copyJson, type Data, freezeJson, own, put, sameJson } from '../session/json.js'
 import { merge, refill } from '../session/merge.js'
-import type { Session, StartOptions } from '../session/session.js'
+import type { StartOptions } from '../session/session.js'
 import { beginTimes, expiryOf, type Times } from '../session/times.js'
 import { DESTROY, type Intent, KEEP, type Order } from './save.js'
 
 /** The request that a session belongs to, as the session sees it. */
 export interface Scope {
   readonly request: FastifyRequest
-  /** Whether it is too late to change a session: its response has begun, or was refused. */
+  /** True if it is too late to change a session: its response has begun, or was refused. */
   readonly isClosed: boolean
   /** Whether it is too late to send a cookie. */
   readonly areHeadersSent: boolean
@@ -28,11 +28,11 @@ export interface Scope {
 }
 
 /**
- * What the handler sees of a session and asks of it, without any I/O. The state has three parts: what is stored
+ * The session as the handler sees and changes it, without any I/O. The state has three parts: what is stored
  * (`snapshot`), what the handler asked for since (`#intent`), and the handler's copy of the data (`#draft`, made when an
  * object is handed out).
  */
-export abstract class SessionState implements Omit<Session<Data>, 'update' | 'commit'> {
+export abstract class SessionState {
   readonly scheme: Scheme
   protected readonly scope: Scope
   /** Why the session could not be loaded. */
@@ -112,7 +112,7 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
     this.#renew('renew')
   }
 
-  async regenerate (keep: readonly string[] = []): Promise<void> {
+  regenerate (keep: readonly string[] = []): void {
     this.#assertOpen('regenerate()')
     if (this.#base === undefined) return
     const before = this.data
@@ -127,15 +127,15 @@ export abstract class SessionState implements Omit<Session<Data>, 'update' | 'co
     this.#draft = undefined
   }
 
-  /** Whether the handler asked for a start, a renewal or the end of the session. */
+  /** True if the handler asked for a start, a renewal or the end of the session. */
   get hasIntent (): boolean { return this.#intent !== KEEP }
 
-  /** Whether something was changed that is not saved. */
+  /** True if something was changed that is not saved. */
   get isChanged (): boolean {
     return this.#intent !== KEEP || this.#isDraftChanged
   }
 
-  /** Whether the handler's draft differs from what is stored. A draft that cannot be compared (a getter throws) does. */
+  /** True if the handler's draft differs from what is stored, or cannot be compared (a getter throws). */
   get #isDraftChanged (): boolean {
     try {
       return this.#draft !== undefined && !sameJson(this.#draft, this.#base)

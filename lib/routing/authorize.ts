@@ -21,7 +21,7 @@ export interface Candidate {
 interface Failure {
   readonly kind: 'unauthenticated' | 'forbidden'
   readonly scheme: string
-  /** What the session lacks, as a sentence. */
+  /** A sentence that says what the session lacks. */
   readonly why: string
   /** Seconds: a login within that time would do. */
   readonly maxAge?: number

@@ -19,14 +19,14 @@ export interface RouteFacts {
   readonly config?: unknown
 }
 
-/** What a route requires of its requests, compiled once from a copy of its options. */
+/** The requirements of a route, compiled once from a copy of its options. */
 export interface Plan {
   readonly requirement: Requirement
-  /** Whether the route has no `security` of its own, and the option `security` stands in. */
+  /** True if the route has no `security` of its own, and the option `security` stands in. */
   readonly isDefault: boolean
   /** The schemes to load, in the order in which the route names them. */
   readonly schemes: readonly Scheme[]
-  /** Whether a request counts as activity. */
+  /** True if a request counts as activity. */
   readonly touch: boolean
   /** Seconds since the login after which the route asks for a new one. */
   readonly maxAge: number | undefined

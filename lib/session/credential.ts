@@ -12,7 +12,7 @@ const CREDENTIAL = /^[A-Za-z0-9_-]{21}[AQgw]\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048
 const ID_LENGTH = 22
 const CREDENTIAL_LENGTH = 66
 
-/** What a browser holds, read from the value of its cookie. */
+/** The credential of a browser, read from the value of its cookie. */
 export interface Credential {
   readonly id: string
   readonly secret: string

@@ -54,12 +54,12 @@ function sameItems (value: readonly unknown[], json: readonly unknown[]): boolea
 
 function sameEntries (value: Data, json: Data): boolean {
   for (const key of Object.keys(json)) if (!sameJson(own(value, key), json[key])) return false
-  // JSON leaves `undefined` out, so that such a key is no difference.
+  // JSON leaves `undefined` out, so that such a key is not a difference.
   for (const key of Object.keys(value)) if (!Object.hasOwn(json, key) && value[key] !== undefined) return false
   return true
 }
 
-/** Where a value stands in the data. */
+/** The place of a value in the data. */
 interface Place {
   readonly parent: Place | undefined
   readonly key: string | number

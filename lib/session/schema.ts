@@ -4,7 +4,7 @@ import { Value } from '@sinclair/typebox/value'
 import { invalidOptions } from '../errors.js'
 import { copyJson, type Data, isObject } from './json.js'
 
-/** What the codec needs of a schema, whichever library it comes from. */
+/** The parts of a schema that the codec needs, whichever library it comes from. */
 export interface DataSchema {
   /** Returns whether data fit. Never throws. */
   fits (data: unknown): data is Data

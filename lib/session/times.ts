@@ -11,7 +11,7 @@ export interface Times {
   readonly deadline: number
   /** The session's own idle timeout in milliseconds. Default: that of the scheme. */
   readonly idleTimeout?: number
-  /** Whether the cookie survives the end of the browser's run. */
+  /** True if the cookie survives the end of the browser's run. */
   readonly persistent: boolean
   /** The session's rank among the logins of its principal, where clocks disagree; see `Limit`. Default: `authenticatedAt`. */
   readonly rank?: number
@@ -33,6 +33,11 @@ export function beginTimes (scheme: Lifetimes, options: StartOptions, now: numbe
   const idle = milliseconds('idleTimeout', options.idleTimeout) ?? (options.persistent === true ? absolute : scheme.idleTimeout)
   const own = idle === scheme.idleTimeout ? {} : { idleTimeout: idle }
   return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
+}
+
+/** Returns the times of a session that belongs to another principal from `now` on. Its deadline stays. */
+export function withLogin ({ rank: _rank, ...times }: Times, now: number): Times {
+  return { ...times, authenticatedAt: now }
 }
 
 /** Returns when a session that is used `now` ends: after its idle timeout, or at its deadline if that is sooner. */

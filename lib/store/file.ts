@@ -11,7 +11,7 @@ import { Queues } from './shared/queues.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export interface FileStoreOptions {
-  /** Where the files are; made with mode 0700 if it is not there. It belongs to this store alone. */
+  /** The directory of the files. It is created with mode 0700 unless it exists, and belongs to this store alone. */
   readonly directory: string
   /** How many calls may wait for the disk, 1 or more; 1000 by default. Others are rejected at once: a disk that hangs fills no memory. */
   readonly maxPending?: number

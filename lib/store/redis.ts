@@ -14,7 +14,7 @@ export type { RedisClient } from './redis/client.js'
 export interface RedisStoreOptions {
   /** The app's own client of ioredis, iovalkey or node-redis, for one server or a cluster. It stays open when the store closes. */
   readonly client: RedisClient
-  /** What every key starts with, such as `'shop:session:'`. Two apps that share a Redis need different ones. */
+  /** The text that every key starts with, such as `'shop:session:'`. Two apps that share a Redis need different ones. */
   readonly prefix: string
   /** Seconds that a command may take, waiting for a connection included; 2 by default. */
   readonly timeout?: number
@@ -37,7 +37,7 @@ const BULK = 100
  */
 export class RedisStore implements SessionStore {
   readonly #connection: Connection
-  /** Whether a record and an index are on one server, so that one script writes both. */
+  /** True if a record and an index are on one server, so that one script writes both. */
   readonly #together: boolean
   readonly #prefix: string
   readonly #now: () => number

@@ -2,7 +2,8 @@ import { clock } from './shared/clock.js'
 import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
 import { type Observer, Observers } from './shared/observers.js'
-import { dialectOf, type KyselyInstance, withTables } from './sql/dialect.js'
+import { type SqlDatabase, withTables } from './sql/database.js'
+import { dialectOf } from './sql/dialect.js'
 import { BATCH, createRemoval, type Removal } from './sql/removal.js'
 import { type Row, toRecord, toRow } from './sql/row.js'
 import { prepareStatements, type Statements } from './sql/statements.js'
@@ -11,11 +12,14 @@ import { fromColumn, toColumn, toPrincipalColumn } from './sql/text.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export { createTable } from './sql/table.js'
-export type { KyselyInstance } from './sql/dialect.js'
+export type { KyselyInstance, MysqlPool, PgPool, SqlDatabase, SqliteDatabase } from './sql/database.js'
 
 export interface SqlStoreOptions {
-  /** The app's own Kysely instance, for PostgreSQL, MySQL, MariaDB, SQLite or PGlite. It stays open when the store closes. */
-  readonly db: KyselyInstance
+  /**
+   * The app's own Kysely instance for PostgreSQL, MySQL, MariaDB, SQLite or PGlite. A `pg.Pool`, a mysql2 pool and a database
+   * of better-sqlite3 or node:sqlite will do as well. It stays open when the store closes.
+   */
+  readonly db: SqlDatabase
   /** The table's name, `sessions` by default; with its schema as in `auth.sessions`. Each app needs a table of its own. */
   readonly table?: string
   /** Seconds between two sweeps of expired rows; 30 by default. With 0 the app calls `sweep`, such as from a cron job. */

@@ -34,7 +34,7 @@ export interface Page {
   readonly cursor?: string | undefined
 }
 
-/** What a store reports outside of any call: a record that it had to drop, an eviction, or background work that failed. */
+/** A report of a store outside of any call: a record that it had to drop, an eviction, or background work that failed. */
 export type StoreReport =
   | { readonly kind: 'damaged', readonly id: string, readonly error?: unknown }
   | { readonly kind: 'evicted', readonly id: string, readonly principal?: string }
@@ -43,10 +43,10 @@ export type StoreReport =
 export type UpdateOutcome = 'updated' | 'conflict' | 'missing'
 
 /**
- * Where sessions live. A store keeps opaque text under an opaque id. The id alone signs nobody in: the secret of the cookie
- * is not in the store, only its hash is, inside the payload.
+ * The place where sessions live. A store keeps opaque text under an opaque id. The id alone is not a credential: the cookie
+ * has a secret as well, and the store has only the hash of the secret, inside the payload.
  *
- * What holds for every method:
+ * For every method:
  * - An absent, an expired and a damaged record are one result. An error (thrown, or a rejected promise) means that the store
  *   itself does not work.
  * - A call is atomic. Concurrent calls, from other processes too, see all of it or nothing.
@@ -72,7 +72,8 @@ export interface SessionStore {
   /**
    * Compare-and-set: writes only over the version `record.version - 1`, so that a stale save never undoes a logout or
    * another save. A record whose `expiresAt` is in the past deletes instead, under the same condition. The stored expiry
-   * becomes `record.expiresAt`, whether earlier or later than before. A changed `principal` moves the session to the list of the new principal.
+   * becomes `record.expiresAt`, whether earlier or later than before. A changed `principal` moves the session to the list of
+   * the new principal.
    */
   update(id: string, record: SessionRecord): Awaitable<UpdateOutcome>
 
@@ -101,7 +102,7 @@ export interface SessionStore {
   /** `false` where sessions cannot be found by their principal, so that `list` and `deleteAll` reject. */
   readonly lists?: boolean
 
-  /** What the store cannot promise, for the log when the app starts. */
+  /** A sentence on what the store cannot promise, for the log when the app starts. */
   readonly warning?: string
 
   /** Called once per plugin registration with the function that takes reports. */

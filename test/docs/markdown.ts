@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-const root = new URL('../../', import.meta.url)
+export const root = new URL('../../', import.meta.url)
 
 /** A file of the project as text. `file` is relative to its root. */
 export function textOf (file: string): string {
@@ -13,16 +13,15 @@ export function pages (): string[] {
   return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'example/README.md', ...docs.sort()]
 }
 
-/** The cells of the first table under a heading of a Markdown file, row by row, without its head; `nth` is for those after it. */
-export function tableUnder (file: string, heading: string, nth = 0): string[][] {
+/**
+ * Returns the cells of a table under a heading of a Markdown file, row by row. `nth` skips tables before it, and `head` adds
+ * the row of its heads.
+ */
+export function tableUnder (file: string, heading: string, { nth = 0, head = false } = {}): string[][] {
   const section = textOf(file).split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`))
   if (section === undefined) throw new Error(`${file} has no heading "${heading}"`)
   const [table = ''] = [...section.matchAll(/(?:^\|.*\n)+/gm)][nth] ?? []
+  const [heads = '', , ...rows] = table.trimEnd().split('\n')
   // `\|` is a bar within a cell.
-  return table.trimEnd().split('\n').slice(2).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
-}
-
-/** Where the links of a cell of `docs/*.md` lead, relative to the project's root. */
-export function linksOf (cell: string): string[] {
-  return [...cell.matchAll(/\]\(\.\.\/([^)#]+)/g)].map(([, target = '']) => target)
+  return [...head ? [heads] : [], ...rows].map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
 }

@@ -17,7 +17,7 @@ function connect (t: Test, port: number): Redis {
 
 t.test('F1: Redis is killed again and again, and nothing acknowledged is lost', async (t) => {
   const server = await startRedis(t, { args: durable })
-  const app = await createApp(t, new RedisStore({ client: connect(t, server.port), timeout: 0.25 }))
+  const app = await createApp(t, new RedisStore({ client: connect(t, server.port), prefix: 'session:', timeout: 0.25 }))
   await survivesKills(t, app, server, isLong ? [10_000, 20] : [1200, 3])
 })
 
@@ -26,7 +26,7 @@ t.test('F2: Redis hangs, and requests do not', async (t) => {
   const maxPending = 100
   const server = await startRedis(t)
   const client = connect(t, server.port)
-  const app = await createApp(t, new RedisStore({ client, timeout: limit / 1000, maxPending }))
+  const app = await createApp(t, new RedisStore({ client, prefix: 'session:', timeout: limit / 1000, maxPending }))
   const queues = client as unknown as Record<'commandQueue' | 'offlineQueue', { length: number }>
   await answersInTime(t, app, {
     pause: () => server.pause(),
@@ -40,7 +40,7 @@ t.test('F2: Redis hangs, and requests do not', async (t) => {
 
 t.test('F9: sessions that have expired leave nothing behind', async (t) => {
   const client = connect(t, (await startRedis(t)).port)
-  const store = new RedisStore({ client })
+  const store = new RedisStore({ client, prefix: 'session:' })
   const create = (id: string, principal: string): Promise<boolean> => store.create(id, { payload: '{}', version: 1, expiresAt: Date.now() + 1000, principal })
   /** All but the indexes that the server frees within ten minutes: so long they serve processes whose clocks are behind. */
   const left = async (): Promise<number> => {

@@ -1,69 +1,114 @@
+import session from 'express-session'
+import connectPgSimple from 'connect-pg-simple'
 import { Redis } from 'ioredis'
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely, MysqlDialect, PostgresDialect } from 'kysely'
+import { createPool } from 'mysql2'
 import pg from 'pg'
-import { MemoryStore, type SessionStore } from 'fastify-openapi-session'
-import { FileStore } from 'fastify-openapi-session/file'
+import { MemoryStore } from 'fastify-openapi-session'
+import { type ExpressStore, fromExpressStore } from 'fastify-openapi-session/express'
 import { RedisStore } from 'fastify-openapi-session/redis'
 import { createTable, SqlStore } from 'fastify-openapi-session/sql'
 import t, { type Test } from 'tap'
+import { bundle } from '../support/bundle.js'
 import { temporaryDirectory } from '../support/servers-process.js'
-import { startPostgres, startRedis } from '../support/servers.js'
-import { openWasm, sqliteKysely } from '../support/sqlite.js'
+import { startMariaDb, startPostgres, startRedis } from '../support/servers.js'
+import { LocalSite, RemoteSite, type Site } from './site.js'
 import { World } from './world.js'
 
-/** Steps in memory, or on the one store that `MODEL_STORE` names. `npm run test:long` does a million in memory. */
+/*
+ * MODEL_STEPS   steps in memory; the others do the share that stands below, 500 at least
+ * MODEL_STORE   only this store, with all of MODEL_STEPS
+ * MODEL_KILLS   how often what keeps the sessions is killed in between; by default once in 1000 steps, and twice at least
+ * SEED          the seed of a history to run again
+ */
 const STEPS = Number(process.env.MODEL_STEPS ?? 10_000)
 const ONLY = process.env.MODEL_STORE
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000)
 
-/** How many of the steps are done on each: disks and servers take longer. */
-const stores: Record<string, { share: number, make: (t: Test) => Promise<(now: () => number) => SessionStore> }> = {
-  memory: { share: 1, make: async () => (now) => new MemoryStore({ now }) },
-  file: { share: 0.1, make: async (t) => (now) => new FileStore({ directory: temporaryDirectory(t, 'model'), now }) },
-  sql: {
-    share: 0.1,
-    make: async (t) => {
-      const db = sqliteKysely(openWasm()) as any
-      await createTable(db)
-      t.teardown(async () => { await db.destroy() })
-      return (now) => new SqlStore({ db, now, sweepInterval: 0 })
-    }
-  },
-  postgres: {
-    share: 0.05,
-    make: async (t) => {
-      // Without a listener, an idle connection that the stopping server ends would end the process.
-      const pool = new pg.Pool({ connectionString: (await startPostgres(t)).url }).on('error', () => {})
-      const db = new Kysely<any>({ dialect: new PostgresDialect({ pool }) })
-      t.teardown(() => db.destroy())
-      await createTable(db)
-      return (now) => new SqlStore({ db, now, sweepInterval: 0 })
-    }
-  },
+interface Subject {
+  /** How many of the steps are done: disks and servers take longer. */
+  readonly share: number
+  readonly open: (t: Test) => Promise<Site>
+}
+
+const durablePostgres = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' }
+
+/** Connections end with their server, be they idle or in use: without listeners, that would end the process. */
+function pgPool (url: string): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url }).on('error', () => {})
+  return pool.on('connect', (client) => { client.on('error', () => {}) })
+}
+
+const subjects: Record<string, Subject> = {
+  memory: { share: 1, open: async () => await new LocalSite(SEED).open((now) => new MemoryStore({ now })) },
   redis: {
     share: 0.1,
-    make: async (t) => {
-      const client = new Redis((await startRedis(t)).url)
+    async open (t) {
+      const server = await startRedis(t, { args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+      const client = new Redis(server.url, { retryStrategy: () => 50, maxLoadingRetryTime: 50 }).on('error', () => {})
       t.teardown(() => { client.disconnect() })
-      return (now) => new RedisStore({ client, now, timeout: 60 })
+      return await new LocalSite(SEED, server).open((now) => new RedisStore({ client, prefix: 'model:', now, timeout: 60 }))
+    }
+  },
+  file: { share: 0.02, open: async (t) => await inProcess(t, 'file') },
+  sqlite: { share: 0.02, open: async (t) => await inProcess(t, 'sqlite') },
+  postgres: {
+    share: 0.02,
+    async open (t) {
+      const server = await startPostgres(t, { settings: durablePostgres })
+      const db = new Kysely<any>({ dialect: new PostgresDialect({ pool: pgPool(server.url) }) })
+      t.teardown(() => db.destroy())
+      await createTable(db)
+      return await new LocalSite(SEED, server).open((now) => new SqlStore({ db, now, sweepInterval: 0 }))
+    }
+  },
+  mariadb: {
+    share: 0.02,
+    async open (t) {
+      const server = await startMariaDb(t, { settings: { innodb_flush_log_at_trx_commit: '1' } })
+      const db = new Kysely<any>({ dialect: new MysqlDialect({ pool: createPool(server.url) }) })
+      t.teardown(() => db.destroy())
+      await createTable(db)
+      return await new LocalSite(SEED, server).open((now) => new SqlStore({ db, now, sweepInterval: 0 }))
+    }
+  },
+  express: {
+    share: 0.02,
+    async open (t) {
+      const server = await startPostgres(t, { settings: durablePostgres })
+      const pool = pgPool(server.url)
+      t.teardown(() => pool.end())
+      const store = new (connectPgSimple(session))({ pool, createTableIfMissing: true, pruneSessionInterval: false })
+      const all: ExpressStore['all'] = (callback) => pool.query('select sess from session').then(({ rows }) => callback(null, rows.map((row) => row.sess)), callback)
+      // It makes its table with the first call.
+      await new Promise((resolve) => store.get('none', resolve))
+      return await new LocalSite(SEED, server).open((now) => fromExpressStore(Object.assign(store, { all }), { now, timeout: 60 }))
     }
   }
 }
 
-for (const [name, { share, make }] of Object.entries(stores)) {
+async function inProcess (t: Test, store: string): Promise<Site> {
+  const site = new RemoteSite(await bundle(t, new URL('process.ts', import.meta.url)), store, temporaryDirectory(t, 'model'), SEED)
+  await site.restart()
+  return site
+}
+
+for (const [name, { share, open }] of Object.entries(subjects)) {
   if (ONLY !== undefined && ONLY !== name) continue
-  t.test(`random histories on ${name} show no lost update, no session that came back, nobody else's data`, async (t) => {
-    const world = new World(SEED)
-    await world.open(await make(t))
+  t.test(`random histories on ${name} lose no update, revive no session and mix up no data`, async (t) => {
+    const site = await open(t)
+    const world = new World(site, SEED)
     t.teardown(async () => { await world.close() })
-    const steps = Math.ceil(STEPS * (ONLY === undefined ? share : 1))
-    for (let step = 0; step < steps; step++) {
+    const steps = Math.ceil(ONLY === undefined ? Math.max(STEPS * share, Math.min(STEPS, 500)) : STEPS)
+    const kills = site.kill === undefined ? 0 : Number(process.env.MODEL_KILLS ?? Math.max(2, Math.floor(steps / 1000)))
+    for (let step = 0, killed = 0; step < steps; step++) {
       try {
         await world.step()
+        if (step + 1 >= (killed + 1) * steps / (kills + 1) && killed++ < kills) await world.kill()
       } catch (error) {
         return t.fail(`SEED=${SEED}, step ${step}: ${(error as Error).message}`)
       }
     }
-    t.pass(`${steps} steps, SEED=${SEED}`)
+    t.pass(`${steps} steps, ${kills} kills, SEED=${SEED}`)
   })
 }

@@ -66,28 +66,37 @@ alone.test('C34 no attribute can smuggle another header or attribute in', async 
   for (const cookie of wrong) t.equal((await bootError({ cookie: cookie as never })).code, 'FST_SESSION_OPTIONS', JSON.stringify(cookie))
 })
 
+const id = 'A'.repeat(22)
+const secret = 'A'.repeat(43)
 const malformed: Record<string, string> = {
   'nothing': '',
   'short': 'abc',
-  '42 characters': 'A'.repeat(42),
-  '44 characters': 'A'.repeat(44),
+  'an id alone': id,
+  'a secret alone': secret,
+  'an id and a dot': `${id}.`,
+  'one character too few': `${id}.${'A'.repeat(42)}`,
+  'one character too many': `${id}.${secret}A`,
+  'no dot': `${id}A${secret}`,
+  'two dots': `${id}..${'A'.repeat(42)}`,
+  'the parts the other way round': `${secret}.${id}`,
   '5 kB': 'A'.repeat(5000),
-  'NUL': `${'A'.repeat(42)}\0`,
-  'quoted': `"${'A'.repeat(43)}"`,
-  'per cent': `%41${'A'.repeat(40)}`,
-  'percent for the whole': '%41'.repeat(43),
-  'base64 instead of base64url': `${'A'.repeat(41)}+A`,
-  'bits left over in the last character': `${'A'.repeat(42)}B`,
-  'padding': `${'A'.repeat(42)}=`,
-  'unicode': `${'A'.repeat(42)}é`,
-  'a signed one': `s%3A${'A'.repeat(43)}.${'B'.repeat(43)}`,
+  'NUL': `${id}.${'A'.repeat(42)}\0`,
+  'quoted': `"${id}.${secret}"`,
+  'per cent': `%41${'A'.repeat(19)}.${secret}`,
+  'percent for the whole': '%41'.repeat(66),
+  'base64 instead of base64url': `${id}.${'A'.repeat(41)}+A`,
+  'bits left over in the last character of the id': `${'A'.repeat(21)}B.${secret}`,
+  'bits left over in the last character of the secret': `${id}.${'A'.repeat(42)}B`,
+  'padding': `${id}.${'A'.repeat(42)}=`,
+  'unicode': `${id}.${'A'.repeat(42)}é`,
+  'a signed one': `s%3A${secret}.${'B'.repeat(43)}`,
   'path': '../../etc/passwd',
   'prototype': '__proto__',
   'SQL': "' OR 1=1 --",
   'JSON': '{"userId":"ada"}'
 }
 
-onEach(t, 'C2 what is no token is nobody, and reaches no store', async (t, backend) => {
+onEach(t, 'C2 a cookie value that is not a credential reaches no store and opens no session', async (t, backend) => {
   const world = await createWorld(t, backend)
   for (const [name, value] of Object.entries(malformed)) {
     const response = await world.app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${value}` } })
@@ -98,7 +107,7 @@ onEach(t, 'C2 what is no token is nobody, and reaches no store', async (t, backe
   t.same(told(world.events).filter((event) => event === 'rejected:malformed-cookie').length, Object.keys(malformed).length - 1, 'each told, but for the empty one')
 })
 
-onEach(t, 'C3 the cookie twice in one request is nobody, in both orders, and told', async (t, backend) => {
+onEach(t, 'C3 a request that has the cookie twice has no session, in both orders, and it is reported', async (t, backend) => {
   const world = await createWorld(t, backend)
   const token = tokenOf(await world.signedIn())
   const other = tokenOf(await world.signedIn('bob'))
@@ -110,7 +119,7 @@ onEach(t, 'C3 the cookie twice in one request is nobody, in both orders, and tol
     t.equal((await world.app.inject({ url: '/me', headers: { cookie: header } })).statusCode, 401, header)
     t.same(told(world.events), ['rejected:duplicate-cookie', 'rejected:unauthenticated'])
   }
-  t.equal(await replay(world, token), 200, 'alone it is somebody')
+  t.equal(await replay(world, token), 200, 'alone it opens the session')
 })
 
 alone.test('C3 the name inside another name or value is another cookie', async (t) => {
@@ -124,7 +133,7 @@ alone.test('C3 the name inside another name or value is another cookie', async (
   }
 })
 
-onEach(t, 'C32 a token counts in the cookie only: not in the query, the body, a header or another cookie', async (t, backend) => {
+onEach(t, 'C32 a credential counts in the cookie only: not in the query, the body, a header or another cookie', async (t, backend) => {
   const world = await createWorld(t, backend)
   world.app.post('/echo', { schema: guarded }, async () => 'in')
   const token = tokenOf(await world.signedIn())

@@ -10,7 +10,7 @@ import { backends } from './backends.js'
 import type { Backend } from './place.js'
 import { rounds } from './rounds.js'
 import { isSelected } from './selection.js'
-import { alone, guarded, managerOf, onEach, optional, plugin, sessionOf } from './support.js'
+import { alone, guarded, managerOf, onEach, optional, plugin, sessionOf, sessionsOf } from './support.js'
 
 const SKEW = 300_000
 
@@ -55,7 +55,7 @@ const Two = Type.Object({ userId: Type.String(), names: Type.Array(Type.String()
 const toTwo = (old: any): unknown => ({ userId: old.userId, names: [old.name], n: old.n })
 const toOne = (next: any): unknown => ({ userId: next.userId, name: next.names.join(' '), n: next.n })
 
-onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate nobody is signed out', async (t, backend) => {
+onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate no user is signed out', async (t, backend) => {
   for (const migrating of [true, false]) {
     const clock = createClock()
     const place = await backend.make(t, clock.now)
@@ -122,7 +122,6 @@ for (const { name, share, make } of [backends['memory'], backends['redis']] as B
   const manager = managerOf(app)
   const count = rounds(400, 10_000, share)
   const broken: string[] = []
-  let renewed = 0
   for (let i = 0; i < count; i++) {
     const userId = `user${i}`
     const { cookie, id } = await manager.issue({ userId, a: 0, b: 0 })
@@ -139,15 +138,16 @@ for (const { name, share, make } of [backends['memory'], backends['redis']] as B
     await event(socket, 'close')
     // What is left of the request goes on without its client, until it has nothing more to ask of the store.
     for (let quiet = 0; quiet < 30; quiet = pending === 0 ? quiet + 1 : 0) await turn()
-    const sessions = await manager.list(userId)
+    const sessions = await sessionsOf(app, userId)
     const old = await manager.find(id)
     const whole = sessions.every(({ data }) => data.a === data.b)
     const expected = url === '/login' || url === '/renew' ? sessions.length === 1 : url === '/write' ? old !== undefined : sessions.length <= 1
     const { statusCode } = await app.inject({ url: '/me', headers: { cookie } })
-    if (url === '/renew' && old === undefined) renewed++
-    if (!whole || !expected || statusCode !== (old === undefined ? 401 : 200)) broken.push(`${url}, phase ${phase}: ${JSON.stringify({ sessions, statusCode })}`)
+    // A renewal that was made, and whose cookie did not arrive, leaves the session to its timeouts.
+    const opens = statusCode === (old === undefined ? 401 : 200) || (url === '/renew' && statusCode === 401)
+    if (!whole || !expected || !opens) broken.push(`${url}, phase ${phase}: ${JSON.stringify({ sessions, statusCode })}`)
     await manager.revokeAll(userId)
   }
   t.same(broken, [], `${count} requests`)
-  t.equal(await place.count(), renewed, 'nothing is left behind but the word where a renewed session went')
+  t.equal(await place.count(), 0, 'nothing is left behind')
 })

@@ -1,12 +1,11 @@
 import t, { type Test } from 'tap'
 import { backends } from './backends.js'
-import { idOf } from '../../lib/token.js'
 import { isSelected } from './selection.js'
-import { COOKIE, cookies, createWorld, managerOf, onEach, replay, type SessionStore, startSlow, stored, told, tokenOf, type World } from './support.js'
+import { COOKIE, cookies, createWorld, managerOf, onEach, replay, type SessionStore, startSlow, stored, told, tokenOf, type World, sessionsOf } from './support.js'
 
 const tokenIn = (response: { headers: Record<string, unknown> }): string => cookies(response)[0]?.slice(COOKIE.length + 1).split(';')[0] as string
 
-onEach(t, 'C9 a logout that was overtaken by a renewal ends what was renewed', async (t, backend) => {
+onEach(t, 'C9 a late logout ends the session, however often it was renewed in between', async (t, backend) => {
   const world = await createWorld(t, backend)
   for (const times of [1, 2, 3]) {
     const ada = await world.signedIn()
@@ -19,11 +18,11 @@ onEach(t, 'C9 a logout that was overtaken by a renewal ends what was renewed', a
     t.match(cookies(answer)[0], /Max-Age=0/)
     t.equal(await replay(world, renewed), 401, `renewed ${times} times`)
     t.equal(await replay(world, old), 401)
-    t.same(await managerOf(world.app).list('ada'), [])
+    t.same(await sessionsOf(world.app, 'ada'), [])
   }
 }, stored)
 
-onEach(t, 'C9 a login that was overtaken by a renewal leaves one session', async (t, backend) => {
+onEach(t, 'C9 a late login over a session that was renewed in between leaves one session', async (t, backend) => {
   const world = await createWorld(t, backend)
   world.app.post('/slow-login', { schema: { security: [{ session: [] }] } }, async (request) => {
     const { sessionOf } = await import('./support.js')
@@ -41,10 +40,10 @@ onEach(t, 'C9 a login that was overtaken by a renewal leaves one session', async
   gate.open()
   const started = tokenIn(await login)
   t.same([await replay(world, renewed), await replay(world, started)], [401, 200])
-  t.equal((await managerOf(world.app).list('ada')).length, 1)
+  t.equal((await sessionsOf(world.app, 'ada')).length, 1)
 }, stored)
 
-onEach(t, 'C10 a save that was overtaken by a renewal is kept', async (t, backend) => {
+onEach(t, 'C10 a late save is kept although the session was renewed in between', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   await ada.post('/put', { n: 1, kept: 1 })
@@ -60,23 +59,59 @@ onEach(t, 'C10 a save that was overtaken by a renewal is kept', async (t, backen
     t.same((await ada.get('/me')).json(), { userId: 'ada', roles: [], n: 2, kept: 1, late: work !== 'renew' }, work)
   }
   t.notOk(told(world.events).includes('discarded:ended-meanwhile'))
-  t.equal((await managerOf(world.app).list('ada')).length, 1)
+  t.equal((await sessionsOf(world.app, 'ada')).length, 1)
 }, stored)
 
-onEach(t, 'C9 a renewal by another session of the same person is no successor', async (t, backend) => {
+onEach(t, 'C10 what another request saves while this one changes the principal is kept', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  const slow = await startSlow(world, ada, 'become')
+  t.equal((await ada.post('/put', { n: 1 })).statusCode, 200)
+  const old = tokenOf(ada)
+  t.equal((await slow.release()).statusCode, 200)
+  t.same((await ada.get('/me')).json(), { userId: 'eve', roles: [], n: 1 })
+  t.equal(await replay(world, old), 401)
+  t.equal(await world.place.count(), 1)
+}, stored)
+
+onEach(t, 'C7 a request with the cookie from before a renewal cannot take the session to another principal', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  const slow = await startSlow(world, ada, 'become')
+  const renewed = tokenIn(await ada.post('/do/renew'))
+  const answer = await slow.release()
+  t.equal(answer.statusCode, 409)
+  t.same(cookies(answer), [])
+  t.equal(await replay(world, renewed), 200)
+  t.same(await sessionsOf(world.app, 'eve'), [])
+  t.equal(await world.place.count(), 1)
+}, stored)
+
+onEach(t, 'C9 a late login by data does not begin a session when the session it would change has ended', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  const ada = await world.signedIn()
+  const slow = await startSlow(world, ada, 'become')
+  await managerOf(world.app).revokeAll('ada')
+  const answer = await slow.release()
+  t.same(cookies(answer), [])
+  t.equal(await world.place.count(), 0)
+  t.ok(told(world.events).includes('discarded:ended-meanwhile'))
+}, stored)
+
+onEach(t, 'C9 a late logout or save of one session does not reach another session of the same principal', async (t, backend) => {
   const world = await createWorld(t, backend)
   const [ada, other] = [await world.signedIn(), await world.signedIn()]
   await other.post('/do/renew')
   const logout = await startSlow(world, ada, 'destroy')
   const write = await startSlow(world, ada, 'write')
-  for (const { id } of await managerOf(world.app).list('ada')) if (id !== idOf(tokenOf(other))) await managerOf(world.app).revoke(id)
+  for (const { id } of await sessionsOf(world.app, 'ada')) if (id !== tokenOf(other).split('.')[0]) await managerOf(world.app).revoke(id)
   await Promise.all([logout.release(), write.release()])
-  const left = await managerOf(world.app).list('ada')
+  const left = await sessionsOf(world.app, 'ada')
   t.equal(left.length, 1, 'the other one is untouched')
   t.notOk(left[0]?.data.late, 'nothing of one came into the other')
 }, stored)
 
-onEach(t, 'C7 a late save of a guest does not reach the one who signed in meanwhile', async (t, backend) => {
+onEach(t, 'C7 a late save of a guest does not reach the user who has signed in since', async (t, backend) => {
   const world = await createWorld(t, backend)
   world.app.post('/slow-guest', { schema: { security: [{ session: [] }, {}] } }, async (request) => {
     const { sessionOf } = await import('./support.js')
@@ -108,7 +143,7 @@ for (const backend of Object.values(backends).filter((backend) => backend.shared
     return [ahead, await createWorld(t, { make: async () => ({ ...ahead.place, store }) }, { idleTimeout, now })]
   }
 
-  t.test(`C8 a logout holds where the clock is behind, though it came when the session had expired by its own, ${backend.name}`, async (t) => {
+  t.test(`C8 a logout by a process for which the session has expired holds where the clock is behind, ${backend.name}`, async (t) => {
     const [ahead, behind] = await two(t, 600, 120)
     const ada = await ahead.signedIn()
     const token = tokenOf(ada)
@@ -118,7 +153,7 @@ for (const backend of Object.values(backends).filter((backend) => backend.shared
     t.equal(await replay(behind, token), 401)
   })
 
-  t.test(`C8 so does one of a session that was renewed there meanwhile, ${backend.name}`, async (t) => {
+  t.test(`C8 a logout where the clock is ahead ends a session that was renewed where it is behind, ${backend.name}`, async (t) => {
     const [ahead, behind] = await two(t, 120, 100)
     const ada = await ahead.signedIn()
     const slow = await startSlow(ahead, ada, 'destroy')

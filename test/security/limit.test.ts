@@ -2,8 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { backends } from './backends.js'
 import { rounds } from './rounds.js'
+import { breakable } from './failing.js'
 import { isSelected } from './selection.js'
-import { createWorld, managerOf, onEach, replay, type SessionStore, stored, told, tokenOf, type World } from './support.js'
+import { alone, createWorld, onEach, replay, sessionsOf, type SessionStore, stored, told, tokenOf, type World } from './support.js'
 
 onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reason', async (t, backend) => {
   const world = await createWorld(t, backend, { maxPerPrincipal: 2 })
@@ -16,7 +17,7 @@ onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reas
   t.same(await Promise.all(tokens.map((token) => replay(world, token))), [401, 401, 200, 200])
   t.equal(await replay(world, bob), 200, 'others are not concerned')
   t.equal(told(world.events).filter((event) => event === 'destroyed:limit').length, 2)
-  t.equal((await managerOf(world.app).list('ada')).length, 2)
+  t.equal((await sessionsOf(world.app, 'ada')).length, 2)
 }, stored)
 
 onEach(t, 'maxPerPrincipal: logins at the same time leave exactly as many as are allowed', async (t, backend) => {
@@ -28,9 +29,30 @@ onEach(t, 'maxPerPrincipal: logins at the same time leave exactly as many as are
     }))
     const alive = (await Promise.all(clients.map((client) => replay(world, tokenOf(client))))).filter((status) => status === 200)
     t.equal(alive.length, 3, `round ${round}`)
-    t.equal((await managerOf(world.app).list(`user${round}`)).length, 3)
+    t.equal((await sessionsOf(world.app, `user${round}`)).length, 3)
   }
 }, stored)
+
+alone.test('maxPerPrincipal: a session that is written all the time is ended like any other', async (t) => {
+  const { backend, probe } = breakable()
+  const world = await createWorld(t, backend, { maxPerPrincipal: 1 })
+  const thief = await world.signedIn()
+  const { id } = (await sessionsOf(world.app, 'ada'))[0] as { id: string }
+  let writes = 0
+  // Right before the limit ends the session, its holder writes to it.
+  probe.before = async (call) => {
+    if (call.method !== 'update' || call.of !== id || writes === 5) return
+    const { before } = probe
+    probe.before = undefined
+    await thief.post('/put', { n: ++writes })
+    probe.before = before
+  }
+  world.clock.advance(1000)
+  const owner = await world.signedIn()
+  t.equal(writes, 5)
+  t.equal((await thief.get('/me')).statusCode, 401)
+  t.equal((await owner.get('/me')).statusCode, 200)
+})
 
 for (const backend of Object.values(backends).filter((backend) => backend.shared && isSelected(backend))) {
   /** Two processes of one app: the second one's clock is its own. */
@@ -77,7 +99,7 @@ onEach(t, 'maxPerPrincipal: a renewal takes nobody\'s place, a change of princip
   await guest.post('/put', { cart: 1 })
   await guest.post('/put', { userId: 'ada' })
   t.equal((await guest.get('/me')).statusCode, 200)
-  t.equal((await managerOf(world.app).list('ada')).length, 2)
+  t.equal((await sessionsOf(world.app, 'ada')).length, 2)
   const guests = await Promise.all([1, 2, 3, 4].map(async () => {
     const visitor = world.visitor()
     await visitor.post('/put', { cart: 1 })

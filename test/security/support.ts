@@ -1,8 +1,9 @@
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest, type FastifyServerOptions } from 'fastify'
-import sessionPlugin, { type Session, type SessionEvent, type SessionManager, type SessionOptions, type SessionStore } from 'fastify-openapi-session'
+import sessionPlugin, { type Session, type SessionEvent, type SessionInfo, type SessionManager, type SessionOptions, type SessionStore } from 'fastify-openapi-session'
 import { Client, CookieJar, createClock } from 'fastify-openapi-session/testing'
 import { Type } from '@sinclair/typebox'
 import root, { type Test } from 'tap'
+import { mintCredential } from '../../lib/session/credential.js'
 import { createGate, type Gate } from '../support/gate.js'
 import { backends } from './backends.js'
 import type { Backend, Place } from './place.js'
@@ -44,6 +45,11 @@ export function sessionOf (request: FastifyRequest, name = 'session'): Session<a
 
 export function managerOf (app: FastifyInstance, name = 'session'): SessionManager<any> {
   return (app as unknown as Record<string, SessionManager<any>>)[name] as SessionManager<any>
+}
+
+/** The live sessions of a principal. */
+export async function sessionsOf (app: FastifyInstance, principal: string, name = 'session'): Promise<ReadonlyArray<SessionInfo<any>>> {
+  return (await managerOf(app, name).list(principal)).sessions
 }
 
 /** An app on one backend with the shop's routes, a clock that stands still and ears everywhere. */
@@ -160,6 +166,25 @@ export function tokenOf (client: Client, name = COOKIE): string {
 /** What a request with this cookie, and no other, is answered. */
 export async function replay ({ app }: Pick<World, 'app'>, token: string, url = '/me', name = COOKIE): Promise<number> {
   return (await app.inject({ url, headers: { cookie: `${name}=${token}` } })).statusCode
+}
+
+/** Puts a record into the store as no app wrote it. Returns its id, and the cookie value that would open it. */
+export async function plant (
+  { place, clock }: Pick<World, 'place' | 'clock'>, payload: string | ((secretHash: string) => string), principal?: string
+): Promise<{ id: string, value: string }> {
+  const { id, value, secretHash } = mintCredential()
+  await (place.store as SessionStore).create(id, {
+    payload: typeof payload === 'string' ? payload : payload(secretHash),
+    version: 1,
+    expiresAt: clock.now() + 1e6,
+    ...(principal !== undefined && { principal })
+  })
+  return { id, value }
+}
+
+/** The payload of a session with this secret and these data. */
+export function payloadOf ({ clock }: Pick<World, 'clock'>, secret: string, fields: object): string {
+  return JSON.stringify({ v: 1, scheme: 'session', secret, createdAt: 1, authenticatedAt: 1, deadline: clock.now() + 1e7, persistent: false, ...fields })
 }
 
 /** The `Set-Cookie` lines of a response. */

@@ -233,7 +233,7 @@ t.test('the lock of a process that is known to be dead is taken over at once', a
   t.equal(count(), 0)
 })
 
-t.test('the name of the host says nothing of a holder: containers get a new one each time', async (t) => {
+t.test('the lock does not name the host: a container that is started again may have another host name', async (t) => {
   t.notMatch(JSON.parse(await holderText(t)).place, hostname())
 })
 
@@ -269,7 +269,7 @@ t.test('a holder that gives a sign of life between the look and the lock keeps t
   t.same(await readdir(directory), ['lock.3'])
 })
 
-t.test('what is not a lock, or was left by a process that died while it took one, is in no one\'s way', async (t) => {
+t.test('remains of locks, and names that only resemble a lock, do not stop an opener', async (t) => {
   const left = (): { desk: { holder: string } } => ({ desk: { holder: '' } })
   const directory = t.testdir({
     'lock.4': t.fixture('symlink', 'nowhere'), 'lock.5': 'a file', 'lock.6': {}, 'lock.7': { desk: {} }, 'lock.new-abc': left(), [`lock.old-${randomUUID()}`]: left(), 'lock.txt': 'mine'
@@ -443,7 +443,7 @@ t.test('damaged files are reported and removed, at open too', async (t) => {
   t.equal((await sessionFiles(directory)).length, 1)
 })
 
-t.test('what is found before anybody listens is told to the first who does', async (t) => {
+t.test('reports from before the first observer go to the first observer', async (t) => {
   const directory = t.testdir()
   const garbage = Array.from({ length: 1001 }, (_, n) => `${n.toString(16).padStart(64, '0')}.session`)
   const opened = async (names: string[]): Promise<FileStore> => {
@@ -469,7 +469,7 @@ t.test('what is found before anybody listens is told to the first who does', asy
   await many.close()
 })
 
-t.test('what is no file of the store is in nobody\'s way', async (t) => {
+t.test('files that are not the store\'s are left alone', async (t) => {
   const directory = t.testdir({ 'backup.session': { copy: 'x' }, 'notes.session': 'x', README: 'x' })
   const { store, reports } = open(t, directory)
   await store.create('id', record({ principal: 'p' }))
@@ -532,7 +532,7 @@ t.test('no part of a file stays behind when it cannot be put in place', async (t
   t.equal((await readdir(dirname(await holderFile(directory)))).length, 1, 'only the name of the holder is left in the lock')
 })
 
-t.test('the sessions of a principal are not told while a file from before cannot be read', async (t) => {
+t.test('list and deleteAll reject while a file from before the start cannot be read', async (t) => {
   const directory = t.testdir()
   const before = new FileStore({ directory })
   await before.create('a', record({ principal: 'p' }))
@@ -640,7 +640,7 @@ t.test('a directory that cannot be written is reported, not thrown, by the backg
   t.equal(await store.create('another', record()), true, 'the lock itself is there')
 })
 
-t.test('wrong options', async (t) => {
+t.test('wrong options are refused with a sentence', async (t) => {
   for (const options of [undefined, {}, { directory: '' }, { directory: 5 }]) {
     t.throws(() => new FileStore(options as { directory: string }), { code: 'FST_SESSION_OPTIONS', message: /directory must be/ })
   }

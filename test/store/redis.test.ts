@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createConnection } from 'node:net'
+import { createInterface } from 'node:readline'
 import { inspect } from 'node:util'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
@@ -10,6 +13,9 @@ import { createGate } from '../support/gate.js'
 import { startRedis, startRedisCluster, startRedisSentinel } from '../support/servers.js'
 
 const MINUTE = 60_000
+
+// Three servers and eight clients take a while on a machine that is busy.
+t.setTimeout(300_000)
 
 /** A client of the test's own. */
 function connect<Client extends { disconnect (): void, on (event: 'error', listener: () => void): unknown }> (t: Test, client: Client): Client {
@@ -104,12 +110,16 @@ const reportsOf = (store: RedisStore): StoreReport[] => {
 /** Counts what calls cost: the commands as the server sees them, without those of a script, and the writes to the socket. */
 async function createMeter (t: Test, port: number, client: Redis) {
   const inspector = connect(t, new Redis(port))
-  const monitor = connect(t, await connect(t, new Redis(port)).monitor())
+  const monitor = createConnection(port, '127.0.0.1', () => monitor.write('MONITOR\r\n'))
+  t.teardown(() => { monitor.destroy() })
+  const lines = createInterface(monitor)
+  await once(lines, 'line')
   const seen: string[] = []
   let mark = (): void => {}
-  monitor.on('monitor', (_time: string, args: string[], source: string) => {
-    if (args[0] === 'echo') mark()
-    else if (source !== 'lua') seen.push(args[0]!.toLowerCase())
+  lines.on('line', (line: string) => {
+    const [, source, command = ''] = /\[\d+ (\S+)\] "(\w+)"/.exec(line) ?? []
+    if (command === 'echo') mark()
+    else if (source !== 'lua') seen.push(command.toLowerCase())
   })
   /** The server reports a command after it has answered: until it reports this one, more may come. */
   const reported = async (): Promise<void> => {
@@ -359,7 +369,7 @@ t.test('an answer that is not understood is an error', async (t) => {
     if (typeof answer !== 'number') calls.push(() => store.count('user'))
     for (const call of calls) await t.rejects(call, /answer is not understood/, `${call.toString()}: ${typeof answer}`)
   }
-  const found = proxyOf(client, (_command, args) => args[1] === '1' && args[2]?.includes('principal') === true ? ['', 'a'] : 5)
+  const found = proxyOf(client, (_command, args) => args[2]?.includes('principal') === true ? ['', 'a'] : 5)
   await t.rejects(new RedisStore({ client: found, prefix: 'session:' }).deleteAll('user'), /not understood/, 'an entry that is not understood is no success')
 })
 
@@ -405,18 +415,27 @@ t.test('a server that does not answer', async (t) => {
 t.test('a server that is not there', async (t) => {
   const server = await startRedis(t)
   const client = connect(t, new Redis(server.port, { retryStrategy: () => 20 }))
-  const store = new RedisStore({ client, prefix: 'session:', timeout: 0.2, maxPending: 20 })
+  let sent = 0
+  const counting = proxyOf(client, async (_command, _args, send) => {
+    sent++
+    return await send()
+  })
+  const store = new RedisStore({ client: counting, prefix: 'session:', timeout: 0.2, maxPending: 20 })
   const patient = new RedisStore({ client, prefix: 'session:', timeout: 20 })
   await patient.create('a', record())
+  const closed = once(client, 'close')
   await server.kill9()
+  await closed
   const outcomes = await Promise.allSettled(Array.from({ length: 100 }, (_, n) => store.create(`${n}`, record())))
-  t.ok(outcomes.every(({ status }) => status === 'rejected'))
-  t.ok(outcomes.some((outcome) => /no answer within 200 ms/.test(String((outcome as PromiseRejectedResult).reason))))
+  const reasons = outcomes.map((outcome) => outcome.status === 'rejected' ? String(outcome.reason) : 'created')
+  t.equal(reasons.filter((reason) => /no answer within 200 ms/.test(reason)).length, 20)
+  t.equal(reasons.filter((reason) => /20 commands are without an answer/.test(reason)).length, 80)
 
   const waiting = patient.create('in time', record())
   await server.restart()
   t.equal(await waiting, true, 'a call that has time left waits for the server')
-  t.same(await client.keys('*'), ['session:id:in time'], 'calls that were given up are not carried out later')
+  t.same(await client.keys('*'), ['session:id:in time'])
+  t.equal(sent, 0, 'calls that were given up are never sent')
   client.disconnect()
   await new Promise((resolve) => client.once('end', resolve))
   await t.rejects(store.read('a'), /ended its connection/)
@@ -497,8 +516,8 @@ t.test('no record outlives its entry, whatever happens meanwhile', async (t) => 
 
   await t.test('touches of different lengths leave the longest life', async (t) => {
     await store.create('a', life(1, { principal: 'user' }))
-    await Promise.all([10, 5, 18].map((minutes) => store.touch('a', clock.now() + minutes * MINUTE)))
-    t.equal((await store.read('a'))?.expiresAt, clock.now() + 18 * MINUTE)
+    await Promise.all([40, 10, 5].map((minutes) => store.touch('a', clock.now() + minutes * MINUTE)))
+    t.equal((await store.read('a'))?.expiresAt, clock.now() + 40 * MINUTE)
     t.ok(await indexed('a', 'user'))
   })
 
@@ -535,6 +554,8 @@ t.test('a full Redis with maxmemory-policy noeviction loses nothing that was ack
   t.match(full, /OOM/)
   t.ok(kept.length > 100)
   t.notOk((await Promise.all(kept.map((id) => store.read(id)))).includes(undefined))
+  // From here on it stays full, whatever the memory of its connections does.
+  await client.config('SET', 'maxmemory', '1')
   await t.rejects(store.touch('0', Date.now() + 60 * MINUTE), /OOM/, 'a touch takes memory as well')
   await t.rejects(store.update('0', record({ version: 2 })), /OOM/)
   t.equal(await store.delete('0'), true, 'a logout takes none')

@@ -9,7 +9,7 @@ import { createTable, SqlStore } from '../../lib/store/sql.js'
 import type { StoreReport } from '../../lib/store/store.js'
 import { openNodeSqlite, openWasm, sqliteKysely } from '../support/sqlite.js'
 import { sqliteShape } from '../support/sql-shapes.js'
-import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
+import { contractOn, makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 
 /** A database file of the test's own. */
 function fileOf (t: Test): string {
@@ -133,7 +133,7 @@ t.test('a row whose numbers are not whole numbers is absent, reported and delete
   }
 })
 
-t.test('a row whose expiry is no number does not keep deleteAll from its end', async (t) => {
+t.test('deleteAll ends a row whose expiry is not a number', async (t) => {
   const { db, store, record } = await makeBench(t, memory)
   await store.create('a', record({ principal: 'ada' }))
   await store.create('b', record({ principal: 'ada' }))
@@ -194,6 +194,24 @@ t.test('a table may be named with its schema, also that of an attached database'
   }
 })
 
+t.test('a database of better-sqlite3 will do in place of a Kysely instance', async (t) => {
+  const database = openWasm()
+  t.teardown(() => database.close())
+  await contractOn(t, database)
+  await new SqlStore({ db: database }).close()
+  t.ok(database.prepare('select 1').all([]), 'the database stays open')
+})
+
+t.test('a database of node:sqlite will do in place of a Kysely instance', async (t) => {
+  const database = openNodeSqlite() ?? openWasm()
+  t.teardown(() => database.close())
+  // Like DatabaseSync: statements take their values one by one, and have no `reader`.
+  await contractOn(t, { prepare: (sql) => {
+    const statement = database.prepare(sql)
+    return { all: (...values: unknown[]) => statement.all(values), run: (...values: unknown[]) => statement.run(values) }
+  } })
+})
+
 t.test('an error of createTable reaches the caller', async (t) => {
   const db = sqliteKysely()
   t.teardown(() => db.destroy())
@@ -242,7 +260,7 @@ t.test('options that cannot work are refused', async (t) => {
   const refused = (options: object, message: RegExp): void => {
     t.throws(() => new SqlStore({ db, ...options }), { code: 'FST_SESSION_OPTIONS', message })
   }
-  for (const wrong of [undefined, {}, 'sqlite://']) refused({ db: wrong }, /new Kysely/)
+  for (const wrong of [undefined, {}, 'sqlite://', { getConnection () {} }, { connect () {} }]) refused({ db: wrong }, /new Kysely/)
   refused({ db: mssql }, /PostgreSQL, MySQL, MariaDB or SQLite/)
   for (const table of ['', 5]) refused({ table }, /table must be the name/)
   for (const sweepInterval of [-1, NaN, Infinity, 3e6, 'x']) refused({ sweepInterval }, /SqlStore: sweepInterval must be/)

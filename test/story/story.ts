@@ -14,7 +14,7 @@ export type MakePlace<Place> = (t: Test) => Promise<Place> | Place
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
-/** Whoever asks over HTTP, with the cookies of one browser. */
+/** Sends requests over HTTP with the cookies of one browser. */
 class Browser {
   readonly jar = new CookieJar()
   readonly #origin: string
@@ -39,8 +39,8 @@ interface World {
   readonly gate: (name: string) => Gate
   /** How many calls the store got since the last time. */
   readonly calls: () => number
-  /** Holds every record that is created from now on, after it is stored and before anybody is told. */
-  readonly holdCreated: (gate: Gate | undefined) => void
+  /** Holds every compare-and-set from now on, before the store makes it or after. */
+  readonly holdUpdates: (when: 'before' | 'after', gate: Gate | undefined) => void
   readonly revokeAll: () => Promise<number>
   readonly list: () => Promise<number>
 }
@@ -73,22 +73,22 @@ async function open (t: Test, place: SessionStore | SealedCookie): Promise<World
       return gate
     },
     calls: () => probe?.take().length ?? 0,
-    holdCreated (gate) {
-      if (probe) probe.after = ({ method }) => method === 'create' ? gate?.pass() : undefined
+    holdUpdates (when, gate) {
+      if (probe) probe[when] = ({ method }) => method === 'update' ? gate?.pass() : undefined
     },
     revokeAll: async () => await app.session.revokeAll('ada'),
-    list: async () => (await app.session.list('ada')).length
+    list: async () => (await app.session.list('ada')).sessions.length
   }
 }
 
 /** What holds wherever sessions live, sealed cookies included. `share`, from 0 to 1, is how much of what is repeated. */
 export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCookie>, share = 1): Promise<void> {
-  await t.test('a visit: cart, wrong door, login, page, logout', async (t) => {
+  await t.test('a visit goes from a cart over a refusal and a login to a logout', async (t) => {
     const browser = (await open(t, await make(t))).visit()
     t.same((await browser.ask('GET', '/home')).body, { exists: false, cart: {} })
     await browser.ask('POST', '/cart')
     t.same((await browser.ask('GET', '/home')).body, { exists: true, cart: { tea: 1 } })
-    t.equal((await browser.ask('GET', '/me')).status, 401, 'a guest with a cart is nobody')
+    t.equal((await browser.ask('GET', '/me')).status, 401, 'a guest with a cart is not signed in')
     await browser.ask('POST', '/login')
     t.same((await browser.ask('GET', '/me')).body, { ...ada, cart: { tea: 1 } })
     await browser.ask('POST', '/set?field=a&value=5')
@@ -98,7 +98,7 @@ export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCo
     t.same((await browser.ask('GET', '/home')).body, { exists: false, cart: {} })
   })
 
-  await t.test('login against session fixation: a planted token is worth nothing', async (t) => {
+  await t.test('a login makes a planted cookie worthless (session fixation)', async (t) => {
     const world = await open(t, await make(t))
     const [attacker, victim] = [world.visit(), world.visit()]
     await attacker.ask('POST', '/cart')
@@ -109,7 +109,7 @@ export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCo
     t.equal((await victim.ask('GET', '/me')).body.userId, 'ada')
     t.equal((await attacker.ask('GET', '/me')).status, 401)
 
-    const invented = 'A'.repeat(43)
+    const invented = `${'A'.repeat(22)}.${'A'.repeat(43)}`
     const other = world.visit()
     other.jar.take(`__Host-session=${invented}; Path=/`)
     await other.ask('POST', '/login')
@@ -118,7 +118,7 @@ export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCo
   })
 
   const requests = rounds(1000, 1000, share)
-  await t.test(`${requests} anonymous requests: no record, no cookie`, async (t) => {
+  await t.test(`${requests} anonymous requests create no record and no cookie`, async (t) => {
     const { visit, calls } = await open(t, await make(t))
     let cookies = 0
     for (let round = 0; round < requests / 10; round++) {
@@ -134,7 +134,7 @@ export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCo
 /** What holds where records are kept on the server. */
 export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 1): Promise<void> {
   const changes = rounds(200, 200, share)
-  await t.test(`${changes} rounds of two parallel requests that change two fields: nothing is lost`, async (t) => {
+  await t.test(`two parallel requests that change two fields lose nothing, in ${changes} rounds`, async (t) => {
     const world = await open(t, await make(t))
     const browser = world.visit()
     await browser.ask('POST', '/login')
@@ -153,7 +153,7 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 
   })
 
   const logouts = rounds(100, 100, share)
-  await t.test(`${logouts} rounds of logout against a slow reading and a slow writing request: never alive again`, async (t) => {
+  await t.test(`a logout is final for slow reading, writing and renewing requests, in ${logouts} rounds`, async (t) => {
     const world = await open(t, await make(t))
     const alive: string[] = []
     for (let round = 0; round < logouts; round++) {
@@ -178,7 +178,7 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 
     t.equal(await world.list(), 0)
   })
 
-  await t.test('sign-out everywhere against renewals in flight: none is left', async (t) => {
+  await t.test('a sign-out everywhere ends sessions that are being renewed', async (t) => {
     const world = await open(t, await make(t))
     const left: string[] = []
     for (let round = 0; round < rounds(20, 20, share); round++) {
@@ -187,10 +187,10 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 
       const gates = browsers.map((_, index) => world.gate(`renew ${index}`))
       const renewals = browsers.map((browser, index) => browser.ask('POST', '/renew', { 'x-gate': `renew ${index}` }))
       await Promise.all(gates.map(({ reached }) => reached))
-      // All of them store their new token while everything is being ended.
+      // All of them store their new secret while everything is being ended.
       for (const gate of gates) gate.open()
       await Promise.all([...renewals, world.revokeAll()])
-      // Who renewed in time had a session then; one that was ended may not come back, and no new one may stay hidden.
+      // A session that has ended must not come back, and none may stay hidden.
       for (const browser of browsers) {
         const { status } = await browser.ask('GET', '/me')
         if (status !== 401) left.push(`${round}: ${status}`)
@@ -201,27 +201,30 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 
     t.same(left, [])
   })
 
-  await t.test('sign-out everywhere between the two halves of a renewal: neither is left', async (t) => {
-    const world = await open(t, await make(t))
-    const left: string[] = []
-    for (let round = 0; round < rounds(20, 20, share); round++) {
-      const browser = world.visit()
-      await browser.ask('POST', '/login')
-      const cookie = `__Host-session=${browser.jar.get('__Host-session')}`
-      const half = createGate()
-      world.holdCreated(half)
-      const renewal = browser.ask('POST', '/renew')
-      await half.reached
-      const ended = await world.revokeAll()
-      half.open()
-      world.holdCreated(undefined)
-      const { status, setCookie } = await renewal
-      const old = await world.visit().ask('GET', '/me', { cookie })
-      const listed = await world.list()
-      if (ended === 0 || status !== 200 || setCookie.length > 0 || old.status !== 401 || listed !== 0) {
-        left.push(`${round}: ${ended} ended, ${status}, ${setCookie.length} cookies, the old one ${old.status}, ${listed} listed`)
+  for (const when of ['before', 'after'] as const) {
+    await t.test(`a sign-out everywhere ${when} a renewal is stored, and before its response, ends the session`, async (t) => {
+      const world = await open(t, await make(t))
+      const left: string[] = []
+      for (let round = 0; round < rounds(20, 20, share); round++) {
+        const browser = world.visit()
+        await browser.ask('POST', '/login')
+        const cookie = `__Host-session=${browser.jar.get('__Host-session')}`
+        const update = createGate()
+        world.holdUpdates(when, update)
+        const renewal = browser.ask('POST', '/renew')
+        await update.reached
+        const ended = await world.revokeAll()
+        update.open()
+        world.holdUpdates(when, undefined)
+        const { status, setCookie } = await renewal
+        const [old, latest] = [await world.visit().ask('GET', '/me', { cookie }), await browser.ask('GET', '/me')]
+        const listed = await world.list()
+        const handedOut = when === 'before' ? 0 : 1
+        if (ended !== 1 || status !== 200 || setCookie.length !== handedOut || old.status !== 401 || latest.status !== 401 || listed !== 0) {
+          left.push(`${round}: ${ended} ended, ${status}, ${setCookie.length} cookies, the old one ${old.status}, the latest ${latest.status}, ${listed} listed`)
+        }
       }
-    }
-    t.same(left, [])
-  })
+      t.same(left, [])
+    })
+  }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { CamelCasePlugin, type Kysely, type LogEvent, ParseJSONResultsPlugin, sql } from 'kysely'
 import type { Test } from 'tap'
-import { createTable, SqlStore, type SqlStoreOptions } from '../../lib/store/sql.js'
+import { createTable, type SqlDatabase, SqlStore, type SqlStoreOptions } from '../../lib/store/sql.js'
 import type { Row, Tables } from '../../lib/store/sql/row.js'
 import type { Page, SessionRecord, StoreReport } from '../../lib/store/store.js'
 import { type Clock, createClock, storeContract } from '../../lib/testing/index.js'
@@ -73,7 +73,12 @@ export async function sqlSuite (t: Test, subject: Subject): Promise<void> {
 }
 
 async function contract (t: Test, subject: Subject): Promise<void> {
-  const { db } = await makeBench(t, subject)
+  await contractOn(t, (await makeBench(t, subject)).db)
+}
+
+/** Runs the contract on a database as the app has it. */
+export async function contractOn (t: Test, db: SqlDatabase): Promise<void> {
+  await createTable(db)
   for (const { name, run } of storeContract) {
     await t.test(name, async (t) => {
       const outcome = await run((clock) => new SqlStore({ db, now: clock.now }))

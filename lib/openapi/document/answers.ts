@@ -23,7 +23,8 @@ const unknown = (): boolean => false
  */
 export function requirementOf (security: readonly SecurityRequirement[] = [], isSession: (scheme: string) => boolean): Requirement {
   const alternatives = security.map((requirement) => {
-    const conditions = Object.entries(requirement).map(([scheme, scopes]) => ({ scheme, scopes, verifier: isSession(scheme) ? undefined : unknown }))
+    const conditions = Object.entries(requirement).map(([scheme, scopes]) =>
+      ({ scheme, scopes, verifier: isSession(scheme) ? undefined : unknown }))
     return conditions.sort((a, b) => Number(a.verifier !== undefined) - Number(b.verifier !== undefined))
   })
   const sessions = new Set(alternatives.flat().filter(({ verifier }) => verifier === undefined).map(({ scheme }) => scheme))

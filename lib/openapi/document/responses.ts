@@ -31,7 +31,7 @@ const CAUSES = {
   FST_SESSION_REQUIRED: 'There is no live session: sign in first.',
   FST_SESSION_FORBIDDEN: 'The session does not permit the request: a role, or another requirement of this operation, is missing.',
   FST_SESSION_CROSS_ORIGIN: 'A page of another origin sent the request.',
-  FST_SESSION_STORE: 'Sessions are not available at the moment: try again later. This signs nobody out.'
+  FST_SESSION_STORE: 'Sessions are not available at the moment: try again later. This does not sign the user out.'
 } satisfies { [Code in keyof typeof MESSAGES]?: string }
 
 type Code = keyof typeof CAUSES

@@ -53,7 +53,7 @@ function unwrapEntry (entry: unknown): StoredSession | undefined {
 
 function sessionIn (entry: unknown): Record<string, unknown> | undefined {
   const value = parse(entry)
-  if (!isPlain(value)) return undefined
+  if (!isObject(value) || Array.isArray(value)) return undefined
   return isObject(value.cookie) ? value : Object.values(value).map(parse).filter(isObject).find(({ cookie }) => isObject(cookie))
 }
 

@@ -4,7 +4,7 @@ import type { SessionRecord, StoreReport } from '../store.js'
 import { decode, encode, fileName } from './codec.js'
 import type { Disk } from './disk.js'
 
-/** What is remembered of a file, so that the store finds it without reading it. */
+/** The facts about a file that the store keeps in memory, so that it finds the file without reading it. */
 interface Known extends Indexed {
   readonly id: string
   readonly principal: string | undefined
@@ -27,8 +27,7 @@ export class SessionFiles {
   }
 
   /**
-   * Returns the record of a file, expired or not. Reports and removes a damaged file, under its name if no id is given: it
-   * signs nobody in any more.
+   * Returns the record of a file, expired or not. Reports and removes a damaged file, under its name if no id is given.
    */
   async load (name: string, id?: string): Promise<SessionRecord | undefined> {
     const text = await this.#disk.read(name)

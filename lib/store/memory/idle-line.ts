@@ -4,7 +4,7 @@ import type { SessionRecord } from '../store.js'
 export class Entry {
   readonly id: string
   record: SessionRecord
-  /** Where the session is in the index of its principal. */
+  /** The place of the session in the index of its principal. */
   batch = 0
   older: Entry | undefined
   newer: Entry | undefined

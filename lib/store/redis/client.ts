@@ -1,6 +1,6 @@
 type Argument = string | number
 
-/** What the store needs of `Redis` and `Cluster` of ioredis 5 and 6, and of iovalkey. */
+/** The parts that the store needs of `Redis` and `Cluster` of ioredis 5 and 6, and of iovalkey. */
 export interface Ioredis {
   /** `'ready'` when commands reach a server, `'wait'` before a lazy client connects, `'end'` when the client gave up. */
   readonly status: string
@@ -14,7 +14,7 @@ export interface Ioredis {
   off (event: 'ready', listener: () => void): unknown
 }
 
-/** What the store needs of a client or a cluster of node-redis 5 and 6. */
+/** The parts that the store needs of a client or a cluster of node-redis 5 and 6. */
 export interface NodeRedis {
   readonly isOpen: boolean
   sendCommand (...args: never[]): Promise<unknown>
@@ -28,9 +28,9 @@ export type Command = 'get' | 'evalsha' | 'eval' | 'zrem' | 'zcount'
 
 /** A client of any kind, as the store uses it. */
 export interface Client {
-  /** Whether keys are on several servers, so that a command is about one key. */
+  /** True if keys are on several servers, so that a command is about one key. */
   readonly cluster: boolean
-  /** What the store has to put before each key, because the client does not. */
+  /** The prefix that the store has to put before each key, because the client does not. */
   readonly keyPrefix: string
   readonly status: string
   /** Makes a lazy client connect. */

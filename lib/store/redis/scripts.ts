@@ -110,7 +110,7 @@ const prelude = `
 
 export interface Script {
   readonly lua: string
-  /** What EVALSHA names the script by. */
+  /** The SHA-1 that EVALSHA names the script by. */
   readonly digest: string
 }
 

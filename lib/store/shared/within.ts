@@ -1,6 +1,6 @@
 /**
- * What a call gives within `limit` milliseconds, be it a promise or not; after that it rejects with the error that `late`
- * makes. A limit in the `background` does not keep the process alive.
+ * Resolves the result of a call, be it a promise or not. Rejects with the error that `late` makes after `limit` milliseconds.
+ * A limit in the `background` does not keep the process alive.
  */
 export function within<T> (call: () => T | PromiseLike<T>, limit: number, late: () => Error, background = false): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { type Dialect, dialectOf, type KyselyInstance, withTables } from './dialect.js'
+import { type SqlDatabase, withTables } from './database.js'
+import { type Dialect, dialectOf } from './dialect.js'
 import type { Tables } from './row.js'
 
 /**
@@ -7,9 +8,9 @@ import type { Tables } from './row.js'
  * and by a role that may not create anything if the table exists. `docs/stores/sql.md` has the same as plain SQL.
  *
  * @param table as in the options of `SqlStore`: `sessions` by default, with a schema as in `auth.sessions`
- * @throws `FST_SESSION_OPTIONS` when `db` is not a Kysely instance or speaks to another kind of database
+ * @throws `FST_SESSION_OPTIONS` when `db` is not a database that `SqlStore` takes
  */
-export async function createTable (db: KyselyInstance, table = 'sessions'): Promise<void> {
+export async function createTable (db: SqlDatabase, table = 'sessions'): Promise<void> {
   const tables = withTables(db, 'createTable')
   try {
     for (const statement of definitions[dialectOf(tables, 'createTable')](table)) await twice(statement, tables)

@@ -32,7 +32,7 @@ export async function atOnce<T> (count: number, call: (n: number) => Awaitable<T
   return await Promise.all(Array.from({ length: count }, async (_, n) => await call(n)))
 }
 
-/** What every case gets: the store, its clock, and shorthands in the terms of the contract. */
+/** The tools of every case: the store, its clock, and shorthands in the terms of the contract. */
 export class Bench implements StoreUnderTest {
   readonly store: SessionStore
   readonly damage?: NonNullable<StoreUnderTest['damage']>

@@ -1,0 +1,49 @@
+import { invalidOptions } from '../errors.js'
+
+/** The methods of other session plugins that have no counterpart here, with what takes their place. */
+const ELSEWHERE = {
+  save: 'a session is saved automatically before the response is sent; await session.commit() saves now',
+  touch: 'a request moves the idle timeout automatically; config: { session: { touch: false } } turns that off for a route',
+  reload: 'a session is loaded for each request; await session.update((data) => { ... }) works on what is stored now'
+} as const
+
+const COOKIE = 'the cookie of a session has the attributes of the option cookie; session.start(data, { persistent, absoluteTimeout }) sets how long it lives'
+
+/** Stands for `session.cookie`: reading is harmless, and changes are refused. */
+const cookie = new Proxy({}, {
+  get: () => undefined,
+  set: (_target, name) => { throw unsupported(`session.cookie.${String(name)}`, COOKIE) }
+})
+
+/**
+ * The members that code written for other session plugins finds on a session. A property that is not a member is a key of
+ * the data. A method that has no counterpart throws an error that says what takes its place.
+ */
+export abstract class ForeignMembers {
+  abstract get (key: string): unknown
+  abstract set (key: string, value: unknown): void
+
+  get cookie (): object { return cookie }
+  set cookie (_value: object) { throw unsupported('session.cookie', COOKIE) }
+  save (): never { throw unsupported('session.save()', ELSEWHERE.save) }
+  touch (): never { throw unsupported('session.touch()', ELSEWHERE.touch) }
+  reload (): never { throw unsupported('session.reload()', ELSEWHERE.reload) }
+}
+
+// It stands at the end of the prototype chain, so that members cost nothing more.
+Object.setPrototypeOf(ForeignMembers.prototype, new Proxy(Object.prototype, {
+  get: (target, key, session) => isKey(key) ? (session as ForeignMembers).get(key) : Reflect.get(target, key, session) as unknown,
+  set (_target, key, value, session) {
+    if (!isKey(key)) return Reflect.defineProperty(session as object, key, { value, writable: true, configurable: true })
+    ;(session as ForeignMembers).set(key, value)
+    return true
+  }
+}))
+
+function isKey (key: string | symbol): key is string {
+  return typeof key === 'string' && !(key in Object.prototype)
+}
+
+function unsupported (what: string, instead: string): Error {
+  return invalidOptions(`${what} is not supported: ${instead}.`)
+}

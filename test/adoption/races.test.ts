@@ -1,0 +1,258 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { MemoryStore, type SessionRecord } from 'fastify-openapi-session'
+import { adoptExpressSessions } from 'fastify-openapi-session/express'
+import t, { type Test } from 'tap'
+import { createGate } from '../support/gate.js'
+import { ProbeStore } from '../support/probe-store.js'
+import { expressSession, kept, moved, type Moved, required, secret, withFastifySession } from './support.js'
+
+/** The key of a claim has 43 characters, and a session id has 22. */
+const isClaim = (id: string): boolean => id.length === 43
+
+/** An app with a signed-in user of the old one, whose store can be held and broken. */
+async function scene (t: Test, options: object = {}): Promise<Moved & { old: InstanceType<typeof expressSession.MemoryStore>, cookie: string, probe: ProbeStore }> {
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  const probe = new ProbeStore(new MemoryStore())
+  const made = await moved(t, old, 'sessionId', { store: probe, ...options })
+  return { ...made, old, cookie, probe }
+}
+
+const statusOf = async ({ app }: Moved, cookie: string, url = '/me'): Promise<number> => (await app.inject({ url, headers: { cookie } })).statusCode
+
+t.test('a parallel request that only reads an adopted session does not undo what the first one saved', async (t) => {
+  const world = await scene(t)
+  const { app, cookie } = world
+  const gate = createGate()
+  app.get('/slow', required, async (request) => {
+    const { data } = (request as any).session
+    await gate.pass()
+    return data
+  })
+  app.post('/add', required, async (request) => { (request as any).session.data.cart.push('cake') })
+  const slow = app.inject({ url: '/slow', headers: { cookie } })
+  await gate.reached
+  const own = kept((await app.inject({ method: 'POST', url: '/add', headers: { cookie } })).headers['set-cookie'])
+  gate.open()
+  t.equal((await slow).headers['set-cookie'], undefined)
+  t.same((await app.inject({ url: '/me', headers: { cookie: own } })).json(), { userId: 'ada', cart: ['tea', 'cake'] })
+  t.equal((await app.session.list('ada')).sessions.length, 1)
+})
+
+t.test('what two parallel requests change in an adopted session is kept', async (t) => {
+  const world = await scene(t)
+  const { app, cookie } = world
+  const gate = createGate()
+  app.post('/set/:key', required, async (request) => {
+    const { key } = request.params as { key: string }
+    const { session } = request as any
+    session.data[key] = true
+    if (key === 'slow') await gate.pass()
+    else await session.update((data: any) => { data.updated = true })
+  })
+  const post = async (key: string) => await app.inject({ method: 'POST', url: `/set/${key}`, headers: { cookie } })
+  const slow = post('slow')
+  await gate.reached
+  const own = kept((await post('fast')).headers['set-cookie'])
+  gate.open()
+  t.equal((await slow).statusCode, 200)
+  t.same((await app.inject({ url: '/me', headers: { cookie: own } })).json(), { userId: 'ada', cart: ['tea'], fast: true, updated: true, slow: true })
+})
+
+t.test('a request that was slower than adoption and logout of another one begins no session, whatever it read or changed', async (t) => {
+  for (const work of ['read', 'write', 'update', 'renew', 'regenerate', 'destroy'] as const) {
+    const world = await scene(t)
+    const { app, cookie, events } = world
+    const gate = createGate()
+    app.post('/slow', required, async (request) => {
+      const { session } = request as any
+      void session.data
+      await gate.pass()
+      if (work === 'write') session.data.late = true
+      if (work === 'update') await session.update((data: any) => { data.late = true })
+      if (work === 'renew') session.renew()
+      if (work === 'regenerate') await session.regenerate(['userId'])
+      if (work === 'destroy') session.destroy()
+    })
+    const slow = app.inject({ method: 'POST', url: '/slow', headers: { cookie } })
+    await gate.reached
+    const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+    t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })).statusCode, 200)
+    events.length = 0
+    gate.open()
+    const answer = await slow
+    t.equal(answer.statusCode, work === 'update' ? 401 : 200, work)
+    t.equal(kept(answer.headers['set-cookie']), '', work)
+    t.same((await app.session.list('ada')).sessions, [], work)
+    t.notOk(events.some(({ type }) => type === 'created'), work)
+    if (work === 'write') t.match(events, [{ type: 'discarded', reason: 'ended-meanwhile' }])
+  }
+})
+
+t.test('parallel requests that adopt one session end no session of the limit', async (t) => {
+  const world = await scene(t, { maxPerPrincipal: 2 })
+  const { app, cookie, events } = world
+  const login = await app.session.issue({ userId: 'ada', cart: [] } as never)
+  const answers = await Promise.all(Array.from({ length: 5 }, async () => await app.inject({ url: '/me', headers: { cookie } })))
+  t.same(answers.map(({ statusCode }) => statusCode), [200, 200, 200, 200, 200])
+  const own = answers.map(({ headers }) => kept(headers['set-cookie'])).filter((line) => line !== '')
+  t.equal(own.length, 1)
+  t.equal(await statusOf(world, own[0] ?? ''), 200)
+  t.equal(await statusOf(world, login.cookie), 200)
+  t.notOk(events.some(({ reason }) => reason === 'limit'))
+  const another = await withFastifySession(world.old)
+  t.equal(await statusOf(world, another), 200)
+  t.equal(events.filter(({ reason }) => reason === 'limit').length, 1, 'the third one counts')
+})
+
+t.test('sign-out everywhere ends a session whose adoption is under way', async (t) => {
+  for (const method of ['create', 'destroy'] as const) {
+    const world = await scene(t)
+    const { app, cookie, old, probe } = world
+    const gate = createGate()
+    if (method === 'create') probe.before = async ({ method, of }) => { if (method === 'create' && isClaim(of)) await gate.pass() }
+    const destroy = old.destroy.bind(old)
+    old.destroy = (id, callback) => { if (method === 'destroy') void gate.pass().then(() => destroy(id, callback)); else destroy(id, callback) }
+    const adopting = app.inject({ url: '/me', headers: { cookie } })
+    await gate.reached
+    t.equal(await app.session.revokeAll('ada'), 1)
+    gate.open()
+    const own = kept((await adopting).headers['set-cookie'])
+    if (own !== '') t.equal(await statusOf(world, own), 401)
+    t.equal(await statusOf(world, cookie), 401)
+    world.clock.now += 601_000
+    t.equal(await statusOf(world, cookie), 401)
+  }
+})
+
+t.test('a session that was adopted, renewed and ended stays ended for its old cookie, ten minutes later too', async (t) => {
+  const world = await scene(t)
+  const { app, cookie, old, clock } = world
+  const copy = { ...old.sessions }
+  app.post('/renew', required, async (request) => { (request as any).session.renew() })
+  let own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+  own = kept((await app.inject({ method: 'POST', url: '/renew', headers: { cookie: own } })).headers['set-cookie'])
+  t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })).statusCode, 200)
+  for (const passed of [0, 11_000, 601_000, 3_600_000]) {
+    clock.now += passed
+    // The old app saves its session once more, as a request of it that was under way would.
+    Object.assign(old.sessions, copy)
+    t.equal(await statusOf(world, cookie), 401, `${passed} ms`)
+  }
+  t.same((await app.session.list('ada')).sessions, [])
+})
+
+t.test('the secret of an adopted session is random, and nothing of the old cookie', async (t) => {
+  const old = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(old)
+  const record = { ...old.sessions }
+  const values = new Set<string>()
+  for (let round = 0; round < 3; round++) {
+    Object.assign(old.sessions, record)
+    const { app } = await moved(t, old, 'sessionId')
+    const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+    for (const part of own.slice('__Host-session='.length).split('.')) values.add(part)
+    t.notOk(own.includes(Object.keys(record)[0] as string))
+  }
+  t.equal(values.size, 6)
+})
+
+t.test('an adopted session passes no maxAge, unless the old app knows when its user signed in', async (t) => {
+  const logins: Array<[unknown, number]> = [
+    [undefined, 401], [null, 401], [NaN, 401], [Infinity, 401], ['2999-01-01', 401], [new Date(NaN), 401],
+    [Date.now() - 6 * 86_400_000, 401], [Date.now() - 60_000, 200], [Date.now() + 86_400_000, 200]
+  ]
+  for (const [at, status] of logins) {
+    const store = new expressSession.MemoryStore()
+    const cookie = await withFastifySession(store)
+    const adopt = adoptExpressSessions({ cookieName: 'sessionId', secret, store, authenticatedAt: () => at as number })
+    const world = await moved(t, store, 'sessionId', { adopt })
+    const { app, clock } = world
+    app.get('/pay', { ...required, config: { session: { maxAge: 300 } } as never }, async () => 'paid')
+    t.equal(await statusOf(world, cookie, '/pay'), status, String(at))
+    const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie']) || cookie
+    t.equal(await statusOf(world, own, '/pay'), status, `${String(at)}, once adopted`)
+    clock.now += 301_000
+    t.equal(await statusOf(world, own, '/pay'), 401, `${String(at)}, five minutes later`)
+  }
+})
+
+t.test('a mapper that throws is reported, and keeps no user from signing in', async (t) => {
+  const thrown = (error: unknown) => () => { throw error }
+  const mappers: Record<string, object> = {
+    'an error': { data: thrown(new TypeError('hunter2')) },
+    'nothing': { data: thrown(undefined) },
+    'a rejection': { data: async () => { throw new Error('hunter2') } },
+    'its login time': { authenticatedAt: thrown(new Error('hunter2')) }
+  }
+  for (const [name, mapper] of Object.entries(mappers)) {
+    const store = new expressSession.MemoryStore()
+    const cookie = await withFastifySession(store)
+    const world = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, ...mapper }) })
+    const { app, events } = world
+    app.post('/login', { schema: { security: [{ session: [] }, {}] } }, async (request) => { (request as any).session.start({ userId: 'ada', cart: [] }) })
+    t.equal(await statusOf(world, cookie), 401, name)
+    t.match(events[0], { type: 'discarded', reason: 'unfit' }, name)
+    t.notMatch(JSON.stringify(events), 'hunter2', name)
+    const login = await app.inject({ method: 'POST', url: '/login', headers: { cookie } })
+    t.equal(login.statusCode, 200, name)
+    t.equal(await statusOf(world, `${cookie}; ${kept(login.headers['set-cookie'])}`), 200, name)
+    t.equal(Object.keys(store.sessions).length, 1, `${name}: the old session is left alone`)
+  }
+})
+
+t.test('an asynchronous mapper is awaited', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const data = async ({ userId }: { userId: string }): Promise<object> => { await turn(); return { userId, cart: [] } }
+  const { app } = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, data }) })
+  t.same((await app.inject({ url: '/me', headers: { cookie } })).json(), { userId: 'ada', cart: [] })
+})
+
+t.test('a claim whose confirmation was lost does not sign the user out', async (t) => {
+  const world = await scene(t)
+  const { app, cookie, probe, clock } = world
+  probe.after = ({ method, of }) => {
+    if (method !== 'create' || !isClaim(of)) return
+    probe.after = undefined
+    throw new Error('the answer was lost')
+  }
+  t.equal(await statusOf(world, cookie), 503)
+  t.same((await app.session.list('ada')).sessions, [], 'no session is left whose cookie was never sent')
+  clock.now += 600_000
+  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+  t.equal(await statusOf(world, own), 200)
+})
+
+t.test('a logout by a parallel request holds although the adoption fails after it', async (t) => {
+  const world = await scene(t)
+  const { app, cookie, old } = world
+  const gate = createGate()
+  const destroy = old.destroy.bind(old)
+  old.destroy = (_id, callback) => { old.destroy = destroy; void gate.pass().then(() => callback(new Error('down for a moment'))) }
+  const adopting = app.inject({ url: '/me', headers: { cookie } })
+  await gate.reached
+  const logout = await app.inject({ method: 'POST', url: '/logout', headers: { cookie } })
+  t.equal(logout.statusCode, 200)
+  t.match(logout.headers['set-cookie'], [/^__Host-session=; Max-Age=0/, /^sessionId=; Max-Age=0/])
+  gate.open()
+  t.equal((await adopting).statusCode, 503)
+  t.equal(await statusOf(world, cookie), 401)
+  t.same((await app.session.list('ada')).sessions, [])
+})
+
+t.test('a damaged claim opens no session', async (t) => {
+  const world = await scene(t)
+  const { cookie, probe } = world
+  const claims: string[] = []
+  probe.before = ({ method, of }) => { if (method === 'create' && isClaim(of)) claims.push(of) }
+  await statusOf(world, cookie)
+  t.equal(claims.length, 1)
+  const claim = await probe.inner.read(claims[0] as string) as SessionRecord
+  for (const payload of ['', 'null', '{}', '{"claim":5}', claim.payload.replace(/"claim":"[^"]*"/, '"claim":"../x"')]) {
+    await probe.inner.delete(claims[0] as string)
+    await probe.inner.create(claims[0] as string, { ...claim, payload, version: 1 })
+    t.equal(await statusOf(world, cookie), 401, payload)
+  }
+  t.equal(await statusOf(world, `__Host-session=${claims[0] as string}`), 401, 'nor is its key a cookie')
+})
