@@ -168,7 +168,7 @@ export class SessionHandle extends SessionState {
     const { scheme, report, request } = this
     const saved = rescue(() => traced('save', scheme.name, request, () => carryOut(scheme, order, report)), (error) => {
       this.#saved = 'failed'
-      this.discard()
+      this.refuseOrder(order)
       throw error
     })
     return chain(saved, (saved) => { this.#applied(order, saved) })

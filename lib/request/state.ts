@@ -176,7 +176,14 @@ export abstract class SessionState {
     if (this.#intent.kind === 'start') this.#intent = this.#intent.afterEnd ? DESTROY : KEEP
   }
 
-  /** Discards what is not saved, with the intent: the client is told that the save failed, and it must not be made later. */
+  /** Discards an order that was refused. A session that was started or destroyed while it was being saved is another matter. */
+  protected refuseOrder ({ intent }: Order): void {
+    const isLatest = this.#intent === intent
+    if (isLatest || this.#intent.kind === 'renew') this.#draft = undefined
+    if (isLatest) this.#intent = KEEP
+  }
+
+  /** Discards what is not saved, with the intent. */
   discard (): void {
     this.#draft = undefined
     this.#intent = KEEP

@@ -230,6 +230,33 @@ t.test('commit: what was refused stays refused, and the response stores nothing 
   }
 })
 
+t.test('commit: a login that comes while a save fails is not lost with it, and what was refused is', async (t) => {
+  const setup = await world(t)
+  const { app, store } = setup
+  const calls = ['start', 'destroy', 'renew'] as const
+  for (const call of calls) {
+    app.post(`/then/${call}`, { schema: guarded }, async ({ session }) => {
+      session.data.a = 1
+      store.before = async ({ method }) => { if (method === 'update') down() }
+      const commit = session.commit()
+      if (call === 'start') session.start({ ...ada, userId: 'bob' })
+      else session[call]()
+      await t.rejects(commit, { code: 'FST_SESSION_STORE' })
+      store.before = undefined
+      return [session.exists, session.data.userId ?? null, session.data.a ?? null]
+    })
+  }
+  for (const call of calls) {
+    const { id, cookie } = await app.session.issue(ada)
+    const response = await app.inject({ method: 'POST', url: `/then/${call}`, headers: { cookie } })
+    t.same(response.json(), { start: [true, 'bob', null], destroy: [false, null, null], renew: [true, 'ada', null] }[call], call)
+    t.equal(cookies(response).length, 1)
+    const left = await app.session.find(id)
+    if (call === 'renew') t.same(left?.data, ada)
+    else t.equal(left, undefined)
+  }
+})
+
 t.test('commit: a conflict that the handler catches is not stored with the response', async (t) => {
   const setup = await world(t)
   const { client, store, app } = setup
