@@ -2,6 +2,7 @@ import { chain, rescue } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
 import { conflict } from '../errors.js'
+import { UNRANKED } from '../session/times.js'
 import type { Directory, Saved, Snapshot } from './backend.js'
 
 /** How many sessions a page of the principal's list holds. */
@@ -40,16 +41,20 @@ export class Limit {
       report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
       return created
     }
-    return rescue(() => chain(count(principal) ?? Infinity, (found) =>
-      found > maxPerPrincipal ? this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot })) : created), failed)
+    return rescue(() => chain(count(principal) ?? Infinity, (found) => {
+      if (found <= maxPerPrincipal && isRanked(snapshot)) return created
+      return this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot }))
+    }), failed)
   }
 
   async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {
     const others = (await this.#all(principal)).filter(({ id }) => id !== created.id)
-    if (others.length < this.#context.maxPerPrincipal) return created
+    const isOver = others.length >= this.#context.maxPerPrincipal
+    if (!isOver && isRanked(created)) return created
     // This login counts as the latest, whatever the clocks of other processes say.
-    const highest = others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0)
-    const own = highest < rankOf(created) ? created : await this.#context.rank(created, highest + 1)
+    const least = isOver ? others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0) + 1 : 0
+    const rank = Math.max(least, created.times.authenticatedAt)
+    const own = rank === rankOf(created) ? created : await this.#context.rank(created, rank)
     if (own === undefined) return created
     for (let tries = 0; !await this.#endSurplus(principal, report); tries++) if (tries === MAX_TRIES) throw conflict()
     return own
@@ -72,11 +77,16 @@ export class Limit {
     let cursor: string | undefined
     do {
       const page = await this.#context.list(principal, PAGE, cursor)
-      for (const session of page.sessions) all.set(session.id, session)
+      for (const session of page.sessions) if (isRanked(session)) all.set(session.id, session)
       cursor = page.cursor
     } while (cursor !== undefined)
     return [...all.values()]
   }
+}
+
+/** Returns `false` for a session of which it is not settled yet that it stays. */
+function isRanked (session: Snapshot): boolean {
+  return rankOf(session) !== UNRANKED
 }
 
 function rankOf ({ times: { rank, authenticatedAt } }: Snapshot): number {

@@ -229,8 +229,11 @@ export class StoredBackend implements Backend {
   }
 
   async #rank (session: Snapshot, rank: number): Promise<Snapshot | undefined> {
-    const next = this.#assemble({ ...session, times: { ...session.times, rank } }, session)
-    return await this.#store.update(next.id, this.#record(next)) === 'updated' ? next : undefined
+    for (let current: Snapshot | undefined = session; current !== undefined; current = await this.directory.find(session.id)) {
+      const next = this.#assemble({ ...current, times: { ...current.times, rank } }, current)
+      if (await this.#store.update(next.id, this.#record(next)) === 'updated') return next
+    }
+    return undefined
   }
 
   /** Returns the next version of a session, with other content. */

@@ -15,7 +15,7 @@ export interface Scope {
   readonly request: FastifyRequest
   /** True if it is too late to change a session: its response has begun, or was refused. */
   readonly isClosed: boolean
-  /** Whether it is too late to send a cookie. */
+  /** True if it is too late to send a cookie. */
   readonly areHeadersSent: boolean
   /** @throws `FST_SESSION_TOO_LATE`, `FST_SESSION_CROSS_ORIGIN` */
   assertOpen (call: string, scheme: string): void

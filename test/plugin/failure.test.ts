@@ -37,7 +37,7 @@ function isUnavailable (t: Test, response: { statusCode: number, headers: Record
   t.notMatch(response.body, /ECONNREFUSED|hunter2|handler/)
 }
 
-t.test('load: 503 with Retry-After wherever a session is declared and a cookie was sent', async (t) => {
+t.test('load: a store that is down is a 503 with Retry-After wherever a session is declared and a cookie was sent', async (t) => {
   const setup = await world(t)
   const { client, app, store, log } = setup
   store.before = down
@@ -90,7 +90,7 @@ t.test('load: an error handler sees no session, and each of its members but exis
   t.same(seen, [false, undefined, undefined])
 })
 
-t.test('save: 503, no Set-Cookie, nothing of what the handler sent', async (t) => {
+t.test('save: a store that is down is a 503 without Set-Cookie and without anything of what the handler sent', async (t) => {
   const failing: Array<[url: string, method: string]> = [
     ['/write', 'update'], ['/start', 'create'], ['/start', 'delete'], ['/renew', 'update'], ['/destroy', 'delete'], ['/update', 'update']
   ]
@@ -163,7 +163,7 @@ t.test('save: a store that says that a new random id is taken is broken', async 
   t.same(cookies(response), [])
 })
 
-t.test('save: a store hangs', async (t) => {
+t.test('save: a store that hangs is a store that fails', async (t) => {
   const setup = await world(t)
   setup.store.before = async ({ method }) => { if (method === 'update') await new Promise(() => {}) }
   isUnavailable(t, await setup.client.post('/write'))
@@ -294,7 +294,7 @@ t.test('what a failed response wanted to save is not reported as lost on top of 
   t.same(told(setup.events), ['created:issue'])
 })
 
-t.test('the manager: the same errors', async (t) => {
+t.test('the manager rejects with the same errors as a request', async (t) => {
   const setup = await setUp(t, { principal: (data) => data.userId })
   const { app, store } = setup
   const { id } = await app.session.issue(ada)
