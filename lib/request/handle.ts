@@ -58,8 +58,8 @@ export class SessionHandle extends SessionState {
     if (snapshot === undefined || this.#adoption !== undefined) return undefined
     return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
       if (found.snapshot === undefined) this.discard()
-      // What a hook has changed since is merged into what is stored when it is saved.
-      else if (this.isChanged) return
+      // What a hook has changed since stays a change of what is stored now.
+      else this.apply({ snapshot, intent: KEEP, content: undefined }, { snapshot: found.snapshot })
       this.#found({ ...found, lines: [...this.lines, ...found.lines ?? []] })
     })
   }
