@@ -16,7 +16,7 @@ export interface SessionRoles {}
 type IsOpen = keyof SessionRoles extends never ? true : false
 
 /** The names that `security` may contain: any, or those that are declared in `SessionSchemas` and `SessionRoles`. */
-export type SecurityScheme = IsOpen extends true ? string : SchemeName | keyof SessionRoles
+export type SecurityScheme = IsOpen extends true ? string : SchemeName | Exclude<keyof SessionRoles, SchemeName>
 
 /** The roles or scopes that may be required of a scheme. */
 export type RoleOf<Name> = Name extends keyof SessionRoles ? SessionRoles[Name] & string : string

@@ -68,7 +68,7 @@ interface Outcome {
 
 /** Requests of one browser at once, whose calls of the store come in any order. Resolves what must not be. */
 async function run (app: FastifyInstance, store: ScheduledStore, scheduler: fc.Scheduler, asked: readonly string[]): Promise<string[]> {
-  await store.inner.close()
+  store.inner.close()
   let { cookie } = await app.session.issue({ userId: 'ada' } as never)
   const cookies = new Set([cookie])
   store.scheduler = scheduler
