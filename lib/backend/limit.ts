@@ -1,6 +1,7 @@
 import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
 import { conflict } from '../errors.js'
+import { UNRANKED } from '../session/times.js'
 import type { Directory, Saved, Snapshot } from './backend.js'
 
 /** The limit by default, which only applies where the store counts. */
@@ -14,8 +15,8 @@ const MAX_TRIES = 100
 export interface LimitContext {
   readonly maxPerPrincipal: number | undefined
   readonly list: Directory['list']
-  /** Gives a session another rank. Returns `undefined` on a conflict. */
-  readonly rank: (session: Snapshot, rank: number) => Promise<Snapshot | undefined>
+  /** Gives a session another rank. Returns `undefined` if the session has ended. */
+  readonly rank: (session: Snapshot, rank: number) => Awaitable<Snapshot | undefined>
   readonly endUnchanged: (session: Snapshot, reason: 'limit', report: Report) => Awaitable<boolean>
 }
 
@@ -36,7 +37,7 @@ export class Limit {
   keep (created: Saved, report: Report): Awaitable<Saved> {
     const { snapshot, snapshot: { principal }, count = 0 } = created
     const isOver = count === true ? this.#context.maxPerPrincipal !== undefined : count > this.#most
-    if (principal === undefined || !isOver) return created
+    if (principal === undefined || (!isOver && isRanked(snapshot))) return created
     return this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot }), (error: unknown) => {
       report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
       return created
@@ -45,10 +46,12 @@ export class Limit {
 
   async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {
     const others = (await this.#all(principal)).filter(({ id }) => id !== created.id)
-    if (others.length < this.#most) return created
+    const isOver = others.length >= this.#most
+    if (!isOver && isRanked(created)) return created
     // This login counts as the latest, whatever the clocks of other processes say.
-    const highest = others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0)
-    const own = highest < rankOf(created) ? created : await this.#context.rank(created, highest + 1)
+    const least = isOver ? others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0) + 1 : 0
+    const rank = Math.max(least, created.times.authenticatedAt)
+    const own = rank === rankOf(created) ? created : await this.#context.rank(created, rank)
     if (own === undefined) return created
     for (let tries = 0; !await this.#endSurplus(principal, report); tries++) if (tries === MAX_TRIES) throw conflict()
     return own
@@ -70,11 +73,16 @@ export class Limit {
     let cursor: string | undefined
     do {
       const page = await this.#context.list(principal, PAGE, cursor)
-      for (const session of page.sessions) all.set(session.id, session)
+      for (const session of page.sessions) if (isRanked(session)) all.set(session.id, session)
       cursor = page.cursor
     } while (cursor !== undefined)
     return [...all.values()]
   }
+}
+
+/** Returns `false` for a session of which it is not settled yet that it stays. */
+function isRanked (session: Snapshot): boolean {
+  return rankOf(session) !== UNRANKED
 }
 
 function rankOf ({ times: { rank, authenticatedAt } }: Snapshot): number {

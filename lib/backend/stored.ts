@@ -25,10 +25,13 @@ export interface StoredOptions {
   readonly report: Report
 }
 
+/** One run of the write loop. */
 interface SaveOrder {
   readonly base: Snapshot
   readonly compute: Compute
-  readonly renewal: Renewal | undefined
+  readonly renewal?: Renewal | undefined
+  /** The rank to give the session; see `Limit`. */
+  readonly rank?: number
   /** What the store's `create` returned, once the session has moved to another id. */
   count?: number | true
 }
@@ -54,10 +57,7 @@ export class StoredBackend implements Backend {
     this.#limit = new Limit({
       maxPerPrincipal: options.maxPerPrincipal,
       list: this.directory.list,
-      rank: async (session, rank) => {
-        const next = this.#assemble({ ...session, times: { ...session.times, rank } }, session)
-        return await this.#store.update(next.id, this.#record(next)) === 'updated' ? next : undefined
-      },
+      rank: (session, rank) => this.#turns.take(session, (current) => this.#write({ base: session, compute: (now) => now, rank }, current)),
       endUnchanged: (session, reason, report) => this.endUnchanged(session, reason, report)
     })
   }
@@ -181,10 +181,10 @@ export class StoredBackend implements Backend {
 
   /** The write loop: computes and writes, and starts again from what is stored when another process was faster. */
   #write (order: SaveOrder, current: Snapshot | undefined, until?: number): Awaitable<Snapshot | undefined> {
-    const { base, compute, renewal } = order
+    const { base, compute } = order
     if (current === undefined || current.principal !== base.principal) return undefined
     return chain(compute(current), (content) => {
-      const next = this.#next(base, current, content, renewal)
+      const next = this.#next(order, current, content)
       const written = next.id === current.id ? this.#store.update(next.id, this.#record(next)) : this.#move(order, current, next)
       return chain(written, (outcome) => {
         if (outcome === 'updated') return next
@@ -197,9 +197,10 @@ export class StoredBackend implements Backend {
   }
 
   /** @throws `FST_SESSION_CONFLICT` if a session that was renewed in between would move to the holder of its old secret */
-  #next (base: Snapshot, current: Snapshot, content: Content, renewal: Renewal | undefined): Snapshot {
+  #next ({ base, renewal, rank }: SaveOrder, before: Snapshot, content: Content): Snapshot {
+    const current = rank === undefined ? before : { ...before, times: { ...before.times, rank } }
     // What is only written in another form (`stale`) does not count as activity.
-    if (renewal === undefined) return this.#assemble(current, content, content === current ? current.expiresAt : undefined)
+    if (renewal === undefined) return this.#assemble(current, content, content === before ? before.expiresAt : undefined)
     const { id, secretHash } = renewal.credential
     // Of several renewals at once one wins; the others keep its secret and save their data.
     const isFirst = current.secretHash === base.secretHash

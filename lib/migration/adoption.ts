@@ -5,7 +5,7 @@ import { invalidOptions, SessionError } from '../errors.js'
 import type { Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
 import { type MintedCredential, mintCredential } from '../session/credential.js'
-import { beginTimes, expiryOf, type Lifetimes, type Times } from '../session/times.js'
+import { beginTimes, expiryOf, type Lifetimes, type Times, UNRANKED } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
 /** A session of another session plugin, found by its cookie. */
@@ -165,7 +165,7 @@ async function accept (
     if (data === undefined) return undefined
     const now = settings.now()
     const authenticatedAt = Math.min(finite(old.authenticatedAt) ?? 0, now)
-    return { content: codec.accept(data), times: { ...beginTimes(settings, {}, now), authenticatedAt } }
+    return { content: codec.accept(data), times: { ...beginTimes(settings, {}, now), authenticatedAt, rank: UNRANKED } }
   } catch (error) {
     // The message of another error may hold data.
     const detail = error instanceof SessionError ? error.message : `reading it threw ${error instanceof Error ? error.name : typeof error}`

@@ -1,11 +1,12 @@
-import { type TSchema, Type } from '@sinclair/typebox'
 import { SealedCookie } from '../backend/sealed.js'
 import { milliseconds, timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
 import { type Adoption, readAdoption } from '../migration/adoption.js'
 import type { CrossOriginOptions } from '../routing/cross-origin.js'
 import type { SecurityRequirement } from '../routing/requirement.js'
-import { type DataSchema, typeBoxSchema } from '../session/schema.js'
+import type { CompileJsonSchema } from '../session/schema/json-schema.js'
+import { readSchema } from '../session/schema/read.js'
+import type { DataSchema } from '../session/schema/schema.js'
 import type { Lifetimes } from '../session/times.js'
 import { MemoryStore } from '../store/memory.js'
 import { clock } from '../store/shared/clock.js'
@@ -47,7 +48,7 @@ const KNOWN = new Set<string>([
 const OF_REGISTER = new Set(['prefix', 'logLevel', 'logSerializers'])
 
 /** Checks the options once. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
-export function readOptions (options: SessionOptions): Settings {
+export async function readOptions (options: SessionOptions, compile: CompileJsonSchema): Promise<Settings> {
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name) && !OF_REGISTER.has(name)) refuse(`there is no option ${JSON.stringify(name)}; the options are ${[...KNOWN].join(', ')}`)
   }
@@ -61,7 +62,7 @@ export function readOptions (options: SessionOptions): Settings {
   return Object.freeze({
     ...lifetimes,
     scheme,
-    schema: typeBoxSchema(readSchema(options.schema)),
+    schema: await readSchema(options.schema, compile),
     store,
     cookie: readCookie(options.cookie),
     storeTimeout: timerMilliseconds('storeTimeout', options.storeTimeout) ?? 2000,
@@ -89,12 +90,6 @@ function readLifetimes ({ idleTimeout: idle, absoluteTimeout: absolute, cookie }
     refuse(`idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: shorten it, or raise absoluteTimeout`)
   }
   return { idleTimeout, absoluteTimeout, persistent: cookie?.persistent ?? false }
-}
-
-function readSchema (schema: unknown = Type.Record(Type.String(), Type.Unknown())): TSchema {
-  const { type = 'object' } = Object(schema) as { type?: unknown }
-  if (typeof schema === 'object' && schema !== null && type === 'object') return schema as TSchema
-  return refuse('schema must be the TypeBox schema of an object: write it with Type.Object({ ... }) of @sinclair/typebox')
 }
 
 function readStore (store: SessionOptions['store'], now: (() => number) | undefined): SessionStore | SealedCookie {

@@ -1,10 +1,10 @@
-import type { TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { SealedCookie } from '../backend/sealed.js'
 import type { SessionEvent } from '../events/events.js'
 import type { Adoption } from '../migration/adoption.js'
 import type { CrossOriginOptions } from '../routing/cross-origin.js'
 import type { SecurityRequirement } from '../routing/requirement.js'
+import type { DataOf } from '../session/schema/static.js'
 import type { SessionStore } from '../store/store.js'
 import type { CookieOptions } from './cookie.js'
 
@@ -22,7 +22,7 @@ export interface SessionSchemas {}
 export type SchemeName = keyof SessionSchemas extends never ? 'session' : keyof SessionSchemas & string
 
 /** The type of the data of a scheme. */
-export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? StaticOf<SessionSchemas[Name]> : Record<string, any>
+export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? DataOf<SessionSchemas[Name]> : Record<string, unknown>
 
 /**
  * The users of the session schemes: what the option `user` returns, to be augmented:
@@ -50,10 +50,6 @@ export interface SessionDefaults {}
 type DefaultSecurity = SessionDefaults extends { security: infer Security } ? Frozen<Security> : readonly SecurityRequirement[]
 type Frozen<T> = { readonly [Key in keyof T]: Frozen<T[Key]> }
 
-// TypeBox's `Static`, written so that it also ends while `SessionSchemas` is empty.
-type StaticOf<Schema> = Schema extends { static: unknown } ? AsObject<(Schema & { params: [] })['static']> : Record<string, any>
-type AsObject<T> = T extends object ? T : Record<string, any>
-
 /** Decides a security scheme that is not a session: returns `true` when the request satisfies it with all required scopes. */
 export type Verifier = (request: FastifyRequest, scopes: readonly string[]) => boolean | Promise<boolean>
 
@@ -75,8 +71,11 @@ export interface OpenApiOptions {
 export interface SessionOptions<Name extends string = string, Data extends object = SessionData<Name>> {
   /** The security scheme's name, which is also the name of the decorators. Default `session`. */
   scheme?: Name
-  /** TypeBox schema of the data, checked when a record is loaded and when it is saved. Default: any object. */
-  schema?: Name extends keyof SessionSchemas ? SessionSchemas[Name] : TSchema
+  /**
+   * Schema of the data, checked when a record is loaded and when it is saved: of TypeBox, a Standard Schema (Zod, Valibot, ArkType
+   * and others), or a JSON Schema. Default: any object.
+   */
+  schema?: Name extends keyof SessionSchemas ? SessionSchemas[Name] : object
   /** The place where sessions live. Default: a `MemoryStore`, for one process and for tests. */
   store?: SessionStore | SealedCookie
   /** Name and attributes of the cookie. Default `__Host-session`, Secure, SameSite=Lax, Path=/; always HttpOnly. */

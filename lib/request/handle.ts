@@ -168,7 +168,7 @@ export class SessionHandle extends SessionState {
     const { scheme, report, request } = this
     const saved = rescue(() => traced('save', scheme.name, request, () => carryOut(scheme, order, report)), (error) => {
       this.#saved = 'failed'
-      this.discard()
+      this.refuseOrder(order)
       throw error
     })
     return chain(saved, (saved) => { this.#applied(order, saved) })
@@ -201,7 +201,10 @@ export class SessionHandle extends SessionState {
 
   /** Completes an adoption, now that a cookie can be sent. */
   async #adopt (adoption: PendingAdoption): Promise<void> {
-    const saved = await adoption.complete(this.report)
+    const saved = await adoption.complete(this.report).catch((error: unknown) => {
+      this.discard()
+      throw error
+    })
     this.#adoption = undefined
     // Of parallel requests one is first: what this handler changed is merged into that session, and is lost if it has ended.
     if (saved === undefined && this.isChanged) this.#reportLost('ended-meanwhile')

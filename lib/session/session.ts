@@ -80,13 +80,13 @@ export interface LiveSession<T extends object = Record<string, any>, User = any>
 
 type WithoutSession = 'get' | 'set' | 'unset' | 'start' | 'regenerate' | 'destroy' | 'commit'
 
-/** What there is without a session. `set` throws `FST_SESSION_REQUIRED` (401) when the schema has no defaults to start from. */
+/** The members without a session. `set` throws `FST_SESSION_REQUIRED` (401) when the schema has no defaults to start from. */
 export interface AbsentSession<T extends object = Record<string, any>> extends Pick<Session<T>, WithoutSession> {
   readonly exists: false
   readonly user: undefined
 }
 
-/** What there is without a session when the schema has a default for every key. The first change creates the session. */
+/** The members without a session if the schema has a default for every key. The first change creates the session. */
 export interface BlankSession<T extends object = Record<string, any>> extends AbsentSession<T>, Pick<Session<T>, 'data' | 'update'> {}
 
 type NotDeclared<Name extends string> = `Add security: [{ ${Name}: [] }] to the schema of this route`

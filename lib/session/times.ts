@@ -17,6 +17,12 @@ export interface Times {
   readonly rank?: number
 }
 
+/**
+ * The rank of a session that is being adopted. Of several requests that adopt one session, one keeps its own: until that is
+ * settled, the session costs no other one its place.
+ */
+export const UNRANKED = -1
+
 /** The timeouts of a scheme, in milliseconds, and whether its cookies survive the end of the browser's run. */
 export interface Lifetimes {
   readonly idleTimeout: number

@@ -71,7 +71,7 @@ export class World {
     for (const session of sessions.splice(0, MOST_SESSIONS / 2)) {
       if (!this.#model.isAlive(session)) continue
       this.#model.expect(session, await this.#site.ask('POST', this.#model.path(session, '/logout'), session.cookie), 'a logout', 'none')
-      this.#model.retireCookies(session.cookie)
+      this.#model.retire(session)
     }
     this.#adopted.splice(0, this.#adopted.length - 20)
   }
@@ -147,11 +147,11 @@ export class World {
       await this.#model.limit(principal, true)
       return
     }
-    if (cookies.length !== 1) fail(`${replies.length} requests with an old cookie got ${cookies.length} cookies`)
+    if (cookies.length !== 1) fail(`${replies.length} requests with an old cookie got ${cookies.length} cookies: ${JSON.stringify(replies)} fails ${fails}`)
     if (replies.some(({ status }) => status !== 200)) fail(`an adoption got ${replies.map(({ status }) => status).join(', ')}`)
     const values = new Map([['values', 0], ...writes.map(({ key, value }): [string, number] => [key, value])])
     if (adds > 0) values.set('sum', adds)
-    const session = this.#model.begin({ principal, cookie: cookies[0] as string, values, login: 0 })
+    const session = this.#model.begin({ principal, cookie: cookies[0] as string, values, login: 0 }, replies.length - 1)
     await this.#model.limit(principal)
     await this.#model.look(session)
     this.#adopted.push({ cookie, session, until })

@@ -52,7 +52,7 @@ t.test('a listener that throws or rejects stops nothing, and is logged', async (
   }
 })
 
-t.test('the diagnostics channel', async (t) => {
+t.test('each event is published on the diagnostics channel', async (t) => {
   const heard: Array<{ event: SessionEvent, request: FastifyRequest | undefined }> = []
   const listener = (message: unknown): void => { heard.push(message as typeof heard[0]) }
   subscribe('fastify-openapi-session:event', listener)

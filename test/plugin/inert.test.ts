@@ -59,7 +59,7 @@ t.test('the session is inert until the plugin\'s hook has loaded it, and in the 
   let finished: Promise<void> | undefined
   app.get('/', async (request, reply) => {
     finished = new Promise((resolve) => {
-      reply.raw.on('finish', () => { void isInert(t, request, 'finish').then(resolve) })
+      reply.raw.once('finish', () => { void isInert(t, request, 'finish').then(resolve) })
     })
     return 'x'
   })

@@ -43,7 +43,7 @@ t.test('an untouched session is not written', async (t) => {
   }
 })
 
-t.test('nothing put in a new session: no record, no cookie', async (t) => {
+t.test('a new session without data has no record and no cookie', async (t) => {
   const { app, client, store } = await setUp(t)
   app.get('/', { schema: optional }, async ({ session }) => [session.data, session.get('a'), session.exists])
   app.post('/', { schema: optional }, async ({ session }) => { session.unset('a'); session.destroy() })
@@ -56,7 +56,7 @@ t.test('nothing put in a new session: no record, no cookie', async (t) => {
   t.same(store.take(), [])
 })
 
-t.test('a status of 500 and above: changes of data are not saved, destroy and renew are', async (t) => {
+t.test('a status of 500 and above saves no data, and destroy and renew hold', async (t) => {
   const setup = await setUp(t)
   const { app, client, store, events } = setup
   app.post('/data', { schema: optional }, async ({ session }, reply) => {
@@ -210,7 +210,7 @@ t.test('the data object that a handler holds stays the session\'s data, whatever
   t.same((await client.get('/data')).json().cart, { late: 1, later: 2 })
 })
 
-t.test('what does not fit together is a 409', async (t) => {
+t.test('two changes that do not fit together are a 409', async (t) => {
   const { Type } = await import('@sinclair/typebox')
   // Either a or b.
   const schema = Type.Object({ a: Type.Optional(Type.Integer()), b: Type.Optional(Type.Integer()) }, { maxProperties: 1 })

@@ -1,4 +1,4 @@
-import type { RouteOptions } from 'fastify'
+import type { FastifySchema, RouteOptions } from 'fastify'
 import { invalidOptions } from '../../errors.js'
 import type { Requirement, SecurityRequirement } from '../../routing/requirement.js'
 import { mapOperations, type OpenApiDocument, type Operation } from '../document/openapi.js'
@@ -44,7 +44,7 @@ function showing (make: () => OpenApiDocument, routes: readonly DocumentedRoute[
   try {
     for (const [index, { route, requirement }] of routes.entries()) {
       if (requirement === undefined) continue
-      const step = show(route, 'schema', { ...route.schema, security: hiding(requirement, names), [MARK]: String(index) } as object)
+      const step = show(route, 'schema', { ...route.schema, security: hiding(requirement, names), [MARK]: String(index) } as FastifySchema)
       if (step === undefined) {
         throw invalidOptions(`the document cannot tell what ${[route.method].flat().join(', ')} ${route.url} requires, because its route ` +
           'object is frozen or sealed: leave the objects that onRoute hooks receive as they are')
