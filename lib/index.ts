@@ -1,4 +1,4 @@
-import type { ContextConfigDefault, FastifyInstance, RouteGenericInterface, RouteHandlerMethod } from 'fastify'
+import type { ContextConfigDefault, RouteGenericInterface, RouteHandlerMethod } from 'fastify'
 import fp from 'fastify-plugin'
 import './openapi/fastify-schema.js'
 import { SessionError } from './errors.js'

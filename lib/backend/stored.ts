@@ -32,7 +32,7 @@ interface SaveOrder {
   readonly renewal?: Renewal | undefined
   /** The rank to give the session; see `Limit`. */
   readonly rank?: number
-  /** What the store's `create` returned, once the session has moved to another id. */
+  /** The result of the store's `create`, once the session has moved to another id. */
   count?: number | true
 }
 
@@ -41,7 +41,7 @@ export class StoredBackend implements Backend {
   readonly #options: StoredOptions
   readonly #store: StoreClient
   readonly #turns: Turns
-  readonly #recent = new RecentPayloads()
+  readonly #recent: RecentPayloads
   readonly #limit: Limit
   readonly directory: Directory
 
@@ -49,6 +49,7 @@ export class StoredBackend implements Backend {
     this.#options = options
     this.#store = new StoreClient(options.store, options.storeTimeout)
     this.#turns = new Turns(options.storeTimeout)
+    this.#recent = new RecentPayloads(options.codec)
     this.directory = storedDirectory(this.#store, options, {
       read: (id, record) => this.#read(id, record, options.report),
       touch: (session) => this.#touch(session),
@@ -134,7 +135,7 @@ export class StoredBackend implements Backend {
 
   /** Returns the session of a live record. */
   #read (id: string, { payload, version, expiresAt, principal }: SessionRecord, report: Report): Snapshot | undefined {
-    const decoded = this.#decode(id, payload)
+    const decoded = this.#recent.decode(id, payload)
     if ('reason' in decoded) {
       report({ type: 'discarded', ...decoded }, { id, principal })
       return undefined
@@ -151,14 +152,6 @@ export class StoredBackend implements Backend {
       return undefined
     }
     return { id, version, expiresAt, times, secretHash, data, principal: decoded.principal, stale: principal !== decoded.principal }
-  }
-
-  #decode (id: string, payload: string): ReturnType<Codec['decode']> {
-    const seen = this.#recent.get(id, payload)
-    if (seen !== undefined) return seen
-    const decoded = this.#options.codec.decode(payload)
-    if (!('reason' in decoded)) this.#recent.put(id, payload, decoded)
-    return decoded
   }
 
   /** Moves the idle deadline, if that gains a tenth of the idle timeout. The store's expiry never exceeds the absolute deadline. */

@@ -59,7 +59,8 @@ export interface SessionManager<T extends object = Record<string, any>> {
   update (id: string, fn: (data: T) => T | void | Promise<T | void>): Promise<T>
   /**
    * Returns the live session of a `Cookie` header: for socket.io, `ws`, and whatever has no Fastify request. The session
-   * counts as active, as in a request.
+   * counts as active, as in a request. Nothing else of a request is checked: neither the options `verify` and `user` nor the
+   * `Origin` header.
    */
   fromCookie (header: string | undefined): Promise<SessionInfo<T> | undefined>
   /**

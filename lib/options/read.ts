@@ -2,7 +2,7 @@ import { SealedCookie } from '../backend/sealed.js'
 import { milliseconds, timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
 import { type Adoption, readAdoption } from '../migration/adoption.js'
-import type { CrossOriginOptions } from '../routing/cross-origin.js'
+import { type CrossOriginOptions, isSerializedOrigin } from '../routing/cross-origin.js'
 import type { SecurityRequirement } from '../routing/requirement.js'
 import type { CompileJsonSchema } from '../session/schema/json-schema.js'
 import { readSchema } from '../session/schema/read.js'
@@ -144,13 +144,6 @@ function readOrigins (crossOrigin: CrossOriginOptions | false = {}): ReadonlySet
     refuse(`crossOrigin.trusted: ${JSON.stringify(origin)} is not an origin: write scheme, host and port as browsers send them, such as "https://shop.example" or "capacitor://localhost", without a path or a "*"`)
   }
   return new Set(trusted)
-}
-
-/** The origins of apps and extensions, such as `capacitor://localhost`, have schemes that the URL standard knows no origin for. */
-function isSerializedOrigin (origin: unknown): boolean {
-  if (typeof origin !== 'string' || !URL.canParse(origin) || origin.includes('*')) return false
-  const { origin: parsed, protocol, host } = new URL(origin)
-  return origin === (parsed === 'null' ? `${protocol}//${host}` : parsed) && host !== ''
 }
 
 function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {

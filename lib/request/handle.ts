@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import { chain, isPromise, rescue } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
-import { invalidData, tooLate } from '../errors.js'
+import { callInTime } from '../backend/store-client.js'
+import { conflict, invalidData, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
 import type { PendingAdoption } from '../migration/adoption.js'
@@ -57,8 +58,8 @@ export class SessionHandle extends SessionState {
     if (snapshot === undefined || this.#adoption !== undefined) return undefined
     return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
       if (found.snapshot === undefined) this.discard()
-      // What a hook has changed since is merged into what is stored when it is saved.
-      else if (this.isChanged) return
+      // What a hook has changed since stays a change of what is stored now.
+      else this.apply({ snapshot, intent: KEEP, content: undefined }, { snapshot: found.snapshot })
       this.#found({ ...found, lines: [...this.lines, ...found.lines ?? []] })
     })
   }
@@ -126,9 +127,12 @@ export class SessionHandle extends SessionState {
     throw error
   }
 
-  /** Runs work when the work before it is done. */
+  /** Runs work when the work before it is done. @throws `FST_SESSION_CONFLICT` if that does not end */
   #enqueue<T> (work: () => Awaitable<T>): Awaitable<T> {
-    const result = this.#running === undefined ? work() : this.#running.then(work)
+    const before = this.#running
+    const result = before === undefined ? work() : chain(rescue(() => callInTime(() => before, this.scheme.settings.storeTimeout), () => {
+      throw conflict(new Error('another save of this session in the same request did not end: do not call commit() or update() inside the function of update()'))
+    }), work)
     if (!isPromise(result)) return result
     const done = Promise.resolve(result).then(() => {}, () => {}).then(() => { if (this.#running === done) this.#running = undefined })
     this.#running = done

@@ -101,7 +101,7 @@ function verified (scheme: Scheme, request: FastifyRequest, found: FoundSession,
   return chain(verify === undefined ? true : verify(data, request), (holds): Awaitable<Found> => {
     if (!holds) return refused(scheme, found, report)
     if (user === undefined) return found
-    return chain(user(data, request), (user) => user == null ? refused(scheme, found, report) : { ...found, user })
+    return chain(user(data, request), (user: unknown) => user == null ? refused(scheme, found, report) : { ...found, user })
   })
 }
 

@@ -37,11 +37,15 @@ type OptionalList<Name extends string, Roles> = readonly [{ readonly [Key in Nam
  * Returns a `security` list that requires a scheme, with all roles named: `required('session', 'admin')` is
  * `[{ session: ['admin'] }]`. Routes that share the list keep its exact type.
  */
-export function required<const Name extends SecurityScheme, const Roles extends ReadonlyArray<RoleOf<Name>>> (scheme: Name, ...roles: Roles): RequiredList<Name, Roles> {
+export function required<const Name extends SecurityScheme, const Roles extends ReadonlyArray<RoleOf<Name>>> (
+  scheme: Name, ...roles: Roles
+): RequiredList<Name, Roles> {
   return [{ [scheme]: roles }] as unknown as RequiredList<Name, Roles>
 }
 
 /** Returns a `security` list that loads a session and lets every request in: `optional('session')` is `[{ session: [] }, {}]`. */
-export function optional<const Name extends SecurityScheme, const Roles extends ReadonlyArray<RoleOf<Name>>> (scheme: Name, ...roles: Roles): OptionalList<Name, Roles> {
+export function optional<const Name extends SecurityScheme, const Roles extends ReadonlyArray<RoleOf<Name>>> (
+  scheme: Name, ...roles: Roles
+): OptionalList<Name, Roles> {
   return [...required(scheme, ...roles), {}]
 }

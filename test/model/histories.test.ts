@@ -9,7 +9,6 @@ import { type ExpressStore, fromExpressStore } from 'fastify-openapi-session/exp
 import { RedisStore } from 'fastify-openapi-session/redis'
 import { createTable, SqlStore } from 'fastify-openapi-session/sql'
 import t, { type Test } from 'tap'
-import { bundle } from '../support/bundle.js'
 import { temporaryDirectory } from '../support/servers-process.js'
 import { startMariaDb, startPostgres, startRedis } from '../support/servers.js'
 import { LocalSite, RemoteSite, type Site } from './site.js'
@@ -88,7 +87,7 @@ const subjects: Record<string, Subject> = {
 }
 
 async function inProcess (t: Test, store: string): Promise<Site> {
-  const site = new RemoteSite(await bundle(t, new URL('process.ts', import.meta.url)), store, temporaryDirectory(t, 'model'), SEED)
+  const site = new RemoteSite(store, temporaryDirectory(t, 'model'), SEED)
   await site.restart()
   return site
 }

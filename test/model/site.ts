@@ -1,11 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { SessionStore } from 'fastify-openapi-session'
 import { createClock, type ManualClock } from 'fastify-openapi-session/testing'
 import { generator } from '../support/random.js'
-import { bare } from '../support/bundle.js'
+import { tsx, uncovered } from '../support/tsx.js'
 import { createModelApp } from './app.js'
 
 export type Method = 'GET' | 'POST'
@@ -85,7 +86,6 @@ export class LocalSite implements Site {
 
 /** An app with its store in another process, which can be killed. Its sessions are in files. */
 export class RemoteSite implements Site {
-  readonly #program: string
   readonly #store: string
   readonly #directory: string
   readonly #seed: number
@@ -94,8 +94,7 @@ export class RemoteSite implements Site {
   #origin = ''
   #starts = 0
 
-  constructor (program: string, store: string, directory: string, seed: number) {
-    this.#program = program
+  constructor (store: string, directory: string, seed: number) {
     this.#store = store
     this.#directory = directory
     this.#seed = seed
@@ -130,9 +129,13 @@ export class RemoteSite implements Site {
 
   async restart (): Promise<void> {
     await this.kill()
-    this.#child = fork(this.#program, [this.#store, this.#directory, String(this.#time), String(this.#seed + this.#starts++)], bare)
-    const [origin] = await once(this.#child, 'message', { signal: AbortSignal.timeout(120_000) }) as [string]
+    const args = [this.#store, this.#directory, String(this.#time), String(this.#seed + this.#starts++)]
+    const child = fork(join(import.meta.dirname, 'process.ts'), args, { execArgv: [...tsx], env: { ...process.env, ...uncovered } })
+    const ended = once(child, 'exit').then(() => { throw new Error('the process of the app ended before it listened') })
+    const [origin] = await Promise.race([once(child, 'message'), ended]) as [string]
+    ended.catch(() => {})
     this.#origin = origin
+    this.#child = child
     await untilBack(this)
   }
 

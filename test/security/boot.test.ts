@@ -130,19 +130,19 @@ t.test('a limit that cannot be enforced stops the boot', async (t) => {
 t.test('a security scheme without a verifier stops the boot, and the message names route and scheme', async (t) => {
   t.match(await boot(t, async (app) => {
     await app.register(plugin)
-    app.put('/admin', { schema: { security: [{ bearer: [] }] } }, async () => 'in')
+    app.put('/admin', { schema: { security: [{ bearer: [] }] } as never }, async () => 'in')
   }), [/^refused: route PUT \/admin: no session and no verifier is registered for the security scheme "bearer": register a session with that name, or give the plugin verifiers/])
   t.match(await boot(t, async (app) => {
-    await app.register(async (app) => { app.get('/x', { schema: { security: [{ sesion: [] }] } }, async () => 'in') }, { prefix: '/v1' })
+    await app.register(async (app) => { app.get('/x', { schema: { security: [{ sesion: [] }] } as never }, async () => 'in') }, { prefix: '/v1' })
     await app.register(plugin)
-    await app.register(async (app) => { app.get('/y', { schema: { security: [{ sesion: [] }] } }, async () => 'in') }, { prefix: '/v1' })
+    await app.register(async (app) => { app.get('/y', { schema: { security: [{ sesion: [] }] } as never }, async () => 'in') }, { prefix: '/v1' })
   }), [/^refused: route GET \/v1\/[xy].*"sesion"/])
 })
 
 t.test('a route from before the plugin that names an unknown scheme refuses every request', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  app.get('/x', { schema: { security: [{ sesion: [] }] } }, async () => 'in')
+  app.get('/x', { schema: { security: [{ sesion: [] }] } as never }, async () => 'in')
   await app.register(plugin)
   const response = await app.inject('/x')
   t.equal(response.statusCode, 500)
