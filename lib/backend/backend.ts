@@ -26,7 +26,7 @@ export interface NewSession {
 export interface Saved {
   readonly snapshot: Snapshot
   readonly value?: string | undefined
-  /** What the store's `create` returned, if the session is a new record. */
+  /** The result of the store's `create`, if the session is a new record. */
   readonly count?: number | true | undefined
 }
 

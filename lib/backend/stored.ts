@@ -32,7 +32,7 @@ interface SaveOrder {
   readonly renewal?: Renewal | undefined
   /** The rank to give the session; see `Limit`. */
   readonly rank?: number
-  /** What the store's `create` returned, once the session has moved to another id. */
+  /** The result of the store's `create`, once the session has moved to another id. */
   count?: number | true
 }
 
