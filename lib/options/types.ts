@@ -5,7 +5,7 @@ import type { Adoption } from '../migration/adoption.js'
 import type { CrossOriginOptions } from '../routing/cross-origin.js'
 import type { SecurityRequirement } from '../routing/requirement.js'
 import type { DataOf } from '../session/schema/static.js'
-import type { SessionStore } from '../store/store.js'
+import type { Awaitable, SessionStore } from '../store/store.js'
 import type { CookieOptions } from './cookie.js'
 
 /**
@@ -22,7 +22,7 @@ export interface SessionSchemas {}
 export type SchemeName = keyof SessionSchemas extends never ? 'session' : keyof SessionSchemas & string
 
 /** The type of the data of a scheme. */
-export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? DataOf<SessionSchemas[Name]> : Record<string, unknown>
+export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? DataOf<SessionSchemas[Name]> : Record<string, any>
 
 /**
  * The users of the session schemes: what the option `user` returns, to be augmented:
@@ -36,6 +36,8 @@ export interface SessionUsers {}
 
 /** The type of `request.session.user` of a scheme. */
 export type SessionUser<Name extends string> = Name extends keyof SessionUsers ? SessionUsers[Name] : any
+
+type FoundUser<Name extends string> = Name extends keyof SessionUsers ? Awaitable<SessionUsers[Name] | null> : unknown
 
 /**
  * The default of routes that have no `schema.security`, to be augmented with the type of the option `security`:
@@ -106,7 +108,7 @@ export interface SessionOptions<Name extends string = string, Data extends objec
    * Returns the user of a loaded session, once per request; `null` ends the session. Read it as `request.session.user`. Asked
    * for the same sessions as `verify`, and after it. The data are frozen.
    */
-  user?: (data: Data, request: FastifyRequest) => SessionUser<Name> | null | Promise<SessionUser<Name> | null>
+  user?: (data: Data, request: FastifyRequest) => FoundUser<Name>
   /** Makes data of an older form fit the schema. What still does not fit counts as no session, and is reported. */
   migrate?: (data: unknown) => unknown
   /** The requirement of routes that have no `schema.security`. `security: []` on a route overrides it. */

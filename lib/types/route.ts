@@ -16,13 +16,18 @@ export interface SessionGuests {}
 /** The sessions of a request on a route with this schema, by scheme. */
 export type RouteSessions<Schema> = { readonly [Name in SchemeName]: RouteSession<Name, Schema> }
 
-/** A session as the `security` of the schema declares it, or as the default does where the schema has none. */
+/**
+ * A session as the `security` of the schema declares it, or as the default does where the schema has none. `Required` makes
+ * TypeScript compare requests by their members. Before 5.9 it would compare them by their schemas, and refuse to pass a
+ * request of a route to a function that takes any `FastifyRequest`.
+ */
 type RouteSession<Name extends SchemeName, Schema> =
-  'security' extends keyof Schema ? SessionBy<Name, Schema['security']>
-    : SessionDefaults extends { security: infer Security } ? SessionBy<Name, Security>
-      : UndeclaredSession<Name>
+  Required<Schema> extends { security: infer Security } ? SessionBy<Name, Security>
+    : 0 extends 1 & Schema ? AnySession<Name>
+      : SessionDefaults extends { security: infer Security } ? SessionBy<Name, Security>
+        : UndeclaredSession<Name>
 
-/** A session as a `security` list declares it. A `FastifyRequest` by itself has no list, and may be of any route. */
+/** A session as a `security` list declares it. A `FastifyRequest` by itself has no exact list, and may be of any route. */
 type SessionBy<Name extends SchemeName, Security> =
   Security extends readonly unknown[] ? SessionIf<Name, Requires<Name, Security[number]>> : AnySession<Name>
 

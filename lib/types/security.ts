@@ -30,22 +30,22 @@ export type DeclaredRequirement = { readonly [Name in SecurityScheme]?: readonly
  */
 export type CheckedSchema = IsOpen extends true ? {} : { [key: `securit${string}`]: readonly DeclaredRequirement[] | undefined }
 
-type RequiredList<Name extends string, Roles> = readonly [{ readonly [Key in Name]: Roles }]
-type OptionalList<Name extends string, Roles> = readonly [{ readonly [Key in Name]: Roles }, {}]
+type Requirement<Name extends string, Roles> = { readonly [Key in Name]: Roles }
+type Roles<Name> = ReadonlyArray<RoleOf<Name>>
 
 /**
  * Returns a `security` list that requires a scheme, with all roles named: `required('session', 'admin')` is
  * `[{ session: ['admin'] }]`. Routes that share the list keep its exact type.
  */
-export function required<const Name extends SecurityScheme, const Roles extends ReadonlyArray<RoleOf<Name>>> (
-  scheme: Name, ...roles: Roles
-): RequiredList<Name, Roles> {
-  return [{ [scheme]: roles }] as unknown as RequiredList<Name, Roles>
+export function required<const Name extends SecurityScheme, const Named extends Roles<Name>> (
+  scheme: Name, ...roles: Named
+): readonly [Requirement<Name, Named>] {
+  return [{ [scheme]: roles } as unknown as Requirement<Name, Named>]
 }
 
 /** Returns a `security` list that loads a session and lets every request in: `optional('session')` is `[{ session: [] }, {}]`. */
-export function optional<const Name extends SecurityScheme, const Roles extends ReadonlyArray<RoleOf<Name>>> (
-  scheme: Name, ...roles: Roles
-): OptionalList<Name, Roles> {
+export function optional<const Name extends SecurityScheme, const Named extends Roles<Name>> (
+  scheme: Name, ...roles: Named
+): readonly [Requirement<Name, Named>, {}] {
   return [...required(scheme, ...roles), {}]
 }
