@@ -73,12 +73,12 @@ function judgeResult (data: unknown, result: Result | PromiseLike<Result>, vendo
     : { completed }
 }
 
-/** Says what is expected, but no message that may quote the value: Valibot and ArkType do, Zod does not. */
+/** Says what is expected. Leaves out messages that may quote the value: those of Valibot and ArkType do, those of Zod do not. */
 function sentence (issue: Issue | undefined, vendor: string): string {
   const { path = [], message = '', expected, code } = issue ?? {}
-  const keys = Array.from(path, (segment) => typeof segment === 'object' ? segment.key : segment)
-  const isZod = vendor === 'zod' && code !== 'custom'
-  return `${place(keys)}: ${isZod ? message : typeof expected === 'string' ? `expected ${expected}` : 'the value is not accepted'}`
+  const at = place(Array.from(path, (segment) => typeof segment === 'object' ? segment.key : segment))
+  if (typeof expected === 'string') return `${at}: expected ${expected}`
+  return `${at}: ${vendor === 'zod' && code !== 'custom' ? message : 'the value is not accepted'}`
 }
 
 function place (keys: readonly PropertyKey[]): string {
