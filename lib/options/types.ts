@@ -22,7 +22,7 @@ export interface SessionSchemas {}
 export type SchemeName = keyof SessionSchemas extends never ? 'session' : keyof SessionSchemas & string
 
 /** The type of the data of a scheme. */
-export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? DataOf<SessionSchemas[Name]> : Record<string, any>
+export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? DataOf<SessionSchemas[Name]> : Record<string, unknown>
 
 /**
  * The users of the session schemes: what the option `user` returns, to be augmented:

@@ -18,7 +18,7 @@ export interface StartOptions {
  * `FST_SESSION_NOT_DECLARED`. Once the response has begun, what changes the session throws `FST_SESSION_TOO_LATE`, and `data`
  * is frozen; `update` works at any time.
  */
-export interface Session<T extends object = Record<string, any>, User = any> {
+export interface Session<T extends object = Record<string, unknown>, User = any> {
   /** True if a live session was loaded, or started in this request. */
   readonly exists: boolean
   /**
@@ -74,20 +74,20 @@ export interface Session<T extends object = Record<string, any>, User = any> {
 }
 
 /** A session that exists. */
-export interface LiveSession<T extends object = Record<string, any>, User = any> extends Session<T, User> {
+export interface LiveSession<T extends object = Record<string, unknown>, User = any> extends Session<T, User> {
   readonly exists: true
 }
 
 type WithoutSession = 'get' | 'set' | 'unset' | 'start' | 'regenerate' | 'destroy' | 'commit'
 
 /** The members without a session. `set` throws `FST_SESSION_REQUIRED` (401) when the schema has no defaults to start from. */
-export interface AbsentSession<T extends object = Record<string, any>> extends Pick<Session<T>, WithoutSession> {
+export interface AbsentSession<T extends object = Record<string, unknown>> extends Pick<Session<T>, WithoutSession> {
   readonly exists: false
   readonly user: undefined
 }
 
 /** The members without a session if the schema has a default for every key. The first change creates the session. */
-export interface BlankSession<T extends object = Record<string, any>> extends AbsentSession<T>, Pick<Session<T>, 'data' | 'update'> {}
+export interface BlankSession<T extends object = Record<string, unknown>> extends AbsentSession<T>, Pick<Session<T>, 'data' | 'update'> {}
 
 type NotDeclared<Name extends string> = `Add security: [{ ${Name}: [] }] to the schema of this route`
 

@@ -18,10 +18,12 @@ interface Result {
 interface Issue {
   readonly message: string
   readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
-  /** Says what is expected; Zod, Valibot and ArkType have it. */
+  /** Says what is expected, in Zod, Valibot and ArkType. */
   readonly expected?: unknown
-  /** The kind of the issue in Zod. */
+  /** The kind of the issue, in Zod and ArkType. */
   readonly code?: unknown
+  /** The issues that this one consists of, in ArkType. */
+  readonly errors?: readonly Issue[]
 }
 
 export function isStandard (schema: object): schema is Standard {
@@ -73,12 +75,19 @@ function judgeResult (data: unknown, result: Result | PromiseLike<Result>, vendo
     : { completed }
 }
 
-/** Says what is expected, but no message that may quote the value: Valibot and ArkType do, Zod does not. */
-function sentence (issue: Issue | undefined, vendor: string): string {
-  const { path = [], message = '', expected, code } = issue ?? {}
-  const keys = Array.from(path, (segment) => typeof segment === 'object' ? segment.key : segment)
-  const isZod = vendor === 'zod' && code !== 'custom'
-  return `${place(keys)}: ${isZod ? message : typeof expected === 'string' ? `expected ${expected}` : 'the value is not accepted'}`
+/** Says what is expected. Leaves out messages that may quote the value: those of Valibot and ArkType do, those of Zod do not. */
+function sentence (issue: Issue = { message: '' }, vendor: string): string {
+  const at = place(Array.from(issue.path ?? [], (segment) => typeof segment === 'object' ? segment.key : segment))
+  const expected = expectation(issue)
+  if (expected !== undefined) return `${at}: expected ${expected}`
+  return `${at}: ${vendor === 'zod' && issue.code !== 'custom' ? issue.message : 'the value is not accepted'}`
+}
+
+function expectation ({ expected, code, errors }: Issue): string | undefined {
+  // Several issues in one: the text of the whole quotes the value, in ArkType.
+  if (errors === undefined) return typeof expected === 'string' ? expected : undefined
+  const parts = errors.map(expectation)
+  return parts.includes(undefined) ? undefined : parts.join(code === 'union' ? ' or ' : ' and ')
 }
 
 function place (keys: readonly PropertyKey[]): string {
