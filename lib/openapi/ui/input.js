@@ -1,59 +1,52 @@
-/** @import { Field, System } from './types.js' */
+/** @import { Create, Field, FormValues } from './types.js' */
 
 /**
- * @typedef {object} InputProps
- * @property {string} name Of the scheme.
- * @property {Field} field
- * @property {string} text
- * @property {boolean} invalid The last attempt failed.
- * @property {(text: string) => void} change
+ * A labelled input of the sign-in form of a scheme. What is typed is kept by the browser alone: {@link typedIn} reads it.
+ * @type {(h: Create, scheme: string, field: Field, failed: boolean) => any}
  */
+export function fieldInput (h, scheme, field, failed) {
+  const { key, name, label, required, help, autocomplete } = field
+  const id = `session-${scheme}-${key}`.replaceAll(/\s/g, '_')
+  const described = [help !== undefined && `${id}-help`, failed && `session-error-${scheme}`].filter(Boolean).join(' ')
+  const props = {
+    id,
+    name,
+    required,
+    autoComplete: autocomplete,
+    'data-key': key,
+    'aria-describedby': described === '' ? undefined : described,
+    'aria-invalid': failed ? true : undefined
+  }
+  return h('div', { key, className: 'session-field' },
+    h('label', { htmlFor: id }, label, required ? null : h('span', { className: 'session-optional' }, ' (optional)')),
+    control(h, field, props),
+    help !== undefined && h('p', { id: `${id}-help`, className: 'session-help' }, help))
+}
 
-/**
- * A labelled input of the sign-in form.
- * @param {System['React']} React
- * @returns {(props: InputProps) => any}
- */
-export function fieldInput ({ createElement: h }) {
-  return ({ name, field, text, invalid, change }) => {
-    const id = `session-${name}-${field.key}`.replaceAll(/\s/g, '_')
-    const described = [field.help !== undefined && `${id}-help`, invalid && `session-error-${name}`].filter(Boolean).join(' ')
-    const common = {
-      id,
-      name: field.name,
-      required: field.required,
-      autoComplete: field.autocomplete ?? 'off',
-      'aria-describedby': described === '' ? undefined : described,
-      'aria-invalid': invalid ? true : undefined
-    }
-    return h('div', { key: field.key, className: 'session-field' },
-      h('label', { htmlFor: id }, field.label, field.required ? null : h('span', { className: 'session-optional' }, ' (optional)')),
-      control(h, field, text, change, common),
-      field.help !== undefined && h('p', { id: `${id}-help`, className: 'session-help' }, field.help))
+/** @type {(h: Create, field: Field, props: object) => any} */
+function control (h, { kind, initial, choices = [] }, props) {
+  switch (kind) {
+    case 'checkbox':
+      return h('input', { ...props, type: 'checkbox', value: 'true', defaultChecked: initial !== '' })
+    case 'select':
+      return h('select', { ...props, defaultValue: initial },
+        h('option', { value: '' }),
+        choices.map((choice) => h('option', { key: choice, value: choice }, String(JSON.parse(choice)))))
+    case 'json':
+      return h('textarea', { ...props, defaultValue: initial, rows: 4, spellCheck: false })
+    case 'number':
+      return h('input', { ...props, type: 'number', step: 'any', defaultValue: initial })
+    default:
+      return h('input', { ...props, type: kind, defaultValue: initial, autoCapitalize: 'none', spellCheck: false })
   }
 }
 
 /**
- * @param {System['React']['createElement']} h
- * @param {Field} field
- * @param {string} text
- * @param {(text: string) => void} change
- * @param {object} common
+ * Returns what the inputs inside of `element` hold.
+ * @type {(element: HTMLElement | null) => FormValues}
  */
-function control (h, field, text, change, common) {
-  const onChange = (/** @type {any} */ event) => change(event.target.value)
-  switch (field.kind) {
-    case 'checkbox':
-      return h('input', { ...common, type: 'checkbox', checked: text !== '', onChange: (/** @type {any} */ event) => change(event.target.checked ? 'true' : '') })
-    case 'select':
-      return h('select', { ...common, value: text, onChange },
-        h('option', { value: '' }),
-        (field.choices ?? []).map((choice) => h('option', { key: choice, value: choice }, String(JSON.parse(choice)))))
-    case 'json':
-      return h('textarea', { ...common, value: text, rows: 4, spellCheck: false, onChange })
-    case 'number':
-      return h('input', { ...common, type: 'number', step: 'any', value: text, onChange })
-    default:
-      return h('input', { ...common, type: field.kind, value: text, autoCapitalize: 'none', spellCheck: false, onChange })
-  }
+export function typedIn (element) {
+  /** @type {NodeListOf<HTMLInputElement> | undefined} */
+  const inputs = element?.querySelectorAll('[data-key]')
+  return Object.fromEntries([...inputs ?? []].map(({ dataset, type, checked, value }) => [dataset['key'] ?? '', type === 'checkbox' && !checked ? '' : value]))
 }

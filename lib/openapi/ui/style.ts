@@ -26,8 +26,9 @@ export const style = `
 .swagger-ui .session-panel .session-answer dt { font-weight: 700; }
 .swagger-ui .session-panel .session-answer dd { margin: 0; overflow-wrap: anywhere; }
 .swagger-ui .auth-container form:has(.session-panel[data-buttons="none"]) .auth-btn-wrapper .btn:not(.btn-done) { display: none; }
-.swagger-ui .session-dialog { position: fixed; inset: 0; z-index: 9999; }
-.swagger-ui .session-dialog:focus, .swagger-ui .session-state:focus { outline: none; }
+.swagger-ui .session-dialog { width: 100%; max-width: none; height: 100%; max-height: none; padding: 0; border: 0; background: none; color: inherit; }
+.swagger-ui .session-dialog::backdrop { display: none; }
+.swagger-ui .session-state:focus { outline: none; }
 .swagger-ui .session-state:focus-visible { outline: 2px solid currentColor; outline-offset: 4px; }
 .session-announcer { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 `.trimStart()

@@ -8,6 +8,8 @@
  * @typedef {{ login?: string, status?: string, logout?: string }} SessionExtension
  */
 
+/** @typedef {{ paths?: Record<string, any>, components?: any, security?: any }} Spec The document. */
+
 /**
  * An operation of the document, with what it takes to run it.
  * @typedef {object} Operation
@@ -35,6 +37,7 @@
  * @property {Scheme} scheme
  * @property {'unknown' | 'out' | 'in'} phase
  * @property {unknown} [answer] What the status operation answered.
+ * @property {readonly string[]} [roles] Those of whoever is signed in, where the answer tells them.
  * @property {string} [doubt] Why the server could not say who is signed in; `phase` is then what was true last.
  * @property {string} [error] Why signing in or out failed.
  * @property {number} failures How often it failed, so that the same error twice is told twice.
@@ -54,15 +57,21 @@
  * @property {string} name
  * @property {'body' | 'whole' | 'query' | 'path' | 'header'} in `whole`: the value is the entire body.
  * @property {string} label
- * @property {string} [help]
+ * @property {string | undefined} [help]
  * @property {boolean} required
  * @property {'text' | 'password' | 'email' | 'number' | 'checkbox' | 'select' | 'json'} kind
- * @property {string[]} [choices] JSON texts.
+ * @property {string[] | undefined} [choices] JSON texts.
  * @property {string} initial The text of a text field, 'true' or '' of a checkbox, JSON text of the others.
- * @property {string} [autocomplete]
+ * @property {string} autocomplete
  */
 
 /** @typedef {Record<string, string>} FormValues What is typed, by `key` of the field. */
+/** @typedef {{ field: Field, value: unknown }} Value */
+
+/**
+ * The parts of a request. With `credentials`, it carries what the reader authorized for other schemes.
+ * @typedef {{ credentials?: boolean, contentType?: string | undefined, values?: Value[] }} Input
+ */
 
 /**
  * @typedef {object} Settings
@@ -70,14 +79,17 @@
  * @property {string} roles JSON Pointer (RFC 6901) to the roles in the status answer.
  */
 
+/** @typedef {(type: any, props?: any, ...children: any[]) => any} Create */
+/** @typedef {(effect: () => void | (() => void), dependencies?: unknown[]) => void} UseEffect */
+
 /**
  * The React of Swagger UI.
  * @typedef {object} React
- * @property {(type: any, props?: any, ...children: any[]) => any} createElement
+ * @property {Create} createElement
  * @property {<T>(subscribe: (listener: () => void) => () => void, snapshot: () => T) => T} useSyncExternalStore
- * @property {<T>(initial: T | (() => T)) => [T, (next: T | ((last: T) => T)) => void]} useState
  * @property {<T>(initial: T) => { current: T }} useRef
- * @property {(effect: () => void | (() => void), dependencies?: unknown[]) => void} useEffect
+ * @property {UseEffect} useEffect
+ * @property {UseEffect} useLayoutEffect
  */
 
 /**
@@ -94,7 +106,7 @@
  * @property {React} React
  * @property {any} Im
  * @property {{ buildRequest: (options: any) => any, fetch: ((request: any) => Promise<any>) & { withCredentials?: boolean } }} fn
- * @property {{ specJson: () => any, url: () => string, security: () => any, securityDefinitions: () => any }} specSelectors
+ * @property {{ specJson: () => any, url: () => string, securityDefinitions: () => any }} specSelectors
  * @property {{ authorized: () => any, shownDefinitions: () => any }} authSelectors
  * @property {{ restoreAuthorization: (payload: { authorized: any }) => void, showDefinitions: (shown: false) => void }} authActions
  * @property {OAS3Selectors} oas3Selectors
