@@ -3,7 +3,7 @@
 /**
  * Builds the request of a documented operation the way "Try it out" does: server, base path, the other schemes'
  * credentials and the page's interceptors come from Swagger UI. The session itself travels in the browser's cookie.
- * @type {(system: System, spec: Spec, found: Operation, sessions: readonly string[], input: Input) => any}
+ * @type {(system: System, spec: Spec, found: Operation, sessions: ReadonlyMap<string, unknown>, input: Input) => any}
  */
 export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, { credentials, contentType, values = [] }) {
   const { fn, specSelectors, oas3Selectors, authSelectors, getConfigs } = system
@@ -16,7 +16,7 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
   const server = oas3Selectors.selectedServer(namespace) || oas3Selectors.selectedServer()
   const own = oas3Selectors.serverVariables({ server, namespace }).toJS()
   // The sessions' entries are placeholders.
-  const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => !sessions.includes(name)
+  const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => !sessions.has(name)
   const request = fn.buildRequest({
     spec: { ...spec, paths: { [path]: { servers, parameters: shared, [method]: bare } } },
     operationId: 'it',
@@ -36,19 +36,17 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
 /** @type {(request: any, contentType: string, values: Value[]) => any} */
 function withBody (request, contentType, values) {
   const whole = values.find(({ field }) => field.in === 'whole')
-  const pairs = values.filter(({ field }) => field.in === 'body').map(({ field, value }) => /** @type {[string, any]} */ ([field.name, value]))
-  const text = pairs.map(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)])
+  const named = values.filter(({ field }) => field.in === 'body')
   const headers = { ...request.headers, 'Content-Type': contentType }
-  if (contentType.startsWith('application/x-www-form-urlencoded')) {
-    return { ...request, headers, body: new URLSearchParams(text).toString() }
+  const isMultipart = contentType.startsWith('multipart/form-data')
+  if (!isMultipart && !contentType.startsWith('application/x-www-form-urlencoded')) {
+    const properties = named.map(({ field, value }) => [field.name, value])
+    return { ...request, headers, body: JSON.stringify(whole === undefined ? Object.fromEntries(properties) : whole.value) }
   }
-  if (contentType.startsWith('multipart/form-data')) {
-    const body = new FormData()
-    for (const [name, value] of text) body.append(name ?? '', value ?? '')
-    // The browser writes this Content-Type itself, with the boundary.
-    return { ...request, body }
-  }
-  return { ...request, headers, body: JSON.stringify(whole === undefined ? Object.fromEntries(pairs) : whole.value) }
+  const body = isMultipart ? new FormData() : new URLSearchParams()
+  for (const { field, value } of named) body.append(field.name, typeof value === 'string' ? value : JSON.stringify(value))
+  // The browser writes the Content-Type of FormData itself, with the boundary.
+  return body instanceof FormData ? { ...request, body } : { ...request, headers, body: body.toString() }
 }
 
 /**
@@ -56,17 +54,8 @@ function withBody (request, contentType, values) {
  * @type {(system: System, request: any) => Promise<Outcome>}
  */
 export async function send (system, request) {
-  try {
-    return outcome(await system.fn.fetch(request))
-  } catch (error) {
-    const { response, message } = /** @type {any} */ (error)
-    if (response !== undefined) return outcome(response)
-    return { ok: false, status: 0, body: undefined, message: `No answer from ${new URL(request.url, document.baseURI).origin}: ${message}` }
-  }
-}
-
-/** @type {(response: any) => Outcome} */
-function outcome ({ ok, status, statusText, text, body }) {
+  const { ok, status, statusText, text, body } = await system.fn.fetch(request).catch(({ response, message }) =>
+    response ?? { ok: false, status: 0, body: { message: `No answer from ${new URL(request.url, document.baseURI).origin}: ${message}` } })
   const said = messageOf(body) ?? (typeof text === 'string' && text.length < 200 && !/[<{]/.test(text) ? text : '')
   return { ok, status, body, message: said === '' ? `The server answered ${status} ${statusText}`.trim() : said }
 }

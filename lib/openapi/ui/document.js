@@ -1,4 +1,4 @@
-/** @import { Operation, Scheme, SessionExtension, Spec } from './types.js' */
+/** @import { Operation, Scheme, Spec } from './types.js' */
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete', 'options', 'head', 'trace']
 
@@ -41,7 +41,7 @@ export function findOperation (spec, operationId) {
 export function sessionSchemes (spec) {
   return Object.entries(spec.components?.securitySchemes ?? {}).flatMap(([name, reference]) => {
     const definition = resolveRef(spec, reference)
-    const extension = /** @type {SessionExtension | undefined} */ (definition['x-session'])
+    const extension = definition['x-session']
     if (definition.type !== 'apiKey' || definition.in !== 'cookie' || extension === undefined) return []
     /** @type {Scheme} */
     const scheme = { name, cookie: definition.name }

@@ -1,4 +1,3 @@
-/** @import { System } from './types.js' */
 /** @import { Sessions } from './sessions.js' */
 
 /** Swagger UI puts this where the token would be: in the curl command, for instance. */
@@ -8,12 +7,13 @@ const STORAGE_KEY = 'authorized'
 /**
  * Keeps the sessions' entries in Swagger UI's list of authorizations, which closes the locks, equal to the truth.
  * `restoreAuthorization` is used because `authorize` would write a cookie of its own.
- * @type {(system: System, sessions: Sessions) => void}
+ * @type {(sessions: Sessions) => void}
  */
-export function writeLocks ({ authSelectors, authActions, specSelectors, Im }, sessions) {
+export function writeLocks ({ getSystem, states }) {
+  const { authSelectors, authActions, specSelectors, Im } = getSystem()
   const before = authSelectors.authorized()
   let after = before
-  for (const { scheme: { name }, phase } of sessions.states) {
+  for (const { scheme: { name }, phase } of states.values()) {
     if (phase !== 'in') after = after.delete(name)
     else if (after.getIn([name, 'value']) !== PLACEHOLDER) {
       after = after.set(name, Im.fromJS({ name, schema: specSelectors.securityDefinitions().get(name), value: PLACEHOLDER }))
@@ -27,10 +27,10 @@ export function writeLocks ({ authSelectors, authActions, specSelectors, Im }, s
  * keeps under the same key is not touched.
  * @type {(sessions: Sessions) => void}
  */
-export function forgetStored ({ names }) {
+export function forgetStored ({ states }) {
   try {
     const stored = Object.entries(JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}'))
-    const others = stored.filter(([name]) => !names.includes(name))
+    const others = stored.filter(([name]) => !states.has(name))
     if (others.length < stored.length) localStorage.setItem(STORAGE_KEY, JSON.stringify(Object.fromEntries(others)))
   } catch {
     // Something else, or a browser that lets the page store nothing.
@@ -40,16 +40,16 @@ export function forgetStored ({ names }) {
 /**
  * The lock of an operation. Swagger UI shows it closed wherever anonymous calls are allowed too, and knows no roles;
  * with a session among the alternatives it is closed when what the reader has opens the operation. Without one, the result is `undefined`.
- * @type {(system: System, sessions: Sessions, securities: any) => boolean | undefined}
+ * @type {(sessions: Sessions, securities: any) => boolean | undefined}
  */
-export function isOpened ({ authSelectors }, sessions, securities) {
+export function isOpened ({ getSystem, states }, securities) {
   const alternatives = alternativesOf(securities)
-  if (!alternatives.some((need) => sessions.names.some((name) => name in need))) return undefined
-  const authorized = authSelectors.authorized()
+  if (!alternatives.some((need) => Object.keys(need).some((name) => states.has(name)))) return undefined
+  const authorized = getSystem().authSelectors.authorized()
   return alternatives.some((need) => {
     const schemes = Object.entries(need)
     return schemes.length > 0 && schemes.every(([name, needed]) => {
-      const roles = sessions.get(name)?.roles
+      const roles = states.get(name)?.roles
       return authorized.has(name) && (roles === undefined || needed.every((role) => roles.includes(role)))
     })
   })
@@ -58,14 +58,14 @@ export function isOpened ({ authSelectors }, sessions, securities) {
 /**
  * Adds to each session's definition what the pressed lock asks of it, for the panel to compare; as Swagger UI does
  * with the scopes of OAuth 2.0.
- * @type {(system: System, sessions: Sessions, definitions: any, securities: any) => any}
+ * @type {(sessions: Sessions, definitions: any, securities: any) => any}
  */
-export function withNeeds ({ Im }, sessions, definitions, securities) {
+export function withNeeds ({ getSystem, states }, definitions, securities) {
   const alternatives = alternativesOf(securities)
   if (alternatives.some((need) => Object.keys(need).length === 0)) return definitions
   return definitions.map((/** @type {any} */ definition) => definition.map((/** @type {any} */ schema, /** @type {string} */ name) => {
     const needs = alternatives.flatMap((need) => need[name] === undefined ? [] : [need[name]])
-    return sessions.get(name) === undefined ? schema : schema.set('x-session-needs', Im.fromJS(needs))
+    return states.has(name) ? schema.set('x-session-needs', getSystem().Im.fromJS(needs)) : schema
   }))
 }
 

@@ -1,7 +1,5 @@
-/** @import { Create, SessionState, System } from './types.js' */
+/** @import { Create, Field, FormValues, SessionState, System } from './types.js' */
 /** @import { Sessions } from './sessions.js' */
-
-import { fieldInput, typedIn } from './input.js'
 
 /**
  * Returns the component that the dialog shows for a session in place of Swagger UI's box for pasting a key. Swagger UI's own form, with its
@@ -11,7 +9,7 @@ import { fieldInput, typedIn } from './input.js'
 export function sessionPanel ({ React }, sessions) {
   const h = React.createElement
   return function SessionPanel ({ name, schema, onChange, getComponent }) {
-    const state = /** @type {SessionState} */ (React.useSyncExternalStore(sessions.subscribe, () => sessions.get(name)))
+    const state = /** @type {SessionState} */ (React.useSyncExternalStore(sessions.subscribe, () => sessions.states.get(name)))
     const root = React.useRef(/** @type {HTMLElement | null} */ (null))
     const { scheme, phase, busy, error } = state
     // What Swagger UI hands to `authorize` when its form is submitted; it forgets it on a logout.
@@ -131,4 +129,55 @@ function need (h, schema, roles) {
   const names = missing.map((role) => `“${role}”`).join(' and ')
   return h('p', { className: 'session-missing' },
     `This operation needs ${missing.length === 1 ? 'the role' : 'the roles'} ${names}${roles === undefined ? '.' : ', which you do not have.'}`)
+}
+
+/**
+ * A labelled input of the sign-in form of a scheme. What is typed is kept by the browser alone: {@link typedIn} reads it.
+ * @type {(h: Create, scheme: string, field: Field, failed: boolean) => any}
+ */
+function fieldInput (h, scheme, field, failed) {
+  const { key, name, label, required, help, autocomplete } = field
+  const id = `session-${scheme}-${key}`.replaceAll(/\s/g, '_')
+  const described = [help !== undefined && `${id}-help`, failed && `session-error-${scheme}`].filter(Boolean).join(' ')
+  const props = {
+    id,
+    name,
+    required,
+    autoComplete: autocomplete,
+    'data-key': key,
+    'aria-describedby': described === '' ? undefined : described,
+    'aria-invalid': failed ? true : undefined
+  }
+  return h('div', { key, className: 'session-field' },
+    h('label', { htmlFor: id }, label, required ? null : h('span', { className: 'session-optional' }, ' (optional)')),
+    control(h, field, props),
+    help !== undefined && h('p', { id: `${id}-help`, className: 'session-help' }, help))
+}
+
+/** @type {(h: Create, field: Field, props: object) => any} */
+function control (h, { kind, initial, choices = [] }, props) {
+  switch (kind) {
+    case 'checkbox':
+      return h('input', { ...props, type: 'checkbox', value: 'true', defaultChecked: initial !== '' })
+    case 'select':
+      return h('select', { ...props, defaultValue: initial },
+        h('option', { value: '' }),
+        choices.map((choice) => h('option', { key: choice, value: choice }, String(JSON.parse(choice)))))
+    case 'json':
+      return h('textarea', { ...props, defaultValue: initial, rows: 4, spellCheck: false })
+    case 'number':
+      return h('input', { ...props, type: 'number', step: 'any', defaultValue: initial })
+    default:
+      return h('input', { ...props, type: kind, defaultValue: initial, autoCapitalize: 'none', spellCheck: false })
+  }
+}
+
+/**
+ * Returns what the inputs inside of `element` hold.
+ * @type {(element: HTMLElement | null) => FormValues}
+ */
+function typedIn (element) {
+  /** @type {NodeListOf<HTMLInputElement> | undefined} */
+  const inputs = element?.querySelectorAll('[data-key]')
+  return Object.fromEntries([...inputs ?? []].map(({ dataset, type, checked, value }) => [dataset['key'] ?? '', type === 'checkbox' && !checked ? '' : value]))
 }

@@ -2,7 +2,7 @@
 
 import { withRoles } from './document.js'
 import { Sessions } from './sessions.js'
-import { sentence, sessionPanel } from './panel.js'
+import { sessionPanel } from './panel.js'
 import { dialog } from './popup.js'
 import { forgetStored, isOpened, withNeeds, writeLocks } from './locks.js'
 import { announce, watch } from './watch.js'
@@ -20,8 +20,7 @@ const known = new WeakMap()
  * @type {(system: System, settings: Settings) => { wrapComponents: Wrappers, statePlugins: Record<string, StatePlugin> }}
  */
 export function sessionUi (system, settings) {
-  const { getSystem, React } = system
-  const sessions = known.get(getSystem) ?? start(system, settings)
+  const sessions = known.get(system.getSystem) ?? start(system, settings)
   const Panel = sessionPanel(system, sessions)
   // Another server may know another session.
   const ask = after(() => sessions.checkAll())
@@ -29,18 +28,13 @@ export function sessionUi (system, settings) {
     wrapComponents: {
       authorizationPopup: (Original) => dialog(system, Original),
       apiKeyAuth: (Original) => function ApiKeyAuth (props) {
-        return React.createElement(sessions.get(props.name) === undefined ? Original : Panel, props)
+        return system.React.createElement(sessions.states.has(props.name) ? Panel : Original, props)
       }
     },
     statePlugins: {
       spec: {
         wrapActions: {
-          updateJsonSpec: (original) => (spec) => {
-            const result = original(withRoles(spec))
-            sessions.load()
-            forgetStored(sessions)
-            return result
-          },
+          updateJsonSpec: (original) => after(() => sessions.load())((spec) => original(withRoles(spec))),
           setResponse: after((path, method, response) => sessions.observe(path, method, response))
         }
       },
@@ -48,9 +42,8 @@ export function sessionUi (system, settings) {
       auth: {
         wrapActions: { ...buttons(sessions), persistAuthorizationIfNeeded: after(() => forgetStored(sessions)) },
         wrapSelectors: {
-          isAuthorized: (original) => (_state, securities) => isOpened(getSystem(), sessions, securities) ?? original(securities),
-          definitionsForRequirements: (original) => (_state, securities) =>
-            withNeeds(getSystem(), sessions, original(securities), securities)
+          isAuthorized: (original) => (_state, securities) => isOpened(sessions, securities) ?? original(securities),
+          definitionsForRequirements: (original) => (_state, securities) => withNeeds(sessions, original(securities), securities)
         }
       }
     }
@@ -59,11 +52,11 @@ export function sessionUi (system, settings) {
 
 /** @type {(system: System, settings: Settings) => Sessions} */
 function start (system, settings) {
-  const { getSystem } = system
   const sessions = new Sessions(system, settings)
-  known.set(getSystem, sessions)
-  sessions.subscribe(() => writeLocks(getSystem(), sessions))
-  announce(sessions, sentence, () => Boolean(getSystem().authSelectors.shownDefinitions()))
+  known.set(system.getSystem, sessions)
+  sessions.subscribe(() => writeLocks(sessions))
+  sessions.subscribe(() => forgetStored(sessions))
+  announce(sessions)
   watch(sessions, settings)
   return sessions
 }
@@ -81,7 +74,7 @@ function after (effect) {
 function buttons (sessions) {
   return {
     authorize: (original) => (/** @type {Record<string, any>} */ payload) => {
-      const others = Object.entries(payload).filter(([name]) => sessions.get(name) === undefined)
+      const others = Object.entries(payload).filter(([name]) => !sessions.states.has(name))
       for (const [name, entry] of Object.entries(payload)) {
         if (typeof entry?.value?.typed === 'function') void sessions.signIn(name, entry.value.typed())
       }
@@ -89,7 +82,7 @@ function buttons (sessions) {
     },
     logout: (original) => (/** @type {string[]} */ names) => {
       for (const name of names) void sessions.signOut(name)
-      const others = names.filter((name) => sessions.get(name) === undefined)
+      const others = names.filter((name) => !sessions.states.has(name))
       return others.length > 0 ? original(others) : undefined
     }
   }

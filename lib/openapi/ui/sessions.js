@@ -4,19 +4,27 @@ import { pointer, sessionSchemes } from './document.js'
 import { requestOf, send } from './call.js'
 import { formOf, valuesOf } from './fields.js'
 
+/** @typedef {(state?: SessionState, before?: SessionState) => void} Listener Gets the state that has changed, unless all have. */
+
+/** @typedef {{ done: Promise<void>, again: boolean }} Check It is done `again` if something happened since it began. */
+
+/** What is said when the server took a request, and nothing has changed. */
+const IN_VAIN = {
+  login: 'The server took the sign-in, but the browser sent no session back. ' +
+    'It drops a Secure cookie that came over plain http, and a cookie of another site.',
+  logout: 'The server answered, but the session is still alive.'
+}
+
 /**
  * Asks the server which sessions the reader's browser has, and keeps one state for each session scheme of the document, for
  * all who draw it. Typed values pass through and are kept nowhere.
  */
 export class Sessions {
-  /** @type {Map<string, SessionState>} */
-  #states = new Map()
-  /** @type {Set<(state?: SessionState, before?: SessionState) => void>} */
+  /** By scheme. @type {Map<string, SessionState>} */
+  states = new Map()
+  /** @type {Set<Listener>} */
   #listeners = new Set()
-  /**
-   * Checks under way, by scheme; `again` if something happened since they began.
-   * @type {Map<string, { done: Promise<void>, again: boolean }>}
-   */
+  /** Checks under way, by scheme. @type {Map<string, Check>} */
   #checks = new Map()
   /** @type {Spec} */
   #spec = {}
@@ -30,21 +38,7 @@ export class Sessions {
     this.pathOfRoles = roles
   }
 
-  get names () {
-    return [...this.#states.keys()]
-  }
-
-  get states () {
-    return [...this.#states.values()]
-  }
-
-  /** @param {string} name */
-  get = (name) => this.#states.get(name)
-
-  /**
-   * Calls `listener` after each change, with the state and the one before it. The returned function ends this.
-   * @param {(state?: SessionState, before?: SessionState) => void} listener
-   */
+  /** Calls `listener` after each change. The returned function ends this. @param {Listener} listener */
   subscribe = (listener) => {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
@@ -52,32 +46,26 @@ export class Sessions {
 
   /** @type {(name: string, change: { [K in keyof SessionState]?: SessionState[K] | undefined }) => void} */
   #set (name, change) {
-    const before = this.#states.get(name)
+    const before = this.states.get(name)
     if (before === undefined) return
     const state = /** @type {SessionState} */ ({ ...before, ...change })
-    this.#states.set(name, state)
+    this.states.set(name, state)
     for (const listener of this.#listeners) listener(state, before)
   }
 
-  /**
-   * Changes a state: signed in.
-   * @param {string} name
-   * @param {unknown} [answer] Of the status operation.
-   */
+  /** Changes a state: signed in, by the answer of the status operation. @type {(name: string, answer?: unknown) => void} */
   #enter (name, answer) {
     const told = pointer(answer, this.pathOfRoles)
     const roles = Array.isArray(told) && told.every((role) => typeof role === 'string') ? told : undefined
     this.#set(name, { phase: 'in', answer, roles, doubt: undefined, error: undefined, ended: false })
   }
 
-  /** Changes a state: signed out. @param {string} name */
+  /** Changes a state: signed out. @type {(name: string) => void} */
   #leave (name) {
-    const { phase, busy, ended, error } = this.get(name) ?? {}
-    const change = phase === 'in'
-      ? { ended: busy !== true, error: undefined }
-      // The error of a failed attempt stays readable when the page is looked at again.
-      : { ended, error }
-    this.#set(name, { phase: 'out', answer: undefined, roles: undefined, doubt: undefined, ...change })
+    const { phase, busy, ended, error } = this.states.get(name) ?? {}
+    // The error of a failed attempt stays readable when the page is looked at again.
+    const news = phase === 'in' ? { ended: !busy, error: undefined } : { ended, error }
+    this.#set(name, { phase: 'out', answer: undefined, roles: undefined, doubt: undefined, ...news })
   }
 
   /** Takes up the document that the page shows now, and asks who is signed in. */
@@ -85,13 +73,13 @@ export class Sessions {
     this.#spec = this.getSystem().specSelectors.specJson().toJS()
     this.#checks = new Map()
     const schemes = sessionSchemes(this.#spec)
-    this.#states = new Map(schemes.map((scheme) => [scheme.name, { scheme, phase: 'unknown', failures: 0, ended: false, busy: false }]))
+    this.states = new Map(schemes.map((scheme) => [scheme.name, { scheme, phase: 'unknown', failures: 0, ended: false, busy: false }]))
     for (const listener of this.#listeners) listener()
     this.checkAll()
   }
 
   checkAll () {
-    for (const name of this.names) void this.check(name)
+    for (const name of this.states.keys()) void this.check(name)
   }
 
   /**
@@ -111,9 +99,9 @@ export class Sessions {
     return check.done
   }
 
-  /** @type {(name: string, check: { again: boolean }) => Promise<void>} */
+  /** @type {(name: string, check: Check) => Promise<void>} */
   async #ask (name, check) {
-    const status = this.get(name)?.scheme.status
+    const status = this.states.get(name)?.scheme.status
     if (status === undefined) return
     do {
       check.again = false
@@ -121,7 +109,7 @@ export class Sessions {
       const credentials = this.#url(status)?.origin === location.origin
       const outcome = await this.#run(status, () => ({ credentials }))
       // The document may be another one by now.
-      if (check.again || this.get(name)?.scheme.status !== status) continue
+      if (check.again || this.states.get(name)?.scheme.status !== status) continue
       if (outcome.ok) this.#enter(name, outcome.body)
       else if (outcome.status === 401) this.#leave(name)
       // Neither yes nor no, such as a store that is down: what was true last stands, with the reason.
@@ -130,29 +118,21 @@ export class Sessions {
   }
 
   /** @type {(name: string, typed: FormValues) => Promise<void>} */
-  async signIn (name, typed) {
-    const failed = 'The server took the sign-in, but the browser sent no session back. ' +
-      'It drops a Secure cookie that came over plain http, and a cookie of another site.'
-    await this.#change(name, 'login', failed, (login) => {
+  signIn (name, typed) {
+    return this.#change(name, 'login', (login) => {
       const { fields, contentType } = formOf(this.#spec, login)
       return { credentials: true, contentType, values: valuesOf(fields, typed) }
     })
   }
 
   /** @type {(name: string) => Promise<void>} */
-  async signOut (name) {
-    await this.#change(name, 'logout', 'The server answered, but the session is still alive.', () => ({ credentials: true }))
+  signOut (name) {
+    return this.#change(name, 'logout', () => ({ credentials: true }))
   }
 
-  /**
-   * Signs in or out.
-   * @param {string} name
-   * @param {'login' | 'logout'} role
-   * @param {string} failed Says that the server took the request, and nothing has changed.
-   * @param {(operation: Operation) => Input} input
-   */
-  async #change (name, role, failed, input) {
-    const { scheme, busy } = this.get(name) ?? {}
+  /** @type {(name: string, role: 'login' | 'logout', input: (operation: Operation) => Input) => Promise<void>} */
+  async #change (name, role, input) {
+    const { scheme, busy } = this.states.get(name) ?? {}
     const operation = scheme?.[role]
     if (operation === undefined || busy === true) return
     this.#set(name, { busy: true })
@@ -161,9 +141,9 @@ export class Sessions {
     else if (role === 'login' && outcome.ok) this.#enter(name)
     else if (role === 'logout' && (outcome.ok || outcome.status === 401)) this.#leave(name)
     this.#set(name, { busy: false })
-    const { phase, failures = 0 } = this.get(name) ?? {}
+    const { phase, failures = 0 } = this.states.get(name) ?? {}
     if ((phase === 'in') === (role === 'login')) return
-    this.#set(name, { error: outcome.ok ? failed : outcome.message, failures: failures + 1, ended: false })
+    this.#set(name, { error: outcome.ok ? IN_VAIN[role] : outcome.message, failures: failures + 1, ended: false })
   }
 
   /**
@@ -176,7 +156,7 @@ export class Sessions {
   observe (path, method, { ok, err }) {
     /** @type {Array<Record<string, string[]>>} */
     const security = this.#spec.paths?.[path]?.[method]?.security ?? this.#spec.security ?? []
-    for (const { scheme: { name, status } } of this.states) {
+    for (const { scheme: { name, status } } of this.states.values()) {
       if (status !== undefined) void this.check(name)
       else if (err?.statusCode === 401 && security.some((need) => name in need)) this.#leave(name)
       else if (ok === true && security.length > 0 && security.every((need) => name in need)) this.#enter(name)
@@ -213,7 +193,7 @@ export class Sessions {
 
   /** @type {(operation: Operation, input: Input) => any} */
   #request (operation, input) {
-    return requestOf(this.getSystem(), this.#spec, operation, this.names, input)
+    return requestOf(this.getSystem(), this.#spec, operation, this.states, input)
   }
 
   /** @type {(operation: Operation, input: () => Input) => Promise<Outcome>} */

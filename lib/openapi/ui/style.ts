@@ -9,8 +9,7 @@ export const style = `
 .swagger-ui .session-panel .session-field label { display: block; margin: 0 0 4px; }
 .swagger-ui .session-panel .session-field :is(input, select, textarea) { min-width: 0; margin: 0; }
 .swagger-ui .session-panel .session-field :is(input:not([type="checkbox"]), textarea, select) { width: 100%; box-sizing: border-box; }
-.swagger-ui .session-panel .session-field [type="email"],
-.swagger-ui .session-panel .session-field [type="number"] {
+.swagger-ui .session-panel .session-field :is([type="email"], [type="number"]) {
   padding: 8px 10px; border: 1px solid #d9d9d9; border-radius: 4px; background: transparent; color: inherit;
 }
 .swagger-ui .session-panel [aria-invalid="true"] { border-color: #c9252d; }

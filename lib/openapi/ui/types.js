@@ -3,30 +3,16 @@
  * of it that are used here: if an upgrade moves one, this is the list to compare.
  */
 
-/**
- * The extension `x-session` of a security scheme: the operations of the session, by operationId.
- * @typedef {{ login?: string, status?: string, logout?: string }} SessionExtension
- */
-
 /** @typedef {{ paths?: Record<string, any>, components?: any, security?: any }} Spec The document. */
 
 /**
- * An operation of the document, with what it takes to run it.
- * @typedef {object} Operation
- * @property {string} path
- * @property {string} method In lower case, as in the document.
- * @property {any} pathItem
- * @property {any} operation
+ * An operation of the document, with what it takes to run it. `method` is in lower case, as in the document.
+ * @typedef {{ path: string, method: string, pathItem: any, operation: any }} Operation
  */
 
 /**
  * A session of the document. An operation is missing when the document does not name it.
- * @typedef {object} Scheme
- * @property {string} name
- * @property {string} cookie
- * @property {Operation} [login]
- * @property {Operation} [status]
- * @property {Operation} [logout]
+ * @typedef {{ name: string, cookie: string, login?: Operation, status?: Operation, logout?: Operation }} Scheme
  */
 
 /**
@@ -74,9 +60,8 @@
  */
 
 /**
- * @typedef {object} Settings
- * @property {number} poll Seconds between two polls, 0 for none.
- * @property {string} roles JSON Pointer (RFC 6901) to the roles in the status answer.
+ * `poll`: seconds between two polls, 0 for none. `roles`: JSON Pointer (RFC 6901) to the roles in the status answer.
+ * @typedef {{ poll: number, roles: string }} Settings
  */
 
 /** @typedef {(type: any, props?: any, ...children: any[]) => any} Create */
@@ -93,23 +78,17 @@
  */
 
 /**
- * @typedef {object} OAS3Selectors
- * @property {(namespace?: string) => string | undefined} selectedServer
- * @property {(options: { server: any, namespace?: string }) => any} serverVariables
- */
-
-/**
  * The parts of Swagger UI's system used here. `any` stands for values of Immutable.js.
  * @typedef {object} System
  * @property {() => System} getSystem
  * @property {() => any} getConfigs
  * @property {React} React
  * @property {any} Im
- * @property {{ buildRequest: (options: any) => any, fetch: ((request: any) => Promise<any>) & { withCredentials?: boolean } }} fn
+ * @property {{ buildRequest: (options: any) => any, fetch: (request: any) => Promise<any> }} fn
  * @property {{ specJson: () => any, url: () => string, securityDefinitions: () => any }} specSelectors
  * @property {{ authorized: () => any, shownDefinitions: () => any }} authSelectors
  * @property {{ restoreAuthorization: (payload: { authorized: any }) => void, showDefinitions: (shown: false) => void }} authActions
- * @property {OAS3Selectors} oas3Selectors
+ * @property {{ selectedServer: (place?: string) => any, serverVariables: (of: { server: any, namespace?: string }) => any }} oas3Selectors
  */
 
 export {}

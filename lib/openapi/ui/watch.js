@@ -1,5 +1,7 @@
-/** @import { SessionState, Settings } from './types.js' */
+/** @import { Settings } from './types.js' */
 /** @import { Sessions } from './sessions.js' */
+
+import { sentence } from './panel.js'
 
 /** Milliseconds after their last move for which a reader counts as being at the page. */
 const ATTENTION = 300_000
@@ -24,7 +26,7 @@ export function watch (sessions, { poll }) {
   if (poll === 0) return
   setInterval(() => {
     if (document.visibilityState !== 'visible' || Date.now() - moved > ATTENTION) return
-    for (const { scheme, phase, doubt } of sessions.states) {
+    for (const { scheme, phase, doubt } of sessions.states.values()) {
       if (phase === 'in' || doubt !== undefined) void sessions.check(scheme.name)
     }
   }, poll * 1000)
@@ -32,15 +34,15 @@ export function watch (sessions, { poll }) {
 
 /**
  * Tells readers who cannot see the locks when they change. The dialog, while it is open, tells it itself.
- * @type {(sessions: Sessions, sentence: (state: SessionState) => string, dialogIsOpen: () => boolean) => void}
+ * @type {(sessions: Sessions) => void}
  */
-export function announce (sessions, sentence, dialogIsOpen) {
+export function announce ({ subscribe, getSystem }) {
   const region = document.createElement('div')
   region.className = 'session-announcer'
   region.setAttribute('role', 'status')
   document.body.append(region)
-  sessions.subscribe((state, before) => {
+  subscribe((state, before) => {
     if (state === undefined || (state.phase === 'in') === (before?.phase === 'in')) return
-    region.textContent = dialogIsOpen() ? '' : `${state.scheme.name}: ${sentence(state)}`
+    region.textContent = getSystem().authSelectors.shownDefinitions() ? '' : `${state.scheme.name}: ${sentence(state)}`
   })
 }
