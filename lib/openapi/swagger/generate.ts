@@ -7,15 +7,12 @@ import { showing } from './show.js'
 /** The routes, as the `onRoute` hooks received them and @fastify/swagger knows them, with what was compiled from their `security`. */
 export type Routes = ReadonlyMap<RouteOptions, Requirement | undefined>
 
-/** Makes the document with @fastify/swagger. */
-export type Make = () => OpenApiDocument
-
 /**
  * Returns the document that a dynamic @fastify/swagger starts from, before the first of `routes`; `static` if its document
  * does not come from routes. The `swaggerTransform` of a route's config receives the unfinished document: the one that is
  * shown here stops the work as soon as it is called.
  */
-export function peek (make: Make, routes: Routes): OpenApiDocument | 'static' {
+export function peek (make: () => OpenApiDocument, routes: Routes): OpenApiDocument | 'static' {
   let base: OpenApiDocument | undefined
   const swaggerTransform = (seen: { openapiObject?: OpenApiDocument, swaggerObject?: OpenApiDocument }): never => {
     base = seen.openapiObject ?? seen.swaggerObject
@@ -31,14 +28,11 @@ export function peek (make: Make, routes: Routes): OpenApiDocument | 'static' {
   }
 }
 
-/** Carries what a route requires to its operation, through every copy that a `transform` makes: `x-` keys are copied. */
+/**
+ * Carries what a route requires to its operation, through every copy that a `transform` makes: `x-` keys are copied. Its value is
+ * the `security`, and `shown`, which is what remains of that in JSON while the session schemes are hidden.
+ */
 const MARK = 'x-fastify-openapi-session'
-
-interface Mark {
-  readonly security: SecurityRequirement[]
-  /** What remains of `security` in JSON while the session schemes are hidden. */
-  readonly shown: string
-}
 
 /** Carries the session schemes of a requirement through `{ ...requirement }`, which copies symbols. @fastify/swagger ignores them. */
 const HIDDEN = Symbol('fastify-openapi-session.hidden')
@@ -49,14 +43,13 @@ const HIDDEN = Symbol('fastify-openapi-session.hidden')
  * compiled to, in which the names of session schemes are not enumerable. Afterwards the names are put back.
  * @throws `FST_SESSION_OPTIONS` naming a route whose objects are frozen
  */
-export function generate (make: Make, routes: Routes, sessions: ReadonlySet<string>): OpenApiDocument {
+export function generate (make: () => OpenApiDocument, routes: Routes, sessions: ReadonlySet<string>): OpenApiDocument {
   const schemas = new Map([...routes].flatMap(([route, requirement]) => {
     if (requirement === undefined) return []
     const security = requirement.alternatives.map((conditions) =>
       Object.fromEntries(conditions.map(({ scheme, scopes }) => [scheme, [...scopes]])))
     const hiding = security.map((alternative) => withHidden(alternative, sessions))
-    const mark: Mark = { security, shown: JSON.stringify(hiding) }
-    return [[route, { ...route.schema, security: hiding, [MARK]: mark }]]
+    return [[route, { ...route.schema, security: hiding, [MARK]: { security, shown: JSON.stringify(hiding) } }]]
   }))
   const attempt = (): OpenApiDocument => showing('schema', schemas, make)
   try {
@@ -89,7 +82,7 @@ function settle (document: OpenApiDocument): OpenApiDocument {
 
 function settledSecurity ({ security, [MARK]: mark }: Operation): readonly SecurityRequirement[] | undefined {
   // A `transform` that copies through JSON loses the names. What it changed on purpose stays.
-  const { shown, security: required } = (mark ?? {}) as Partial<Mark>
+  const { shown, security: required } = (mark ?? {}) as { shown?: string, security?: SecurityRequirement[] }
   if (required !== undefined && JSON.stringify(security) === shown) return required
   return security?.map((requirement: SecurityRequirement & { readonly [HIDDEN]?: SecurityRequirement }) => {
     const { [HIDDEN]: hidden, ...others } = requirement
