@@ -49,9 +49,9 @@ function recordOf (principal: string, expiresAt: number, version = 1): SessionRe
   return { payload: JSON.stringify({ ...head, data: { user: principal, note: 'x'.repeat(180 - principal.length) } }), version, expiresAt, principal }
 }
 
-async function fill (store: MemoryStore, count: number, principalOf: (index: number) => string, expiresAt: number): Promise<string[]> {
+function fill (store: MemoryStore, count: number, principalOf: (index: number) => string, expiresAt: number): string[] {
   const ids = Array.from({ length: count }, makeId)
-  for (const [index, id] of ids.entries()) await store.create(id, recordOf(principalOf(index), expiresAt))
+  for (const [index, id] of ids.entries()) store.create(id, recordOf(principalOf(index), expiresAt))
   return ids
 }
 
@@ -70,23 +70,23 @@ async function costOf (ids: readonly string[], call: Call): Promise<number> {
 async function costsAmong (count: number): Promise<Record<string, number>> {
   const store = new MemoryStore({ maxSessions: count + 4 * CALLS })
   const expiresAt = Date.now() + IDLE
-  const ids = await fill(store, count, (index) => `user-${index >> 1}`, expiresAt)
+  const ids = fill(store, count, (index) => `user-${index >> 1}`, expiresAt)
   const { payload } = recordOf('user-1', expiresAt)
   const versions = new Map(ids.map((id) => [id, 1]))
   const owners = new Map(ids.map((id, index) => [id, `user-${index >> 1}`]))
   const fresh = Array.from({ length: 2 * CALLS }, makeId)
   let created = 0
   const calls: Record<string, Call> = {
-    read: async (id) => await store.read(id),
-    touch: async (id, index) => { await store.touch(id, expiresAt + index) },
+    read: (id) => store.read(id),
+    touch: (id, index) => { store.touch(id, expiresAt + index) },
     update: async (id) => {
       const version = (versions.get(id) ?? 0) + 1
       versions.set(id, version)
-      if (await store.update(id, { payload, version, expiresAt, principal: owners.get(id) ?? '' }) !== 'updated') throw new Error('An update was lost')
+      if (store.update(id, { payload, version, expiresAt, principal: owners.get(id) ?? '' }) !== 'updated') throw new Error('An update was lost')
     },
     create: async (_, index) => {
       const id = fresh[created++] ?? ''
-      if (!await store.create(id, { payload, version: 1, expiresAt, principal: `new-${index}` })) throw new Error('A session was not created')
+      if (!store.create(id, { payload, version: 1, expiresAt, principal: `new-${index}` })) throw new Error('A session was not created')
     }
   }
   const costs: Record<string, number> = {}
@@ -94,7 +94,7 @@ async function costsAmong (count: number): Promise<Record<string, number>> {
     await costOf(ids, call)
     costs[name] = await costOf(ids, call)
   }
-  await store.close()
+  store.close()
   return costs
 }
 
@@ -144,22 +144,22 @@ async function stops (): Promise<Record<string, Stop>> {
   const found: Record<string, Stop> = {}
   let time = Date.now()
   const store = new MemoryStore({ maxSessions: MANY, now: () => time })
-  await fill(store, MANY, (index) => index < 100_000 ? 'busy' : `user-${index}`, time + IDLE)
+  fill(store, MANY, (index) => index < 100_000 ? 'busy' : `user-${index}`, time + IDLE)
   found['nothing at all, for comparison'] = await longestStop(async () => await pause(2000))
   found['list of a principal with 100,000 sessions'] = await longestStop(async () => {
     for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
-      cursor = (await store.list('busy', { limit: 500, cursor })).cursor
+      cursor = store.list('busy', { limit: 500, cursor }).cursor
       await nextTurn()
     }
   })
   found['100,000 evictions, 100 a turn'] = await longestStop(async () => {
     for (let created = 0; created < 100_000; created++) {
-      await store.create(makeId(), recordOf(`late-${created}`, time + IDLE))
+      store.create(makeId(), recordOf(`late-${created}`, time + IDLE))
       if (created % 100 === 0) await nextTurn()
     }
   })
-  await store.close()
-  await fill(store, MANY, (index) => index < 100_000 ? 'busy' : `user-${index}`, time + IDLE)
+  store.close()
+  fill(store, MANY, (index) => index < 100_000 ? 'busy' : `user-${index}`, time + IDLE)
   found['deleteAll of a principal with 100,000 sessions'] = await longestStop(async () => await store.deleteAll('busy'))
   time += 2 * IDLE
   const before = store.size
@@ -167,7 +167,7 @@ async function stops (): Promise<Record<string, Stop>> {
     for (let second = 0; second < 20 && store.size > 0; second++) await pause(1000)
   })
   console.log(`(The sweep freed ${before - store.size} sessions in that time.)\n`)
-  await store.close()
+  store.close()
   return found
 }
 

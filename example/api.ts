@@ -2,7 +2,7 @@ import createError from '@fastify/error'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { preHandlerAsyncHookHandler } from 'fastify'
 import { Type } from '@sinclair/typebox'
-import { admin, anyone, endSession, listSessions, signedIn, signIn, theUser } from './session.js'
+import { admin, anyone, endSession, listSessions, signedIn, signIn } from './session.js'
 import { allUsers, checkPassword, type User } from './users.js'
 
 const WrongCredentials = createError('SHOP_WRONG_CREDENTIALS', 'Unknown user name or wrong password.', 401)
@@ -47,7 +47,7 @@ function profile ({ id, username, name, roles }: User) {
 }
 
 interface ApiOptions {
-  /** Lets only so many attempts to sign in through. */
+  /** Limits how often a client may try to sign in. */
   readonly loginLimit: preHandlerAsyncHookHandler
 }
 
@@ -71,10 +71,10 @@ export const api: FastifyPluginAsyncTypebox<ApiOptions> = async (app, { loginLim
   })
 
   app.get('/me', {
-    // Asking who is signed in is not a sign of life: a page that polls does not keep the session from its idle timeout.
+    // Asking who is signed in does not count as activity: a page that polls does not hold off the idle timeout.
     config: { session: { touch: false } },
     schema: { operationId: 'status', summary: 'Who is signed in', tags: ['session'], security: signedIn, response: { 200: Profile } }
-  }, async (request) => profile(theUser(request)))
+  }, async (request) => profile(request.session.user))
 
   app.post('/logout', {
     schema: {

@@ -49,9 +49,9 @@ export async function buildApp (options: ExampleOptions = {}): Promise<FastifyIn
     ...(!secureCookie && { cookie: { secure: false } }),
     now,
     principal: ({ userId }) => userId,
-    roles: ({ userId }) => userById(userId)?.roles ?? [],
-    // An account that is gone is signed out everywhere, at its next request.
-    verify: ({ userId }) => userById(userId) !== undefined,
+    // An account that was deleted is signed out everywhere, at its next request.
+    user: ({ userId }) => userById(userId) ?? null,
+    roles: (_data, user) => user.roles,
     openapi: { login: 'login', status: 'status', logout: 'logout' }
   })
   // Its own default upgrades requests to https, which Safari does on localhost too.

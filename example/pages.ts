@@ -5,11 +5,11 @@ import { Type } from '@sinclair/typebox'
 import { cartLines, teaName, teas, total } from './catalogue.js'
 import { safeNext } from './next.js'
 import { page, pageErrors, plainPage } from './render.js'
-import { admin, anyone, currentUser, endSession, listSessions, signedIn, signIn, theUser } from './session.js'
+import { admin, anyone, endSession, listSessions, signedIn, signIn } from './session.js'
 import { allUsers, checkPassword } from './users.js'
 
 interface PageOptions {
-  /** Lets only so many attempts to sign in through. */
+  /** Limits how often a client may try to sign in. */
   readonly loginLimit: preHandlerAsyncHookHandler
 }
 
@@ -24,7 +24,7 @@ export const pages: FastifyPluginAsyncTypebox<PageOptions> = async (app, options
 
 const TeaForm = Type.Object({ tea: Type.Union(teas.map(({ id }) => Type.Literal(id))) })
 
-/** For everybody: a guest's cart is a session too, it has no user. */
+/** For every visitor: a guest's cart is a session too, without a user. */
 const shopPages: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', { schema: { hide: true, security: anyone } }, async (request, reply) => await page(request, reply, 'home', { teas }))
 
@@ -64,7 +64,7 @@ const loginPages: FastifyPluginAsyncTypebox<PageOptions> = async (app, { loginLi
     schema: { hide: true, security: anyone, querystring: Type.Object({ next: Next }) }
   }, async (request, reply) => {
     const next = safeNext(request.query.next)
-    if (currentUser(request) !== undefined) return reply.redirect(next, 303)
+    if (request.session.user !== undefined) return reply.redirect(next, 303)
     return await page(request, reply, 'login', { next, username: '', failed: false })
   })
 
@@ -95,7 +95,7 @@ const loginPages: FastifyPluginAsyncTypebox<PageOptions> = async (app, { loginLi
 
 const SessionId = Type.Object({ id: Type.String({ maxLength: 100 }) })
 
-/** For people who are signed in; pageErrors sends others to the login page. */
+/** For users who are signed in; pageErrors sends others to the login page. */
 const accountPages: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/account', { schema: { hide: true, security: signedIn } }, async (request, reply) => await page(request, reply, 'account', {
     since: new Date(request.session.createdAt),
@@ -114,13 +114,16 @@ const accountPages: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post('/sessions/end-others', { schema: { hide: true, security: signedIn } }, async (request, reply) => {
     const { session } = request
-    const ended = await app.session.revokeAll(theUser(request).id, { except: session.id })
+    const ended = await app.session.revokeAll(session.user.id, { except: session.id })
     session.data.flash = ended === 1 ? 'One other session has ended.' : `${ended} other sessions have ended.`
     return reply.redirect('/sessions', 303)
   })
 
   app.get('/admin', { schema: { hide: true, security: admin } }, async (request, reply) => {
-    const rows = await Promise.all(allUsers().map(async (user) => ({ user, sessions: (await app.session.list(user.id)).length })))
+    const rows = await Promise.all(allUsers().map(async (user) => {
+      const { sessions } = await app.session.list(user.id)
+      return { user, sessions: sessions.length }
+    }))
     return await page(request, reply, 'admin', { rows })
   })
 }

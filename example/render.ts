@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { Eta } from 'eta'
 import view from '@fastify/view'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { currentUser } from './session.js'
+import type { SecuredRequest } from 'fastify-openapi-session'
+import type { anyone } from './session.js'
 
 const money = new Intl.NumberFormat('en', { style: 'currency', currency: 'EUR' })
 const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' })
@@ -13,7 +14,7 @@ const helpers = {
   time: (date: Date) => `${moment.format(date)} UTC`
 }
 
-/** Gives `reply` the templates of example/views. */
+/** Registers the templates of example/views. */
 export async function registerViews (app: FastifyInstance): Promise<void> {
   await app.register(view, {
     engine: { eta: new Eta() },
@@ -24,12 +25,11 @@ export async function registerViews (app: FastifyInstance): Promise<void> {
 }
 
 /** A page of a route that declares the session: with the visitor's name, cart and flash message in its frame. */
-export async function page (request: FastifyRequest, reply: FastifyReply, name: string, data: object = {}): Promise<string> {
+export async function page (request: SecuredRequest<typeof anyone>, reply: FastifyReply, name: string, data: object = {}): Promise<string> {
   const { session } = request
-  const user = currentUser(request)
-  const { cart, flash } = session.data
+  const { user, data: { cart, flash } } = session
   if (flash !== undefined) session.unset('flash')
-  // What was made for one person is not kept, not even by the back button: after signing out it shows nothing of theirs.
+  // A page of one user is not kept, not even for the back button: after signing out, that shows nothing of the user.
   if (user !== undefined) reply.header('cache-control', 'no-store')
   const inCart = Object.values(cart).reduce((sum, count) => sum + count, 0)
   return await reply.viewAsync(name, { visitor: { user, inCart }, flash, path: request.routeOptions.url, ...data })
@@ -60,7 +60,7 @@ interface PageError extends FastifyError {
   readonly headers?: Record<string, string>
 }
 
-/** Errors of pages are pages; who is not signed in is asked to, and comes back to where they were going. */
+/** Answers errors with pages. A visitor who has to sign in is sent to the login page, and comes back afterwards. */
 export async function pageErrors (error: PageError, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   if (error.code === 'FST_SESSION_REQUIRED') {
     const back = request.method === 'GET' ? `?next=${encodeURIComponent(request.url)}` : ''

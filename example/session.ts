@@ -1,7 +1,7 @@
-import type { FastifyRequest } from 'fastify'
+import { optional, required, type SecuredRequest } from 'fastify-openapi-session'
 import { type Static, Type } from '@sinclair/typebox'
 import { deviceName } from './device.js'
-import { type User, userById } from './users.js'
+import type { User } from './users.js'
 
 /**
  * What the shop remembers of a visitor. Guests have a cart and no `userId`; nothing is stored for them before they put
@@ -19,37 +19,30 @@ export const Visitor = Type.Object({
 
 export type Visitor = Static<typeof Visitor>
 
-// From here on request.session and app.session are typed, everywhere in the app.
+// This types request.session and app.session everywhere in the app.
 declare module 'fastify-openapi-session' {
-  interface SessionSchemas {
-    session: typeof Visitor
-  }
+  interface SessionSchemas { session: typeof Visitor }
+  interface SessionUsers { session: User }
+  interface SessionRoles { session: 'admin' }
+  /** Without a session, `data` are the defaults of the schema. */
+  interface SessionGuests { session: true }
 }
 
-// The three things a route can ask for. These lists are the whole access control of the example, and its documentation.
-export const anyone = [{ session: [] }, {}] as const
-export const signedIn = [{ session: [] }] as const
-export const admin = [{ session: ['admin'] }] as const
+// The three things that a route can require. These lists are the whole access control of the example, and its documentation.
+export const anyone = optional('session')
+export const signedIn = required('session')
+export const admin = required('session', 'admin')
 
-/** Who is signed in; `undefined` for guests. */
-export function currentUser (request: FastifyRequest): User | undefined {
-  return userById(request.session.data.userId)
-}
+type VisitorRequest = SecuredRequest<typeof anyone>
+type UserRequest = SecuredRequest<typeof signedIn>
 
-/** Who is signed in, on routes that only let signed-in people through. */
-export function theUser (request: FastifyRequest): User {
-  const user = currentUser(request)
-  if (user === undefined) throw new Error(`${request.routeOptions.url} needs security: signedIn`)
-  return user
-}
-
-/** Starts a session for `user` in place of the guest's: a new token, the same cart. */
-export function signIn (request: FastifyRequest, user: User, flash?: string): void {
+/** Starts a session for `user` in place of the guest's, with the same cart. */
+export function signIn (request: VisitorRequest, user: User, flash?: string): void {
   const { userId, cart } = request.session.data
   request.session.start({
     userId: user.id,
     device: deviceName(request.headers['user-agent']),
-    // Not the cart of somebody else who was signed in here before.
+    // The cart of another user who was signed in here before stays behind.
     cart: userId === undefined || userId === user.id ? cart : {},
     ...(flash !== undefined && { flash })
   })
@@ -64,9 +57,9 @@ export interface SessionInfo {
   readonly current: boolean
 }
 
-/** The sessions of the signed-in user, the one of this request first, then the youngest login. */
-export async function listSessions (request: FastifyRequest): Promise<SessionInfo[]> {
-  const sessions = await request.server.session.list(theUser(request).id)
+/** Returns the sessions of the signed-in user, the one of this request first, then the latest login. */
+export async function listSessions (request: UserRequest): Promise<SessionInfo[]> {
+  const { sessions } = await request.server.session.list(request.session.user.id)
   return sessions
     .map(({ id, data, createdAt, expiresAt }) => ({
       id,
@@ -78,10 +71,10 @@ export async function listSessions (request: FastifyRequest): Promise<SessionInf
     .sort((a, b) => Number(b.current) - Number(a.current))
 }
 
-/** Ends one session of the signed-in user. `false` when the user has no session of this id, even if somebody else does. */
-export async function endSession (request: FastifyRequest, id: string): Promise<boolean> {
+/** Ends one session of the signed-in user. Returns `false` if this user has no session with the id. */
+export async function endSession (request: UserRequest, id: string): Promise<boolean> {
   const found = await request.server.session.find(id)
-  if (found === undefined || found.principal !== theUser(request).id) return false
+  if (found === undefined || found.principal !== request.session.user.id) return false
   if (id === request.session.id) request.session.destroy()
   else await request.server.session.revoke(id)
   return true

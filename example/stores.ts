@@ -26,7 +26,7 @@ async function openRedis (url: string): Promise<OpenStore> {
   const { Redis } = await import('ioredis')
   const client = new Redis(url)
   client.on('error', lost)
-  return { store: new RedisStore({ client }), close: async () => { client.disconnect() } }
+  return { store: new RedisStore({ client, prefix: 'shop:session:' }), close: async () => { client.disconnect() } }
 }
 
 async function openPostgres (url: string): Promise<OpenStore> {

@@ -1,52 +1,8 @@
-import fp from 'fastify-plugin'
-import './openapi/fastify-schema.js'
-import { SessionError } from './errors.js'
-import type { SessionManager } from './manager/manager.js'
-import type { SessionPlugin } from './options/register.js'
-import type { SchemeName, SessionData } from './options/types.js'
-import { sessionPlugin } from './plugin.js'
-import type { SessionRouteConfig } from './routing/route.js'
-import type { Session } from './session/session.js'
-import { MemoryStore } from './store/memory.js'
+import * as api from './api.js'
 
-type SessionDecorators = { readonly [Name in SchemeName]: Session<SessionData<Name>> }
-type ManagerDecorators = { readonly [Name in SchemeName]: SessionManager<SessionData<Name>> }
-
-declare module 'fastify' {
-  interface FastifyRequest extends SessionDecorators {}
-  interface FastifyInstance extends ManagerDecorators {}
-  interface FastifyContextConfig {
-    /** Session options of this route alone. */
-    session?: SessionRouteConfig
-  }
-}
-
-/**
- * Typed cookie sessions, declared once in a route's OpenAPI `security`, and from that line loaded, enforced, typed and
- * documented: `await app.register(sessionPlugin, { schema, principal })`.
- * Register it once for each session scheme of the app.
- * @throws `FST_SESSION_OPTIONS` at boot, with a sentence that says what to write
- */
-const plugin = fp(sessionPlugin, { fastify: '5.x', name: 'fastify-openapi-session' }) as SessionPlugin
-
-export default plugin
-export { plugin as sessionPlugin, MemoryStore, SessionError }
-// `require()` returns what is exported under this name: the function, with the rest of the module on it.
-export { withNames as 'module.exports' }
-const withNames = Object.assign(plugin, { default: plugin, sessionPlugin: plugin, MemoryStore, SessionError })
-
-export type { SessionErrorCode } from './errors.js'
-export type { SessionEvent } from './events/events.js'
-export type { SessionTrace } from './events/trace.js'
-export type { IssuedSession, SessionInfo, SessionManager, SessionPage } from './manager/manager.js'
-export type { WatchOptions } from './manager/watch.js'
-export type { Adoption, Predecessor } from './migration/adoption.js'
-export type { CookieOptions } from './options/cookie.js'
-export type { SessionPlugin } from './options/register.js'
-export type { OpenApiOptions, SchemeName, SessionData, SessionOptions, SessionPluginOptions, SessionSchemas, Verifier } from './options/types.js'
-export type { CrossOriginOptions } from './routing/cross-origin.js'
-export type { SecurityRequirement } from './routing/requirement.js'
-export type { SessionRouteConfig } from './routing/route.js'
-export type { Session, StartOptions } from './session/session.js'
-export type { MemoryStoreOptions } from './store/memory.js'
-export type { Awaitable, Page, PageRequest, SessionRecord, SessionStore, StoredSession, StoreReport, UpdateOutcome } from './store/store.js'
+export * from './api.js'
+export { default } from './api.js'
+// `require()` returns what is exported under this name: the plugin, with the rest of the module as its properties.
+// TypeScript before 5.6 cannot read such a name. It takes its types from api.ts, by a condition in package.json.
+export { plugin as 'module.exports' }
+const plugin = Object.assign(api.default, api)

@@ -4,6 +4,7 @@ import { invalidOptions } from './errors.js'
 import { createManager } from './manager/manager.js'
 
 import { documentSession } from './openapi/swagger/index.js'
+import { compilerOf } from './options/app-ajv.js'
 import { readOptions } from './options/read.js'
 import { createScheme, type Scheme } from './options/scheme.js'
 import type { SessionOptions } from './options/types.js'
@@ -16,7 +17,7 @@ import { guardOutside, outermost } from './routing/unguarded.js'
 
 /** Registers one session scheme: reads its options, decorates the app and, for the first scheme of an instance, guards its routes. */
 export async function sessionPlugin (app: FastifyInstance, options: SessionOptions<any, any>): Promise<void> {
-  const scheme = createScheme(readOptions(options), app.log)
+  const scheme = createScheme(await readOptions(options, compilerOf(app)), app.log)
   const registry = Registry.isOwn(app) ? Registry.of(app) as Registry : guard(app)
   registry.add(scheme)
   const others = schemesOf(app)

@@ -26,6 +26,8 @@ export interface NewSession {
 export interface Saved {
   readonly snapshot: Snapshot
   readonly value?: string | undefined
+  /** The result of the store's `create`, if the session is a new record. */
+  readonly count?: number | true | undefined
 }
 
 /**
@@ -48,10 +50,8 @@ export interface Backend {
   readonly directory: Directory | undefined
   /** Returns the session of a cookie value. With `touch` the load counts as activity and moves the idle deadline. */
   load (value: string, touch: boolean, report: Report, cookieName?: string): Awaitable<Snapshot | undefined>
-  /** Creates a session. @throws `FST_SESSION_TOO_LARGE` */
-  create (session: NewSession, report: Report): Awaitable<Saved>
-  /** Creates a session in place of `old`, which ends: a login. @throws `FST_SESSION_TOO_LARGE` */
-  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved>
+  /** Creates a session, in place of `old`, which ends. @throws `FST_SESSION_TOO_LARGE` */
+  create (session: NewSession, report: Report, old?: Snapshot): Awaitable<Saved>
   /**
    * Writes what `compute` makes of the session, with a new credential if `renewal` is given. Returns `undefined`, writing
    * nothing, when the session has ended. @throws `FST_SESSION_CONFLICT`, `FST_SESSION_TOO_LARGE`

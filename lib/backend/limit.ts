@@ -1,10 +1,11 @@
-import { chain } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
 import { conflict } from '../errors.js'
 import { UNRANKED } from '../session/times.js'
 import type { Directory, Saved, Snapshot } from './backend.js'
 
+/** The limit by default, which only applies where the store counts. */
+const DEFAULT_LIMIT = 100
 /** How many sessions a page of the principal's list holds. */
 const PAGE = 500
 /** How often a session that others write at the same time is tried to be ended: such writes must not keep it alive. */
@@ -12,21 +13,21 @@ const MAX_TRIES = 100
 
 /** The parts of the backend that the limit needs. */
 export interface LimitContext {
-  readonly maxPerPrincipal: number
-  /** Returns how many sessions a principal has; `undefined` where the store does not count. */
-  readonly count: (principal: string) => Awaitable<number> | undefined
+  readonly maxPerPrincipal: number | undefined
   readonly list: Directory['list']
-  /** Gives a session another rank. Returns `undefined` on a conflict. */
-  readonly rank: (session: Snapshot, rank: number) => Promise<Snapshot | undefined>
+  /** Gives a session another rank. Returns `undefined` if the session has ended. */
+  readonly rank: (session: Snapshot, rank: number) => Awaitable<Snapshot | undefined>
   readonly endUnchanged: (session: Snapshot, reason: 'limit', report: Report) => Awaitable<boolean>
 }
 
 /** The option `maxPerPrincipal`: a login above the limit ends the sessions of the oldest logins. */
 export class Limit {
   readonly #context: LimitContext
+  readonly #most: number
 
   constructor (context: LimitContext) {
     this.#context = context
+    this.#most = context.maxPerPrincipal ?? DEFAULT_LIMIT
   }
 
   /**
@@ -34,25 +35,18 @@ export class Limit {
    * cookie has to be sent: a failure here is reported, and left to the next login.
    */
   keep (created: Saved, report: Report): Awaitable<Saved> {
-    const { snapshot, snapshot: { principal } } = created
-    const { maxPerPrincipal, count } = this.#context
-    if (principal === undefined || maxPerPrincipal === Infinity) return created
-    const failed = (error: unknown): Saved => {
+    const { snapshot, snapshot: { principal }, count = 0 } = created
+    const isOver = count === true ? this.#context.maxPerPrincipal !== undefined : count > this.#most
+    if (principal === undefined || (!isOver && isRanked(snapshot))) return created
+    return this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot }), (error: unknown) => {
       report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
       return created
-    }
-    try {
-      const kept = chain(count(principal) ?? Infinity, (found) =>
-        found > maxPerPrincipal || !isRanked(snapshot) ? this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot })) : created)
-      return kept instanceof Promise ? kept.catch(failed) : kept
-    } catch (error) {
-      return failed(error)
-    }
+    })
   }
 
   async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {
     const others = (await this.#all(principal)).filter(({ id }) => id !== created.id)
-    const isOver = others.length >= this.#context.maxPerPrincipal
+    const isOver = others.length >= this.#most
     if (!isOver && isRanked(created)) return created
     // This login counts as the latest, whatever the clocks of other processes say.
     const least = isOver ? others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0) + 1 : 0
@@ -68,10 +62,9 @@ export class Limit {
    * after the rank is written: of two concurrent logins, both see the same order, and only one ends the other.
    */
   async #endSurplus (principal: string, report: Report): Promise<boolean> {
-    const { maxPerPrincipal, endUnchanged } = this.#context
     const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
     let ended = true
-    for (const surplus of latestFirst.slice(maxPerPrincipal)) ended = await endUnchanged(surplus, 'limit', report) && ended
+    for (const surplus of latestFirst.slice(this.#most)) ended = await this.#context.endUnchanged(surplus, 'limit', report) && ended
     return ended
   }
 

@@ -1,4 +1,4 @@
-import type { Decoded } from '../session/codec.js'
+import type { Codec, Decoded } from '../session/codec.js'
 
 /** UTF-16 code units of payloads that each of the two generations holds. */
 const GENERATION = 1_048_576
@@ -17,9 +17,22 @@ export class RecentPayloads {
   #newer = new Map<string, Entry>()
   #older = new Map<string, Entry>()
   #size = 0
+  readonly #codec: Codec
 
-  /** Returns the content of a payload, if it was seen. */
-  get (id: string, payload: string): Decoded | undefined {
+  constructor (codec: Codec) {
+    this.#codec = codec
+  }
+
+  /** Decodes a payload, or returns its content if it was seen. */
+  decode (id: string, payload: string): ReturnType<Codec['decode']> {
+    const seen = this.#get(id, payload)
+    if (seen !== undefined) return seen
+    const decoded = this.#codec.decode(payload)
+    if (!('reason' in decoded)) this.put(id, payload, decoded)
+    return decoded
+  }
+
+  #get (id: string, payload: string): Decoded | undefined {
     const newer = this.#newer.get(id)
     if (newer !== undefined) return newer.payload === payload ? newer.decoded : undefined
     const older = this.#older.get(id)

@@ -99,15 +99,10 @@ class SealedBackend implements Backend {
     return stale ? { ...session, expiresAt, stale } : session
   }
 
-  create ({ credential: { id }, times, content, reason }: NewSession, report: Report): Saved {
+  create ({ credential: { id }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Saved {
     const saved = this.#seal({ id, version: 0, times }, content)
     report({ type: 'created', reason }, saved.snapshot)
-    return saved
-  }
-
-  replace (old: Snapshot, session: NewSession, report: Report): Saved {
-    const saved = this.create(session, report)
-    this.#end(old)
+    if (old !== undefined) this.#end(old)
     return saved
   }
 
@@ -117,7 +112,7 @@ class SealedBackend implements Backend {
         report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
         return undefined
       }
-      // What is only sealed again is no activity: its load has moved the deadline, if it counts.
+      // Sealing a cookie again does not count as activity: the load has moved the deadline, if the request counts.
       if (renewal === undefined) return this.#seal(base, content, content === base ? base.expiresAt : undefined)
       const { credential: { id }, reason } = renewal
       const saved = this.#seal(id === base.id ? base : { id, version: 0, times: withLogin(base.times, this.#context.now()) }, content)
@@ -170,7 +165,7 @@ class SealedBackend implements Backend {
     return { ...decoded, id, version: Number(version), expiresAt: Number(expiresAt) }
   }
 
-  /** What a cookie is valid for: no other scheme, cookie name or format opens it. */
+  /** The scheme, cookie name and format that a cookie is bound to: no other opens it. */
   #boundTo (cookieName: string): Buffer {
     return Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, this.#context.scheme, cookieName]))
   }

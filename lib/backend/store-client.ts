@@ -19,7 +19,7 @@ export class StoreClient {
     this.limit = limit
   }
 
-  create (id: string, record: SessionRecord): Awaitable<boolean> {
+  create (id: string, record: SessionRecord): Awaitable<number | boolean> {
     return callInTime(() => this.#store.create(id, record), this.limit)
   }
 
@@ -41,15 +41,6 @@ export class StoreClient {
 
   list (principal: string, page: PageRequest): Awaitable<Page> {
     return callInTime(() => this.#store.list(principal, page), this.limit)
-  }
-
-  /** True if the store counts cheaply. */
-  get counts (): boolean {
-    return this.#store.count !== undefined
-  }
-
-  count (principal: string): Awaitable<number> {
-    return callInTime(() => this.#store.count?.(principal) ?? 0, this.limit)
   }
 
   deleteAll (principal: string, except?: string): Awaitable<number> {

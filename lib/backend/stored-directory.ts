@@ -41,7 +41,10 @@ export function storedDirectory (
       if (count > 0) report({ type: 'destroyed', reason: 'revoke', principal, detail: `${count} sessions` })
       return count
     },
-    claim: (key, id, until) => store.create(key, { payload: JSON.stringify({ claim: id, since: now() }), version: 1, expiresAt: until }),
+    claim (key, id, until) {
+      const payload = JSON.stringify({ claim: id, since: now() })
+      return chain(store.create(key, { payload, version: 1, expiresAt: until }), (created) => created !== false)
+    },
     claimed: (key) => chain(store.read(key), (record) => record && claimIn(record)),
     unclaim: (key) => chain(store.delete(key), () => {}),
     limit

@@ -1,4 +1,4 @@
-import { chain, isPromise } from '../awaitable.js'
+import { chain, rescue } from '../awaitable.js'
 import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content, Decoded } from '../session/codec.js'
@@ -19,10 +19,21 @@ export interface StoredOptions {
   readonly idleTimeout: number
   /** Milliseconds that one call of the store may take. */
   readonly storeTimeout: number
-  readonly maxPerPrincipal: number
+  readonly maxPerPrincipal: number | undefined
   readonly now: () => number
   /** Reports what happens outside of any request. */
   readonly report: Report
+}
+
+/** One run of the write loop. */
+interface SaveOrder {
+  readonly base: Snapshot
+  readonly compute: Compute
+  readonly renewal?: Renewal | undefined
+  /** The rank to give the session; see `Limit`. */
+  readonly rank?: number
+  /** The result of the store's `create`, once the session has moved to another id. */
+  count?: number | true
 }
 
 /** A credential in the cookie, a record in a store. */
@@ -30,7 +41,7 @@ export class StoredBackend implements Backend {
   readonly #options: StoredOptions
   readonly #store: StoreClient
   readonly #turns: Turns
-  readonly #recent = new RecentPayloads()
+  readonly #recent: RecentPayloads
   readonly #limit: Limit
   readonly directory: Directory
 
@@ -38,6 +49,7 @@ export class StoredBackend implements Backend {
     this.#options = options
     this.#store = new StoreClient(options.store, options.storeTimeout)
     this.#turns = new Turns(options.storeTimeout)
+    this.#recent = new RecentPayloads(options.codec)
     this.directory = storedDirectory(this.#store, options, {
       read: (id, record) => this.#read(id, record, options.report),
       touch: (session) => this.#touch(session),
@@ -45,9 +57,8 @@ export class StoredBackend implements Backend {
     })
     this.#limit = new Limit({
       maxPerPrincipal: options.maxPerPrincipal,
-      count: (principal) => this.#store.counts ? this.#store.count(principal) : undefined,
       list: this.directory.list,
-      rank: async (session, rank) => await this.#rank(session, rank),
+      rank: (session, rank) => this.#turns.take(session, (current) => this.#write({ base: session, compute: (now) => now, rank }, current)),
       endUnchanged: (session, reason, report) => this.endUnchanged(session, reason, report)
     })
   }
@@ -61,29 +72,23 @@ export class StoredBackend implements Backend {
     return chain(this.#store.read(credential.id), (record) => this.#admit(credential, record, touch, report))
   }
 
-  create (session: NewSession, report: Report): Awaitable<Saved> {
+  create (session: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
-    return chain(this.#insert(snapshot), () => {
-      report({ type: 'created', reason }, snapshot)
-      // Of several requests that adopt one session, only one keeps its own. It asks for the limit by itself.
-      return reason === 'adopted' ? { snapshot, value } : this.#limit.keep({ snapshot, value }, report)
-    })
-  }
-
-  replace (old: Snapshot, session: NewSession, report: Report): Awaitable<Saved> {
-    const { credential: { id, secretHash, value }, times, content, reason } = session
-    const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
-    const ended = chain(this.#insert(snapshot), () => this.#orForget(id, () => this.#store.delete(old.id)))
-    return chain(ended, (deleted) => {
-      if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
-      report({ type: 'created', reason }, snapshot)
-      return this.#limit.keep({ snapshot, value }, report)
+    return chain(this.#insert(snapshot), (count) => {
+      return chain(old !== undefined && this.#orForget(id, () => this.#store.delete(old.id)), (deleted) => {
+        if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
+        report({ type: 'created', reason }, snapshot)
+        const created = { snapshot, value, count }
+        // Of several requests that adopt one session, only one keeps its own. It asks for the limit by itself.
+        return reason === 'adopted' ? created : this.#limit.keep(created, report)
+      })
     })
   }
 
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined> {
-    const saved = this.#turns.take(base, (current) => this.#write({ base, compute, renewal }, current))
+    const order: SaveOrder = { base, compute, renewal }
+    const saved = this.#turns.take(base, (current) => this.#write(order, current))
     return chain(saved, (snapshot) => {
       if (snapshot === undefined) {
         report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
@@ -91,8 +96,7 @@ export class StoredBackend implements Backend {
       }
       if (snapshot.secretHash !== renewal?.credential.secretHash) return { snapshot }
       report({ type: 'renewed', reason: renewal.reason }, snapshot)
-      const renewed = { snapshot, value: renewal.credential.value }
-      return snapshot.id === base.id ? renewed : this.#limit.keep(renewed, report)
+      return this.#limit.keep({ snapshot, value: renewal.credential.value, count: order.count }, report)
     })
   }
 
@@ -131,7 +135,7 @@ export class StoredBackend implements Backend {
 
   /** Returns the session of a live record. */
   #read (id: string, { payload, version, expiresAt, principal }: SessionRecord, report: Report): Snapshot | undefined {
-    const decoded = this.#decode(id, payload)
+    const decoded = this.#recent.decode(id, payload)
     if ('reason' in decoded) {
       report({ type: 'discarded', ...decoded }, { id, principal })
       return undefined
@@ -150,14 +154,6 @@ export class StoredBackend implements Backend {
     return { id, version, expiresAt, times, secretHash, data, principal: decoded.principal, stale: principal !== decoded.principal }
   }
 
-  #decode (id: string, payload: string): ReturnType<Codec['decode']> {
-    const seen = this.#recent.get(id, payload)
-    if (seen !== undefined) return seen
-    const decoded = this.#options.codec.decode(payload)
-    if (!('reason' in decoded)) this.#recent.put(id, payload, decoded)
-    return decoded
-  }
-
   /** Moves the idle deadline, if that gains a tenth of the idle timeout. The store's expiry never exceeds the absolute deadline. */
   #touch (session: Snapshot): Awaitable<Snapshot> {
     const { idleTimeout, now } = this.#options
@@ -166,25 +162,23 @@ export class StoredBackend implements Backend {
     return chain(this.#store.touch(session.id, expiresAt), () => ({ ...session, expiresAt }))
   }
 
-  #insert (session: Snapshot): Awaitable<void> {
+  #insert (session: Snapshot): Awaitable<number | true> {
     const { id } = session
     const record = this.#record(session)
     return chain(this.#orForget(id, () => this.#store.create(id, record)), (created) => {
       // 128 random bits do not collide: this store, or the source of randomness, is broken.
-      if (!created) throw unavailable(new Error('the store has a record under a new random id'))
+      if (created === false) throw unavailable(new Error('the store has a record under a new random id'))
+      return created
     })
   }
 
   /** The write loop: computes and writes, and starts again from what is stored when another process was faster. */
-  #write (
-    order: { readonly base: Snapshot, readonly compute: Compute, readonly renewal: Renewal | undefined },
-    current: Snapshot | undefined, until?: number
-  ): Awaitable<Snapshot | undefined> {
-    const { base, compute, renewal } = order
+  #write (order: SaveOrder, current: Snapshot | undefined, until?: number): Awaitable<Snapshot | undefined> {
+    const { base, compute } = order
     if (current === undefined || current.principal !== base.principal) return undefined
     return chain(compute(current), (content) => {
-      const next = this.#next(base, current, content, renewal)
-      const written = next.id === current.id ? this.#store.update(next.id, this.#record(next)) : this.#move(current, next)
+      const next = this.#next(order, current, content)
+      const written = next.id === current.id ? this.#store.update(next.id, this.#record(next)) : this.#move(order, current, next)
       return chain(written, (outcome) => {
         if (outcome === 'updated') return next
         if (outcome === 'missing') return undefined
@@ -196,9 +190,10 @@ export class StoredBackend implements Backend {
   }
 
   /** @throws `FST_SESSION_CONFLICT` if a session that was renewed in between would move to the holder of its old secret */
-  #next (base: Snapshot, current: Snapshot, content: Content, renewal: Renewal | undefined): Snapshot {
+  #next ({ base, renewal, rank }: SaveOrder, before: Snapshot, content: Content): Snapshot {
+    const current = rank === undefined ? before : { ...before, times: { ...before.times, rank } }
     // What is only written in another form (`stale`) does not count as activity.
-    if (renewal === undefined) return this.#assemble(current, content, content === current ? current.expiresAt : undefined)
+    if (renewal === undefined) return this.#assemble(current, content, content === before ? before.expiresAt : undefined)
     const { held, credential: { id, secretHash } } = renewal
     // Of several renewals at once one wins; the others keep its secret and save their data.
     const isFirst = current.secretHash === held
@@ -208,8 +203,8 @@ export class StoredBackend implements Backend {
   }
 
   /** Stores a session under another id, if the one before it is still as it was read. */
-  async #move (before: Snapshot, next: Snapshot): Promise<UpdateOutcome> {
-    await this.#insert(next)
+  async #move (order: SaveOrder, before: Snapshot, next: Snapshot): Promise<UpdateOutcome> {
+    order.count = await this.#insert(next)
     const outcome = await this.#orForget(next.id, () => this.#deleteUnchanged(before))
     if (outcome !== 'updated') await this.#store.delete(next.id)
     return outcome
@@ -224,29 +219,10 @@ export class StoredBackend implements Backend {
    * deleted expires, and the error to report is the first.
    */
   #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
-    const failed = (error: unknown): never => {
-      this.#forget(id)
-      throw error
-    }
-    try {
-      const result = work()
-      return isPromise(result) ? result.then((value) => value, failed) : result
-    } catch (error) {
-      return failed(error)
-    }
-  }
-
-  #forget (id: string): void {
-    const deleted = Promise.resolve().then(() => this.#store.delete(id))
-    deleted.catch(() => {})
-  }
-
-  async #rank (session: Snapshot, rank: number): Promise<Snapshot | undefined> {
-    for (let current: Snapshot | undefined = session; current !== undefined; current = await this.directory.find(session.id)) {
-      const next = this.#assemble({ ...current, times: { ...current.times, rank } }, current)
-      if (await this.#store.update(next.id, this.#record(next)) === 'updated') return next
-    }
-    return undefined
+    return rescue(work, (failure) => {
+      void (async () => { await this.#store.delete(id) })().catch(() => {})
+      throw failure
+    })
   }
 
   /** Returns the next version of a session, with other content. */

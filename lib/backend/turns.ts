@@ -3,6 +3,7 @@ import type { Awaitable } from '../store/store.js'
 import type { Snapshot } from './backend.js'
 import { callInTime } from './store-client.js'
 
+type Outcome = Promise<Snapshot | undefined>
 type Write = (current: Snapshot | undefined) => Awaitable<Snapshot | undefined>
 
 /**
@@ -13,7 +14,7 @@ export class Turns {
   /** Milliseconds. */
   readonly #limit: number
   /** The outcome of the last writer of each session, while it is under way. */
-  readonly #last = new Map<string, Promise<Snapshot | undefined>>()
+  readonly #last = new Map<string, Outcome>()
 
   constructor (limit: number) {
     this.#limit = limit
@@ -23,18 +24,19 @@ export class Turns {
   take (base: Snapshot, write: Write): Awaitable<Snapshot | undefined> {
     const before = this.#last.get(base.id)
     const result = before === undefined ? write(base) : this.#after(before, base, write)
-    return isPromise(result) ? this.#follow(base, Promise.resolve(result)) : result
+    return isPromise(result) ? this.#follow(base, before, Promise.resolve(result)) : result
   }
 
-  async #after (before: Promise<Snapshot | undefined>, base: Snapshot, write: Write): Promise<Snapshot | undefined> {
+  async #after (before: Outcome, base: Snapshot, write: Write): Outcome {
     const latest = await callInTime(() => before, this.#limit)
     // A session that this request has seen later than the writer before it is not taken back to that.
     return await write(latest !== undefined && latest.version < base.version ? base : latest)
   }
 
-  #follow (base: Snapshot, result: Promise<Snapshot | undefined>): Promise<Snapshot | undefined> {
-    // Where a writer failed, what is stored is unknown: the next one finds out.
-    const outcome = result.catch(() => base)
+  #follow (base: Snapshot, before: Outcome | undefined, result: Outcome): Outcome {
+    // Where a writer failed, what is stored is unknown: the next one finds out. One whose turn did not come leaves it to the
+    // one before it, so that those after it still wait.
+    const outcome = result.catch(() => before ?? base)
     this.#last.set(base.id, outcome)
     void outcome.then(() => { if (this.#last.get(base.id) === outcome) this.#last.delete(base.id) })
     return result

@@ -17,7 +17,7 @@ export interface IssuedSession {
 }
 
 /** A live session as it is stored. Instants in epoch milliseconds. */
-export interface SessionInfo<T extends object = Record<string, any>> {
+export interface SessionInfo<T extends object = Record<string, unknown>> {
   readonly id: string
   readonly principal: string | undefined
   readonly data: T
@@ -27,7 +27,7 @@ export interface SessionInfo<T extends object = Record<string, any>> {
 }
 
 /** One page of a principal's sessions. */
-export interface SessionPage<T extends object = Record<string, any>> {
+export interface SessionPage<T extends object = Record<string, unknown>> {
   /** The latest login first, within the page. */
   readonly sessions: ReadonlyArray<SessionInfo<T>>
   /** Requests the next page; `undefined` on the last page. */
@@ -43,7 +43,7 @@ export interface ListOptions {
 }
 
 /** The sessions of a scheme beyond a single request: `app.session` (or `app.<scheme>`). */
-export interface SessionManager<T extends object = Record<string, any>> {
+export interface SessionManager<T extends object = Record<string, unknown>> {
   /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
   issue (data: T, options?: StartOptions): Promise<IssuedSession>
   /**
@@ -59,7 +59,8 @@ export interface SessionManager<T extends object = Record<string, any>> {
   update (id: string, fn: (data: T) => T | void | Promise<T | void>): Promise<T>
   /**
    * Returns the live session of a `Cookie` header: for socket.io, `ws`, and whatever has no Fastify request. The session
-   * counts as active, as in a request.
+   * counts as active, as in a request. Nothing else of a request is checked: neither the options `verify` and `user` nor the
+   * `Origin` header.
    */
   fromCookie (header: string | undefined): Promise<SessionInfo<T> | undefined>
   /**

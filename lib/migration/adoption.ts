@@ -10,7 +10,7 @@ import type { Awaitable } from '../store/store.js'
 
 /** A session of another session plugin, found by its cookie. */
 export interface Predecessor {
-  /** Returns the data of the session here, or a promise of them; `undefined` if it should not be adopted. If it throws, the session is unfit. */
+  /** Returns the data of the session here; `undefined` if it should not be adopted. If this throws, the session is unfit. */
   data (): unknown
   /** When its user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
   readonly authenticatedAt?: number | undefined
@@ -164,7 +164,8 @@ async function accept (
     const data = await old.data()
     if (data === undefined) return undefined
     const now = settings.now()
-    return { content: codec.accept(data), times: { ...beginTimes(settings, {}, now), authenticatedAt: Math.min(finite(old.authenticatedAt) ?? 0, now), rank: UNRANKED } }
+    const authenticatedAt = Math.min(finite(old.authenticatedAt) ?? 0, now)
+    return { content: codec.accept(data), times: { ...beginTimes(settings, {}, now), authenticatedAt, rank: UNRANKED } }
   } catch (error) {
     // The message of another error may hold data.
     const detail = error instanceof SessionError ? error.message : `reading it threw ${error instanceof Error ? error.name : typeof error}`

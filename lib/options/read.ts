@@ -1,11 +1,12 @@
-import { type TSchema, Type } from '@sinclair/typebox'
 import { SealedCookie } from '../backend/sealed.js'
 import { milliseconds, timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
 import { type Adoption, readAdoption } from '../migration/adoption.js'
-import type { CrossOriginOptions } from '../routing/cross-origin.js'
+import { type CrossOriginOptions, isSerializedOrigin } from '../routing/cross-origin.js'
 import type { SecurityRequirement } from '../routing/requirement.js'
-import { type DataSchema, typeBoxSchema } from '../session/schema.js'
+import type { CompileJsonSchema } from '../session/schema/json-schema.js'
+import { readSchema } from '../session/schema/read.js'
+import type { DataSchema } from '../session/schema/schema.js'
 import type { Lifetimes } from '../session/times.js'
 import { MemoryStore } from '../store/memory.js'
 import { clock } from '../store/shared/clock.js'
@@ -21,7 +22,8 @@ export interface Settings extends Lifetimes {
   readonly cookie: CookieOptions
   readonly storeTimeout: number
   readonly maxSize: number
-  readonly maxPerPrincipal: number
+  /** `undefined`: 100, where the store counts. */
+  readonly maxPerPrincipal: number | undefined
   readonly principal: ((data: any) => string | undefined) | undefined
   readonly roles: SessionOptions['roles'] | undefined
   readonly verify: SessionOptions['verify'] | undefined
@@ -46,7 +48,7 @@ const KNOWN = new Set<string>([
 const OF_REGISTER = new Set(['prefix', 'logLevel', 'logSerializers'])
 
 /** Checks the options once. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
-export function readOptions (options: SessionOptions): Settings {
+export async function readOptions (options: SessionOptions, compile: CompileJsonSchema): Promise<Settings> {
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name) && !OF_REGISTER.has(name)) refuse(`there is no option ${JSON.stringify(name)}; the options are ${[...KNOWN].join(', ')}`)
   }
@@ -60,12 +62,12 @@ export function readOptions (options: SessionOptions): Settings {
   return Object.freeze({
     ...lifetimes,
     scheme,
-    schema: typeBoxSchema(readSchema(options.schema)),
+    schema: await readSchema(options.schema, compile),
     store,
     cookie: readCookie(options.cookie),
     storeTimeout: timerMilliseconds('storeTimeout', options.storeTimeout) ?? 2000,
     maxSize: positive('maxSize', options.maxSize) ?? 1_048_576,
-    maxPerPrincipal: readLimit(options, store),
+    maxPerPrincipal: readLimit(options),
     principal: options.principal,
     roles: options.roles,
     verify: options.verify,
@@ -88,12 +90,6 @@ function readLifetimes ({ idleTimeout: idle, absoluteTimeout: absolute, cookie }
     refuse(`idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: shorten it, or raise absoluteTimeout`)
   }
   return { idleTimeout, absoluteTimeout, persistent: cookie?.persistent ?? false }
-}
-
-function readSchema (schema: unknown = Type.Record(Type.String(), Type.Unknown())): TSchema {
-  const { type = 'object' } = Object(schema) as { type?: unknown }
-  if (typeof schema === 'object' && schema !== null && type === 'object') return schema as TSchema
-  return refuse('schema must be the TypeBox schema of an object: write it with Type.Object({ ... }) of @sinclair/typebox')
 }
 
 function readStore (store: SessionOptions['store'], now: (() => number) | undefined): SessionStore | SealedCookie {
@@ -120,10 +116,9 @@ function readSecurity (security: SessionOptions['security']): SessionOptions['se
   return security
 }
 
-function readLimit ({ maxPerPrincipal, principal }: SessionOptions, store: SessionStore | SealedCookie): number {
+function readLimit ({ maxPerPrincipal, principal }: SessionOptions): number | undefined {
   if (maxPerPrincipal !== undefined && principal === undefined) refuse('maxPerPrincipal needs the option principal, which tells whom a session belongs to')
-  const byDefault = store instanceof SealedCookie || store.count === undefined ? Infinity : 100
-  return positive('maxPerPrincipal', maxPerPrincipal) ?? byDefault
+  return positive('maxPerPrincipal', maxPerPrincipal)
 }
 
 function readVerifiers (verifiers: Readonly<Record<string, Verifier>> = {}, scheme: string): ReadonlyMap<string, Verifier> {
@@ -149,13 +144,6 @@ function readOrigins (crossOrigin: CrossOriginOptions | false = {}): ReadonlySet
     refuse(`crossOrigin.trusted: ${JSON.stringify(origin)} is not an origin: write scheme, host and port as browsers send them, such as "https://shop.example" or "capacitor://localhost", without a path or a "*"`)
   }
   return new Set(trusted)
-}
-
-/** The origins of apps and extensions, such as `capacitor://localhost`, have schemes that the URL standard knows no origin for. */
-function isSerializedOrigin (origin: unknown): boolean {
-  if (typeof origin !== 'string' || !URL.canParse(origin) || origin.includes('*')) return false
-  const { origin: parsed, protocol, host } = new URL(origin)
-  return origin === (parsed === 'null' ? `${protocol}//${host}` : parsed) && host !== ''
 }
 
 function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {

@@ -1,11 +1,11 @@
-import type { TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { SealedCookie } from '../backend/sealed.js'
 import type { SessionEvent } from '../events/events.js'
 import type { Adoption } from '../migration/adoption.js'
 import type { CrossOriginOptions } from '../routing/cross-origin.js'
 import type { SecurityRequirement } from '../routing/requirement.js'
-import type { SessionStore } from '../store/store.js'
+import type { DataOf } from '../session/schema/static.js'
+import type { Awaitable, SessionStore } from '../store/store.js'
 import type { CookieOptions } from './cookie.js'
 
 /**
@@ -22,11 +22,35 @@ export interface SessionSchemas {}
 export type SchemeName = keyof SessionSchemas extends never ? 'session' : keyof SessionSchemas & string
 
 /** The type of the data of a scheme. */
-export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? StaticOf<SessionSchemas[Name]> : Record<string, any>
+export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? DataOf<SessionSchemas[Name]> : Record<string, unknown>
 
-// TypeBox's `Static`, written so that it also ends while `SessionSchemas` is empty.
-type StaticOf<Schema> = Schema extends { static: unknown } ? AsObject<(Schema & { params: [] })['static']> : Record<string, any>
-type AsObject<T> = T extends object ? T : Record<string, any>
+/**
+ * The users of the session schemes: what the option `user` returns, to be augmented:
+ * ```ts
+ * declare module 'fastify-openapi-session' {
+ *   interface SessionUsers { session: User }
+ * }
+ * ```
+ */
+export interface SessionUsers {}
+
+/** The type of `request.session.user` of a scheme. */
+export type SessionUser<Name extends string> = Name extends keyof SessionUsers ? SessionUsers[Name] : any
+
+type FoundUser<Name extends string> = Name extends keyof SessionUsers ? Awaitable<SessionUsers[Name] | null> : unknown
+
+/**
+ * The default of routes that have no `schema.security`, to be augmented with the type of the option `security`:
+ * ```ts
+ * declare module 'fastify-openapi-session' {
+ *   interface SessionDefaults { security: [{ session: [] }] }
+ * }
+ * ```
+ */
+export interface SessionDefaults {}
+
+type DefaultSecurity = SessionDefaults extends { security: infer Security } ? Frozen<Security> : readonly SecurityRequirement[]
+type Frozen<T> = { readonly [Key in keyof T]: Frozen<T[Key]> }
 
 /** Decides a security scheme that is not a session: returns `true` when the request satisfies it with all required scopes. */
 export type Verifier = (request: FastifyRequest, scopes: readonly string[]) => boolean | Promise<boolean>
@@ -49,8 +73,11 @@ export interface OpenApiOptions {
 export interface SessionOptions<Name extends string = string, Data extends object = SessionData<Name>> {
   /** The security scheme's name, which is also the name of the decorators. Default `session`. */
   scheme?: Name
-  /** TypeBox schema of the data, checked when a record is loaded and when it is saved. Default: any object. */
-  schema?: Name extends keyof SessionSchemas ? SessionSchemas[Name] : TSchema
+  /**
+   * Schema of the data, checked when a record is loaded and when it is saved: of TypeBox, a Standard Schema (Zod, Valibot, ArkType
+   * and others), or a JSON Schema. Default: any object.
+   */
+  schema?: Name extends keyof SessionSchemas ? SessionSchemas[Name] : object
   /** The place where sessions live. Default: a `MemoryStore`, for one process and for tests. */
   store?: SessionStore | SealedCookie
   /** Name and attributes of the cookie. Default `__Host-session`, Secure, SameSite=Lax, Path=/; always HttpOnly. */
@@ -65,13 +92,13 @@ export interface SessionOptions<Name extends string = string, Data extends objec
   maxSize?: number
   /**
    * How many live sessions one principal may have. A login above the limit ends the sessions of the oldest logins. Default 100
-   * where the store counts sessions, else no limit.
+   * where the store counts sessions, else no limit. Where it is set and the store does not count, each login lists them.
    */
   maxPerPrincipal?: number
   /** Whom a session belongs to. With it, only a session that has a principal satisfies a requirement. */
   principal?: (data: Data) => string | undefined
   /** Returns the roles that a requirement such as `{ session: ['admin'] }` asks for. `user` is the result of the option `user`. */
-  roles?: (data: Data, user: any) => readonly string[] | Promise<readonly string[]>
+  roles?: (data: Data, user: SessionUser<Name>) => readonly string[] | Promise<readonly string[]>
   /**
    * Checks each loaded session that has a principal (every session without the option `principal`). `false` ends it: the
    * password was changed, the account was disabled. The data are frozen.
@@ -81,11 +108,11 @@ export interface SessionOptions<Name extends string = string, Data extends objec
    * Returns the user of a loaded session, once per request; `null` ends the session. Read it as `request.session.user`. Asked
    * for the same sessions as `verify`, and after it. The data are frozen.
    */
-  user?: (data: Data, request: FastifyRequest) => unknown
+  user?: (data: Data, request: FastifyRequest) => FoundUser<Name>
   /** Makes data of an older form fit the schema. What still does not fit counts as no session, and is reported. */
   migrate?: (data: unknown) => unknown
   /** The requirement of routes that have no `schema.security`. `security: []` on a route overrides it. */
-  security?: readonly SecurityRequirement[]
+  security?: DefaultSecurity
   /** Decide the security schemes that are not sessions, by scheme name. */
   verifiers?: Readonly<Record<string, Verifier>>
   /** Refuses unsafe requests that pages of other origins sent; `false` turns the check off. */

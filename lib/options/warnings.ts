@@ -52,10 +52,10 @@ export function refuseClashes ({ name, cookie, settings: { store } }: Scheme, ot
 
 function refuseImpossible ({ name, cookie, settings: { store, maxPerPrincipal, adopt } }: Scheme): void {
   if (adopt?.cookieName === cookie.name) refuse(`adopt: the old sessions use the cookie "${cookie.name}" too: give this plugin another cookie.name, such as the default __Host-session`)
-  if (store instanceof SealedCookie && maxPerPrincipal !== Infinity) {
+  if (store instanceof SealedCookie && maxPerPrincipal !== undefined) {
     refuse(`the session "${name}" has maxPerPrincipal, and sealed cookies cannot be counted: take it out, or use a store`)
   }
-  if (!(store instanceof SealedCookie) && store.lists === false && maxPerPrincipal !== Infinity) {
+  if (!(store instanceof SealedCookie) && store.lists === false && maxPerPrincipal !== undefined) {
     refuse(`the session "${name}" has maxPerPrincipal, and its store cannot find the sessions of a principal: take it out, or use RedisStore or SqlStore`)
   }
 }

@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify'
-import { chain, isPromise } from '../awaitable.js'
+import { chain, isPromise, rescue } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
-import { invalidData, tooLate } from '../errors.js'
+import { callInTime } from '../backend/store-client.js'
+import { conflict, invalidData, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
 import type { PendingAdoption } from '../migration/adoption.js'
@@ -47,12 +48,8 @@ export class SessionHandle extends SessionState {
 
   /** Finds the session of the request. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
   load (touch: boolean): Awaitable<void> {
-    try {
-      const found = findSession(this.scheme, this.scope.request, touch, this.report)
-      return isPromise(found) ? found.then((found) => { this.#found(found) }, (error: unknown) => this.#fail(error)) : this.#found(found)
-    } catch (error) {
-      return this.#fail(error)
-    }
+    const found = rescue(() => findSession(this.scheme, this.request, touch, this.report), (error) => this.#fail(error))
+    return chain(found, (found) => { this.#found(found) })
   }
 
   /** Reads the session again before a handler that starts long after the load. */
@@ -61,8 +58,8 @@ export class SessionHandle extends SessionState {
     if (snapshot === undefined || this.#adoption !== undefined) return undefined
     return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
       if (found.snapshot === undefined) this.discard()
-      // What a hook has changed since is merged into what is stored when it is saved.
-      else if (this.isChanged) return
+      // What a hook has changed since stays a change of what is stored now.
+      else this.apply({ snapshot, intent: KEEP, content: undefined }, { snapshot: found.snapshot })
       this.#found({ ...found, lines: [...this.lines, ...found.lines ?? []] })
     })
   }
@@ -131,9 +128,12 @@ export class SessionHandle extends SessionState {
     throw error
   }
 
-  /** Runs work when the work before it is done. */
+  /** Runs work when the work before it is done. @throws `FST_SESSION_CONFLICT` if that does not end */
   #enqueue<T> (work: () => Awaitable<T>): Awaitable<T> {
-    const result = this.#running === undefined ? work() : this.#running.then(work)
+    const before = this.#running
+    const result = before === undefined ? work() : chain(rescue(() => callInTime(() => before, this.scheme.settings.storeTimeout), () => {
+      throw conflict(new Error('another save of this session in the same request did not end: do not call commit() or update() inside the function of update()'))
+    }), work)
     if (!isPromise(result)) return result
     const done = Promise.resolve(result).then(() => {}, () => {}).then(() => { if (this.#running === done) this.#running = undefined })
     this.#running = done
@@ -170,23 +170,19 @@ export class SessionHandle extends SessionState {
 
   /** Saves an order. What was refused stays refused: after a failure nothing of it is saved later. */
   #carryOut (order: Order): Awaitable<void> {
-    const { scheme, report, scope } = this
-    const failed = (error: unknown): never => {
+    const { scheme, report, request } = this
+    const saved = rescue(() => traced('save', scheme.name, request, () => carryOut(scheme, order, report)), (error) => {
       this.#saved = 'failed'
-      this.discard()
+      this.refuseOrder(order)
       throw error
-    }
-    try {
-      const saved = traced('save', scheme.name, scope.request, () => carryOut(scheme, order, report))
-      return isPromise(saved) ? saved.then((saved) => { this.#applied(order, saved) }, failed) : this.#applied(order, saved)
-    } catch (error) {
-      return failed(error)
-    }
+    })
+    return chain(saved, (saved) => { this.#applied(order, saved) })
   }
 
   #applied (order: Order, saved: Saved | undefined): void {
     const { kind } = order.intent
-    this.#saved = kind === 'keep' ? order.content === undefined ? 'none' : 'data' : kind
+    const isNothing = order.content === undefined && (kind === 'keep' || (kind === 'destroy' && order.snapshot === undefined))
+    this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
     this.apply(order, saved)
     if (saved !== undefined) this.#send(saved)
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])

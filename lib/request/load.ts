@@ -61,13 +61,24 @@ function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolea
  * Reads a session again that a request loaded some time ago.
  * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
  */
-export function findAgain (scheme: Scheme, request: FastifyRequest, { id }: Snapshot, report: Report): Awaitable<Found> {
-  const { backend: { directory }, backend, cookie: { name } } = scheme
-  // By its id: the session may have been renewed in between.
-  const found = directory === undefined
-    ? backend.load(String(cookieValue(request.headers.cookie, name)), false, report)
-    : directory.find(id)
-  return chain(found, (snapshot) => snapshot === undefined ? ENDED : verified(scheme, request, { loaded: 'live', snapshot }, report))
+export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snapshot, report: Report): Awaitable<Found> {
+  const { directory } = scheme.backend
+  const found = directory === undefined ? openAgain(scheme, request, report) ?? before : directory.find(before.id)
+  return chain(found, (snapshot): Awaitable<Found> => {
+    // After a renewal the cookie of this request opens nothing: it must not get what the session may do since then.
+    if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(scheme, request, { loaded: 'live', snapshot }, report)
+    if (snapshot !== undefined) report({ type: 'rejected', reason: 'stale-secret' }, snapshot)
+    return ENDED
+  })
+}
+
+/** Opens the sealed cookie of a request, under its current name or a former one. */
+function openAgain ({ backend, cookie }: Scheme, request: FastifyRequest, report: Report): Awaitable<Snapshot | undefined> {
+  for (const { name } of [cookie, ...cookie.previous]) {
+    const value = cookieValue(request.headers.cookie, name)
+    if (typeof value === 'string' && value !== '') return backend.load(value, false, report, name)
+  }
+  return undefined
 }
 
 function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
@@ -90,7 +101,7 @@ function verified (scheme: Scheme, request: FastifyRequest, found: FoundSession,
   return chain(verify === undefined ? true : verify(data, request), (holds): Awaitable<Found> => {
     if (!holds) return refused(scheme, found, report)
     if (user === undefined) return found
-    return chain(user(data, request), (user) => user == null ? refused(scheme, found, report) : { ...found, user })
+    return chain(user(data, request), (user: unknown) => user == null ? refused(scheme, found, report) : { ...found, user })
   })
 }
 

@@ -47,7 +47,7 @@ export function carryOut (scheme: Scheme, order: Order, report: Report): Awaitab
   const { backend, codec } = scheme
   if (intent.kind === 'start') {
     const session = { ...intent, content: content ?? intent.content, reason: 'start' } as const
-    return snapshot === undefined ? backend.create(session, report) : backend.replace(snapshot, session, report)
+    return backend.create(session, report, snapshot)
   }
   if (snapshot === undefined) return content && backend.create(firstWrite(scheme, content), report)
   if (intent.kind === 'destroy') {

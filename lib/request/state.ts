@@ -15,7 +15,7 @@ export interface Scope {
   readonly request: FastifyRequest
   /** True if it is too late to change a session: its response has begun, or was refused. */
   readonly isClosed: boolean
-  /** Whether it is too late to send a cookie. */
+  /** True if it is too late to send a cookie. */
   readonly areHeadersSent: boolean
   /** @throws `FST_SESSION_TOO_LATE`, `FST_SESSION_CROSS_ORIGIN` */
   assertOpen (call: string, scheme: string): void
@@ -178,7 +178,14 @@ export abstract class SessionState {
     if (this.#intent.kind === 'start') this.#intent = this.#intent.afterEnd ? DESTROY : KEEP
   }
 
-  /** Discards what is not saved, with the intent: the client is told that the save failed, and it must not be made later. */
+  /** Discards an order that was refused. A session that was started or destroyed while it was being saved is another matter. */
+  protected refuseOrder ({ intent }: Order): void {
+    const isLatest = this.#intent === intent
+    if (isLatest || this.#intent.kind === 'renew') this.#draft = undefined
+    if (isLatest) this.#intent = KEEP
+  }
+
+  /** Discards what is not saved, with the intent. */
   discard (): void {
     this.#draft = undefined
     this.#intent = KEEP

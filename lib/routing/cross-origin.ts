@@ -37,6 +37,16 @@ export function isSameOrigin ({ method, host, protocol, headers }: OriginFacts, 
   return origin === undefined || origin === '' || isAt(origin, protocol, host)
 }
 
+/**
+ * Returns whether a text is an origin as browsers send it. Those of apps and extensions, such as `capacitor://localhost`, have
+ * schemes that the URL standard knows no origin for.
+ */
+export function isSerializedOrigin (origin: unknown): boolean {
+  if (typeof origin !== 'string' || !URL.canParse(origin) || origin.includes('*')) return false
+  const { origin: parsed, protocol, host } = new URL(origin)
+  return origin === (parsed === 'null' ? `${protocol}//${host}` : parsed) && host !== ''
+}
+
 /** Writes what was compared, for the message of a refusal. */
 export function originsCompared ({ host, protocol, headers: { origin, 'sec-fetch-site': site } }: OriginFacts): string {
   const cause = origin === 'null' ? ' Browsers send "Origin: null" with a form if the page has Referrer-Policy: no-referrer; use same-origin.' : ''

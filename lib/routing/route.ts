@@ -1,4 +1,5 @@
 import type { Scheme } from '../options/scheme.js'
+import { isSerializedOrigin } from './cross-origin.js'
 import type { Requirement } from './requirement.js'
 
 /** The options of a single route: `config: { session: { touch: false } }`. */
@@ -61,7 +62,9 @@ export function readRouteConfig (config: unknown): Pick<Plan, 'touch' | 'maxAge'
   const { touch = true, maxAge, crossOrigin: { trusted = [] } = {}, ...others } = session as SessionRouteConfig
   if (typeof touch !== 'boolean') throw new Error('config.session.touch must be true or false')
   if (maxAge !== undefined && !(typeof maxAge === 'number' && maxAge > 0)) throw new Error('config.session.maxAge must be a positive number of seconds')
-  if (!Array.isArray(trusted)) throw new Error('config.session.crossOrigin.trusted must be a list of origins')
+  if (!Array.isArray(trusted) || !trusted.every(isSerializedOrigin)) {
+    throw new Error('config.session.crossOrigin.trusted must be a list of origins as browsers send them, such as ["https://id.example"]')
+  }
   const unknown = Object.keys(others)[0]
   if (unknown !== undefined) throw new Error(`there is no config.session.${unknown}; there are touch, maxAge and crossOrigin`)
   return { touch, maxAge, trustedOrigins: Object.freeze([...trusted as string[]]) }

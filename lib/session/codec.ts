@@ -1,6 +1,6 @@
 import { invalidData, invalidOptions, tooLarge } from '../errors.js'
 import { type Data, freezeJson, isObject, toJson } from './json.js'
-import type { DataSchema } from './schema.js'
+import type { DataSchema } from './schema/schema.js'
 import type { Times } from './times.js'
 
 /** Data that fit their schema, with the principal that they name. A private copy: it is frozen before a function of the app gets it. */

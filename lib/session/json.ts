@@ -99,7 +99,7 @@ function written (value: unknown, place: Place | undefined, depth: number): unkn
  * Returns whether an object was written as `{ ... }`: its prototype is none, or an object that has none itself. That holds
  * in other realms (Jest, `node:vm`) and for what Fastify parses queries, params and cookies into.
  */
-function isPlain (value: object): boolean {
+export function isPlain (value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }

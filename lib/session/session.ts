@@ -12,13 +12,13 @@ export interface StartOptions {
 }
 
 /**
- * The session of one request: `request.session` (or `request.<scheme>`).
+ * The session of one request: `request.session` (or `request.<scheme>`), of which a route sees what its `security` declares.
  *
  * On a route that does not declare the session, `exists` is false, `get` returns `undefined`, and everything else throws
  * `FST_SESSION_NOT_DECLARED`. Once the response has begun, what changes the session throws `FST_SESSION_TOO_LATE`, and `data`
  * is frozen; `update` works at any time.
  */
-export interface Session<T extends object = Record<string, any>> {
+export interface Session<T extends object = Record<string, unknown>, User = any> {
   /** True if a live session was loaded, or started in this request. */
   readonly exists: boolean
   /**
@@ -34,7 +34,7 @@ export interface Session<T extends object = Record<string, any>> {
    */
   readonly data: T
   /** The result of the option `user`; `undefined` without that option, and for a session that was just started. */
-  readonly user: any
+  readonly user: User
   /** Epoch milliseconds. @throws `FST_SESSION_REQUIRED` (401) where there is no session */
   readonly createdAt: number
   /** Epoch milliseconds of the login: when the principal was established. @throws `FST_SESSION_REQUIRED` (401) */
@@ -71,4 +71,33 @@ export interface Session<T extends object = Record<string, any>> {
    * for hijacked replies and event streams, where nothing does that automatically.
    */
   commit (): Promise<string | undefined>
+}
+
+/** A session that exists. */
+export interface LiveSession<T extends object = Record<string, unknown>, User = any> extends Session<T, User> {
+  readonly exists: true
+}
+
+type WithoutSession = 'get' | 'set' | 'unset' | 'start' | 'regenerate' | 'destroy' | 'commit'
+
+/** The members without a session. `set` throws `FST_SESSION_REQUIRED` (401) when the schema has no defaults to start from. */
+export interface AbsentSession<T extends object = Record<string, unknown>> extends Pick<Session<T>, WithoutSession> {
+  readonly exists: false
+  readonly user: undefined
+}
+
+/** The members without a session if the schema has a default for every key. The first change creates the session. */
+export interface BlankSession<T extends object = Record<string, unknown>> extends AbsentSession<T>, Pick<Session<T>, 'data' | 'update'> {}
+
+type NotDeclared<Name extends string> = `Add security: [{ ${Name}: [] }] to the schema of this route`
+
+/**
+ * The session of a route that does not declare it. Only `exists`, `get` and `user` can be used. The other methods exist so
+ * that the request can be passed to what takes any `FastifyRequest`; to call one does not compile.
+ */
+export interface UndeclaredSession<Name extends string = string> extends
+  Record<Exclude<WithoutSession, 'get'>, (this: NotDeclared<Name>, ...args: any[]) => never> {
+  readonly exists: false
+  readonly user: undefined
+  get (key: string): undefined
 }

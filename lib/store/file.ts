@@ -65,11 +65,12 @@ export class FileStore implements SessionStore {
     this.#timer = setInterval(() => { this.#sweeping ??= this.#sweep() }, SWEEP_INTERVAL).unref()
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
+  async create (id: string, record: SessionRecord): Promise<number | boolean> {
     return await this.#call(() => this.#alone(id, async () => {
       if (await this.#live(id) !== undefined) return false
       if (record.expiresAt > this.#now()) await this.#files.write(id, record)
-      return true
+      // Among the files that have not been read yet may be more.
+      return this.#unread.size > 0 || this.#files.count(record.principal)
     }))
   }
 
@@ -108,10 +109,6 @@ export class FileStore implements SessionStore {
       }))
       return { sessions: found.flat(), cursor: page.cursor }
     })
-  }
-
-  async count (principal: string): Promise<number> {
-    return await this.#callOnAll(async () => this.#files.count(principal))
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {

@@ -56,7 +56,7 @@ export class MemoryStore implements SessionStore {
     return this.#guests.size + this.#members.size
   }
 
-  create (id: string, record: SessionRecord): boolean {
+  create (id: string, record: SessionRecord): number | boolean {
     const now = this.#now()
     const old = this.#entries.get(id)
     if (old !== undefined && old.record.expiresAt > now) return false
@@ -71,7 +71,7 @@ export class MemoryStore implements SessionStore {
     // `unref`: the timer keeps no process alive. A store without records has no timer.
     this.#timer ??= setInterval(() => this.#sweep(SWEEP_BATCH, this.#now()), SWEEP_INTERVAL).unref()
     this.#makeRoomFor(entry, now)
-    return true
+    return this.#index.count(record.principal)
   }
 
   read (id: string): SessionRecord | undefined {
@@ -120,10 +120,6 @@ export class MemoryStore implements SessionStore {
     const page = this.#index.page(principal, limit, cursor)
     const live = page.sessions.filter(({ record }) => record.expiresAt > now)
     return { sessions: live.map(({ id, record }) => ({ id, record })), cursor: page.cursor }
-  }
-
-  count (principal: string): number {
-    return this.#index.count(principal)
   }
 
   deleteAll (principal: string, except?: string): number | Promise<number> {

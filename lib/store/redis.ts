@@ -6,7 +6,7 @@ import { type Observer, Observers } from './shared/observers.js'
 import { adapt, type RedisClient } from './redis/client.js'
 import { Connection } from './redis/connection.js'
 import { type ScriptName, scripts } from './redis/scripts.js'
-import { decode, encode, GRACE, indexUntil, NOBODY, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
+import { decode, encode, indexUntil, NOBODY, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export type { RedisClient } from './redis/client.js'
@@ -64,20 +64,25 @@ export class RedisStore implements SessionStore {
     this.#room = Math.min(BULK, maxPending / 2)
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
+  async create (id: string, record: SessionRecord): Promise<number | boolean> {
     const now = this.#now()
-    const { principal, expiresAt } = record
+    const { expiresAt } = record
     if (expiresAt <= now) return await this.read(id) === undefined
-    const owner = ownerOf(principal)
-    const until = principal === undefined ? 0 : indexUntil(expiresAt, now)
+    const owner = ownerOf(record.principal)
+    const until = owner === NOBODY ? 0 : indexUntil(expiresAt, now)
     const write = this.#nextWrite()
     const value = encode({ record, indexedUntil: until }, write)
-    const answer = await this.#run('create', this.#keys(id, owner), [now, expiresAt - now, write, value, quote(id), scoreOf(until, id)])
+    const keys = this.#keys(id, owner)
+    let answer = await this.#run('create', keys, [now, expiresAt - now, write, value, quote(id), scoreOf(until, id)])
     if (answer === 'taken') return false
-    if (answer !== 'created') throw misunderstood(answer)
-    // The record before the index: until this call resolves no client holds the cookie, so the session cannot be in use.
-    if (owner !== NOBODY && !this.#together) await this.#enter(owner, id, until)
-    return true
+    if (keys.length === 1) {
+      if (answer !== 'created') throw misunderstood(answer)
+      if (owner === NOBODY) return true
+      // The record before the index: until this call resolves no client holds the cookie, so the session cannot be in use.
+      answer = await this.#enter(owner, id, until)
+    }
+    if (!/^\d+$/.test(String(answer))) throw misunderstood(answer)
+    return Number(answer)
   }
 
   async read (id: string): Promise<SessionRecord | undefined> {
@@ -135,12 +140,6 @@ export class RedisStore implements SessionStore {
     return { sessions, cursor: next }
   }
 
-  async count (principal: string): Promise<number> {
-    const answer = await this.#connection.run('zcount', [this.#indexKey(ownerOf(principal)), this.#now() + GRACE, '+inf'])
-    if (!/^\d+$/.test(String(answer))) throw misunderstood(answer)
-    return Number(answer)
-  }
-
   async deleteAll (principal: string, except?: string): Promise<number> {
     const owner = ownerOf(principal)
     let deleted = 0
@@ -186,8 +185,8 @@ export class RedisStore implements SessionStore {
     await this.#run('delete', [this.#key(id)], [this.#now(), 'none'])
   }
 
-  async #enter (owner: string, id: string, until: number): Promise<void> {
-    await this.#run('enter', [this.#indexKey(owner)], [this.#now(), quote(id), scoreOf(until, id)])
+  #enter (owner: string, id: string, until: number): Promise<unknown> {
+    return this.#run('enter', [this.#indexKey(owner)], [this.#now(), quote(id), scoreOf(until, id)])
   }
 
   /** Tidies up: what fails here is left to the time to live and to the next `list`. */

@@ -58,8 +58,12 @@ export class SqlStore implements SessionStore {
     })
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
-    return await this.#statements.create({ ...toRow(id, record), now: this.#now() }) > 0
+  async create (id: string, record: SessionRecord): Promise<number | boolean> {
+    const values = { ...toRow(id, record), now: this.#now() }
+    if (await this.#statements.create(values) === 0) return false
+    if (record.principal === undefined) return true
+    const [row] = await this.#statements.count(values)
+    return Number(row?.n)
   }
 
   /** A row that is not a record is reported and deleted. */
@@ -98,11 +102,6 @@ export class SqlStore implements SessionStore {
     const found = await this.#statements.list({ principal: toPrincipalColumn(principal), id: cursor, limit: most, now: this.#now() })
     const sessions = found.map((row) => this.#decode(row)).filter((session) => session !== undefined)
     return { sessions, cursor: found.length < most ? undefined : found.at(-1)?.id }
-  }
-
-  async count (principal: string): Promise<number> {
-    const [row] = await this.#statements.count({ principal: toPrincipalColumn(principal), now: this.#now() })
-    return Number(row?.n)
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {

@@ -9,7 +9,7 @@ export interface SessionRecord {
   readonly version: number
   /** Epoch milliseconds. From this instant on the record counts as absent. */
   readonly expiresAt: number
-  /** Whom the session belongs to, any non-empty text. `list`, `count` and `deleteAll` ask for it. */
+  /** Whom the session belongs to, any non-empty text. `list` and `deleteAll` ask for it. */
   readonly principal?: string
 }
 
@@ -57,8 +57,12 @@ export type UpdateOutcome = 'updated' | 'conflict' | 'missing'
  * `storeContract` of `fastify-openapi-session/testing` checks all of it.
  */
 export interface SessionStore {
-  /** Creates a record. Returns `false`, writing nothing, when a live record has the id. */
-  create(id: string, record: SessionRecord): Awaitable<boolean>
+  /**
+   * Creates a record. Returns `false`, writing nothing, when a live record has the id. Otherwise it returns how many live
+   * sessions the record's principal has now, the new one included. (What expired moments ago may be counted.) It returns
+   * `true` if the record has no principal, and where counting costs more than a look into an index.
+   */
+  create(id: string, record: SessionRecord): Awaitable<number | boolean>
 
   /** Returns the live record. Writes nothing. */
   read(id: string): Awaitable<SessionRecord | undefined>
@@ -72,7 +76,8 @@ export interface SessionStore {
   /**
    * Compare-and-set: writes only over the version `record.version - 1`, so that a stale save never undoes a logout or
    * another save. A record whose `expiresAt` is in the past deletes instead, under the same condition. The stored expiry
-   * becomes `record.expiresAt`, whether earlier or later than before. A changed `principal` moves the session to the list of the new principal.
+   * becomes `record.expiresAt`, whether earlier or later than before. A changed `principal` moves the session to the list of
+   * the new principal.
    */
   update(id: string, record: SessionRecord): Awaitable<UpdateOutcome>
 
@@ -84,12 +89,6 @@ export interface SessionStore {
    * page to the last is on one of them, whatever is created, touched or ended in between. (It may be on two.)
    */
   list(principal: string, page: PageRequest): Awaitable<Page>
-
-  /**
-   * Returns how many live sessions a principal has. Optional: leave it out where counting costs more than a look into an
-   * index. Sessions that expired moments ago may be included.
-   */
-  count?(principal: string): Awaitable<number>
 
   /**
    * Deletes the sessions of a principal, all but `except`, and returns how many live ones it deleted. When it returns, no

@@ -14,7 +14,7 @@ export interface StoreCase {
   readonly name: string
   /**
    * Rejects with an `AssertionError` of `node:assert` if the store breaks the promise. Resolves `'not applicable'` if the
-   * case needs what the store or `makeStore` does not have: `count`, lists (see `SessionStore.lists`) or `damage`.
+   * case needs what the store or `makeStore` does not have: a number from `create`, lists (see `SessionStore.lists`) or `damage`.
    */
   readonly run: (makeStore: MakeStore, clock?: Clock) => Promise<'passed' | 'not applicable'>
 }

@@ -157,9 +157,9 @@ t.test('C9 a late adoption does not revive a session whose first attempt was sto
   const held = holdNextGet(old)
   const late = app.inject({ url: '/me', headers: { cookie } })
   await held.reached
-  store.create = async (id, record) => {
+  store.create = (id, record) => {
     store.create = create
-    await create(id, record)
+    create(id, record)
     throw new Error('too late')
   }
   t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 503)
@@ -381,7 +381,7 @@ t.test('a new store that is down is 503, and the old session stays', async (t) =
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const store = new MemoryStore()
-  store.create = async () => { throw new Error('down') }
+  store.create = () => { throw new Error('down') }
   const { app } = await moved(t, old, 'sessionId', { store })
   t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 503)
   t.equal(Object.keys(old.sessions).length, 1)

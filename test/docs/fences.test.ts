@@ -104,6 +104,7 @@ async function debugLine (t: Test, { code }: Fence): Promise<void> {
 const checkers: Readonly<Record<string, ((t: Test, fence: Fence) => Promise<void>) | string>> = {
   'README.md sh': npm,
   'docs/getting-started.md sh': npm,
+  'docs/performance.md sh': npm,
   'docs/sealed-cookies.md sh': makeKeyLine,
   'example/README.md sh': async (t, fence) => await (fence.code.startsWith('curl') ? curlLines : npm)(t, fence),
   'docs/stores/express.md json': envelope,
@@ -121,7 +122,7 @@ for (const fence of pages().flatMap(fencesOf).filter(({ language }) => language 
   const { page, language, code } = fence
   t.test(`${page}, ${language}: ${code.split('\n', 1).join().slice(0, 40)}`, async (t) => {
     const checker = checkers[`${page} ${language}`]
-    if (checker === undefined) t.fail('nobody runs this block: add a checker')
+    if (checker === undefined) t.fail('no checker runs this block: add one')
     else if (typeof checker === 'string') t.match(textOf(checker), page.replace('docs/', ''), `${checker} reads the page`)
     else await checker(t, fence)
   })

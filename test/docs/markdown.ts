@@ -25,4 +25,3 @@ export function tableUnder (file: string, heading: string, { nth = 0, head = fal
   // `\|` is a bar within a cell.
   return [...head ? [heads] : [], ...rows].map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
 }
-

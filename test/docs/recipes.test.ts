@@ -51,7 +51,7 @@ t.test('WebSocket: a store that is down while a message comes ends neither the c
   t.equal(socket.readyState, socket.OPEN)
 })
 
-t.test('server-sent events: a client that leaves while the session is stored leaves nobody watching', async (t) => {
+t.test('server-sent events: a client that leaves while the session is stored leaves no watch behind', async (t) => {
   const store = new ProbeStore(new MemoryStore())
   const app = Fastify({ forceCloseConnections: true })
   t.teardown(() => app.close())

@@ -45,8 +45,8 @@ t.test('the values and sentences of the debug line are those that the page expla
   t.same(values(0).sort(), union('LoadedAs').sort())
   t.same(values(1).sort(), union('SavedAs').sort())
   const sentences = [...tableUnder('docs/errors.md', heading).map(([, why = '']) => why), ...tableUnder('docs/errors.md', heading, { nth: 2 }).map(([why = '']) => why)]
-  const [, explained = ''] = code.split('NOT_LOADED')
-  const said = [...explained.split('const warned')[0]!.matchAll(/'([a-z][^'`\n]* [^'`\n]*)'/g)].map(([, sentence = '']) => sentence)
+  const explained = code.slice(code.indexOf('NOT_LOADED'), code.indexOf('const warned'))
+  const said = [...explained.matchAll(/'([a-z][^'`\n]* [^'`\n]*)'/g)].map(([, sentence = '']) => sentence)
   t.same([...sentences.filter(Boolean), 'cookie set'].sort(), said.sort())
   const [, warnings = ''] = textOf('docs/errors.md').split('The plugin warns of')
   for (const [, warning = ''] of warnings.matchAll(/^- "(.*?)"/gms)) t.ok(code.includes(warning.replaceAll(/\s+/g, ' ')), warning)

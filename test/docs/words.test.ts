@@ -5,15 +5,38 @@ import { pages, root, textOf } from './markdown.js'
 
 /** Turns of phrase that a reader whose first language is another one stumbles over, with what to write instead. */
 const IDIOMS: ReadonlyArray<readonly [found: RegExp, instead: string]> = [
-  [/(?<!\bthere )\bis no (?!longer\b|more\b|later\b)/g, '"is not a ..."'],
-  [/, say\b/g, '"such as ..." or "for example"'],
+  [/(?<!\b[Tt]here )\bis no (?!longer\b|more\b|later\b)/g, '"is not a ..."'],
+  [/, say(?:[,.;:)]|$)/gm, '"such as ..." or "for example"'],
   [/\b[Aa]new\b/g, '"again" or "new"'],
   [/\b([Nn]obody|[Ss]omebody)\b/g, 'the request, process, client or user that does it'],
-  [/\/\*\*\s+(\* )?(What|Whether|Where|Who)\b/g, '"Returns ..." for a function, a noun or "True if ..." for a property']
+  [/\/\*\*\s+(?:\* )?(What|Whether|Where|Who)\b/g, '"Returns ..." for a function, a noun or "True if ..." for a property']
 ]
 
 /** Idioms that older texts still have: a file gets no new ones, and its number falls when some are repaired. */
 const STILL: Readonly<Record<string, number>> = {
+  'example/api.ts': 1,
+  'example/app.ts': 1,
+  'example/catalogue.ts': 1,
+  'example/device.ts': 1,
+  'example/next.ts': 1,
+  'example/password.ts': 1,
+  'example/server.ts': 1,
+  'example/session.ts': 5,
+  'example/stores.ts': 2,
+  'example/users.ts': 4,
+  'test/adoption/adoption.test.ts': 1,
+  'test/example/pages.test.ts': 1,
+  'test/example/users.test.ts': 2,
+  'test/fuzz/http.test.ts': 2,
+  'test/openapi/refusal.test.ts': 1,
+  'test/plugin/data.test.ts': 1,
+  'test/security/cross-origin.test.ts': 1,
+  'test/security/isolation.test.ts': 1,
+  'test/security/life.test.ts': 1,
+  'test/security/limit.test.ts': 1,
+  'test/security/token.test.ts': 2,
+  'test/swagger-ui/foreign.test.ts': 2,
+  'test/swagger-ui/form.test.ts': 1
 }
 
 /** Returns the files of a directory whose text people read. */

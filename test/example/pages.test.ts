@@ -78,7 +78,7 @@ t.test('a store that fails signs nobody out', async (t) => {
   const visitor = new Visitor(await shop(t, { store }))
   await visitor.enter(grace)
   const { read } = store
-  store.read = async () => { throw new Error('no connection') }
+  store.read = () => { throw new Error('no connection') }
   const response = await visitor.get('/account')
   t.match(response, { statusCode: 503, body: /Back in a moment[^]*You are still signed in/ })
   t.ok(response.headers['retry-after'])

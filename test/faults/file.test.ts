@@ -70,7 +70,7 @@ t.test('F9: files of sessions that have expired are removed', async (t) => {
   const store = new FileStore({ directory })
   intercepted.restore()
   t.teardown(() => store.close())
-  const create = (id: string, principal: string): Promise<boolean> => store.create(id, { payload: '{}', version: 1, expiresAt: Date.now() + 1000, principal })
+  const create = (id: string, principal: string): Promise<number | boolean> => store.create(id, { payload: '{}', version: 1, expiresAt: Date.now() + 1000, principal })
   const files = async (): Promise<number> => (await readdir(directory)).filter((name) => name.endsWith('.session')).length
   await leavesNothing(t, create, files, isLong ? 100_000 : 1000)
 })

@@ -60,7 +60,7 @@ t.test('F9: rows of sessions that have expired are swept away', async (t) => {
   const { db: own } = await connect(t, server, {})
   const store = new SqlStore({ db: own, sweepInterval: 0.25 })
   t.teardown(() => store.close())
-  const create = (id: string, principal: string): Promise<boolean> => store.create(id, { payload: '{}', version: 1, expiresAt: Date.now() + 1000, principal })
+  const create = (id: string, principal: string): Promise<number | boolean> => store.create(id, { payload: '{}', version: 1, expiresAt: Date.now() + 1000, principal })
   const rows = async (): Promise<number> => Number((await db.selectFrom('sessions').select(({ fn }) => fn.countAll().as('n')).executeTakeFirstOrThrow()).n)
   await leavesNothing(t, create, rows, isLong ? 100_000 : 1500)
 })

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest, type FastifySchema } from 'fastify'
 import sessionPlugin, { type Adoption, type Session, type SessionEvent, type SessionInfo, type SessionManager, type SessionOptions, type SessionStore } from 'fastify-openapi-session'
 import type { ManualClock } from 'fastify-openapi-session/testing'
 
@@ -116,7 +116,7 @@ function addVisits (app: FastifyInstance): void {
 }
 
 /** Each handler asks for the id first: where there is no session, that is a 401 on routes of guests too. */
-function addWork (app: FastifyInstance, prefix: string, schema: object): void {
+function addWork (app: FastifyInstance, prefix: string, schema: FastifySchema): void {
   type Params = Record<'key' | 'value', string>
   const on = (method: 'GET' | 'POST', url: string, work: (session: Session<any>, params: Params) => unknown, config: object = {}): void => {
     app.route<{ Params: Params }>({ method, url: prefix + url, schema, config, handler: async (request) => {

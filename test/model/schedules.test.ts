@@ -81,7 +81,7 @@ interface Site {
 
 /** Sends requests of one browser at once, whose store calls come in any order. Returns what must not be. */
 async function run ({ app, store, late, discarded }: Site, scheduler: fc.Scheduler, asked: readonly string[]): Promise<string[]> {
-  await store.inner.close()
+  store.inner.close()
   late.clear()
   let { cookie } = await app.session.issue({ userId: 'ada' } as never)
   const cookies = new Set([cookie])
@@ -159,7 +159,7 @@ async function siteOn (t: Test): Promise<Site> {
   app.get('/data', guarded, async (request) => request.session.data)
   for (const [name, work] of Object.entries(works)) {
     app.post<{ Params: { key: string } }>(`/${name}/:key`, guarded, async (request) => {
-      await work(request.session, request.params.key, app)
+      await work(request.session as Session<any>, request.params.key, app)
       return ''
     })
   }

@@ -406,7 +406,7 @@ t.test('an error handler can still end the session that could not be saved', asy
   }
 })
 
-t.test('a cookie that was handed out once is not written a second time for the answer after an error', async (t) => {
+t.test('a cookie that was sent once is not written a second time for the response after an error', async (t) => {
   const { app, client } = await setUp(t)
   app.setErrorHandler(async (error, { session }, reply) => {
     session.destroy()
@@ -417,7 +417,7 @@ t.test('a cookie that was handed out once is not written a second time for the a
   t.match(cookies(await client.post('/')), ['first=1', 'mine=1', /^__Host-session=; Max-Age=0/])
 })
 
-t.test('what is put in while the end of a session is being stored goes into another one', async (t) => {
+t.test('data that are set while the end of a session is being stored begin another session', async (t) => {
   const setup = await setUp(t)
   const { app, client, events } = setup
   app.post('/', { schema: guarded }, async ({ session }) => {

@@ -37,7 +37,7 @@ function isUnavailable (t: Test, response: { statusCode: number, headers: Record
   t.notMatch(response.body, /ECONNREFUSED|hunter2|handler/)
 }
 
-t.test('load: 503 with Retry-After wherever a session is declared and a cookie was sent', async (t) => {
+t.test('load: a store that is down is a 503 with Retry-After wherever a session is declared and a cookie was sent', async (t) => {
   const setup = await world(t)
   const { client, app, store, log } = setup
   store.before = down
@@ -90,7 +90,7 @@ t.test('load: an error handler sees no session, and each of its members but exis
   t.same(seen, [false, undefined, undefined])
 })
 
-t.test('save: 503, no Set-Cookie, nothing of what the handler sent', async (t) => {
+t.test('save: a store that is down is a 503 without Set-Cookie and without anything of what the handler sent', async (t) => {
   const failing: Array<[url: string, method: string]> = [
     ['/write', 'update'], ['/start', 'create'], ['/start', 'delete'], ['/renew', 'update'], ['/destroy', 'delete'], ['/update', 'update']
   ]
@@ -163,7 +163,7 @@ t.test('save: a store that says that a new random id is taken is broken', async 
   t.same(cookies(response), [])
 })
 
-t.test('save: a store hangs', async (t) => {
+t.test('save: a store that hangs is a store that fails', async (t) => {
   const setup = await world(t)
   setup.store.before = async ({ method }) => { if (method === 'update') await new Promise(() => {}) }
   isUnavailable(t, await setup.client.post('/write'))
@@ -227,6 +227,33 @@ t.test('commit: what was refused stays refused, and the response stores nothing 
     t.same(cookies(response), [])
     t.same(store.take().filter((method) => method !== 'delete'), [], 'at most a login that was stored is undone')
     t.same((await client.get('/data')).json(), ada)
+  }
+})
+
+t.test('commit: a login that comes while a save fails is not lost with it, and what was refused is', async (t) => {
+  const setup = await world(t)
+  const { app, store } = setup
+  const calls = ['start', 'destroy', 'renew'] as const
+  for (const call of calls) {
+    app.post(`/then/${call}`, { schema: guarded }, async ({ session }) => {
+      session.data.a = 1
+      store.before = async ({ method }) => { if (method === 'update') down() }
+      const commit = session.commit()
+      if (call === 'start') session.start({ ...ada, userId: 'bob' })
+      else session[call]()
+      await t.rejects(commit, { code: 'FST_SESSION_STORE' })
+      store.before = undefined
+      return [session.exists, session.data.userId ?? null, session.data.a ?? null]
+    })
+  }
+  for (const call of calls) {
+    const { id, cookie } = await app.session.issue(ada)
+    const response = await app.inject({ method: 'POST', url: `/then/${call}`, headers: { cookie } })
+    t.same(response.json(), { start: [true, 'bob', null], destroy: [false, null, null], renew: [true, 'ada', null] }[call], call)
+    t.equal(cookies(response).length, 1)
+    const left = await app.session.find(id)
+    if (call === 'renew') t.same(left?.data, ada)
+    else t.equal(left, undefined)
   }
 })
 
@@ -294,7 +321,7 @@ t.test('what a failed response wanted to save is not reported as lost on top of 
   t.same(told(setup.events), ['created:issue'])
 })
 
-t.test('the manager: the same errors', async (t) => {
+t.test('the manager rejects with the same errors as a request', async (t) => {
   const setup = await setUp(t, { principal: (data) => data.userId })
   const { app, store } = setup
   const { id } = await app.session.issue(ada)

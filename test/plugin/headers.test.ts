@@ -7,7 +7,7 @@ import { cookies, guarded, makeApp, optional, setUp, told, Visitor } from './sup
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
-t.test('Vary: Cookie on every response of a declaring route', async (t) => {
+t.test('every response of a declaring route has Vary: Cookie', async (t) => {
   const { app, client } = await setUp(t, { principal: (data) => data.userId, roles: () => [] })
   app.get('/guarded', { schema: guarded }, async () => 'in')
   app.get('/roles', { schema: { security: [{ session: ['admin'] }] } }, async () => 'in')
@@ -30,7 +30,7 @@ t.test('Vary: Cookie on every response of a declaring route', async (t) => {
   await check()
 })
 
-t.test('Vary beside what else the response depends on', async (t) => {
+t.test('Vary names Cookie beside what else the response depends on', async (t) => {
   const { app, client } = await setUp(t)
   const given: Array<[unknown, string]> = [
     ['Accept', 'Accept, Cookie'], ['accept-encoding, cookie', 'accept-encoding, cookie'], ['Cookie', 'Cookie'], ['*', '*'], [['Accept', 'Origin'], 'Accept,Origin, Cookie'],
@@ -43,7 +43,7 @@ t.test('Vary beside what else the response depends on', async (t) => {
   for (const [index, [, expected]] of given.entries()) t.equal((await client.get(`/${index}`)).headers.vary, expected)
 })
 
-t.test('Cache-Control', async (t) => {
+t.test('Cache-Control keeps responses of a session and of a cookie out of shared caches', async (t) => {
   const { app, client } = await setUp(t)
   const handle = async ({ session, query }: any, reply: any): Promise<string> => {
     const { own, set, look } = query
@@ -58,7 +58,7 @@ t.test('Cache-Control', async (t) => {
   })
   const cached = async (url: string): Promise<unknown> => (await client.get(url)).headers['cache-control']
 
-  t.equal(await cached('/'), undefined, 'nobody: the response is the same for everyone without a cookie')
+  t.equal(await cached('/'), undefined, 'the response is the same for every client without a cookie')
   t.equal(await cached('/?own=public'), 'public')
   t.equal(await cached('/?set=1'), 'no-store', 'it sets the cookie')
   t.equal(await cached('/'), 'private, no-cache', 'it saw a live session')
@@ -81,7 +81,7 @@ t.test('the cookie of an ended session does not count as a live session', async 
   t.same(cookies(response), [])
 })
 
-t.test('401: WWW-Authenticate names the cookie', async (t) => {
+t.test('the WWW-Authenticate header of a 401 names the cookie', async (t) => {
   const { app } = await setUp(t, { cookie: { name: 'sid' } })
   app.get('/', { schema: guarded }, async () => '')
   const response = await app.inject('/')
@@ -90,7 +90,7 @@ t.test('401: WWW-Authenticate names the cookie', async (t) => {
   t.match(response.json(), { statusCode: 401, code: 'FST_SESSION_REQUIRED', error: 'Unauthorized', message: 'Authentication required. Sign in first.' })
 })
 
-t.test('the Cookie header: what counts as the session', async (t) => {
+t.test('the session is found in a Cookie header of any form, and only where it stands once', async (t) => {
   const { app, events } = await setUp(t, { cookie: { name: 'sid' } })
   app.get('/', { schema: optional }, async ({ session }) => session.exists)
   const { cookie } = await app.session.issue(ada)
@@ -141,7 +141,7 @@ t.test('@fastify/cookie', async (t) => {
     t.same((await app.inject({ url: '/', headers: { cookie: 'a=b' } })).json(), { a: 'b' })
   })
 
-  await t.test('registered by the app before, with options of its own', async (t) => {
+  await t.test('keeps options of its own where the app registers it first', async (t) => {
     const { app } = makeApp(t)
     let parsed = 0
     await app.register(fastifyCookie, {
@@ -190,7 +190,7 @@ t.test('CORS headers are on refusals too', async (t) => {
   t.match(response.headers.vary, /Cookie/)
 })
 
-t.test('pages of other origins', async (t) => {
+t.test('unsafe requests from pages of other origins are refused', async (t) => {
   const { app, client, store, events } = await setUp(t, { crossOrigin: { trusted: ['https://shop.example'] } })
   app.post('/', { schema: optional }, async ({ session }) => { session.data.a = 1; return 'done' })
   app.get('/', { schema: optional }, async () => 'read')

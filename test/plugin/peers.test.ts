@@ -82,7 +82,7 @@ async function passportWorld (t: Test, passportOptions: object = {}, options: ob
 }
 
 t.test('@fastify/passport', async (t) => {
-  await t.test('login, request, logout', async (t) => {
+  await t.test('a login, a request and a logout work', async (t) => {
     const { app, client } = await passportWorld(t, {}, { principal: (data: Any) => data['passport'] })
     t.same((await client.get('/me')).json(), { user: null, in: false })
     t.equal((await client.post('/login', { name: 'ada', password: 'wrong' })).statusCode, 401)
@@ -100,7 +100,7 @@ t.test('@fastify/passport', async (t) => {
     t.equal((await client.get('/nowhere')).statusCode, 404)
   })
 
-  await t.test('a login gives a new token, and keeps of the guest what it is told to', async (t) => {
+  await t.test('a login replaces the credential, and keeps the keys of the guest that are named', async (t) => {
     const { client, app } = await passportWorld(t, { clearSessionIgnoreFields: ['cart'] })
     await client.get('/cart')
     await client.get('/session')
@@ -118,7 +118,7 @@ t.test('@fastify/passport', async (t) => {
     t.notOk('passport' in (await client.get('/session')).json())
   })
 
-  await t.test('a form, as browsers send it', async (t) => {
+  await t.test('a form signs in as browsers send it', async (t) => {
     const { client, app } = await passportWorld(t)
     const response = await app.inject({ method: 'POST', url: '/login', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: 'name=ada&password=right' })
     client.jar.take(response.headers['set-cookie'])

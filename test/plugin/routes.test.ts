@@ -29,7 +29,7 @@ t.test('routes declared before the plugin are guarded as well', async (t) => {
   t.equal((await client.get('/strange')).statusCode, 500)
 })
 
-t.test('HEAD of a guarded GET is guarded, of an open one touches no store', async (t) => {
+t.test('the HEAD route of a guarded GET is guarded, and that of an open one touches no store', async (t) => {
   const { app, store, client } = await setUp(t)
   app.get('/guarded', { schema: guarded }, async () => 'ok')
   app.get('/open', async () => 'ok')
@@ -44,7 +44,7 @@ t.test('HEAD of a guarded GET is guarded, of an open one touches no store', asyn
   t.same(store.take(), ['read'])
 })
 
-t.test('prefixes, nested contexts, several methods and routes without trailing slash', async (t) => {
+t.test('routes are guarded under prefixes, in nested contexts, for several methods and without a trailing slash', async (t) => {
   const { app, client } = await setUp(t)
   await app.register(async (one) => {
     one.get('/', { schema: guarded }, async () => 'one')
@@ -58,7 +58,7 @@ t.test('prefixes, nested contexts, several methods and routes without trailing s
   for (const [method, url] of asked) t.equal((await client.inject({ method, url })).statusCode, 200, `${method} ${url}`)
 })
 
-t.test('routes that share one options object are told apart', async (t) => {
+t.test('routes that share one options object are kept apart', async (t) => {
   const { app, client } = await setUp(t)
   const config = {}
   app.get('/open', { config, schema: optional }, async () => 'ok')
@@ -123,7 +123,7 @@ t.test('a route outside that names the session does not stand open: the boot say
       inside.get('/in', { schema: guarded }, async () => 'in')
     }, { prefix })
   }
-  twice.get('/out', { schema: { security: [{ apiKey: [] }] } }, async () => 'of somebody else')
+  twice.get('/out', { schema: { security: [{ apiKey: [] }] } }, async () => 'of another plugin')
   await twice.register(async (other) => {
     await other.register(sessionPlugin as never, { scheme: 'api', cookie: { name: 'api', secure: false }, verifiers: { session: () => false } } as never)
     other.get('/verified', { schema: guarded }, async () => 'in')
@@ -157,7 +157,7 @@ t.test('404s never touch the store', async (t) => {
   t.same(store.take(), [])
 })
 
-t.test('the default security', async (t) => {
+t.test('the default security:', async (t) => {
   await t.test('covers the routes that have none of their own', async (t) => {
     const { app, client, store } = await setUp(t, { security: [{ session: [] }] })
     app.get('/default', async (request) => request.session.data.userId)
@@ -264,7 +264,7 @@ t.test('a WebSocket is guarded before the upgrade', async (t) => {
   t.equal(await open({}), '401')
   t.equal(await open({ cookie: '__Host-session=junk' }), '401')
   t.equal(await open({ cookie }), 'hello ada')
-  // A page of somebody else may open a WebSocket with this browser's cookies: there is no preflight for it.
+  // A page of another origin may open a WebSocket with this browser's cookies: there is no preflight for it.
   t.equal(await open({ cookie, origin: 'https://evil.example' }), '403')
   t.equal(await open({ cookie, origin: `http://127.0.0.1:${port}` }), 'hello ada')
 })

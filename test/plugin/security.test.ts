@@ -45,20 +45,20 @@ const bearer = { authorization: 'Bearer good' }
 const csrf = { 'x-csrf': 'good' }
 const all = (status: number): Answers => ({ nobody: status, guest: status, ada: status, admin: status })
 
-t.test('absent: not loaded, not enforced', async (t) => {
+t.test('a route without security is neither loaded nor enforced', async (t) => {
   t.same(await answers(t, undefined), all(200))
 })
 
-t.test('[]: not loaded, not enforced, and it overrides the default', async (t) => {
+t.test('security: [] is neither loaded nor enforced, and overrides the default', async (t) => {
   t.same(await answers(t, []), all(200))
   t.same(await answers(t, [], {}, { security: [{ session: [] }] }), all(200))
 })
 
-t.test('[{ session: [] }]: a live session that has a principal', async (t) => {
+t.test('[{ session: [] }] requires a live session that has a principal', async (t) => {
   t.same(await answers(t, [{ session: [] }]), { nobody: 401, guest: 401, ada: 200, admin: 200 })
 })
 
-t.test('without the option principal any live session will do', async (t) => {
+t.test('[{ session: [] }] accepts any live session without the option principal', async (t) => {
   const setup = await setUp(t)
   setup.app.get('/', { schema: { security: [{ session: [] }] } }, async (request) => request.session.data.cart)
   t.equal((await setup.client.get('/')).statusCode, 401)
@@ -77,14 +77,14 @@ for (const security of [[{ session: [] }, {}], [{}, { session: [] }], [{}, { ses
   })
 }
 
-t.test('roles: every one that is named', async (t) => {
+t.test('a requirement asks for every role that it names', async (t) => {
   t.same(await answers(t, [{ session: ['admin'] }]), { nobody: 401, guest: 401, ada: 403, admin: 200 })
   t.same(await answers(t, [{ session: ['admin', 'writer'] }]), { nobody: 401, guest: 401, ada: 403, admin: 200 })
   t.same(await answers(t, [{ session: ['admin', 'owner'] }]), { nobody: 401, guest: 401, ada: 403, admin: 403 })
   t.same(await answers(t, [{ session: ['owner'] }, { session: ['writer'] }]), { nobody: 401, guest: 401, ada: 403, admin: 200 })
 })
 
-t.test('what is missing is named', async (t) => {
+t.test('a 403 names the missing roles', async (t) => {
   const setup = await world(t, [{ session: ['admin', 'owner', 'writer'] }])
   await visitors.admin(setup)
   const response = await setup.client.get('/')
@@ -93,14 +93,14 @@ t.test('what is missing is named', async (t) => {
   t.same(told(setup.events.slice(-1)), ['rejected:forbidden'])
 })
 
-t.test('another scheme in its place: one of the two must hold', async (t) => {
+t.test('one of two alternatives must hold', async (t) => {
   for (const security of [[{ session: [] }, { bearer: [] }], [{ bearer: [] }, { session: [] }]]) {
     t.same(await answers(t, security), { nobody: 401, guest: 401, ada: 200, admin: 200 })
     t.same(await answers(t, security, bearer), all(200))
   }
 })
 
-t.test('another scheme beside it: both must hold', async (t) => {
+t.test('both schemes of one alternative must hold', async (t) => {
   for (const security of [[{ session: [], csrf: [] }], [{ csrf: [], session: [] }]]) {
     // Who is signed in gains nothing from signing in again.
     t.same(await answers(t, security), { nobody: 401, guest: 401, ada: 403, admin: 403 })
@@ -108,7 +108,7 @@ t.test('another scheme beside it: both must hold', async (t) => {
   }
 })
 
-t.test('OR of ANDs', async (t) => {
+t.test('alternatives of several schemes are an OR of ANDs', async (t) => {
   const security = [{ session: ['admin'], csrf: [] }, { bearer: [], csrf: [] }]
   t.same(await answers(t, security), { nobody: 401, guest: 401, ada: 403, admin: 403 })
   t.same(await answers(t, security, csrf), { nobody: 401, guest: 401, ada: 403, admin: 200 })
@@ -156,7 +156,7 @@ t.test('a verifier that throws lets no request in', async (t) => {
   t.equal((await setup.client.get('/truthy')).statusCode, 401)
 })
 
-t.test('a route of foreign schemes only is enforced too', async (t) => {
+t.test('a route of other schemes only is enforced, too', async (t) => {
   const setup = await world(t, [{ bearer: [] }])
   const refused = await setup.app.inject('/')
   t.match(refused.json(), { statusCode: 401, code: 'FST_SESSION_REQUIRED', message: /"bearer"/ })
@@ -274,7 +274,7 @@ t.test('maxAge asks for a younger login', async (t) => {
   t.equal(response.headers['www-authenticate'], 'Cookie cookie-name="__Host-session", error="insufficient_user_authentication", max_age=60')
 })
 
-t.test('verify: false is a 401, and the session ends', async (t) => {
+t.test('a verify that returns false is a 401, and the session ends', async (t) => {
   let disabled = false
   const seen: unknown[] = []
   const setup = await setUp(t, {
@@ -304,10 +304,10 @@ t.test('verify: false is a 401, and the session ends', async (t) => {
   disabled = true
   const left = await client.get('/any')
   t.equal(left.json(), false, 'where none is required it is simply not there')
-  t.same(store.take(), ['create', 'count', 'read', 'update'])
+  t.same(store.take(), ['create', 'read', 'update'])
 })
 
-t.test('verify without principal looks at every session', async (t) => {
+t.test('verify is asked for every session where there is no option principal', async (t) => {
   const setup = await setUp(t, { verify: () => false })
   setup.app.get('/', { schema: { security: [{ session: [] }] } }, async () => t.fail('entered'))
   await visitors.guest(setup)

@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import sessionPlugin, { MemoryStore, type SessionEvent, type SessionOptions } from 'fastify-openapi-session'
+import sessionPlugin, { MemoryStore, optional as optionalSecurity, required, type SessionEvent, type SessionOptions } from 'fastify-openapi-session'
 import { Client, createClock } from 'fastify-openapi-session/testing'
 import { Type } from '@sinclair/typebox'
 import type { Test } from 'tap'
@@ -25,10 +25,13 @@ declare module 'fastify-openapi-session' {
     session: typeof Visitor
     admin: typeof Admin
   }
+  interface SessionGuests {
+    session: true
+  }
 }
 
-export const guarded = { security: [{ session: [] }] }
-export const optional = { security: [{ session: [] }, {}] }
+export const guarded = { security: required('session') }
+export const optional = { security: optionalSecurity('session') }
 
 /** A line of the log as pino writes it. */
 export type LogLine = Record<string, any> & { readonly level: number, readonly msg: string }

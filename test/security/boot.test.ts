@@ -35,35 +35,35 @@ const withOptions = (options: Options, url = '/'): (app: FastifyInstance) => Pro
   app.get(url, DECLARED, async () => 'in')
 }
 
-t.test('an app that is as it should be boots in silence, in production too', async (t) => {
+t.test('a correct app boots without a warning, in production too', async (t) => {
   t.same(await boot(t, withOptions({})), [])
   t.same(await boot(t, withOptions({ store: outside() }), 'production'), [])
   t.same(await boot(t, withOptions({ store: sealedCookie({ keys: [makeKey()] }) }), 'production'), [])
 })
 
-t.test('MemoryStore in production is told', async (t) => {
+t.test('the boot warns of a MemoryStore in production', async (t) => {
   t.match(await boot(t, withOptions({}), 'production'), [/kept in the memory of this process.*RedisStore, SqlStore, FileStore or sealedCookie/])
   t.match(await boot(t, withOptions({ store: new MemoryStore() }), 'production'), [/memory/])
   t.same(await boot(t, withOptions({}), 'test'), [])
 })
 
-t.test('a store that cannot compare and set is told, in one line', async (t) => {
+t.test('the boot warns of a store that cannot compare and set, in one line', async (t) => {
   const limited = [/cannot compare and set/]
   t.match(await boot(t, withOptions({ store: fromExpressStore(new session.MemoryStore()) })), limited)
   t.equal((await boot(t, withOptions({ store: fromExpressStore(new session.MemoryStore()) }), 'production')).length, 1)
 })
 
-t.test('a cookie without Secure in production is told', async (t) => {
+t.test('the boot warns of a cookie without Secure in production', async (t) => {
   t.match(await boot(t, withOptions({ store: outside(), cookie: { secure: false } }), 'production'), [/"session" is not Secure.*take cookie.secure: false out/])
 })
 
-t.test('SameSite=None without any check of the origin is told', async (t) => {
+t.test('the boot warns of SameSite=None without any check of the origin', async (t) => {
   t.match(await boot(t, withOptions({ cookie: { sameSite: 'none' }, crossOrigin: false })), [/goes with requests from every site.*crossOrigin: \{ trusted/])
   t.same(await boot(t, withOptions({ cookie: { sameSite: 'none' } })), [])
   t.same(await boot(t, withOptions({ crossOrigin: false })), [])
 })
 
-t.test('routes that the cookie does not reach are told', async (t) => {
+t.test('the boot warns of routes that the cookie does not reach', async (t) => {
   const cookie = { name: 'id', path: '/app' }
   for (const url of ['/', '/login', '/apps', '/application/x', '/App/x', '/other/:id']) {
     t.match(await boot(t, withOptions({ cookie }, url)), [new RegExp(`to /app only, and it is declared by GET ${url.replace(/[/:]/g, '\\$&')}`)], url)
@@ -117,32 +117,32 @@ t.test('two sessions on one store stop the boot, wherever they are registered', 
   }), [], 'sealed cookies are bound to their scheme, so they may share their keys')
 })
 
-t.test('two apps in one process are two', async (t) => {
+t.test('two apps in one process may have the same options', async (t) => {
   t.same(await boot(t, withOptions({})), [])
   t.same(await boot(t, withOptions({})), [])
 })
 
-t.test('a limit that cannot be kept stops the boot', async (t) => {
+t.test('a limit that cannot be enforced stops the boot', async (t) => {
   t.match(await boot(t, withOptions({ store: sealedCookie({ keys: [makeKey()] }), principal: () => 'x', maxPerPrincipal: 3 })), [/^refused:.*sealed cookies cannot be counted/])
   t.match(await boot(t, withOptions({ maxPerPrincipal: 3 })), [/^refused: maxPerPrincipal needs the option principal/])
 })
 
-t.test('security that nobody verifies stops the boot, naming route and scheme', async (t) => {
+t.test('a security scheme without a verifier stops the boot, and the message names route and scheme', async (t) => {
   t.match(await boot(t, async (app) => {
     await app.register(plugin)
-    app.put('/admin', { schema: { security: [{ bearer: [] }] } }, async () => 'in')
-  }), [/^refused: route PUT \/admin: nobody verifies the security scheme "bearer": register a session with that name, or give the plugin verifiers/])
+    app.put('/admin', { schema: { security: [{ bearer: [] }] } as never }, async () => 'in')
+  }), [/^refused: route PUT \/admin: no session and no verifier is registered for the security scheme "bearer": register a session with that name, or give the plugin verifiers/])
   t.match(await boot(t, async (app) => {
-    await app.register(async (app) => { app.get('/x', { schema: { security: [{ sesion: [] }] } }, async () => 'in') }, { prefix: '/v1' })
+    await app.register(async (app) => { app.get('/x', { schema: { security: [{ sesion: [] }] } as never }, async () => 'in') }, { prefix: '/v1' })
     await app.register(plugin)
-    await app.register(async (app) => { app.get('/y', { schema: { security: [{ sesion: [] }] } }, async () => 'in') }, { prefix: '/v1' })
+    await app.register(async (app) => { app.get('/y', { schema: { security: [{ sesion: [] }] } as never }, async () => 'in') }, { prefix: '/v1' })
   }), [/^refused: route GET \/v1\/[xy].*"sesion"/])
 })
 
-t.test('a route that was there before the plugin and names a stranger is refused at every request', async (t) => {
+t.test('a route from before the plugin that names an unknown scheme refuses every request', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  app.get('/x', { schema: { security: [{ sesion: [] }] } }, async () => 'in')
+  app.get('/x', { schema: { security: [{ sesion: [] }] } as never }, async () => 'in')
   await app.register(plugin)
   const response = await app.inject('/x')
   t.equal(response.statusCode, 500)

@@ -30,10 +30,11 @@ const cookieOf = (line: string | null): string => line?.split(';')[0] ?? ''
 /** The deaths: what is asked of the app, the call of the store beside which it dies, and what the old token is answered then. */
 const deaths = [
   { url: '/login', method: 'create', when: 'before', old: 200 }, { url: '/login', method: 'create', when: 'after', old: 200 },
-  { url: '/login', method: 'update', when: 'before', old: 200 }, { url: '/login', method: 'update', when: 'after', old: 401 },
-  { url: '/renew', method: 'create', when: 'before', old: 200 }, { url: '/renew', method: 'create', when: 'after', old: 200 },
+  { url: '/login', method: 'delete', when: 'before', old: 200 }, { url: '/login', method: 'delete', when: 'after', old: 401 },
+  { url: '/become', method: 'create', when: 'before', old: 200 }, { url: '/become', method: 'create', when: 'after', old: 200 },
+  { url: '/become', method: 'update', when: 'before', old: 200 }, { url: '/become', method: 'update', when: 'after', old: 401 },
   { url: '/renew', method: 'update', when: 'before', old: 200 }, { url: '/renew', method: 'update', when: 'after', old: 401 },
-  { url: '/logout', method: 'update', when: 'before', old: 200 }, { url: '/logout', method: 'update', when: 'after', old: 401 }
+  { url: '/logout', method: 'delete', when: 'before', old: 200 }, { url: '/logout', method: 'delete', when: 'after', old: 401 }
 ] as const
 
 interface Place {
@@ -51,7 +52,7 @@ async function redis (t: Test): Promise<Place> {
   return {
     kind: 'redis',
     address: url,
-    reopen: () => new RedisStore({ client }),
+    reopen: () => new RedisStore({ client, prefix: 'dying:' }),
     endless: async () => {
       const keys = await client.keys('*')
       const lives = await Promise.all(keys.map((key) => client.pttl(key)))
@@ -88,12 +89,13 @@ async function lookAt (t: Test, { kind, reopen, endless }: Place, cookie: string
   t.equal(await status(), old, `${kind}: all or nothing`)
   t.same(await endless(), [], `${kind}: everything that is kept has an end`)
   await managerOf(app).revokeAll('ada')
+  await managerOf(app).revokeAll('eve')
   t.equal(await status(), 401, `${kind}: signing out everywhere finds all of it`)
   t.same(await sessionsOf(app, 'ada'), [])
   await app.close()
 }
 
-t.test('F3 an app killed in the middle of login, renewal and logout: never two tokens that anybody holds, no key without an end', async (t) => {
+t.test('F3 an app that is killed in the middle of a login, a renewal or a logout leaves all or nothing of it, and no record without an end', async (t) => {
   const [program, ...places] = await Promise.all([bundle(t, dyingApp), redis(t), file(t), postgres(t)])
   const start = (): ChildProcess => {
     const child = fork(program, places.map(({ kind, address }) => `${kind}=${address}`), bare)
@@ -111,7 +113,7 @@ t.test('F3 an app killed in the middle of login, renewal and logout: never two t
       await told(child, 'armed')
       const exit = once(child, 'exit')
       const answers = await Promise.allSettled(places.map(async (place, index) => await post(place, url, cookies[index])))
-      t.same(answers.map(({ status }) => status), ['rejected', 'rejected', 'rejected'], 'nobody was answered')
+      t.same(answers.map(({ status }) => status), ['rejected', 'rejected', 'rejected'], 'no request was answered')
       await exit
       for (const [index, place] of places.entries()) await lookAt(t, place, cookies[index] ?? '', old)
     })

@@ -129,7 +129,7 @@ async function whileDown ({ place }: World, work: () => Promise<void>): Promise<
   store.read = read
 }
 
-onEach(t, 'C26 no token in logs, bodies, errors, events or the channel, in any spelling, on level trace', async (t, backend) => {
+onEach(t, 'C26 no secret of a cookie is in logs, bodies, errors, events or the channel, in any spelling, on level trace', async (t, backend) => {
   const messages: string[] = []
   const listen = (message: unknown): void => { messages.push(JSON.stringify((message as { event: unknown }).event)) }
   subscribe('fastify-openapi-session:event', listen)
@@ -148,12 +148,15 @@ onEach(t, 'C26 no token in logs, bodies, errors, events or the channel, in any s
     return { session: sessionOf(request), id: sessionOf(request).id }
   })
   const bodies: string[] = []
-  const tokens = new Set<string>()
+  const [tokens, secrets] = [new Set<string>(), new Set<string>()]
   const ada = world.visitor()
   const ask = async (url: string, body?: object, headers: Record<string, string> = {}): Promise<void> => {
     const response = await ada.post(url, body, headers)
     bodies.push(response.body, JSON.stringify(Object.entries(response.headers).filter(([name]) => name !== 'set-cookie')))
-    if (tokenOf(ada) !== '') tokens.add(tokenOf(ada))
+    if (tokenOf(ada) === '') return
+    tokens.add(tokenOf(ada))
+    // The id before the dot may be shown.
+    secrets.add(tokenOf(ada).replace(/^.*\./, ''))
   }
   await ask('/put', { n: 1 })
   await ask('/login', { userId: 'ada' })
@@ -166,18 +169,18 @@ onEach(t, 'C26 no token in logs, bodies, errors, events or the channel, in any s
   await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${[...tokens][0] ?? ''}; ${COOKIE}=${[...tokens][1] ?? ''}` } })
   if (!backend.sealed) await whileDown(world, async () => ask('/put', { n: 2 }))
   await ask('/logout')
-  // What is no token holds one, with a character too many.
+  // A malformed cookie may hold a secret, with a character too many.
   for (const value of [...tokens].flatMap((token) => [token, `${token}A`])) await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${value}` } })
   t.ok(tokens.size >= 4)
   const everything = { log: world.log.join(''), bodies: bodies.join(''), events: JSON.stringify(world.events), channel: messages.join('') }
   t.ok(everything.log.length > 10_000 && everything.events.length > 500 && everything.channel.length > 500, 'there was something to search')
   for (const [where, text] of Object.entries(everything)) {
-    const found = [...tokens].flatMap((token) => spellings(token).filter((spelling) => text.toLowerCase().includes(spelling.toLowerCase())))
+    const found = [...secrets].flatMap((secret) => spellings(secret).filter((spelling) => text.toLowerCase().includes(spelling.toLowerCase())))
     t.same(found, [], where)
   }
 })
 
-alone.test('C26 the search finds a token in each of its spellings', async (t) => {
+alone.test('C26 the search finds a secret in each of its spellings', async (t) => {
   const token = Buffer.alloc(32, 'n?~').toString('base64url')
   for (const text of [token, `%22${token}%22`, Buffer.from(token, 'base64url').toString('base64'), Buffer.from(token).toString('base64')]) {
     t.ok(spellings(token).some((spelling) => text.toLowerCase().includes(spelling.toLowerCase())))

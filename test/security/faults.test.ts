@@ -55,7 +55,7 @@ const Two = Type.Object({ userId: Type.String(), names: Type.Array(Type.String()
 const toTwo = (old: any): unknown => ({ userId: old.userId, names: [old.name], n: old.n })
 const toOne = (next: any): unknown => ({ userId: next.userId, name: next.names.join(' '), n: next.n })
 
-onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate nobody is signed out', async (t, backend) => {
+onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate no user is signed out', async (t, backend) => {
   for (const migrating of [true, false]) {
     const clock = createClock()
     const place = await backend.make(t, clock.now)
@@ -143,7 +143,9 @@ for (const { name, share, make } of [backends['memory'], backends['redis']] as B
     const whole = sessions.every(({ data }) => data.a === data.b)
     const expected = url === '/login' || url === '/renew' ? sessions.length === 1 : url === '/write' ? old !== undefined : sessions.length <= 1
     const { statusCode } = await app.inject({ url: '/me', headers: { cookie } })
-    if (!whole || !expected || statusCode !== (old === undefined ? 401 : 200)) broken.push(`${url}, phase ${phase}: ${JSON.stringify({ sessions, statusCode })}`)
+    // A renewal that was made, and whose cookie did not arrive, leaves the session to its timeouts.
+    const opens = statusCode === (old === undefined ? 401 : 200) || (url === '/renew' && statusCode === 401)
+    if (!whole || !expected || !opens) broken.push(`${url}, phase ${phase}: ${JSON.stringify({ sessions, statusCode })}`)
     await manager.revokeAll(userId)
   }
   t.same(broken, [], `${count} requests`)

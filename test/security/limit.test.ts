@@ -4,7 +4,7 @@ import { backends } from './backends.js'
 import { rounds } from './rounds.js'
 import { breakable } from './failing.js'
 import { isSelected } from './selection.js'
-import { alone, createWorld, managerOf, onEach, replay, type SessionStore, stored, told, tokenOf, type World, sessionsOf } from './support.js'
+import { alone, createWorld, onEach, replay, sessionsOf, type SessionStore, stored, told, tokenOf, type World } from './support.js'
 
 onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reason', async (t, backend) => {
   const world = await createWorld(t, backend, { maxPerPrincipal: 2 })

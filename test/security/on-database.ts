@@ -1,4 +1,5 @@
 /** The tests that run on each backend, for the one database that was selected. */
+import './attacks.test.js'
 import './cookie.test.js'
 import './token.test.js'
 import './life.test.js'

@@ -26,13 +26,13 @@ function installed (packages: Record<string, Locked>): string[] {
   return [...found].map((path) => path.replace(/^.*node_modules\//, '')).toSorted()
 }
 
-t.test('three dependencies, four packages in all, and none runs a script when it is installed', async (t) => {
+t.test('the package has three dependencies, which have none of their own, and none runs a script when it is installed', async (t) => {
   const { dependencies, scripts } = await json('package.json')
-  t.same(Object.keys(dependencies).toSorted(), ['@fastify/cookie', '@fastify/error', 'fastify-plugin'])
+  t.same(Object.keys(dependencies).toSorted(), ['@fastify/error', 'cookie', 'fastify-plugin'])
   for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) t.notOk(name in scripts, name)
   const { packages } = await json('package-lock.json') as { packages: Record<string, Locked> }
   const names = installed(packages)
-  t.same(names, ['@fastify/cookie', '@fastify/error', 'cookie', 'fastify-plugin'])
+  t.same(names, ['@fastify/error', 'cookie', 'fastify-plugin'])
   for (const name of names) t.notOk(packages[`node_modules/${name}`]?.hasInstallScript, name)
 })
 

@@ -37,7 +37,7 @@ async function notPassed (store: ExpressStore, before?: () => unknown): Promise<
 }
 
 /** A count would read the whole store. */
-const notCounted = new Map([['count returns how many live sessions a principal has', 'not applicable']])
+const notCounted = new Map([['create returns how many live sessions the principal has', 'not applicable']])
 
 t.test('stores that have all() pass the contract within one process', async (t) => {
   const passes = async (t: Test, store: ExpressStore): Promise<void> => {

@@ -298,7 +298,6 @@ t.test('a process that lost the directory changes nothing any more, and all of i
     'ending update': (store) => store.update('id', record({ version: 2, expiresAt: 0 })),
     delete: (store) => store.delete('id'),
     list: (store) => store.list('nobody', { limit: 1 }),
-    count: (store) => store.count('nobody'),
     deleteAll: (store) => store.deleteAll('nobody')
   }
   for (const [name, call] of Object.entries(calls)) {
@@ -390,15 +389,14 @@ t.test('while the disk hangs, calls beyond maxPending are rejected at once, and 
   const waiting = Array.from({ length: 10 }, (_, n) => store.create(`${n}`, record({ principal: 'p' })))
   await held
   const more: Array<() => Promise<unknown>> = [
-    () => store.create('more', record()), () => store.read('0'), () => store.touch('0', 0), () => store.count('p'), () => store.deleteAll('p')
+    () => store.create('more', record()), () => store.read('0'), () => store.touch('0', 0), () => store.deleteAll('p')
   ]
   for (const call of more) {
     await t.rejects(call(), /10 calls wait.*maxPending/)
   }
   release()
   FileHandle.sync = restore
-  t.same(await Promise.all(waiting), Array.from({ length: 10 }, () => true))
-  t.equal(await store.count('p'), 10)
+  t.equal(Math.max(...(await Promise.all(waiting)).map(Number)), 10)
   t.equal(await store.deleteAll('p'), 10, 'the calls that one call makes are not counted')
   t.equal(await store.read('more'), undefined)
 })
@@ -410,8 +408,7 @@ t.test('a session that is live from the first page to the last is on one of them
   await Promise.all(ids.map((id) => before.create(id, record({ principal: 'p' }))))
   await before.close()
   const { store } = open(t, directory)
-  t.equal(await store.count('p'), 300)
-  t.equal(await store.count('q'), 0)
+  t.equal(await store.create('first', record({ principal: 'p' })), true, 'a login does not wait until all files are read')
   const seen = new Set<string>()
   let cursor: string | undefined
   do {

@@ -7,7 +7,7 @@ import { startRedis } from '../support/servers-redis.js'
 // It takes some seconds of work, and more on a machine that is busy.
 t.setTimeout(300_000)
 
-const commands = new Set(['get', 'evalsha', 'eval', 'zrem', 'zcount'])
+const commands = new Set(['get', 'evalsha', 'eval', 'zrem'])
 
 /** A client that counts its commands, and how many of them are under way. */
 function createClient (t: Test, port: number) {
@@ -66,8 +66,8 @@ t.test('a principal with 100,000 sessions, all of one millisecond, is listed and
   const clock = createClock()
   const store = new RedisStore({ client, prefix: 's:', now: clock.now, timeout: 60 })
   await createMany(store, 'ada', 1, clock.now() + 30 * 60_000)
-  await copyMany(client, 'ada', 'ada 0', 99_999)
-  t.equal(await store.count('ada'), 100_000)
+  await copyMany(client, 'ada', 'ada 0', 99_998)
+  t.equal(await store.create('last', { payload: '{"n":1}', version: 1, expiresAt: clock.now() + 30 * 60_000, principal: 'ada' }), 100_000)
   for (let n = 1; n <= 5000; n++) void client.unlink(`s:id:${n}`)
   await store.delete('nothing')
 
@@ -84,13 +84,13 @@ t.test('a principal with 100,000 sessions, all of one millisecond, is listed and
   t.ok(pages <= 200 && longest <= 600, `${pages} pages, the longest of ${longest}`)
   t.ok(counted.most <= 100, `${counted.most} commands at once`)
   t.ok(counted.sent <= 100_000 + 3 * pages, `${counted.sent} commands`)
-  t.equal(await store.count('ada'), 95_000, 'what had ended is taken out of the index')
+  t.equal(await client.zcard('s:principal:ada'), 95_000, 'what had ended is taken out of the index')
 
   Object.assign(counted, { sent: 0, most: 0 })
   t.equal(await store.deleteAll('ada', '50000'), 94_999)
   t.ok(counted.most <= 100, `${counted.most} commands at once`)
   t.ok(counted.sent <= 95_000 + 2 * 191, `${counted.sent} commands`)
-  t.equal(await store.count('ada'), 1)
+  t.equal(await client.zcard('s:principal:ada'), 1)
   t.same((await client.keys('*')).sort(), ['s:id:50000', 's:principal:ada'])
 })
 

@@ -1,6 +1,6 @@
 import { type Awaitable, MemoryStore, type Page, type PageRequest, type SessionRecord, type SessionStore, type StoreReport, type UpdateOutcome } from 'fastify-openapi-session'
 
-type Method = 'create' | 'read' | 'touch' | 'update' | 'delete' | 'list' | 'count' | 'deleteAll'
+type Method = 'create' | 'read' | 'touch' | 'update' | 'delete' | 'list' | 'deleteAll'
 
 /** What was asked of the store: the method, and the id or principal it was asked about. */
 export interface Call {
@@ -18,12 +18,9 @@ export class ProbeStore implements SessionStore {
   closed = 0
   observer: ((report: StoreReport) => void) | undefined
   readonly inner: SessionStore
-  /** Only where `inner` has it. */
-  readonly count?: NonNullable<SessionStore['count']>
 
   constructor (inner: SessionStore = new MemoryStore()) {
     this.inner = inner
-    if (inner.count) this.count = (principal) => this.#do({ method: 'count', of: principal }, () => this.inner.count!(principal))
   }
 
   /** Returns the methods called since it was last called. */
@@ -31,7 +28,7 @@ export class ProbeStore implements SessionStore {
     return this.calls.splice(0).map(({ method }) => method)
   }
 
-  create (id: string, record: SessionRecord): Awaitable<boolean> {
+  create (id: string, record: SessionRecord): Awaitable<number | boolean> {
     return this.#do({ method: 'create', of: id }, () => this.inner.create(id, record))
   }
 

@@ -1,23 +1,22 @@
-import { readdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
 
 /*
  * Types are tested by compiling: a line below `@ts-expect-error` must not compile, everything else must. An augmentation
- * holds for a whole program, so each directory here is a program of its own.
+ * holds for a whole program, so each directory with a tsconfig.json is a program of its own.
  */
 const directory = import.meta.dirname
-const cases = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name)
+const programs = ts.sys.readDirectory(directory, ['.json'], undefined, ['**/tsconfig.json']).map((file) => relative(directory, dirname(file))).sort()
 
 // The files whose augmentations of Fastify have to agree with those of others; `npm run types` checks the rest of lib.
-const augmenting = ['index.ts', 'register.ts', 'openapi/fastify-schema.ts'].map((file) => join(directory, '../../lib', file))
+const augmenting = ['api.ts', 'options/register.ts', 'openapi/fastify-schema.ts'].map((file) => join(directory, '../../lib', file))
 
 // The programs share most of their files, and parsing is most of the work.
 const parsed = new Map<string, ts.SourceFile | undefined>()
 
-/** What the compiler has to say about a case. */
-function compile (name: string): string[] {
+/** Returns the errors of a program; with `swagger: false`, as an app sees them that has not installed @fastify/swagger. */
+function compile (name: string, { swagger }: { swagger: boolean }): string[] {
   const read = ts.getParsedCommandLineOfConfigFile(join(directory, name, 'tsconfig.json'), {}, {
     ...ts.sys, onUnRecoverableConfigFileDiagnostic: ({ messageText }) => { throw new Error(String(messageText)) }
   })
@@ -29,12 +28,14 @@ function compile (name: string): string[] {
     if (!parsed.has(key)) parsed.set(key, getSourceFile(file, options))
     return parsed.get(key)
   }
-  // As for people who have not installed it; `security` of a schema has to be known nevertheless.
-  if (name !== 'one') {
+  const swaggerTypes = ts.sys.realpath?.(join(directory, '../../node_modules/@fastify/swagger/types/index.d.ts')) as string
+  if (!swagger) {
     const fileExists = host.fileExists.bind(host)
     host.fileExists = (file) => !file.includes('/node_modules/@fastify/swagger/') && fileExists(file)
   }
-  const program = ts.createProgram({ rootNames: read.fileNames, options: read.options, host })
+  const rootNames = swagger ? [...read.fileNames, swaggerTypes] : read.fileNames
+  const program = ts.createProgram({ rootNames, options: read.options, host })
+  if (swagger !== (program.getSourceFile(swaggerTypes) !== undefined)) throw new Error(`${name}: the types of @fastify/swagger are ${swagger ? 'not ' : ''}there`)
   const checked = [...read.fileNames, ...augmenting].map((file) => program.getSourceFile(file) as ts.SourceFile)
   const diagnostics = [
     ...program.getOptionsDiagnostics(), ...program.getGlobalDiagnostics(),
@@ -46,10 +47,13 @@ function compile (name: string): string[] {
   })
 }
 
-t.same(cases, ['named', 'none', 'one', 'several'])
+t.same(programs, ['named', 'none', 'one', 'route/declared', 'route/defaults', 'route/guests', 'route/several', 'route/undeclared', 'several'])
 
-for (const name of cases) {
+for (const name of programs) {
   t.test(`the program "${name}" compiles, and nothing in it that must not`, async (t) => {
-    t.same(compile(name), [])
+    // Only "one" says itself that it uses @fastify/swagger.
+    for (const swagger of name === 'one' ? [true] : name.startsWith('route/') ? [true, false] : [false]) {
+      t.same(compile(name, { swagger }), [], swagger ? 'with @fastify/swagger' : 'without @fastify/swagger')
+    }
   })
 }

@@ -1,5 +1,5 @@
 import { isUnsafe } from '../../routing/cross-origin.js'
-import type { Condition, Requirement, SecurityRequirement } from '../../routing/requirement.js'
+import { compileRequirement, type Condition, type Requirement, type SecurityRequirement } from '../../routing/requirement.js'
 import type { DocumentedScheme } from './scheme.js'
 
 /** Which responses of the plugin itself an operation may give in place of its own. */
@@ -17,17 +17,9 @@ export interface Answers {
 /** Stands for the verifier of a scheme that is known from the document alone. */
 const unknown = (): boolean => false
 
-/**
- * Returns a `security` list of a document in the form that the routes' own requirements are compiled to: sessions stand
- * before other schemes.
- */
+/** Compiles a `security` list of a document, as those of the routes are compiled. */
 export function requirementOf (security: readonly SecurityRequirement[] = [], isSession: (scheme: string) => boolean): Requirement {
-  const alternatives = security.map((requirement) => {
-    const conditions = Object.entries(requirement).map(([scheme, scopes]) => ({ scheme, scopes, verifier: isSession(scheme) ? undefined : unknown }))
-    return conditions.sort((a, b) => Number(a.verifier !== undefined) - Number(b.verifier !== undefined))
-  })
-  const sessions = new Set(alternatives.flat().filter(({ verifier }) => verifier === undefined).map(({ scheme }) => scheme))
-  return { alternatives, sessions: [...sessions] }
+  return compileRequirement(security, (scheme) => isSession(scheme) ? 'session' : unknown)
 }
 
 /**

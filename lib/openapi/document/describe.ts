@@ -1,10 +1,8 @@
 import type { SecurityRequirement } from '../../routing/requirement.js'
 import { answersOf, requirementOf } from './answers.js'
-import { mapOperations, mapValues, type ComponentMap, type Components, type OpenApiDocument, type Operation, type Response } from './openapi.js'
-import { ERROR_SCHEMA, errorResponses, setCookieHeader } from './responses.js'
+import { mapOperations, mapValues, type Components, type OpenApiDocument, type Operation, type PlacedOperation, type Response } from './openapi.js'
+import { ERROR_SCHEMA, errorResponses, responseOf, setCookieHeader } from './responses.js'
 import { securityScheme, type DocumentedScheme } from './scheme.js'
-
-type Section = 'schemas' | 'responses' | 'headers'
 
 /**
  * Returns an OpenAPI 3 document in which every operation that names one of `schemes` in its `security` says what follows:
@@ -12,34 +10,39 @@ type Section = 'schemas' | 'responses' | 'headers'
  * that the schemes do not concern are shared with it.
  */
 export function describeSessions (document: OpenApiDocument, schemes: readonly DocumentedScheme[]): OpenApiDocument {
-  const shared = new SharedComponents(document.components ?? {})
-  const described = mapOperations(document, (operation, method) => describeOperation(operation, method, { document, schemes, shared }))
-  const securitySchemes = {
-    ...document.components?.securitySchemes,
-    ...Object.fromEntries(schemes.map((scheme) => [scheme.name, securityScheme(document, scheme)]))
-  }
-  return { ...described, components: { ...document.components, ...shared.added, securitySchemes } }
+  const components = { ...document.components }
+  const described = mapOperations(document, (placed) => describeOperation(placed, document, schemes, components))
+  const ours = Object.fromEntries(schemes.map((scheme) => [scheme.name, securityScheme(document, scheme)]))
+  return { ...described, components: { ...components, securitySchemes: { ...components.securitySchemes, ...ours } } }
 }
 
-interface Context {
-  readonly document: OpenApiDocument
-  readonly schemes: readonly DocumentedScheme[]
-  readonly shared: SharedComponents
+/**
+ * Returns a Swagger 2.0 document without the session schemes, which it cannot describe: its API keys are never cookies. An
+ * alternative that needs a session is left out as a whole, because the rest of it alone lets no request in.
+ */
+export function withoutSessions (document: OpenApiDocument, names: ReadonlySet<string>): OpenApiDocument {
+  return mapOperations(document, ({ operation }) => {
+    const security = operation.security?.filter((requirement) => !Object.keys(requirement).some((name) => names.has(name)))
+    return security === undefined ? operation : { ...operation, security }
+  })
 }
 
-function describeOperation (operation: Operation, method: string, { document, schemes, shared }: Context): Operation {
+/** @param components - receives what operations share */
+function describeOperation (
+  { operation, method }: PlacedOperation, document: OpenApiDocument, schemes: readonly DocumentedScheme[], components: Components
+): Operation {
   const requirement = requirementOf(operation.security, (name) => schemes.some((scheme) => scheme.name === name))
   const sessions = schemes.filter(({ name }) => requirement.sessions.includes(name))
   if (sessions.length === 0) return operation
 
-  const setCookie = { $ref: shared.reference('headers', 'SessionCookie', setCookieHeader(schemes)) }
+  const setCookie = { $ref: share(components, 'headers', 'SessionCookie', setCookieHeader(schemes)) }
   const written = mapValues(operation.responses ?? {}, (response, status) =>
     response && /^[23]/.test(status) ? withSetCookie(inlined(response, document), setCookie) : response)
-  const responses: Record<string, Response | undefined> = { ...written }
-  for (const { status, name, response } of errorResponses(answersOf(requirement, method, sessions), schemes)) {
-    if (covers(written, status)) continue
-    const errorSchema = shared.reference('schemas', 'SessionError', ERROR_SCHEMA)
-    responses[status] = { $ref: shared.reference('responses', name, response(errorSchema)) }
+  const responses = { ...written }
+  for (const error of errorResponses(answersOf(requirement, method, sessions), schemes)) {
+    if (covers(written, error.status)) continue
+    const errorSchema = share(components, 'schemas', 'SessionError', ERROR_SCHEMA)
+    responses[error.status] = { $ref: share(components, 'responses', error.name, responseOf(error, errorSchema)) }
   }
   return { ...operation, ...writtenSecurity(operation.security ?? [], requirement.sessions, document), responses }
 }
@@ -67,27 +70,17 @@ function withSetCookie (response: Response, header: object): Response {
 }
 
 /** Returns whether the app documented the status itself. Fastify serializes by ranges and `default` too, so both count. */
-function covers (responses: object, status: string): boolean {
+function covers (responses: object, status: number): boolean {
   const spoken = new Set(Object.keys(responses).map((key) => key.toUpperCase()))
-  return [status, `${status[0]}XX`, 'DEFAULT'].some((key) => spoken.has(key))
+  return [`${status}`, `${Math.floor(status / 100)}XX`, 'DEFAULT'].some((key) => spoken.has(key))
 }
 
-/** The components that operations share, added to those of the app as they are needed. */
-class SharedComponents {
-  readonly added: Partial<Record<Section, ComponentMap>> = {}
-  readonly #present: Components
-
-  constructor (present: Components) {
-    this.#present = present
-  }
-
-  /** Returns the `$ref` of a component. Its name gets the first number that the app has not given to another component. */
-  reference (section: Section, name: string, component: object): string {
-    const taken = this.added[section] ?? this.#present[section] ?? {}
-    const text = JSON.stringify(component)
-    let free = name
-    for (let count = 2; taken[free] !== undefined && JSON.stringify(taken[free]) !== text; count++) free = `${name}${count}`
-    this.added[section] = { ...taken, [free]: component }
-    return `#/components/${section}/${free}`
-  }
+/** Adds a component, and returns its `$ref`. Its name gets the first number that the app has not given to another component. */
+function share (components: Components, section: keyof Components, name: string, component: object): string {
+  const taken = components[section] ?? {}
+  const text = JSON.stringify(component)
+  let free = name
+  for (let count = 2; taken[free] !== undefined && JSON.stringify(taken[free]) !== text; count++) free = `${name}${count}`
+  components[section] = { ...taken, [free]: component }
+  return `#/components/${section}/${free}`
 }

@@ -1,29 +1,19 @@
 import type { SecurityRequirement } from '../../routing/requirement.js'
 
+interface Extensible {
+  [key: string]: unknown
+}
+
 /** The parts of an OpenAPI document (2.0 to 3.2) that are read or written here; everything else passes through as it is. */
 export interface OpenApiDocument extends Extensible {
   openapi?: string
   swagger?: string
   security?: readonly SecurityRequirement[]
   components?: Components
-  paths?: Paths
+  paths?: Readonly<Record<string, Extensible>>
 }
 
-export interface Components extends Extensible {
-  schemas?: ComponentMap
-  responses?: ComponentMap
-  headers?: ComponentMap
-  securitySchemes?: ComponentMap
-}
-
-export type ComponentMap = Readonly<Record<string, object | undefined>>
-
-type Paths = Readonly<Record<string, PathItem>>
-
-export interface PathItem extends Extensible {
-  /** OpenAPI 3.2: the methods that have no field of their own, in the case they are sent in. */
-  additionalOperations?: Readonly<Record<string, Operation>>
-}
+export type Components = Partial<Record<'schemas' | 'responses' | 'headers' | 'securitySchemes', Readonly<Record<string, object | undefined>>>>
 
 export interface Operation extends Extensible {
   operationId?: string
@@ -36,57 +26,39 @@ export interface Response extends Extensible {
   headers?: Readonly<Record<string, object>>
 }
 
-interface Extensible {
-  [key: string]: unknown
-}
-
-/** `method` as it is sent: upper case. */
-export type OperationChange = (operation: Operation, method: string, pathItem: PathItem) => Operation
-
-const METHOD_FIELDS = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query'])
-
-/**
- * Returns the document with each operation replaced by what `change` returns for it. Where `change` returns the same object,
- * the path item and the document around it stay the same objects too.
- */
-export function mapOperations (document: OpenApiDocument, change: OperationChange): OpenApiDocument {
-  return mapValues(document, (value, key) => key === 'paths' ? mapValues(value as Paths, (item) => mapPathItem(item, change)) : value)
-}
-
-function mapPathItem (item: PathItem, change: OperationChange): PathItem {
-  return mapValues(item, (value, key) => {
-    if (METHOD_FIELDS.has(key)) return change(value as Operation, key.toUpperCase(), item)
-    if (key !== 'additionalOperations') return value
-    return mapValues(value as Record<string, Operation>, (operation, method) => change(operation, method, item))
-  })
-}
-
-/** Returns a copy of `values` with each value mapped, or `values` itself if no value changed. */
-export function mapValues<T, V extends Readonly<Record<string, T>>> (values: V, map: (value: V[string], key: string) => T): V {
-  let changed: Record<string, T> | undefined
-  for (const key of Object.keys(values)) {
-    const value = values[key] as V[string]
-    const mapped = map(value, key)
-    if (mapped !== value) (changed ??= { ...values })[key] = mapped
-  }
-  return (changed as V | undefined) ?? values
-}
-
-/** An operation and where it stands: `method` in upper case, `path` as the document has it. */
+/** An operation and where it stands: `method` as it is sent, in upper case, `path` as the document has it. */
 export interface PlacedOperation {
   readonly method: string
   readonly path: string
+  readonly item: Extensible
   readonly operation: Operation
+}
+
+const METHOD_FIELDS = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query'])
+
+/** Returns a copy of the document in which each operation is what `change` returns for it. The rest is shared. */
+export function mapOperations (document: OpenApiDocument, change: (placed: PlacedOperation) => Operation): OpenApiDocument {
+  if (document.paths === undefined) return document
+  const paths = mapValues(document.paths, (item, path) => mapValues(item, (value, key) => {
+    if (METHOD_FIELDS.has(key)) return change({ method: key.toUpperCase(), path, item, operation: value as Operation })
+    if (key !== 'additionalOperations') return value
+    // OpenAPI 3.2: the methods that have no field of their own, in the case they are sent in.
+    return mapValues(value as Record<string, Operation>, (operation, method) => change({ method, path, item, operation }))
+  }))
+  return { ...document, paths }
+}
+
+/** Returns a copy of `values` with each value mapped. */
+export function mapValues<T, R> (values: Readonly<Record<string, T>>, map: (value: T, key: string) => R): Record<string, R> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, map(value, key)]))
 }
 
 /** Returns all operations of a document. */
 export function operationsOf (document: OpenApiDocument): PlacedOperation[] {
   const found: PlacedOperation[] = []
-  for (const [path, item] of Object.entries(document.paths ?? {})) {
-    mapPathItem(item, (operation, method) => {
-      found.push({ method, path, operation })
-      return operation
-    })
-  }
+  mapOperations(document, (placed) => {
+    found.push(placed)
+    return placed.operation
+  })
   return found
 }

@@ -18,14 +18,6 @@ export const ERROR_SCHEMA = {
   }
 } as const
 
-/** One entry for `components.responses`: its status, the name that it should have, and its content. */
-export interface ErrorResponse {
-  readonly status: string
-  readonly name: string
-  /** @param errorSchema - the `$ref` of {@link ERROR_SCHEMA} */
-  response (errorSchema: string): Response
-}
-
 /** When an error is the response, by its code. The messages are those that responses carry. */
 const CAUSES = {
   FST_SESSION_REQUIRED: 'There is no live session: sign in first.',
@@ -36,12 +28,20 @@ const CAUSES = {
 
 type Code = keyof typeof CAUSES
 
+/** One entry for `components.responses`: `name` is the name that it should have, `codes` the errors that it stands for. */
+export interface ErrorResponse {
+  readonly status: number
+  readonly name: string
+  readonly codes: readonly Code[]
+  readonly headers?: Response['headers'] | undefined
+}
+
 /** Returns the responses that an operation may give in place of its own. */
 export function errorResponses (answers: Answers, schemes: readonly DocumentedScheme[]): ErrorResponse[] {
   const { required, forbidden, crossOrigin, unavailable } = answers
   const responses: ErrorResponse[] = []
-  const add = (status: number, name: string, codes: Code[], headers?: Response['headers']): void => {
-    responses.push({ status: String(status), name, response: (errorSchema) => responseOf(status, codes, errorSchema, headers) })
+  const add = (status: number, name: string, codes: Code[], headers?: ErrorResponse['headers']): void => {
+    responses.push({ status, name, codes, headers })
   }
   if (required) add(401, 'SessionRequired', ['FST_SESSION_REQUIRED'], { 'WWW-Authenticate': challenge(schemes) })
   if (forbidden && crossOrigin) add(403, 'SessionForbiddenOrCrossOrigin', ['FST_SESSION_FORBIDDEN', 'FST_SESSION_CROSS_ORIGIN'])
@@ -51,7 +51,8 @@ export function errorResponses (answers: Answers, schemes: readonly DocumentedSc
   return responses
 }
 
-function responseOf (status: number, codes: readonly Code[], errorSchema: string, headers?: Response['headers']): Response {
+/** @param errorSchema - the `$ref` of {@link ERROR_SCHEMA} */
+export function responseOf ({ status, codes, headers }: ErrorResponse, errorSchema: string): Response {
   const example = (code: Code): object => ({ value: { statusCode: status, code, error: STATUS_CODES[status], message: MESSAGES[code] } })
   return {
     description: codes.map((code) => CAUSES[code]).join(' Or: '),

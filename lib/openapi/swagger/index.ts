@@ -2,14 +2,10 @@ import type { FastifyInstance } from 'fastify'
 import { invalidOptions, SessionError } from '../../errors.js'
 import { operationsOf, type OpenApiDocument } from '../document/openapi.js'
 import type { DocumentedScheme } from '../document/scheme.js'
-import { DocumentSource, type Registration, type Swagger } from './source.js'
-import type { DocumentedRoute } from './generate.js'
+import { DocumentSource, type DocumentedRoute, type Registration, type Swagger } from './source.js'
 
-export type { DocumentedScheme } from '../document/scheme.js'
-export type { DocumentedRoute } from './generate.js'
-
-/** The sources in use, by the instance that @fastify/swagger decorated and the name of its decorator. */
-const sources = new WeakMap<object, Map<string, DocumentSource>>()
+/** The sources in use, by the function that stands in for the decorator of @fastify/swagger. */
+const sources = new WeakMap<Swagger, DocumentSource>()
 
 /**
  * Makes the documents of @fastify/swagger describe a session scheme, wherever and whenever that plugin is registered. Does
@@ -23,7 +19,13 @@ const sources = new WeakMap<object, Map<string, DocumentSource>>()
 export function documentSession (app: FastifyInstance, scheme: DocumentedScheme, routes: () => readonly DocumentedRoute[]): void {
   const registration: Registration = { scheme, routes }
   const instances = new Set<FastifyInstance>([app])
-  const found = (): DocumentSource[] => [...new Set([...instances].flatMap((instance) => sourcesOf(instance, registration)))]
+  const found = (): DocumentSource[] => {
+    const decorators = [scheme.decorator].flat()
+    const seen = [...instances].flatMap((instance) => decorators.map((decorator) => sourceOf(instance, decorator)))
+    const distinct = [...new Set(seen)].filter((source) => source !== undefined)
+    for (const source of distinct) source.add(registration)
+    return distinct
+  }
 
   // The hooks of a child run after those of its parent: by then @fastify/swagger is ready, even if it is registered later.
   app.register(async function sessionDocument (child) {
@@ -34,32 +36,17 @@ export function documentSession (app: FastifyInstance, scheme: DocumentedScheme,
   found()
 }
 
-/** Returns the sources that `instance` sees by the names of the scheme's decorators, with the registration added to each. */
-function sourcesOf (instance: FastifyInstance, registration: Registration): DocumentSource[] {
-  return [registration.scheme.decorator].flat().flatMap((decorator) => {
-    const owner = around(instance).find((candidate) => Object.hasOwn(candidate, decorator))
-    if (owner === undefined) return []
-    const source = sourceAt(owner as Record<string, unknown>, decorator)
-    source.add(registration)
-    return [source]
-  })
-}
-
-/** Returns the instance and those around it, from the nearest outwards: Fastify's instances inherit by prototype. */
-function around (instance: object): object[] {
-  const outer = Object.getPrototypeOf(instance) as object | null
-  return outer === null ? [instance] : [instance, ...around(outer)]
-}
-
-function sourceAt (owner: Record<string, unknown>, decorator: string): DocumentSource {
-  const known = sources.get(owner) ?? new Map<string, DocumentSource>()
-  sources.set(owner, known)
-  let source = known.get(decorator)
-  if (source === undefined) {
-    source = new DocumentSource(owner[decorator] as Swagger, (owner as unknown as FastifyInstance).log)
-    known.set(decorator, source)
-    owner[decorator] = source.swagger
-  }
+/** Returns the source that stands in for a decorator, as `instance` sees it: its own, or that of an instance around it. */
+function sourceOf (instance: FastifyInstance, decorator: string): DocumentSource | undefined {
+  let owner = instance as unknown as Record<string, Swagger | undefined>
+  const original = owner[decorator]
+  const known = original && sources.get(original)
+  if (original === undefined || known !== undefined) return known
+  // Fastify's instances inherit by prototype.
+  while (!Object.hasOwn(owner, decorator)) owner = Object.getPrototypeOf(owner) as typeof owner
+  const source = new DocumentSource(original, instance.log)
+  sources.set(source.swagger, source)
+  owner[decorator] = source.swagger
   return source
 }
 
@@ -77,20 +64,21 @@ function check (found: readonly DocumentSource[], registration: Registration): v
 
 function checkOperations (found: readonly DocumentSource[], { scheme: { operations }, routes }: Registration): void {
   const named = Object.values(operations)
-  const known = routes().map(({ route: { schema, method } }) => ({ id: schema?.operationId, methods: [method].flat() }))
-  const isUnknown = (operationId: string): boolean => !known.some(({ id }) => id === operationId)
+  const methods = new Map<string | undefined, string[]>()
+  const learn = (operationId: string | undefined, method: string | string[]): void => {
+    methods.set(operationId, [methods.get(operationId) ?? [], method].flat())
+  }
+  for (const { route: { schema, method } } of routes()) learn(schema?.operationId, method)
   // A `transform` may name the operations.
-  for (const source of named.some(isUnknown) ? found : []) {
-    const documented = operationsOf(source.swagger() as OpenApiDocument)
-    known.push(...documented.map(({ method, operation }) => ({ id: operation.operationId, methods: [method] })))
+  for (const source of named.every((id) => methods.has(id)) ? [] : found) {
+    for (const { method, operation } of operationsOf(source.swagger() as OpenApiDocument)) learn(operation.operationId, method)
   }
-  const missing = named.filter(isUnknown)
+  const missing = named.filter((id) => !methods.has(id))
   if (missing.length > 0) {
-    const ids = new Set(known.map(({ id }) => id).filter(Boolean))
     throw invalidOptions(`no route has the operationId ${missing.map((id) => JSON.stringify(id)).join(' or ')}, which the option \`openapi\` names: ` +
-      `give it to that route as \`schema: { operationId }\`. There are: ${[...ids].join(', ') || 'none'}`)
+      `give it to that route as \`schema: { operationId }\`. There are: ${[...methods.keys()].filter(Boolean).join(', ') || 'none'}`)
   }
-  if (operations.status === undefined || known.some(({ id, methods }) => id === operations.status && methods.includes('GET'))) return
+  if (operations.status === undefined || methods.get(operations.status)?.includes('GET')) return
   throw invalidOptions(`the operation ${JSON.stringify(operations.status)}, which \`openapi.status\` names, is asked without a click, ` +
     'so it has to be a GET: name the route that tells who is signed in')
 }

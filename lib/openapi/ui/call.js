@@ -1,123 +1,68 @@
-/** @import { Field, Operation, Outcome, System } from './types.js' */
-
-/**
- * The parts of a request. With `credentials`, it carries what the reader authorized for other schemes.
- * @typedef {{ credentials?: boolean, contentType?: string | undefined, values?: Array<{ field: Field, value: unknown }> }} Input
- */
+/** @import { Input, Operation, Outcome, Spec, System, Value } from './types.js' */
 
 /**
  * Builds the request of a documented operation the way "Try it out" does: server, base path, the other schemes'
  * credentials and the page's interceptors come from Swagger UI. The session itself travels in the browser's cookie.
- * @param {System} system
- * @param {any} spec
- * @param {Operation} found
- * @param {readonly string[]} sessions Names of the session schemes.
- * @param {Input} [input]
+ * @type {(system: System, spec: Spec, found: Operation, sessions: ReadonlyMap<string, unknown>, input: Input) => any}
  */
-export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, input = {}) {
-  const { fn, specSelectors, getConfigs } = system
+export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, { credentials, contentType, values = [] }) {
+  const { fn, specSelectors, oas3Selectors, authSelectors, getConfigs } = system
   const { requestInterceptor, responseInterceptor } = getConfigs()
-  const values = input.values ?? []
   const { parameters: shared, servers } = pathItem
-  const parameters = values.filter(({ field }) => field.in !== 'body' && field.in !== 'whole')
   // The body is written here: Swagger UI would read the text "1e3" typed into a form field as the number 1000.
   const bare = { ...operation, operationId: 'it', requestBody: undefined }
+  // What the reader chose in the "Servers" box, as Swagger UI's own executeRequest reads it.
+  const namespace = `${path}:${method}`
+  const server = oas3Selectors.selectedServer(namespace) || oas3Selectors.selectedServer()
+  const own = oas3Selectors.serverVariables({ server, namespace }).toJS()
+  // The sessions' entries are placeholders.
+  const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => !sessions.has(name)
   const request = fn.buildRequest({
     spec: { ...spec, paths: { [path]: { servers, parameters: shared, [method]: bare } } },
     operationId: 'it',
-    parameters: Object.fromEntries(parameters.map(({ field, value }) => [`${field.in}.${field.name}`, value])),
+    parameters: Object.fromEntries(values.map(({ field, value }) => [`${field.in}.${field.name}`, value])),
     contextUrl: new URL(specSelectors.url(), document.baseURI).href,
     responseContentType: 'application/json, text/plain, */*',
     http: fn.fetch,
-    securities: credentials(system, input.credentials === true ? sessions : undefined),
+    securities: credentials ? { authorized: authSelectors.authorized().filter(isOther).toJS() } : {},
     requestInterceptor,
     responseInterceptor,
-    ...server(system, path, method)
+    server,
+    serverVariables: Object.keys(own).length > 0 ? own : oas3Selectors.serverVariables({ server }).toJS()
   })
-  return input.contentType === undefined ? request : withBody(request, input.contentType, values)
+  return contentType === undefined ? request : withBody(request, contentType, values)
 }
 
-/**
- * Returns what the reader chose in the "Servers" box, as Swagger UI's own executeRequest reads it.
- * @param {System} system
- * @param {string} path
- * @param {string} method
- */
-function server ({ oas3Selectors }, path, method) {
-  const namespace = `${path}:${method}`
-  const chosen = oas3Selectors.selectedServer(namespace) || oas3Selectors.selectedServer()
-  const own = oas3Selectors.serverVariables({ server: chosen, namespace }).toJS()
-  return {
-    server: chosen,
-    serverVariables: Object.keys(own).length > 0 ? own : oas3Selectors.serverVariables({ server: chosen }).toJS()
-  }
-}
-
-/**
- * Returns all that the reader has authorized, except the sessions, whose entries are placeholders.
- * @param {System} system
- * @param {readonly string[] | undefined} sessions Undefined: nothing is sent.
- */
-function credentials ({ authSelectors, specSelectors }, sessions) {
-  const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => sessions?.includes(name) === false
-  return {
-    authorized: authSelectors.authorized().filter(isOther).toJS(),
-    definitions: specSelectors.securityDefinitions()?.toJS(),
-    specSecurity: specSelectors.security()?.toJS()
-  }
-}
-
-/**
- * @param {any} request
- * @param {string} contentType
- * @param {NonNullable<Input['values']>} values
- */
+/** @type {(request: any, contentType: string, values: Value[]) => any} */
 function withBody (request, contentType, values) {
   const whole = values.find(({ field }) => field.in === 'whole')
-  const pairs = values.filter(({ field }) => field.in === 'body').map(({ field, value }) => /** @type {[string, any]} */ ([field.name, value]))
-  const text = pairs.map(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)])
+  const named = values.filter(({ field }) => field.in === 'body')
   const headers = { ...request.headers, 'Content-Type': contentType }
-  if (contentType.startsWith('application/x-www-form-urlencoded')) {
-    return { ...request, headers, body: new URLSearchParams(text).toString() }
+  const isMultipart = contentType.startsWith('multipart/form-data')
+  if (!isMultipart && !contentType.startsWith('application/x-www-form-urlencoded')) {
+    const properties = named.map(({ field, value }) => [field.name, value])
+    return { ...request, headers, body: JSON.stringify(whole === undefined ? Object.fromEntries(properties) : whole.value) }
   }
-  if (contentType.startsWith('multipart/form-data')) {
-    const body = new FormData()
-    for (const [name, value] of text) body.append(name ?? '', value ?? '')
-    // The browser writes this Content-Type itself, with the boundary.
-    return { ...request, body }
-  }
-  return { ...request, headers, body: JSON.stringify(whole === undefined ? Object.fromEntries(pairs) : whole.value) }
+  const body = isMultipart ? new FormData() : new URLSearchParams()
+  for (const { field, value } of named) body.append(field.name, typeof value === 'string' ? value : JSON.stringify(value))
+  // The browser writes the Content-Type of FormData itself, with the boundary.
+  return body instanceof FormData ? { ...request, body } : { ...request, headers, body: body.toString() }
 }
 
 /**
  * Sends a request through Swagger UI's client. Every end is an outcome: an answer, or status 0 with the reason.
- * @param {System} system
- * @param {any} request
- * @returns {Promise<Outcome>}
+ * @type {(system: System, request: any) => Promise<Outcome>}
  */
 export async function send (system, request) {
-  try {
-    return outcome(await system.fn.fetch(request))
-  } catch (error) {
-    const { response, message } = /** @type {any} */ (error)
-    if (response !== undefined) return outcome(response)
-    return { ok: false, status: 0, body: undefined, message: `No answer from ${new URL(request.url, document.baseURI).origin}: ${message}` }
-  }
-}
-
-/**
- * @param {any} response
- * @returns {Outcome}
- */
-function outcome ({ ok, status, statusText, text, body }) {
+  const { ok, status, statusText, text, body } = await system.fn.fetch(request).catch(({ response, message }) =>
+    response ?? { ok: false, status: 0, body: { message: `No answer from ${new URL(request.url, document.baseURI).origin}: ${message}` } })
   const said = messageOf(body) ?? (typeof text === 'string' && text.length < 200 && !/[<{]/.test(text) ? text : '')
   return { ok, status, body, message: said === '' ? `The server answered ${status} ${statusText}`.trim() : said }
 }
 
 /**
  * The sentence in an error body: Fastify's `message`, problem details (RFC 9457), OAuth 2.0 (RFC 6749, 5.2).
- * @param {any} body
- * @returns {string | undefined}
+ * @type {(body: any) => string | undefined}
  */
 function messageOf (body) {
   return [body?.message, body?.detail, body?.error_description, body?.title, body?.error?.message, body?.error]

@@ -1,4 +1,4 @@
-/** @import { Field, FormValues, Operation } from './types.js' */
+/** @import { Field, FormValues, Operation, Spec, Value } from './types.js' */
 
 import { resolveRef } from './document.js'
 
@@ -7,9 +7,7 @@ const SECRET_NAME = /passw(or)?d|passphrase|secret|^pin$/i
 
 /**
  * How to fill in an operation: one field for each property of its body and each required parameter.
- * @param {any} spec
- * @param {Operation} found
- * @returns {{ fields: Field[], contentType: string | undefined }}
+ * @type {(spec: Spec, found: Operation) => { fields: Field[], contentType: string | undefined }}
  */
 export function formOf (spec, { operation, pathItem }) {
   const parameters = [...(operation.parameters ?? []), ...(pathItem.parameters ?? [])]
@@ -28,16 +26,12 @@ function preferred (types) {
   return order.map((pattern) => types.find((type) => pattern.test(type))).find((type) => type !== undefined)
 }
 
-/**
- * @param {any} spec
- * @param {any} schema
- * @returns {Field[]}
- */
+/** @type {(spec: Spec, schema: any) => Field[]} */
 function bodyFields (spec, schema) {
   const { properties, required } = objectShape(spec, schema, 0)
   const names = Object.keys(properties)
   if (names.length === 0) {
-    return [{ key: 'whole', name: 'body', in: 'whole', label: 'Body (JSON)', required: true, kind: 'json', initial: '{}' }]
+    return [{ key: 'whole', name: 'body', in: 'whole', label: 'Body (JSON)', required: true, kind: 'json', initial: '{}', autocomplete: 'off' }]
   }
   return names
     .filter((name) => resolveRef(spec, properties[name]).readOnly !== true)
@@ -46,41 +40,27 @@ function bodyFields (spec, schema) {
 
 /**
  * The properties of an object schema, those of `allOf` and of the first fitting `oneOf` or `anyOf` among them.
- * @param {any} spec
- * @param {any} schema
- * @param {number} depth
- * @returns {{ properties: Record<string, any>, required: string[] }}
+ * @type {(spec: Spec, schema: any, depth: number) => { properties: Record<string, any>, required: string[] }}
  */
 function objectShape (spec, schema, depth) {
-  const own = resolveRef(spec, schema)
   if (depth > 8) return { properties: {}, required: [] }
-  const choice = [...(own.oneOf ?? []), ...(own.anyOf ?? [])]
-    .map((/** @type {any} */ part) => objectShape(spec, part, depth + 1))
-    .find((shape) => Object.keys(shape.properties).length > 0)
-  const parts = (own.allOf ?? []).map((/** @type {any} */ part) => objectShape(spec, part, depth + 1))
-  const shapes = [...parts, ...(choice === undefined ? [] : [choice])]
+  const own = resolveRef(spec, schema)
+  const shapesOf = (/** @type {any[]} */ ...parts) => parts.map((part) => objectShape(spec, part, depth + 1))
+  const choices = shapesOf(...(own.oneOf ?? []), ...(own.anyOf ?? []))
+  const choice = choices.find((shape) => Object.keys(shape.properties).length > 0)
+  const shapes = [...shapesOf(...(own.allOf ?? [])), ...(choice === undefined ? [] : [choice])]
   return {
     properties: Object.assign({}, ...shapes.map((shape) => shape.properties), own.properties),
     required: [...shapes.flatMap((shape) => shape.required), ...(own.required ?? [])]
   }
 }
 
-/**
- * @param {any} spec
- * @param {string} name
- * @param {any} reference
- * @param {boolean} required
- * @param {Field['in']} place
- * @param {string} [description]
- * @returns {Field}
- */
+/** @type {(spec: Spec, name: string, reference: any, required: boolean, place: Field['in'], description?: string) => Field} */
 function field (spec, name, reference, required, place, description) {
   const schema = simpleSchema(spec, reference)
-  const kind = kindOf(name, schema)
-  const help = schema.description ?? description
-  const autocomplete = completionOf(name, kind)
   const choices = choicesOf(schema)
-  const raw = kind === 'text' || kind === 'password' || kind === 'email'
+  const kind = choices === undefined ? kindOf(name, schema) : 'select'
+  const isText = kind === 'text' || kind === 'password' || kind === 'email'
   const preset = schema.default ?? (required && choices?.length === 1 ? JSON.parse(choices[0] ?? '') : undefined)
   return {
     key: `${place}.${name}`,
@@ -90,24 +70,23 @@ function field (spec, name, reference, required, place, description) {
     // A checkbox has an answer either way; `required` would force it to be ticked.
     required: required && kind !== 'checkbox',
     kind,
-    initial: preset === undefined || preset === false ? '' : raw ? String(preset) : JSON.stringify(preset),
-    ...(help !== undefined && { help }),
-    ...(autocomplete !== undefined && { autocomplete }),
-    ...(choices !== undefined && { choices })
+    initial: preset === undefined || preset === false ? '' : isText ? String(preset) : JSON.stringify(preset),
+    help: schema.description ?? description,
+    autocomplete: completionOf(name, kind),
+    choices
   }
 }
 
 /**
  * The schema without `null` as an alternative: a field left empty is left out.
- * @param {any} spec
- * @param {any} reference
+ * @type {(spec: Spec, reference: any) => any}
  */
 function simpleSchema (spec, reference) {
   const schema = resolveRef(spec, reference)
   const alternatives = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]
     .map((part) => resolveRef(spec, part))
     .filter((part) => part.type !== 'null')
-  const type = Array.isArray(schema.type) ? schema.type.find((/** @type {string} */ one) => one !== 'null') : schema.type
+  const type = [schema.type].flat().find((one) => one !== 'null')
   if (alternatives.length === 1) return { ...alternatives[0], ...schema, type: alternatives[0].type }
   if (alternatives.length > 0 && alternatives.every((part) => 'const' in part || Array.isArray(part.enum))) {
     return { ...schema, type, enum: alternatives.flatMap((part) => 'const' in part ? [part.const] : part.enum) }
@@ -115,20 +94,15 @@ function simpleSchema (spec, reference) {
   return { ...schema, type }
 }
 
-/** @param {any} schema */
+/** @type {(schema: any) => string[] | undefined} */
 function choicesOf (schema) {
   if ('const' in schema) return [JSON.stringify(schema.const)]
   if (!Array.isArray(schema.enum)) return undefined
   return schema.enum.filter((/** @type {unknown} */ value) => value !== null).map((/** @type {unknown} */ value) => JSON.stringify(value))
 }
 
-/**
- * @param {string} name
- * @param {any} schema
- * @returns {Field['kind']}
- */
+/** @type {(name: string, schema: any) => Field['kind']} */
 function kindOf (name, schema) {
-  if (choicesOf(schema) !== undefined) return 'select'
   if (schema.type === 'boolean') return 'checkbox'
   if (schema.type === 'integer' || schema.type === 'number') return 'number'
   if (schema.type !== undefined && schema.type !== 'string') return 'json'
@@ -138,21 +112,18 @@ function kindOf (name, schema) {
 
 /**
  * Returns what a password manager needs to know (HTML, autofill detail tokens).
- * @param {string} name
- * @param {Field['kind']} kind
+ * @type {(name: string, kind: Field['kind']) => string}
  */
 function completionOf (name, kind) {
   if (/otp|one.?time|^code$|token/i.test(name)) return 'one-time-code'
   if (kind === 'password') return 'current-password'
-  return kind === 'email' || /^(user|login|e?-?mail|account)/i.test(name) ? 'username' : undefined
+  return kind === 'email' || /^(user|login|e?-?mail|account)/i.test(name) ? 'username' : 'off'
 }
 
 /**
  * Returns what is typed as the values that the operation expects. Optional fields left empty are left out.
  * Throws an error with a sentence for the reader when a JSON field holds no JSON.
- * @param {Field[]} fields
- * @param {FormValues} typed
- * @returns {Array<{ field: Field, value: unknown }>}
+ * @type {(fields: Field[], typed: FormValues) => Value[]}
  */
 export function valuesOf (fields, typed) {
   return fields.flatMap((field) => {
@@ -162,10 +133,7 @@ export function valuesOf (fields, typed) {
   })
 }
 
-/**
- * @param {Field} field
- * @param {string} text
- */
+/** @type {(field: Field, text: string) => unknown} */
 function parsed ({ kind, label }, text) {
   if (kind === 'number') return Number(text)
   if (kind !== 'select' && kind !== 'json') return text

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui'
-import { SessionError } from '../../errors.js'
+import { invalidOptions } from '../../errors.js'
 import { style } from './style.js'
 
 export interface SessionUiOptions {
@@ -18,7 +18,7 @@ export interface SessionUiOptions {
 export type WithSessionUi<Options> = Options & Required<Pick<FastifySwaggerUiOptions, 'theme' | 'uiConfig'>>
 
 /** Each file after those that it imports. */
-const parts = ['document', 'fields', 'call', 'roles', 'states', 'sessions', 'input', 'panel', 'popup', 'locks', 'watch', 'plugin']
+const parts = ['document', 'fields', 'call', 'sessions', 'panel', 'popup', 'locks', 'watch', 'plugin']
 const globalName = 'fastifyOpenapiSessionUi'
 
 /**
@@ -32,10 +32,10 @@ export function sessionUi<Options extends FastifySwaggerUiOptions> (
 ): WithSessionUi<Options> {
   // Longer delays overflow a browser's timer and fire at once.
   if (!Number.isFinite(poll) || poll < 0 || poll > 86_400) {
-    throw new SessionError('FST_SESSION_OPTIONS', `sessionUi: poll is seconds from 0 to 86400, not ${poll}`)
+    throw invalidOptions(`sessionUi: poll is seconds from 0 to 86400, not ${poll}`)
   }
   if (roles !== '' && !roles.startsWith('/')) {
-    throw new SessionError('FST_SESSION_OPTIONS', `sessionUi: roles is a JSON Pointer such as "/user/roles", not "${roles}"`)
+    throw invalidOptions(`sessionUi: roles is a JSON Pointer such as "/user/roles", not "${roles}"`)
   }
   const { theme, uiConfig } = options
   return {

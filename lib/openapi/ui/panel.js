@@ -1,53 +1,32 @@
-/** @import { Field, FormValues, Settings, SessionState, System } from './types.js' */
+/** @import { Create, Field, FormValues, SessionState, System } from './types.js' */
 /** @import { Sessions } from './sessions.js' */
-
-import { fieldInput } from './input.js'
-import { missingRoles, rolesOf } from './roles.js'
 
 /**
  * Returns the component that the dialog shows for a session in place of Swagger UI's box for pasting a key. Swagger UI's own form, with its
  * Authorize, Logout and Close buttons, stays around it.
- * @param {System} system
- * @param {Sessions} sessions
- * @param {Settings} settings
+ * @type {(system: System, sessions: Sessions) => (props: { name: string, schema: any, onChange: any, getComponent: any }) => any}
  */
-export function sessionPanel ({ React }, sessions, settings) {
+export function sessionPanel ({ React }, sessions) {
   const h = React.createElement
-  const input = fieldInput(React)
-
-  /** @param {{ name: string, schema: any, onChange: (auth: any) => void, getComponent: any }} props */
   return function SessionPanel ({ name, schema, onChange, getComponent }) {
-    const state = /** @type {SessionState} */ (React.useSyncExternalStore(sessions.subscribe, () => sessions.get(name)))
-    const [typed, setTyped] = React.useState(/** @type {FormValues} */ ({}))
+    const state = /** @type {SessionState} */ (React.useSyncExternalStore(sessions.subscribe, () => sessions.states.get(name)))
     const root = React.useRef(/** @type {HTMLElement | null} */ (null))
-    // Beside the state, since Enter may come before the page is drawn again.
-    const latest = React.useRef(typed)
-    const type = (/** @type {FormValues} */ next) => { setTyped(latest.current = next) }
-    const { phase, busy } = state
+    const { scheme, phase, busy, error } = state
     // What Swagger UI hands to `authorize` when its form is submitted; it forgets it on a logout.
-    React.useEffect(() => onChange({ name, schema, value: { typed: () => latest.current } }), [phase, busy])
-    React.useEffect(() => { if (phase === 'in') type({}) }, [phase])
+    React.useEffect(() => onChange({ name, schema, value: { typed: () => typedIn(root.current) } }), [phase, busy])
     useFocus(React, root, state)
 
-    const fields = phase === 'in' ? [] : sessions.fields(state.scheme)
-    const Markdown = getComponent('Markdown', true)
+    const fields = phase === 'in' ? [] : sessions.fields(scheme)
     return h('div', { ref: root, className: 'session-panel', 'data-buttons': buttonsOf(state) },
       h('h4', null, h('code', null, name), ' (cookie session)'),
       h('div', { className: 'session-state', role: 'status', tabIndex: -1, 'data-phase': phase }, sentence(state)),
-      phase !== 'in' && about(h, Markdown, schema.get('description'), fields.length > 0),
-      doubt(h, state),
-      elsewhere(h, sessions.elsewhere(state.scheme)),
-      phase === 'in' ? h('div', null, answer(h, state.answer), need(h, schema, rolesOf(state.answer, settings.roles))) : null,
-      phase !== 'in' && howTo(h, state, sessions.link(state.scheme)),
-      ...fields.map((field) => input({
-        name,
-        field,
-        text: typed[field.key] ?? field.initial,
-        invalid: state.error !== undefined,
-        change: (/** @type {string} */ text) => type({ ...latest.current, [field.key]: text })
-      })),
+      phase !== 'in' && about(h, getComponent('Markdown', true), schema.get('description'), fields.length > 0),
+      state.doubt !== undefined && h('p', { className: 'session-note' }, `The server could not say who is signed in: ${state.doubt}`),
+      elsewhere(h, sessions.elsewhere(scheme)),
+      phase === 'in' ? h('div', null, answer(h, state.answer), need(h, schema, state.roles)) : howTo(h, state, sessions.link(scheme)),
+      ...fields.map((field) => fieldInput(h, name, field, error !== undefined)),
       h('div', { role: 'alert', id: `session-error-${name}`, className: 'session-error' },
-        state.error !== undefined && h('p', { key: state.failures }, state.error))
+        error !== undefined && h('p', { key: state.failures }, error))
     )
   }
 }
@@ -55,9 +34,7 @@ export function sessionPanel ({ React }, sessions, settings) {
 /**
  * Moves the focus to what has just appeared: the error's field after a failure, the news after signing in, the form after signing out.
  * It stays where it is when the reader is busy with another scheme of the dialog.
- * @param {System['React']} React
- * @param {{ current: HTMLElement | null }} root
- * @param {SessionState} state
+ * @type {(React: System['React'], root: { current: HTMLElement | null }, state: SessionState) => void}
  */
 function useFocus (React, root, { phase, failures }) {
   const last = React.useRef({ phase, failures })
@@ -67,7 +44,7 @@ function useFocus (React, root, { phase, failures }) {
     if (before.phase === phase && before.failures === failures) return
     const panel = root.current
     const active = document.activeElement
-    if (active !== document.body && active?.getAttribute('role') !== 'dialog' && !panel?.closest('form')?.contains(active)) return
+    if (active !== document.body && !panel?.closest('form')?.contains(active)) return
     const secret = failures > before.failures ? '[type=password]' : 'none'
     const target = panel?.querySelector(secret) ?? panel?.querySelector('input, select, textarea, :scope > p a') ?? panel?.querySelector('.session-state')
     if (target instanceof HTMLElement) target.focus()
@@ -92,10 +69,7 @@ export function sentence ({ phase, busy, ended, scheme, doubt }) {
 
 /**
  * The scheme's own description. It has to say how to sign in, for readers of the bare document: beside the form it steps back.
- * @param {System['React']['createElement']} h
- * @param {any} Markdown
- * @param {string | undefined} description
- * @param {boolean} withForm
+ * @type {(h: Create, Markdown: any, description: string | undefined, withForm: boolean) => any}
  */
 function about (h, Markdown, description, withForm) {
   if (description === undefined) return null
@@ -103,18 +77,7 @@ function about (h, Markdown, description, withForm) {
   return withForm ? h('details', { className: 'session-about' }, h('summary', null, 'About this session'), text) : text
 }
 
-/**
- * @param {System['React']['createElement']} h
- * @param {SessionState} state
- */
-function doubt (h, { doubt }) {
-  return doubt === undefined ? null : h('p', { className: 'session-note' }, `The server could not say who is signed in: ${doubt}`)
-}
-
-/**
- * @param {System['React']['createElement']} h
- * @param {ReadonlyArray<string | undefined>} origins
- */
+/** @type {(h: Create, origins: ReadonlyArray<string | undefined>) => any} */
 function elsewhere (h, origins) {
   if (origins.length === 0) return null
   const names = origins.flatMap((origin, index) => [index === 0 ? ' ' : ' and ', h('code', { key: origin }, origin)])
@@ -124,9 +87,7 @@ function elsewhere (h, origins) {
 
 /**
  * How to sign in or out when no form can do it.
- * @param {System['React']['createElement']} h
- * @param {SessionState} state
- * @param {string | undefined} link
+ * @type {(h: Create, state: SessionState, link: string | undefined) => any}
  */
 function howTo (h, { scheme }, link) {
   if (link !== undefined) {
@@ -139,8 +100,7 @@ function howTo (h, { scheme }, link) {
 
 /**
  * The status answer: a JSON object as a list, anything else as text.
- * @param {System['React']['createElement']} h
- * @param {unknown} value
+ * @type {(h: Create, value: unknown) => any}
  */
 function answer (h, value) {
   if (value === null || value === undefined || value === '') return null
@@ -149,10 +109,7 @@ function answer (h, value) {
   return h('dl', { className: 'session-answer' }, rows)
 }
 
-/**
- * @param {unknown} value
- * @returns {string}
- */
+/** @type {(value: unknown) => string} */
 function plain (value) {
   if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) return value.length === 0 ? 'none' : value.join(', ')
   if (typeof value === 'string') return value
@@ -160,17 +117,67 @@ function plain (value) {
 }
 
 /**
- * Names the roles that the operation whose lock was pressed asks for and the reader lacks.
- * @param {System['React']['createElement']} h
- * @param {any} schema
- * @param {readonly string[] | undefined} roles
+ * Names the roles that the reader lacks for the operation whose lock was pressed: those of the alternative nearest to being met.
+ * @type {(h: Create, schema: any, roles: readonly string[] | undefined) => any}
  */
 function need (h, schema, roles) {
-  const missing = missingRoles(schema.get('x-session-needs')?.toJS() ?? [], roles ?? [])
-  if (missing.length === 0) return null
+  /** @type {string[][]} */
+  const alternatives = schema.get('x-session-needs')?.toJS() ?? []
+  const lacking = alternatives.map((needed) => needed.filter((role) => roles?.includes(role) !== true))
+  const [missing] = lacking.sort((a, b) => a.length - b.length)
+  if (missing === undefined || missing.length === 0) return null
   const names = missing.map((role) => `“${role}”`).join(' and ')
-  const noun = missing.length === 1 ? 'the role' : 'the roles'
-  return h('p', { className: 'session-missing' }, roles === undefined
-    ? `This operation needs ${noun} ${names}.`
-    : `This operation needs ${noun} ${names}, which you do not have.`)
+  return h('p', { className: 'session-missing' },
+    `This operation needs ${missing.length === 1 ? 'the role' : 'the roles'} ${names}${roles === undefined ? '.' : ', which you do not have.'}`)
+}
+
+/**
+ * A labelled input of the sign-in form of a scheme. What is typed is kept by the browser alone: {@link typedIn} reads it.
+ * @type {(h: Create, scheme: string, field: Field, failed: boolean) => any}
+ */
+function fieldInput (h, scheme, field, failed) {
+  const { key, name, label, required, help, autocomplete } = field
+  const id = `session-${scheme}-${key}`.replaceAll(/\s/g, '_')
+  const described = [help !== undefined && `${id}-help`, failed && `session-error-${scheme}`].filter(Boolean).join(' ')
+  const props = {
+    id,
+    name,
+    required,
+    autoComplete: autocomplete,
+    'data-key': key,
+    'aria-describedby': described === '' ? undefined : described,
+    'aria-invalid': failed ? true : undefined
+  }
+  return h('div', { key, className: 'session-field' },
+    h('label', { htmlFor: id }, label, required ? null : h('span', { className: 'session-optional' }, ' (optional)')),
+    control(h, field, props),
+    help !== undefined && h('p', { id: `${id}-help`, className: 'session-help' }, help))
+}
+
+/** @type {(h: Create, field: Field, props: object) => any} */
+function control (h, { kind, initial, choices = [] }, props) {
+  switch (kind) {
+    case 'checkbox':
+      return h('input', { ...props, type: 'checkbox', value: 'true', defaultChecked: initial !== '' })
+    case 'select':
+      return h('select', { ...props, defaultValue: initial },
+        h('option', { value: '' }),
+        choices.map((choice) => h('option', { key: choice, value: choice }, String(JSON.parse(choice)))))
+    case 'json':
+      return h('textarea', { ...props, defaultValue: initial, rows: 4, spellCheck: false })
+    case 'number':
+      return h('input', { ...props, type: 'number', step: 'any', defaultValue: initial })
+    default:
+      return h('input', { ...props, type: kind, defaultValue: initial, autoCapitalize: 'none', spellCheck: false })
+  }
+}
+
+/**
+ * Returns what the inputs inside of `element` hold.
+ * @type {(element: HTMLElement | null) => FormValues}
+ */
+function typedIn (element) {
+  /** @type {NodeListOf<HTMLInputElement> | undefined} */
+  const inputs = element?.querySelectorAll('[data-key]')
+  return Object.fromEntries([...inputs ?? []].map(({ dataset, type, checked, value }) => [dataset['key'] ?? '', type === 'checkbox' && !checked ? '' : value]))
 }

@@ -2,10 +2,14 @@
 
 import { withRoles } from './document.js'
 import { Sessions } from './sessions.js'
-import { sentence, sessionPanel } from './panel.js'
+import { sessionPanel } from './panel.js'
 import { dialog } from './popup.js'
 import { forgetStored, isOpened, withNeeds, writeLocks } from './locks.js'
-import { announcer, watch } from './watch.js'
+import { announce, watch } from './watch.js'
+
+/** @typedef {(...args: any[]) => any} Action */
+/** @typedef {Record<string, (original: Action) => Action>} Wrappers */
+/** @typedef {{ wrapActions: Wrappers, wrapSelectors?: Wrappers }} StatePlugin */
 
 /** Swagger UI calls a plugin more than once for one page. @type {WeakMap<Function, Sessions>} */
 const known = new WeakMap()
@@ -13,98 +17,73 @@ const known = new WeakMap()
 /**
  * The Swagger UI plugin. The panel replaces the box of a session's scheme, the locks follow the server, and Swagger UI's
  * Authorize and Logout buttons run the login and logout operations.
- * @param {System} system
- * @param {Settings} settings
+ * @type {(system: System, settings: Settings) => { wrapComponents: Wrappers, statePlugins: Record<string, StatePlugin> }}
  */
 export function sessionUi (system, settings) {
-  const { getSystem, React } = system
-  const sessions = known.get(getSystem) ?? start(system, settings)
-  const Panel = sessionPanel(system, sessions, settings)
+  const sessions = known.get(system.getSystem) ?? start(system, settings)
+  const Panel = sessionPanel(system, sessions)
+  // Another server may know another session.
+  const ask = after(() => sessions.checkAll())
   return {
     wrapComponents: {
-      authorizationPopup: (/** @type {any} */ Original) => dialog(system, Original),
-      apiKeyAuth: (/** @type {any} */ Original) => function ApiKeyAuth (/** @type {{ name: string }} */ props) {
-        return React.createElement(sessions.get(props.name) === undefined ? Original : Panel, props)
+      authorizationPopup: (Original) => dialog(system, Original),
+      apiKeyAuth: (Original) => function ApiKeyAuth (props) {
+        return system.React.createElement(sessions.states.has(props.name) ? Panel : Original, props)
       }
     },
     statePlugins: {
-      spec: { wrapActions: specActions(sessions) },
-      oas3: { wrapActions: serverActions(sessions) },
+      spec: {
+        wrapActions: {
+          updateJsonSpec: (original) => after(() => sessions.load())((spec) => original(withRoles(spec))),
+          setResponse: after((path, method, response) => sessions.observe(path, method, response))
+        }
+      },
+      oas3: { wrapActions: { setSelectedServer: ask, setServerVariableValue: ask } },
       auth: {
-        wrapActions: authActions(sessions),
+        wrapActions: { ...buttons(sessions), persistAuthorizationIfNeeded: after(() => forgetStored(sessions)) },
         wrapSelectors: {
-          isAuthorized: (/** @type {any} */ original) => (/** @type {any} */ _state, /** @type {any} */ securities) =>
-            isOpened(getSystem(), sessions, settings, securities) ?? original(securities),
-          definitionsForRequirements: (/** @type {any} */ original) => (/** @type {any} */ _state, /** @type {any} */ securities) =>
-            withNeeds(getSystem(), sessions, original(securities), securities)
+          isAuthorized: (original) => (_state, securities) => isOpened(sessions, securities) ?? original(securities),
+          definitionsForRequirements: (original) => (_state, securities) => withNeeds(sessions, original(securities), securities)
         }
       }
     }
   }
 }
 
-/**
- * @param {System} system
- * @param {Settings} settings
- */
+/** @type {(system: System, settings: Settings) => Sessions} */
 function start (system, settings) {
-  const { getSystem } = system
-  const sessions = new Sessions(system)
-  known.set(getSystem, sessions)
-  sessions.subscribe(() => writeLocks(getSystem(), sessions))
-  sessions.subscribe(announcer(sessions, sentence, () => Boolean(getSystem().authSelectors.shownDefinitions())))
+  const sessions = new Sessions(system, settings)
+  known.set(system.getSystem, sessions)
+  sessions.subscribe(() => writeLocks(sessions))
+  sessions.subscribe(() => forgetStored(sessions))
+  announce(sessions)
   watch(sessions, settings)
   return sessions
 }
 
-/** @typedef {(...args: any[]) => any} Action */
-
-/** @param {Sessions} sessions */
-function specActions (sessions) {
-  return {
-    updateJsonSpec: (/** @type {Action} */ original) => (/** @type {any} */ spec) => {
-      const result = original(withRoles(spec))
-      void sessions.load()
-      forgetStored(sessions)
-      return result
-    },
-    setResponse: (/** @type {Action} */ original) => (/** @type {[string, string, any]} */ ...[path, method, response]) => {
-      const result = original(path, method, response)
-      sessions.observe(path, method, response)
-      return result
-    }
-  }
-}
-
-/** Another server may know another session. @param {Sessions} sessions */
-function serverActions (sessions) {
-  const ask = (/** @type {Action} */ original) => (/** @type {any[]} */ ...args) => {
+/** Wraps an action: `effect` follows it. @type {(effect: Action) => (original: Action) => Action} */
+function after (effect) {
+  return (original) => (...args) => {
     const result = original(...args)
-    void sessions.moved()
+    effect(...args)
     return result
   }
-  return { setSelectedServer: ask, setServerVariableValue: ask }
 }
 
-/** @param {Sessions} sessions */
-function authActions (sessions) {
+/** The actions behind Swagger UI's buttons. @type {(sessions: Sessions) => Wrappers} */
+function buttons (sessions) {
   return {
-    authorize: (/** @type {Action} */ original) => (/** @type {Record<string, any>} */ payload) => {
-      const others = Object.entries(payload).filter(([name]) => sessions.get(name) === undefined)
+    authorize: (original) => (/** @type {Record<string, any>} */ payload) => {
+      const others = Object.entries(payload).filter(([name]) => !sessions.states.has(name))
       for (const [name, entry] of Object.entries(payload)) {
         if (typeof entry?.value?.typed === 'function') void sessions.signIn(name, entry.value.typed())
       }
       return others.length > 0 ? original(Object.fromEntries(others)) : undefined
     },
-    logout: (/** @type {Action} */ original) => (/** @type {string[]} */ names) => {
+    logout: (original) => (/** @type {string[]} */ names) => {
       for (const name of names) void sessions.signOut(name)
-      const others = names.filter((name) => sessions.get(name) === undefined)
+      const others = names.filter((name) => !sessions.states.has(name))
       return others.length > 0 ? original(others) : undefined
-    },
-    persistAuthorizationIfNeeded: (/** @type {Action} */ original) => (/** @type {any[]} */ ...args) => {
-      const result = original(...args)
-      forgetStored(sessions)
-      return result
     }
   }
 }

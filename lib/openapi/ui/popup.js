@@ -1,50 +1,38 @@
 /** @import { System } from './types.js' */
 
-const FOCUSABLE = 'a[href], button:not([disabled]), input:not([disabled]), select:not([disabled]), textarea:not([disabled])'
-
 /**
- * Makes Swagger UI's popup a dialog (ARIA Authoring Practices, "Dialog (Modal)"): it has a name, takes the focus, keeps
- * it, closes on Escape and gives the focus back to the button that opened it.
- * @param {System} system
- * @param {any} Original
+ * Makes Swagger UI's popup a modal dialog of the browser: it has a name, takes the focus, closes on Escape and gives the focus
+ * back to the button that opened it.
+ * @type {(system: System, Original: any) => (props: object) => any}
  */
 export function dialog ({ React, getSystem }, Original) {
-  /** @param {object} props */
   return function SessionDialog (props) {
-    const root = React.useRef(/** @type {HTMLElement | null} */ (null))
-    const [opener] = React.useState(() => document.activeElement)
-    React.useEffect(() => {
+    const root = React.useRef(/** @type {HTMLDialogElement | null} */ (null))
+    React.useLayoutEffect(() => {
       const element = root.current
-      if (element === null) return
-      element.querySelector('.close-modal')?.setAttribute('aria-label', 'Close')
-      const first = element.querySelector('.modal-ux-content :is(input, select, textarea, .session-panel > p a)') ?? element.querySelector('.session-state') ?? element
-      if (!element.contains(document.activeElement) && first instanceof HTMLElement) first.focus()
-      const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-        if (event.key === 'Escape') getSystem().authActions.showDefinitions(false)
-        if (event.key === 'Tab') keepInside(element, event)
-      }
-      document.addEventListener('keydown', onKeyDown)
-      return () => {
-        document.removeEventListener('keydown', onKeyDown)
-        if (opener instanceof HTMLElement) opener.focus()
-      }
+      element?.showModal()
+      element?.querySelector('.close-modal')?.setAttribute('aria-label', 'Close')
+      const first = element?.querySelector('.modal-ux-content :is(input, select, textarea, .session-panel > p a)') ?? element?.querySelector('.session-state')
+      if (first instanceof HTMLElement) first.focus()
+      return () => element?.close()
     }, [])
-    const modal = { role: 'dialog', 'aria-modal': true, 'aria-label': 'Available authorizations', tabIndex: -1 }
-    return React.createElement('div', { ref: root, className: 'session-dialog', ...modal }, React.createElement(Original, props))
+    const onCancel = (/** @type {Event} */ event) => {
+      event.preventDefault()
+      getSystem().authActions.showDefinitions(false)
+    }
+    const attributes = { ref: root, className: 'session-dialog', 'aria-label': 'Available authorizations', onCancel, onKeyDown: goRound }
+    return React.createElement('dialog', attributes, React.createElement(Original, props))
   }
 }
 
 /**
- * @param {HTMLElement} element
- * @param {KeyboardEvent} event
+ * From its last stop, the browser itself would go on to its own buttons. The popup begins and ends with a button to close it.
+ * @param {KeyboardEvent & { currentTarget: HTMLElement }} event
  */
-function keepInside (element, event) {
-  // Hidden buttons have no boxes and cannot take the focus.
-  const stops = [...element.querySelectorAll(FOCUSABLE)].filter((stop) => stop.getClientRects().length > 0)
-  const ahead = event.shiftKey ? Node.DOCUMENT_POSITION_PRECEDING : Node.DOCUMENT_POSITION_FOLLOWING
-  const active = document.activeElement
-  if (element.contains(active) && stops.some((stop) => ((active?.compareDocumentPosition(stop) ?? 0) & ahead) !== 0)) return
+function goRound (event) {
+  const stops = [...event.currentTarget.querySelectorAll('button')]
+  const [end, start] = event.shiftKey ? [stops.at(0), stops.at(-1)] : [stops.at(-1), stops.at(0)]
+  if (event.key !== 'Tab' || document.activeElement !== end) return
   event.preventDefault()
-  const target = event.shiftKey ? stops.at(-1) : stops[0]
-  if (target instanceof HTMLElement) target.focus()
+  start?.focus()
 }

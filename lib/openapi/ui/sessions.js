@@ -1,127 +1,149 @@
-/** @import { FormValues, Operation, Outcome, Scheme, System } from './types.js' */
-/** @import { Input } from './call.js' */
+/** @import { FormValues, Input, Operation, Outcome, Scheme, SessionState, Settings, Spec, System } from './types.js' */
 
-import { securityOf, sessionSchemes } from './document.js'
+import { pointer, sessionSchemes } from './document.js'
 import { requestOf, send } from './call.js'
 import { formOf, valuesOf } from './fields.js'
-import { States } from './states.js'
+
+/** @typedef {(state?: SessionState, before?: SessionState) => void} Listener Gets the state that has changed, unless all have. */
+
+/** @typedef {{ done: Promise<void>, again: boolean }} Check It is done `again` if something happened since it began. */
+
+/** What is said when the server took a request, and nothing has changed. */
+const IN_VAIN = {
+  login: 'The server took the sign-in, but the browser sent no session back. ' +
+    'It drops a Secure cookie that came over plain http, and a cookie of another site.',
+  logout: 'The server answered, but the session is still alive.'
+}
 
 /**
- * Asks the server which sessions the reader's browser has, and keeps one state for each session scheme of the document.
- * Typed values pass through and are kept nowhere.
+ * Asks the server which sessions the reader's browser has, and keeps one state for each session scheme of the document, for
+ * all who draw it. Typed values pass through and are kept nowhere.
  */
-export class Sessions extends States {
-  /**
-   * Checks under way, by scheme; `again` if something happened since they began.
-   * @type {Map<string, { done: Promise<void>, again: boolean }>}
-   */
+export class Sessions {
+  /** By scheme. @type {Map<string, SessionState>} */
+  states = new Map()
+  /** @type {Set<Listener>} */
+  #listeners = new Set()
+  /** Checks under way, by scheme. @type {Map<string, Check>} */
   #checks = new Map()
-  /** The URL of the last status request, by scheme. @type {Map<string, string | undefined>} */
-  #asked = new Map()
-  /** @type {any} */
+  /** @type {Spec} */
   #spec = {}
 
-  /** @param {System} system */
-  constructor (system) {
-    super()
-    this.getSystem = system.getSystem
+  /**
+   * @param {System} system
+   * @param {Settings} settings
+   */
+  constructor ({ getSystem }, { roles }) {
+    this.getSystem = getSystem
+    this.pathOfRoles = roles
+  }
+
+  /** Calls `listener` after each change. The returned function ends this. @param {Listener} listener */
+  subscribe = (listener) => {
+    this.#listeners.add(listener)
+    return () => { this.#listeners.delete(listener) }
+  }
+
+  /** @type {(name: string, change: { [K in keyof SessionState]?: SessionState[K] | undefined }) => void} */
+  #set (name, change) {
+    const before = this.states.get(name)
+    if (before === undefined) return
+    const state = /** @type {SessionState} */ ({ ...before, ...change })
+    this.states.set(name, state)
+    for (const listener of this.#listeners) listener(state, before)
+  }
+
+  /** Changes a state: signed in, by the answer of the status operation. @type {(name: string, answer?: unknown) => void} */
+  #enter (name, answer) {
+    const told = pointer(answer, this.pathOfRoles)
+    const roles = Array.isArray(told) && told.every((role) => typeof role === 'string') ? told : undefined
+    this.#set(name, { phase: 'in', answer, roles, doubt: undefined, error: undefined, ended: false })
+  }
+
+  /** Changes a state: signed out. @type {(name: string) => void} */
+  #leave (name) {
+    const { phase, busy, ended, error } = this.states.get(name) ?? {}
+    // The error of a failed attempt stays readable when the page is looked at again.
+    const news = phase === 'in' ? { ended: !busy, error: undefined } : { ended, error }
+    this.#set(name, { phase: 'out', answer: undefined, roles: undefined, doubt: undefined, ...news })
   }
 
   /** Takes up the document that the page shows now, and asks who is signed in. */
   load () {
     this.#spec = this.getSystem().specSelectors.specJson().toJS()
-    this.#checks.clear()
-    this.reset(sessionSchemes(this.#spec))
-    return this.checkAll()
+    this.#checks = new Map()
+    const schemes = sessionSchemes(this.#spec)
+    this.states = new Map(schemes.map((scheme) => [scheme.name, { scheme, phase: 'unknown', failures: 0, ended: false, busy: false }]))
+    for (const listener of this.#listeners) listener()
+    this.checkAll()
   }
 
   checkAll () {
-    return Promise.all(this.names.map((name) => this.check(name)))
-  }
-
-  /** The reader chose another server: what it knows may differ. */
-  moved () {
-    const differs = (/** @type {Scheme} */ { name, status }) => status !== undefined && this.#url(status)?.href !== this.#asked.get(name)
-    return Promise.all(this.states.filter(({ scheme }) => differs(scheme)).map(({ scheme }) => this.check(scheme.name)))
+    for (const name of this.states.keys()) void this.check(name)
   }
 
   /**
    * Asks the status operation. Calls during a check end with an answer that was asked for after the call.
-   * @param {string} name
-   * @returns {Promise<void>}
+   * @type {(name: string) => Promise<void>}
    */
   check (name) {
-    const running = this.#checks.get(name)
+    const checks = this.#checks
+    const running = checks.get(name)
     if (running !== undefined) {
       running.again = true
       return running.done
     }
     const check = { done: Promise.resolve(), again: false }
-    this.#checks.set(name, check)
-    check.done = this.#ask(name, check).finally(() => {
-      if (this.#checks.get(name) === check) this.#checks.delete(name)
-    })
+    checks.set(name, check)
+    check.done = this.#ask(name, check).finally(() => checks.delete(name))
     return check.done
   }
 
-  /**
-   * @param {string} name
-   * @param {{ again: boolean }} check
-   */
+  /** @type {(name: string, check: Check) => Promise<void>} */
   async #ask (name, check) {
-    const status = this.get(name)?.scheme.status
+    const status = this.states.get(name)?.scheme.status
     if (status === undefined) return
     do {
       check.again = false
-      const url = this.#url(status)
-      this.#asked.set(name, url?.href)
       // This is sent without a click, and another author's document may name any origin.
-      const outcome = await this.#run(status, () => ({ credentials: url?.origin === location.origin }))
-      if (!check.again && this.get(name)?.scheme.status === status) this.#believe(name, outcome)
+      const credentials = this.#url(status)?.origin === location.origin
+      const outcome = await this.#run(status, () => ({ credentials }))
+      // The document may be another one by now.
+      if (check.again || this.states.get(name)?.scheme.status !== status) continue
+      if (outcome.ok) this.#enter(name, outcome.body)
+      else if (outcome.status === 401) this.#leave(name)
+      // Neither yes nor no, such as a store that is down: what was true last stands, with the reason.
+      else this.#set(name, { doubt: outcome.message })
     } while (check.again)
   }
 
-  /**
-   * @param {string} name
-   * @param {Outcome} outcome Of the status operation.
-   */
-  #believe (name, outcome) {
-    if (outcome.ok) this.enter(name, outcome.body)
-    else if (outcome.status === 401) this.leave(name)
-    // Neither yes nor no, such as a store that is down: what was true last stands, with the reason.
-    else this.set(name, { doubt: outcome.message })
-  }
-
-  /**
-   * @param {string} name
-   * @param {FormValues} typed
-   */
-  async signIn (name, typed) {
-    const state = this.get(name)
-    const login = state?.scheme.login
-    if (login === undefined || state?.busy === true) return
-    this.set(name, { busy: true })
-    const outcome = await this.#run(login, () => {
+  /** @type {(name: string, typed: FormValues) => Promise<void>} */
+  signIn (name, typed) {
+    return this.#change(name, 'login', (login) => {
       const { fields, contentType } = formOf(this.#spec, login)
       return { credentials: true, contentType, values: valuesOf(fields, typed) }
     })
-    if (state?.scheme.status === undefined && outcome.ok) this.enter(name)
-    await this.check(name)
-    this.set(name, { busy: false })
-    if (this.get(name)?.phase !== 'in') this.fail(name, outcome.ok ? NO_COOKIE : outcome.message)
   }
 
-  /** @param {string} name */
-  async signOut (name) {
-    const state = this.get(name)
-    const logout = state?.scheme.logout
-    if (logout === undefined || state?.busy === true) return
-    this.set(name, { busy: true })
-    const outcome = await this.#run(logout, () => ({ credentials: true }))
-    if (state?.scheme.status === undefined && (outcome.ok || outcome.status === 401)) this.leave(name)
-    await this.check(name)
-    this.set(name, { busy: false })
-    if (this.get(name)?.phase === 'in') this.fail(name, outcome.ok ? STILL_IN : outcome.message)
+  /** @type {(name: string) => Promise<void>} */
+  signOut (name) {
+    return this.#change(name, 'logout', () => ({ credentials: true }))
+  }
+
+  /** @type {(name: string, role: 'login' | 'logout', input: (operation: Operation) => Input) => Promise<void>} */
+  async #change (name, role, input) {
+    const { scheme, busy } = this.states.get(name) ?? {}
+    const operation = scheme?.[role]
+    if (operation === undefined || busy === true) return
+    this.#set(name, { busy: true })
+    const outcome = await this.#run(operation, () => input(operation))
+    if (scheme?.status !== undefined) await this.check(name)
+    else if (role === 'login' && outcome.ok) this.#enter(name)
+    else if (role === 'logout' && (outcome.ok || outcome.status === 401)) this.#leave(name)
+    this.#set(name, { busy: false })
+    const { phase, failures = 0 } = this.states.get(name) ?? {}
+    if ((phase === 'in') === (role === 'login')) return
+    this.#set(name, { error: outcome.ok ? IN_VAIN[role] : outcome.message, failures: failures + 1, ended: false })
   }
 
   /**
@@ -132,12 +154,12 @@ export class Sessions extends States {
    * @param {{ ok?: boolean, err?: { statusCode?: number } }} response As Swagger UI keeps it: an error status is an error.
    */
   observe (path, method, { ok, err }) {
-    const security = securityOf(this.#spec, path, method)
-    for (const { scheme } of this.states) {
-      const { name } = scheme
-      if (scheme.status !== undefined) void this.check(name)
-      else if (err?.statusCode === 401 && security.some((need) => name in need)) this.leave(name)
-      else if (ok === true && security.length > 0 && security.every((need) => name in need)) this.enter(name)
+    /** @type {Array<Record<string, string[]>>} */
+    const security = this.#spec.paths?.[path]?.[method]?.security ?? this.#spec.security ?? []
+    for (const { scheme: { name, status } } of this.states.values()) {
+      if (status !== undefined) void this.check(name)
+      else if (err?.statusCode === 401 && security.some((need) => name in need)) this.#leave(name)
+      else if (ok === true && security.length > 0 && security.every((need) => name in need)) this.#enter(name)
     }
   }
 
@@ -160,7 +182,7 @@ export class Sessions extends States {
   /** Returns where a request goes to. @param {Operation} operation */
   #url (operation) {
     try {
-      const url = new URL(this.#request(operation).url, document.baseURI)
+      const url = new URL(this.#request(operation, {}).url, document.baseURI)
       // Any author's document may be shown here, and a link to `javascript:` would be a script of this page.
       return ['http:', 'https:'].includes(url.protocol) ? url : undefined
     } catch {
@@ -169,19 +191,12 @@ export class Sessions extends States {
     }
   }
 
-  /**
-   * @param {Operation} operation
-   * @param {Input} [input]
-   */
+  /** @type {(operation: Operation, input: Input) => any} */
   #request (operation, input) {
-    return requestOf(this.getSystem(), this.#spec, operation, this.names, input)
+    return requestOf(this.getSystem(), this.#spec, operation, this.states, input)
   }
 
-  /**
-   * @param {Operation} operation
-   * @param {() => Input} input Throws a sentence for the reader if what is typed cannot be sent.
-   * @returns {Promise<Outcome>}
-   */
+  /** @type {(operation: Operation, input: () => Input) => Promise<Outcome>} */
   async #run (operation, input) {
     try {
       return await send(this.getSystem(), this.#request(operation, input()))
@@ -190,7 +205,3 @@ export class Sessions extends States {
     }
   }
 }
-
-const NO_COOKIE = 'The server took the sign-in, but the browser sent no session back. ' +
-  'It drops a Secure cookie that came over plain http, and a cookie of another site.'
-const STILL_IN = 'The server answered, but the session is still alive.'

@@ -3,28 +3,16 @@
  * of it that are used here: if an upgrade moves one, this is the list to compare.
  */
 
-/**
- * The extension `x-session` of a security scheme: the operations of the session, by operationId.
- * @typedef {{ login?: string, status?: string, logout?: string }} SessionExtension
- */
+/** @typedef {{ paths?: Record<string, any>, components?: any, security?: any }} Spec The document. */
 
 /**
- * An operation of the document, with what it takes to run it.
- * @typedef {object} Operation
- * @property {string} path
- * @property {string} method In lower case, as in the document.
- * @property {any} pathItem
- * @property {any} operation
+ * An operation of the document, with what it takes to run it. `method` is in lower case, as in the document.
+ * @typedef {{ path: string, method: string, pathItem: any, operation: any }} Operation
  */
 
 /**
  * A session of the document. An operation is missing when the document does not name it.
- * @typedef {object} Scheme
- * @property {string} name
- * @property {string} cookie
- * @property {Operation} [login]
- * @property {Operation} [status]
- * @property {Operation} [logout]
+ * @typedef {{ name: string, cookie: string, login?: Operation, status?: Operation, logout?: Operation }} Scheme
  */
 
 /**
@@ -35,6 +23,7 @@
  * @property {Scheme} scheme
  * @property {'unknown' | 'out' | 'in'} phase
  * @property {unknown} [answer] What the status operation answered.
+ * @property {readonly string[]} [roles] Those of whoever is signed in, where the answer tells them.
  * @property {string} [doubt] Why the server could not say who is signed in; `phase` is then what was true last.
  * @property {string} [error] Why signing in or out failed.
  * @property {number} failures How often it failed, so that the same error twice is told twice.
@@ -54,36 +43,38 @@
  * @property {string} name
  * @property {'body' | 'whole' | 'query' | 'path' | 'header'} in `whole`: the value is the entire body.
  * @property {string} label
- * @property {string} [help]
+ * @property {string | undefined} [help]
  * @property {boolean} required
  * @property {'text' | 'password' | 'email' | 'number' | 'checkbox' | 'select' | 'json'} kind
- * @property {string[]} [choices] JSON texts.
+ * @property {string[] | undefined} [choices] JSON texts.
  * @property {string} initial The text of a text field, 'true' or '' of a checkbox, JSON text of the others.
- * @property {string} [autocomplete]
+ * @property {string} autocomplete
  */
 
 /** @typedef {Record<string, string>} FormValues What is typed, by `key` of the field. */
+/** @typedef {{ field: Field, value: unknown }} Value */
 
 /**
- * @typedef {object} Settings
- * @property {number} poll Seconds between two polls, 0 for none.
- * @property {string} roles JSON Pointer (RFC 6901) to the roles in the status answer.
+ * The parts of a request. With `credentials`, it carries what the reader authorized for other schemes.
+ * @typedef {{ credentials?: boolean, contentType?: string | undefined, values?: Value[] }} Input
  */
+
+/**
+ * `poll`: seconds between two polls, 0 for none. `roles`: JSON Pointer (RFC 6901) to the roles in the status answer.
+ * @typedef {{ poll: number, roles: string }} Settings
+ */
+
+/** @typedef {(type: any, props?: any, ...children: any[]) => any} Create */
+/** @typedef {(effect: () => void | (() => void), dependencies?: unknown[]) => void} UseEffect */
 
 /**
  * The React of Swagger UI.
  * @typedef {object} React
- * @property {(type: any, props?: any, ...children: any[]) => any} createElement
+ * @property {Create} createElement
  * @property {<T>(subscribe: (listener: () => void) => () => void, snapshot: () => T) => T} useSyncExternalStore
- * @property {<T>(initial: T | (() => T)) => [T, (next: T | ((last: T) => T)) => void]} useState
  * @property {<T>(initial: T) => { current: T }} useRef
- * @property {(effect: () => void | (() => void), dependencies?: unknown[]) => void} useEffect
- */
-
-/**
- * @typedef {object} OAS3Selectors
- * @property {(namespace?: string) => string | undefined} selectedServer
- * @property {(options: { server: any, namespace?: string }) => any} serverVariables
+ * @property {UseEffect} useEffect
+ * @property {UseEffect} useLayoutEffect
  */
 
 /**
@@ -93,11 +84,11 @@
  * @property {() => any} getConfigs
  * @property {React} React
  * @property {any} Im
- * @property {{ buildRequest: (options: any) => any, fetch: ((request: any) => Promise<any>) & { withCredentials?: boolean } }} fn
- * @property {{ specJson: () => any, url: () => string, security: () => any, securityDefinitions: () => any }} specSelectors
+ * @property {{ buildRequest: (options: any) => any, fetch: (request: any) => Promise<any> }} fn
+ * @property {{ specJson: () => any, url: () => string, securityDefinitions: () => any }} specSelectors
  * @property {{ authorized: () => any, shownDefinitions: () => any }} authSelectors
  * @property {{ restoreAuthorization: (payload: { authorized: any }) => void, showDefinitions: (shown: false) => void }} authActions
- * @property {OAS3Selectors} oas3Selectors
+ * @property {{ selectedServer: (place?: string) => any, serverVariables: (of: { server: any, namespace?: string }) => any }} oas3Selectors
  */
 
 export {}

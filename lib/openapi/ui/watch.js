@@ -1,5 +1,7 @@
-/** @import { SessionState, Settings } from './types.js' */
+/** @import { Settings } from './types.js' */
 /** @import { Sessions } from './sessions.js' */
+
+import { sentence } from './panel.js'
 
 /** Milliseconds after their last move for which a reader counts as being at the page. */
 const ATTENTION = 300_000
@@ -8,12 +10,11 @@ const ATTENTION = 300_000
  * Asks who is signed in when the page is looked at again, since another tab may have signed in or out, and every `poll`
  * seconds while a reader is at it, since sessions expire and are revoked. A page that was left alone stops asking: it must
  * not keep an unused session alive, whatever the status operation does to the idle timeout.
- * @param {Sessions} sessions
- * @param {Settings} settings
+ * @type {(sessions: Sessions, settings: Settings) => void}
  */
 export function watch (sessions, { poll }) {
   let moved = Date.now()
-  const look = () => { if (document.visibilityState === 'visible') void sessions.checkAll() }
+  const look = () => { if (document.visibilityState === 'visible') sessions.checkAll() }
   const move = () => {
     const away = Date.now() - moved
     moved = Date.now()
@@ -25,7 +26,7 @@ export function watch (sessions, { poll }) {
   if (poll === 0) return
   setInterval(() => {
     if (document.visibilityState !== 'visible' || Date.now() - moved > ATTENTION) return
-    for (const { scheme, phase, doubt } of sessions.states) {
+    for (const { scheme, phase, doubt } of sessions.states.values()) {
       if (phase === 'in' || doubt !== undefined) void sessions.check(scheme.name)
     }
   }, poll * 1000)
@@ -33,25 +34,15 @@ export function watch (sessions, { poll }) {
 
 /**
  * Tells readers who cannot see the locks when they change. The dialog, while it is open, tells it itself.
- * @param {Sessions} sessions
- * @param {(state: SessionState) => string} sentence
- * @param {() => boolean} dialogIsOpen
+ * @type {(sessions: Sessions) => void}
  */
-export function announcer (sessions, sentence, dialogIsOpen) {
+export function announce ({ subscribe, getSystem }) {
   const region = document.createElement('div')
   region.className = 'session-announcer'
   region.setAttribute('role', 'status')
   document.body.append(region)
-  /** @type {Map<string, string>} */
-  const phases = new Map()
-  return () => {
-    for (const state of sessions.states) {
-      const { name } = state.scheme
-      const before = phases.get(name)
-      phases.set(name, state.phase)
-      const news = state.phase === 'in' ? before !== 'in' : before === 'in'
-      if (!news) continue
-      region.textContent = dialogIsOpen() ? '' : `${name}: ${sentence(state)}`
-    }
-  }
+  subscribe((state, before) => {
+    if (state === undefined || (state.phase === 'in') === (before?.phase === 'in')) return
+    region.textContent = getSystem().authSelectors.shownDefinitions() ? '' : `${state.scheme.name}: ${sentence(state)}`
+  })
 }

@@ -52,7 +52,8 @@ export class SessionFiles {
     await this.#disk.flush()
   }
 
-  count (principal: string): number {
+  /** Returns how many sessions a principal has; `true` without one. */
+  count (principal: string | undefined): number | true {
     return this.#index.count(principal)
   }
 

@@ -9,7 +9,6 @@ export interface Ioredis {
   evalsha (digest: string, keys: number, ...args: string[]): Promise<unknown>
   eval (lua: string, keys: number, ...args: string[]): Promise<unknown>
   zrem (key: string, ...members: string[]): Promise<unknown>
-  zcount (key: string, min: number, max: string): Promise<unknown>
   on (event: 'ready', listener: () => void): unknown
   off (event: 'ready', listener: () => void): unknown
 }
@@ -24,7 +23,7 @@ export interface NodeRedis {
 
 export type RedisClient = Ioredis | NodeRedis
 
-export type Command = 'get' | 'evalsha' | 'eval' | 'zrem' | 'zcount'
+export type Command = 'get' | 'evalsha' | 'eval' | 'zrem'
 
 /** A client of any kind, as the store uses it. */
 export interface Client {

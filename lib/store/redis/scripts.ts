@@ -3,18 +3,20 @@ import { createHash } from 'node:crypto'
 /**
  * Each script is atomic. It touches one record, and where both are on one server the index of the principal (`KEYS[2]`)
  * as well. It gives every key that it writes a time to live. Time to live is counted from the caller's `now`: the clocks of
- * the server and of the app need not agree. Every answer is a text, or a list of texts.
+ * the server and of the app need not agree. Every answer is a text, a list of texts, or a number.
  */
 const sources = {
-  /** `now timeToLive write value id score`: `created`, or `taken` when a live record has the id. */
+  /**
+   * `now timeToLive write value id score`: `taken` when a live record has the id, else how many sessions the index knows
+   * then, and `created` without an index.
+   */
   create: `
     local value, expiresAt, _, version, write = load(KEYS[1])
-    if expiresAt and expiresAt > tonumber(ARGV[1]) then
-      return version == 1 and write == ARGV[3] and 'created' or 'taken'
-    end
-    if KEYS[2] then enter(KEYS[2], ARGV[1], ARGV[6], ARGV[5]) end
-    redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[2])
-    return 'created'`,
+    local isLive = expiresAt and expiresAt > tonumber(ARGV[1])
+    if isLive and not (version == 1 and write == ARGV[3]) then return 'taken' end
+    local answer = KEYS[2] and enter(KEYS[2], ARGV[1], ARGV[6], ARGV[5]) or 'created'
+    if not isLive then redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[2]) end
+    return answer`,
 
   /**
    * `now expiresAt until owner`: an empty text, or the owner in whose index the session has to be entered first.
@@ -68,10 +70,9 @@ const sources = {
     redis.call('DEL', KEYS[1])
     return expiresAt and expiresAt > tonumber(ARGV[1]) and owner or 'ended'`,
 
-  /** `now id score`: enters the id in a principal's index. */
+  /** `now id score`: enters the id in a principal's index, and returns how many sessions the index knows then. */
   enter: `
-    enter(KEYS[1], ARGV[1], ARGV[3], ARGV[2])
-    return 'entered'`,
+    return enter(KEYS[1], ARGV[1], ARGV[3], ARGV[2])`,
 
   /**
    * `now after limit`: the score of the last id, empty when no more ids follow, and then the ids of a principal's index
@@ -106,6 +107,7 @@ const prelude = `
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     local life = math.floor(tonumber(score) - tonumber(now))
     if redis.call('PTTL', key) < life then redis.call('PEXPIRE', key, life) end
+    return redis.call('ZCARD', key)
   end`
 
 export interface Script {

@@ -34,7 +34,9 @@ export class PrincipalIndex<T extends Indexed> {
     if (found === session || (found instanceof Batches && found.size === 0)) this.#principals.delete(principal)
   }
 
-  count (principal: string): number {
+  /** Returns how many sessions a principal has; `true` without one. */
+  count (principal: string | undefined): number | true {
+    if (principal === undefined) return true
     const found = this.#principals.get(principal)
     return found instanceof Batches ? found.size : Number(found !== undefined)
   }

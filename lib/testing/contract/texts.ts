@@ -37,11 +37,11 @@ export const texts = {
     }
   },
 
-  async 'any text is an id of its own' ({ store, record, ids }: Bench) {
+  async 'any text is an id of its own' ({ store, create, ids }: Bench) {
     // Random text keeps cases apart in a store that is used again. The ids of the plugin have 22 or 43 characters.
     const [short, principal] = [newId(), newPrincipal()]
     const all = [...around(short), short.slice(0, 21), short + newId().slice(0, 21)]
-    for (const id of all) assert.equal(await store.create(id, record({ payload: JSON.stringify(id), principal })), true, JSON.stringify(id))
+    for (const id of all) await create(id, { payload: JSON.stringify(id), principal })
     for (const id of all) assert.equal((await store.read(id))?.payload, JSON.stringify(id))
     for (const id of all.slice(1, 50)) assert.equal(await store.delete(id), true, JSON.stringify(id))
     assert.deepEqual(await ids(principal), new Set([short, ...all.slice(50)]))

@@ -14,7 +14,7 @@ export interface StageParts {
 /** One app under test, with the means to move its clock and to break its store. */
 export interface Stage {
   readonly app: FastifyInstance
-  readonly manager: SessionManager
+  readonly manager: SessionManager<object>
   /** The real name of the scheme's cookie. */
   readonly cookie: string
   readonly advanceTo: (instant: number) => void
@@ -28,7 +28,7 @@ export async function setStage (build: Build, scheme: string): Promise<Omit<Stag
   const outage = { down: false }
   const app = await build({ store: failing(new MemoryStore({ now: clock.now }), outage), now: clock.now })
   await app.ready()
-  const manager = (app as unknown as Record<string, SessionManager | undefined>)[scheme]
+  const manager = (app as unknown as Record<string, SessionManager<object> | undefined>)[scheme]
   assert(manager, `the app has no session "${scheme}": name its scheme here`)
   return { app, manager, outage, advanceTo: (instant) => clock.advance(Math.max(0, instant - clock.now())) }
 }

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from '@sinclair/typebox'
 import { expectTypeOf } from 'expect-type'
-import sessionPlugin, { type SchemeName, type Session, type SessionManager } from 'fastify-openapi-session'
+import sessionPlugin, { type LiveSession, type SchemeName, type SessionManager } from 'fastify-openapi-session'
 
 const Staff = Type.Object({ name: Type.String() })
 type Staff = Static<typeof Staff>
@@ -21,7 +21,7 @@ export async function use (app: FastifyInstance): Promise<void> {
   // @ts-expect-error there is no such session
   String(app.session)
   app.get('/', { schema: { security: [{ staff: [] }] } }, async (request) => {
-    expectTypeOf(request.staff).toEqualTypeOf<Session<Staff>>()
+    expectTypeOf(request.staff).toEqualTypeOf<LiveSession<Staff>>()
     // @ts-expect-error there is no such session
     return request.session
   })

@@ -2,18 +2,18 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { expectTypeOf } from 'expect-type'
-import sessionPlugin, { type SchemeName, type Session, type SessionManager } from 'fastify-openapi-session'
+import sessionPlugin, { type LiveSession, type SchemeName, type SessionManager } from 'fastify-openapi-session'
 
 expectTypeOf<SchemeName>().toEqualTypeOf<'session'>()
 
 export async function use (app: FastifyInstance): Promise<void> {
   await app.register(sessionPlugin)
   await app.register(sessionPlugin, {})
-  await app.register(sessionPlugin, { schema: Type.Object({ userId: Type.String() }), principal: (data) => data['userId'] })
+  await app.register(sessionPlugin, { schema: Type.Object({ userId: Type.String() }), principal: (data) => String(data['userId']) })
   expectTypeOf(app.session).toEqualTypeOf<SessionManager>()
   app.get('/', { schema: { security: [{ session: [] }] } }, async (request) => {
-    expectTypeOf(request.session).toEqualTypeOf<Session>()
-    expectTypeOf(request.session.get('anything')).toBeAny()
+    expectTypeOf(request.session).toEqualTypeOf<LiveSession>()
+    expectTypeOf(request.session.get('anything')).toBeUnknown()
     request.session.set('anything', { goes: 1 })
     request.session.start({ userId: 'ada' })
     request.session.data['anything'] = 1

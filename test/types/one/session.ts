@@ -5,8 +5,8 @@ import type {} from '@fastify/swagger'
 import { type Static, Type } from '@sinclair/typebox'
 import { expectTypeOf } from 'expect-type'
 import sessionPlugin, {
-  type IssuedSession, MemoryStore, type SchemeName, type Session, type SessionData, SessionError, type SessionErrorCode, type SessionEvent,
-  type SessionInfo, type SessionManager, type SessionOptions, type SessionPluginOptions, sessionPlugin as named
+  type IssuedSession, type LiveSession, MemoryStore, type SchemeName, type SessionData, SessionError, type SessionErrorCode, type SessionEvent,
+  type SessionInfo, type SessionManager, type SessionOptions, type SessionPage, type SessionPluginOptions, sessionPlugin as named
 } from 'fastify-openapi-session'
 
 const Visitor = Type.Object({
@@ -28,11 +28,11 @@ expectTypeOf<SessionData<'session'>>().toEqualTypeOf<Visitor>()
 expectTypeOf(named).toEqualTypeOf(sessionPlugin)
 
 export async function routes (app: FastifyInstance): Promise<void> {
-  app.post('/login', { schema: { security: [{}, { session: [] }] } }, async (request) => {
+  app.post('/members', { schema: { security: [{ session: [] }] } }, async (request) => {
     const { session } = request
-    expectTypeOf(session).toEqualTypeOf<Session<Visitor>>()
+    expectTypeOf(session).toEqualTypeOf<LiveSession<Visitor>>()
     expectTypeOf(session.data).toEqualTypeOf<Visitor>()
-    expectTypeOf(session.exists).toEqualTypeOf<boolean>()
+    expectTypeOf(session.exists).toEqualTypeOf<true>()
     expectTypeOf(session.id).toEqualTypeOf<string>()
     expectTypeOf(session.createdAt).toEqualTypeOf<number>()
     expectTypeOf(session.authenticatedAt).toEqualTypeOf<number>()
@@ -92,7 +92,7 @@ export async function routes (app: FastifyInstance): Promise<void> {
   })
 
   app.get('/me', { schema: { security: [{ session: ['admin'] }, { bearer: ['read'] }] }, config: { session: { touch: false, maxAge: 300 } } }, async (request) => {
-    return request.session.data.userId
+    return request.session.exists ? request.session.data.userId : ''
   })
   // @ts-expect-error true or false
   app.get('/touch', { config: { session: { touch: 1 } } }, async () => '')
@@ -106,7 +106,8 @@ export async function manager (app: FastifyInstance): Promise<void> {
   expectTypeOf(app.session).toEqualTypeOf<SessionManager<Visitor>>()
   const issued = await app.session.issue({ userId: 'ada', roles: [], deep }, { persistent: true })
   expectTypeOf(issued).toEqualTypeOf<IssuedSession>()
-  expectTypeOf(await app.session.list('ada')).toEqualTypeOf<ReadonlyArray<SessionInfo<Visitor>>>()
+  expectTypeOf(await app.session.list('ada')).toEqualTypeOf<SessionPage<Visitor>>()
+  expectTypeOf((await app.session.list('ada', { limit: 10 })).sessions).toEqualTypeOf<ReadonlyArray<SessionInfo<Visitor>>>()
   expectTypeOf(await app.session.find('id')).toEqualTypeOf<SessionInfo<Visitor> | undefined>()
   expectTypeOf(await app.session.revoke('id')).toEqualTypeOf<boolean>()
   expectTypeOf(await app.session.revokeAll('ada')).toEqualTypeOf<number>()

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from '@sinclair/typebox'
 import { expectTypeOf } from 'expect-type'
-import sessionPlugin, { type SchemeName, type Session, type SessionManager } from 'fastify-openapi-session'
+import sessionPlugin, { type LiveSession, type SchemeName, type SessionManager } from 'fastify-openapi-session'
 
 const Visitor = Type.Object({ userId: Type.Optional(Type.String()), cart: Type.Array(Type.String(), { default: [] }) })
 const Staff = Type.Object({ name: Type.String(), rights: Type.Array(Type.String()) })
@@ -55,9 +55,9 @@ export async function use (app: FastifyInstance): Promise<void> {
   expectTypeOf(app.session).toEqualTypeOf<SessionManager<Visitor>>()
   expectTypeOf(app.staff).toEqualTypeOf<SessionManager<Staff>>()
   expectTypeOf(app['partner-api']).toEqualTypeOf<SessionManager<{ company: number }>>()
-  app.get('/', { schema: { security: [{ session: [], staff: ['boss'] }, { 'partner-api': [] }] } }, async (request) => {
-    expectTypeOf(request.session).toEqualTypeOf<Session<Visitor>>()
-    expectTypeOf(request.staff).toEqualTypeOf<Session<Staff>>()
+  app.get('/', { schema: { security: [{ session: [], staff: ['boss'], 'partner-api': [] }] } }, async (request) => {
+    expectTypeOf(request.session).toEqualTypeOf<LiveSession<Visitor>>()
+    expectTypeOf(request.staff).toEqualTypeOf<LiveSession<Staff>>()
     expectTypeOf(request['partner-api'].data.company).toEqualTypeOf<number>()
     // @ts-expect-error of the other session
     request.staff.set('cart', [])

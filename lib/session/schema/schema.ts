@@ -1,0 +1,58 @@
+import { copyJson, type Data, isObject } from '../json.js'
+
+/** The parts of a schema that the codec needs, whichever library it comes from. */
+export interface DataSchema {
+  /** Returns whether data fit. Never throws. */
+  fits (data: unknown): data is Data
+  /** Says where data do not fit and what is expected there; never what is there, which may be a secret. */
+  problem (data: unknown): string
+  /** Returns data with the schema's defaults filled in, be it a copy or the same object changed. Never throws. */
+  withDefaults (data: Data): unknown
+}
+
+/** The functions of a library that checks data without changing them. Each may throw. */
+export interface Checker {
+  check (data: Data): unknown
+  /** Returns the first thing that does not fit. */
+  error (data: Data): { readonly path: string, readonly message: string | undefined } | undefined
+  /** Fills the schema's defaults into data, and returns the result. */
+  fill (data: Data): unknown
+}
+
+/** The schema of sessions that may hold anything. */
+export const anyObject: DataSchema = {
+  fits: isObject,
+  problem: () => 'an object is expected',
+  withDefaults: (data) => data
+}
+
+/** Makes a `DataSchema` of a schema in the form of JSON Schema and the functions that check it. */
+export function checkedBy (schema: object, { check, error, fill }: Checker): DataSchema {
+  // A schema that cannot be written as JSON may have a default that cannot.
+  const hasDefaults = attempt(() => /"(?:default|\$ref)":/.test(JSON.stringify(schema))) ?? true
+  return {
+    fits (data): data is Data {
+      try {
+        // TypeBox takes some lists for objects, and throws for some values that do not fit.
+        return isObject(data) && check(data) === true
+      } catch {
+        return false
+      }
+    },
+    problem (data) {
+      if (!isObject(data)) return 'an object is expected'
+      const { path = '', message = 'the value is not accepted' } = attempt(() => error(data)) ?? {}
+      return `${path === '' ? 'the data' : path}: ${message}`
+    },
+    withDefaults: (data) => hasDefaults ? attempt(() => fill(copyJson(data))) ?? data : data
+  }
+}
+
+/** Returns what `work` returns, `undefined` when it throws. */
+export function attempt<T> (work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined
+  }
+}

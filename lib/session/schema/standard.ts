@@ -1,0 +1,129 @@
+import { invalidOptions } from '../../errors.js'
+import { type Data, isObject, isPlain, put, toJson } from '../json.js'
+import { attempt, type DataSchema } from './schema.js'
+
+/** A Standard Schema (version 1, standardschema.dev): Zod, Valibot, ArkType and others. */
+interface Standard {
+  readonly '~standard': {
+    readonly vendor: string
+    validate (value: unknown): Result | PromiseLike<Result>
+  }
+}
+
+interface Result {
+  readonly value?: unknown
+  readonly issues?: readonly Issue[] | undefined
+}
+
+interface Issue {
+  readonly message: string
+  readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
+  /** Says what is expected, in Zod, Valibot and ArkType. */
+  readonly expected?: unknown
+  /** The kind of the issue, in Zod and ArkType. */
+  readonly code?: unknown
+  /** The issues that this one consists of, in ArkType. */
+  readonly errors?: readonly Issue[]
+}
+
+export function isStandard (schema: object): schema is Standard {
+  return typeof (schema as Partial<Standard>)['~standard']?.validate === 'function'
+}
+
+/** Reads a Standard Schema. @throws `FST_SESSION_OPTIONS` for one that transforms or is asynchronous, if a first look tells */
+export function standardSchema (schema: Standard): DataSchema {
+  const { vendor } = schema['~standard']
+  const judge = (data: unknown): Judgement => attempt(() => judgeResult(data, schema['~standard'].validate(data), vendor)) ?? { problem: 'the schema threw an error' }
+  const withDefaults = (data: Data): unknown => judge(data).completed ?? data
+
+  for (const data of [{}, attempt(() => toJson(withDefaults({})))]) {
+    const { refusal } = judge(data)
+    if (refusal !== undefined) throw invalidOptions(`schema cannot be used for a session: ${refusal}`)
+  }
+  return {
+    // Defaults that are missing do not fit: the codec fills them in first.
+    fits: (data): data is Data => isObject(data) && judge(data).completed === data,
+    problem (data) {
+      if (!isObject(data)) return 'an object is expected'
+      const { problem, refusal } = judge(data)
+      return problem ?? refusal ?? 'a default of the schema is missing'
+    },
+    withDefaults
+  }
+}
+
+/** What a schema makes of data: one of these. */
+interface Judgement {
+  /** The data with the schema's defaults; the data themselves if none is missing. */
+  readonly completed?: unknown
+  /** Why the data do not fit. */
+  readonly problem?: string
+  /** Why the schema cannot be used. */
+  readonly refusal?: string
+}
+
+function judgeResult (data: unknown, result: Result | PromiseLike<Result>, vendor: string): Judgement {
+  if ('then' in result) {
+    result.then(undefined, () => {})
+    return { refusal: 'the schema is asynchronous, and data are checked at once: take async checks out of it, and make them where the data are set' }
+  }
+  if (result.issues !== undefined) return { problem: sentence(result.issues[0], vendor) }
+  const changed: PropertyKey[] = []
+  const completed = complete(data, result.value, [], changed)
+  return completed === CHANGED
+    ? { refusal: `the schema transforms ${place(changed)}, but session data are stored and read as they are: let the schema check the stored form, and transform where the data are used` }
+    : { completed }
+}
+
+/** Says what is expected. Leaves out messages that may quote the value: those of Valibot and ArkType do, those of Zod do not. */
+function sentence (issue: Issue = { message: '' }, vendor: string): string {
+  const at = place(Array.from(issue.path ?? [], (segment) => typeof segment === 'object' ? segment.key : segment))
+  const expected = expectation(issue)
+  if (expected !== undefined) return `${at}: expected ${expected}`
+  return `${at}: ${vendor === 'zod' && issue.code !== 'custom' ? issue.message : 'the value is not accepted'}`
+}
+
+function expectation ({ expected, code, errors }: Issue): string | undefined {
+  // Several issues in one: the text of the whole quotes the value, in ArkType.
+  if (errors === undefined) return typeof expected === 'string' ? expected : undefined
+  const parts = errors.map(expectation)
+  return parts.includes(undefined) ? undefined : parts.join(code === 'union' ? ' or ' : ' and ')
+}
+
+function place (keys: readonly PropertyKey[]): string {
+  return keys.length === 0 ? 'the data' : `/${keys.map(String).join('/')}`
+}
+
+const CHANGED = Symbol('changed')
+
+/**
+ * Returns `input` with what `output` has besides, which are defaults; `input` itself if that is nothing; `CHANGED` if anything
+ * else is different, with its place. Keys that `output` lacks stay: they are those that a schema does not know.
+ */
+function complete (input: unknown, output: unknown, path: readonly PropertyKey[], changed: PropertyKey[]): unknown {
+  if (input === output) return input
+  if (!isContainer(input) || !isContainer(output) || !sameKind(input, output)) {
+    changed.push(...path)
+    return CHANGED
+  }
+  let result = input
+  for (const key of Object.keys(output)) {
+    const given = Object.hasOwn(input, key) ? input[key] : undefined
+    if (given === undefined && output[key] === undefined) continue
+    const next = given === undefined ? output[key] : complete(given, output[key], [...path, key], changed)
+    if (next === CHANGED) return CHANGED
+    if (next === given) continue
+    if (result === input) result = Array.isArray(input) ? [...input] as unknown as Data : { ...input }
+    put(result, key, next)
+  }
+  return result
+}
+
+function isContainer (value: unknown): value is Data {
+  return typeof value === 'object' && value !== null
+}
+
+function sameKind (input: Data, output: Data): boolean {
+  if (Array.isArray(input)) return Array.isArray(output) && input.length === output.length
+  return !Array.isArray(output) && isPlain(output)
+}

@@ -1,0 +1,86 @@
+import { createRequire } from 'node:module'
+import type { TSchema } from '@sinclair/typebox'
+import { invalidOptions } from '../../errors.js'
+import { attempt, checkedBy, type DataSchema } from './schema.js'
+
+type Classic = typeof import('@sinclair/typebox')
+
+/** Returns whether @sinclair/typebox made a schema, in any of its module copies. */
+export function isClassicTypeBox (schema: object): boolean {
+  return Symbol.for('TypeBox.Kind') in schema
+}
+
+/** Returns whether the package `typebox` made a schema. */
+export function isTypeBox (schema: object): boolean {
+  return '~kind' in schema
+}
+
+/** Compiles a schema of @sinclair/typebox. @throws `FST_SESSION_OPTIONS` for a schema that could never be checked */
+export async function classicTypeBoxSchema (schema: object): Promise<DataSchema> {
+  const [typebox, { TypeCompiler }, { Value }] = await load('@sinclair/typebox', () => Promise.all([
+    import('@sinclair/typebox'), import('@sinclair/typebox/compiler'), import('@sinclair/typebox/value')
+  ]))
+  shareRegistries(typebox)
+  const format = unknownFormat(schema, typebox.FormatRegistry)
+  if (format !== undefined) {
+    throw invalidOptions(`schema uses the format ${JSON.stringify(format)}, which TypeBox does not know, so that no session would ever fit: call FormatRegistry.Set(${JSON.stringify(format)}, (value) => ...) before you register the plugin`)
+  }
+  const compiled = compile(() => TypeCompiler.Compile(schema as TSchema))
+  return checkedBy(schema, {
+    check: (data) => compiled.Check(data),
+    error: (data) => compiled.Errors(data).First(),
+    fill: (data) => Value.Default(schema as TSchema, data)
+  })
+}
+
+/** Compiles a schema of the package `typebox`. @throws `FST_SESSION_OPTIONS` for a schema that could never be checked */
+export async function typeBoxSchema (schema: object): Promise<DataSchema> {
+  const { Compile } = await load('typebox', () => import('typebox/compile'))
+  const compiled = compile(() => Compile(schema))
+  return checkedBy(schema, {
+    check: (data) => compiled.Check(data),
+    error (data) {
+      const [first] = compiled.Errors(data)
+      return first && { path: first.instancePath, message: first.message }
+    },
+    fill: (data) => compiled.Default(data)
+  })
+}
+
+/** Loads a schema library, which only those need who use it. */
+async function load<T> (name: string, modules: () => Promise<T>): Promise<T> {
+  try {
+    return await modules()
+  } catch (cause) {
+    throw invalidOptions(`schema was made with ${name}, which the plugin cannot load: install ${name} in the app`, cause)
+  }
+}
+
+/**
+ * @sinclair/typebox exists twice in a process that requires and imports it, and each copy has registries of its own. What the app
+ * registered in the CommonJS copy becomes known to the other, which checks.
+ */
+function shareRegistries (typebox: Classic): void {
+  // An app that is bundled into one file has one copy, and no packages to require.
+  const common = attempt(() => createRequire(import.meta.url)('@sinclair/typebox') as Classic)
+  for (const registry of ['FormatRegistry', 'TypeRegistry'] as const) {
+    for (const [name, check] of common?.[registry].Entries() ?? []) {
+      if (!typebox[registry].Has(name)) typebox[registry].Set(name, check as () => boolean)
+    }
+  }
+}
+
+function compile<T> (make: () => T): T {
+  try {
+    return make()
+  } catch (cause) {
+    throw invalidOptions('schema is not a TypeBox schema that can be compiled: write it with Type.Object({ ... }), and register kinds of your own before you register the plugin', cause)
+  }
+}
+
+function unknownFormat (schema: unknown, registry: Classic['FormatRegistry']): string | undefined {
+  if (typeof schema !== 'object' || schema === null) return undefined
+  const { format, type } = schema as { format?: unknown, type?: unknown }
+  if (type === 'string' && typeof format === 'string' && !registry.Has(format)) return format
+  return Object.values(schema).map((part) => unknownFormat(part, registry)).find((found) => found !== undefined)
+}

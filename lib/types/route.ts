@@ -1,0 +1,69 @@
+import type { FastifyRequest, FastifySchema, RouteGenericInterface } from 'fastify'
+import type { SchemeName, SessionData, SessionDefaults, SessionUser } from '../options/types.js'
+import type { AbsentSession, BlankSession, LiveSession, UndeclaredSession } from '../session/session.js'
+
+/**
+ * The session schemes whose schema has a default for every key. Without a session, `data` are these defaults:
+ * ```ts
+ * declare module 'fastify-openapi-session' {
+ *   interface SessionGuests { session: true }
+ * }
+ * ```
+ * TypeBox does not keep defaults in its types. A schema without required keys needs no declaration.
+ */
+export interface SessionGuests {}
+
+/** The sessions of a request on a route with this schema, by scheme. */
+export type RouteSessions<Schema> = { readonly [Name in SchemeName]: RouteSession<Name, Schema> }
+
+/**
+ * A session as the `security` of the schema declares it, or as the default does where the schema has none. `Required` makes
+ * TypeScript compare requests by their members. Before 5.9 it would compare them by their schemas, and refuse to pass a
+ * request of a route to a function that takes any `FastifyRequest`.
+ */
+type RouteSession<Name extends SchemeName, Schema> =
+  Required<Schema> extends { security: infer Security } ? SessionBy<Name, Security>
+    : 0 extends 1 & Schema ? AnySession<Name>
+      : SessionDefaults extends { security: infer Security } ? SessionBy<Name, Security>
+        : UndeclaredSession<Name>
+
+/** A session as a `security` list declares it. A `FastifyRequest` by itself has no exact list, and may be of any route. */
+type SessionBy<Name extends SchemeName, Security> =
+  Security extends readonly unknown[] ? SessionIf<Name, Requires<Name, Security[number]>> : AnySession<Name>
+
+type SessionIf<Name extends SchemeName, Answer> =
+  [Answer] extends ['no'] ? UndeclaredSession<Name>
+    : [Answer] extends ['yes'] ? LiveSession<SessionData<Name>, SessionUser<Name>>
+      : 'unknown' extends Answer ? AnySession<Name>
+        : OptionalSession<Name>
+
+/** The answers of all alternatives of a `security` list to the question whether they require the session. */
+type Requires<Name extends string, Alternative> =
+  Alternative extends unknown
+    ? string extends keyof Alternative ? 'unknown'
+      : Alternative extends { readonly [Key in Name]: readonly unknown[] } ? 'yes'
+        // TypeScript adds `session?: undefined` to {} in a list that was not declared as constant.
+        : Name extends keyof Alternative ? Alternative[Name] extends undefined ? 'no' : 'unknown'
+          : 'no'
+    : never
+
+/** The user of a session that is not required may be absent: such a session can belong to a guest. */
+type Found<Name extends SchemeName> = LiveSession<SessionData<Name>, SessionUser<Name> | undefined>
+
+/** `request.session` of a request whose route is not known. `exists` tells whether there is a session. */
+export type AnySession<Name extends SchemeName = SchemeName> = Found<Name> | AbsentSession<SessionData<Name>>
+
+/** `request.session` where the session is one of several alternatives. `exists` tells whether there is a session. */
+export type OptionalSession<Name extends SchemeName = SchemeName> =
+  Found<Name> | (HasDefaults<Name> extends true ? BlankSession<SessionData<Name>> : AbsentSession<SessionData<Name>>)
+
+type HasDefaults<Name extends SchemeName> = Name extends keyof SessionGuests ? true : {} extends SessionData<Name> ? true : false
+
+/** A request of a route with this `security`, for handlers and helpers: `SecuredRequest<typeof signedIn>`. */
+export type SecuredRequest<
+  Security extends NonNullable<FastifySchema['security']>,
+  RouteGeneric extends RouteGenericInterface = RouteGenericInterface
+> = FastifyRequest<RouteGeneric> & RouteSessions<{ security: Security }>
+
+/** The schema of a route that was declared without options. */
+export type NoSchema = Pick<FastifySchema, 'body' | 'querystring' | 'params' | 'headers' | 'response'>

@@ -1,0 +1,219 @@
+/** What a handler does with its session after the response has begun. */
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import websocket from '@fastify/websocket'
+import type { FastifyRequest } from 'fastify'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { createGate } from '../support/gate.js'
+import { cookies, guarded, optional, setUp, told } from './support.js'
+
+const ada = { userId: 'ada', roles: ['reader'], cart: {} }
+
+type Session = FastifyRequest['session']
+
+/** Every member that changes a session, but `update` and `commit`. */
+const changes: Record<string, (session: Session) => unknown> = {
+  'start()': (session) => { session.start(ada) },
+  'renew()': (session) => { session.renew() },
+  'regenerate()': (session) => session.regenerate(),
+  'destroy()': (session) => { session.destroy() },
+  'set()': (session) => { session.set('a', 1) },
+  'unset()': (session) => { session.unset('userId') }
+}
+
+/** Checks a session whose response has begun. */
+async function refusesChanges (t: Test, session: Session): Promise<void> {
+  for (const [name, change] of Object.entries(changes)) {
+    await t.rejects(async () => { await change(session) }, {
+      code: 'FST_SESSION_TOO_LATE',
+      statusCode: 500,
+      message: `session.${name} came after the response had begun, too late to be saved with it. Call it before the response is sent. Later, request.session.update(fn) and app.session.update(id, fn) save data, and app.session.revoke(id) ends the session.`
+    }, name)
+  }
+  t.throws(() => { session.data.a = 1 }, TypeError)
+  t.throws(() => { delete session.data.userId }, TypeError)
+  t.throws(() => { session.data.roles.push('admin') }, TypeError)
+  t.throws(() => { session.get('roles')?.push('admin') }, TypeError)
+}
+
+/** Checks what can be done at any time. */
+async function allowsTheRest (t: Test, session: Session): Promise<void> {
+  t.equal(session.exists, true)
+  t.equal(session.get('userId'), 'ada')
+  t.match(session.id, /^[\w-]{22}$/)
+  t.ok(session.expiresAt > session.createdAt)
+  t.equal((await session.update((data) => { data.a = (data.a ?? 0) + 1 })).a, 1)
+  t.equal(session.data.a, 1)
+  t.equal(await session.commit(), undefined)
+}
+
+t.test('a change after the response throws at its line, and update() works', async (t) => {
+  const { app, client, events, log } = await setUp(t)
+  let late: Session | undefined
+  app.post('/', { schema: guarded }, async ({ session }) => { late = session; return 'bye' })
+  const { id, setCookie } = await app.session.issue(ada)
+  client.jar.take(setCookie)
+  events.length = 0
+  t.equal((await client.post('/')).body, 'bye')
+  await refusesChanges(t, late as Session)
+  await allowsTheRest(t, late as Session)
+  t.match(await app.session.find(id), { data: { ...ada, a: 1 } })
+  await app.session.update(id, (data) => { data.b = 2 })
+  t.match(await app.session.find(id), { data: { ...ada, a: 1, b: 2 } })
+  t.same(told(events), [])
+  t.notOk(log.some(({ level }) => level >= 40))
+})
+
+t.test('a change in a stream, or of a hijacked reply whose headers are sent, throws at its line, and update() works', async (t) => {
+  const { app, events } = await setUp(t)
+  app.get('/stream', { schema: guarded }, async ({ session }, reply) => reply.send(Readable.from((async function * () {
+    yield 'one'
+    await refusesChanges(t, session)
+    await allowsTheRest(t, session)
+    yield 'two'
+  })())))
+  app.get('/hijacked', { schema: guarded }, async ({ session }, reply) => {
+    reply.hijack()
+    session.set('b', 5)
+    await session.commit()
+    reply.raw.writeHead(200).write('one')
+    await refusesChanges(t, session)
+    await allowsTheRest(t, session)
+    reply.raw.end('two')
+  })
+  for (const url of ['/stream', '/hijacked']) {
+    const { id, cookie } = await app.session.issue(ada)
+    events.length = 0
+    t.equal((await app.inject({ url, headers: { cookie } })).body, 'onetwo', url)
+    t.match(await app.session.find(id), { data: { ...ada, a: 1, ...(url === '/hijacked' && { b: 5 }) } })
+    t.same(told(events), [])
+  }
+})
+
+t.test('a change in a hook after the save, or while the session is being saved, throws at its line', async (t) => {
+  const { app, store } = await setUp(t)
+  const [saving, hook] = [createGate(), createGate()]
+  app.addHook('onSend', async ({ session }) => {
+    await refusesChanges(t, session)
+    void hook.pass()
+  })
+  app.post('/', { schema: guarded }, async ({ session }) => {
+    session.set('b', 1)
+    void saving.reached.then(async () => {
+      await refusesChanges(t, session)
+      saving.open()
+    })
+    return 'bye'
+  })
+  const { id, cookie } = await app.session.issue(ada)
+  store.before = async ({ method }) => { if (method === 'update') await saving.pass() }
+  t.equal((await app.inject({ method: 'POST', url: '/', headers: { cookie } })).statusCode, 200)
+  await hook.reached
+  t.match((await app.session.find(id))?.data, { ...ada, b: 1 })
+})
+
+t.test('a change after the upgrade to a WebSocket throws at its line, and update() works', async (t) => {
+  const { app, events } = await setUp(t)
+  await app.register(websocket)
+  app.register(async (child) => {
+    child.get('/chat', { websocket: true, schema: guarded }, (socket, { session }) => {
+      socket.on('message', () => {
+        void (async () => {
+          await refusesChanges(t, session)
+          await allowsTheRest(t, session)
+          socket.send('done')
+        })()
+      })
+    })
+  })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const { id, cookie } = await app.session.issue(ada)
+  events.length = 0
+  const socket = new WebSocket(`${address.replace('http', 'ws')}/chat`, { headers: { cookie } })
+  await once(socket, 'open')
+  socket.send('go')
+  t.equal(String((await once(socket, 'message'))[0]), 'done')
+  socket.close()
+  await once(socket, 'close')
+  t.match(await app.session.find(id), { data: { ...ada, a: 1 } })
+  t.same(told(events), [])
+})
+
+t.test('an object that was handed out before the response is checked when the response closes', async (t) => {
+  const { app, events } = await setUp(t)
+  app.get('/:late', { schema: guarded }, async ({ session, params }, reply) => {
+    const { data } = session
+    const cart = session.get('cart')
+    return await reply.send(Readable.from((async function * () {
+      yield 'one'
+      const { late } = params as { late: string }
+      if (late === 'data') data.a = 1
+      if (late === 'nested' && cart) cart['tea'] = 1
+      if (late === 'committed') { data.a = 2; await session.commit() }
+      if (late === 'updated') await session.update((stored) => { stored.a = 3 })
+      yield 'two'
+    })()))
+  })
+  for (const [late, reported, a] of [['data', true, undefined], ['nested', true, undefined], ['committed', false, 2], ['updated', false, 3], ['nothing', false, undefined]] as const) {
+    const { id, cookie } = await app.session.issue(ada)
+    events.length = 0
+    t.equal((await app.inject({ url: `/${late}`, headers: { cookie } })).body, 'onetwo')
+    t.match(events, reported ? [{ type: 'discarded', reason: 'after-commit', id, detail: /use request\.session\.update\(fn\), which saves at any time/ }] : [], late)
+    t.equal(events.length, reported ? 1 : 0)
+    const stored = (await app.session.find(id))?.data
+    t.same(stored, { ...ada, ...(a !== undefined && { a }) })
+  }
+})
+
+t.test('a late save that needs a cookie is refused before anything is stored', async (t) => {
+  const { app, store } = await setUp(t, { principal: (data) => data.userId })
+  app.get('/first', { schema: optional }, async ({ session }, reply) => {
+    const { data } = session
+    return await reply.send(Readable.from((async function * () {
+      yield 'x'.repeat(100_000)
+      data.a = 1
+      await t.rejects(session.commit(), { code: 'FST_SESSION_TOO_LATE', message: /session\.commit\(\) came after the response had begun.* It needs a cookie/ })
+      await t.rejects(session.update(() => {}), { code: 'FST_SESSION_REQUIRED' })
+    })()))
+  })
+  app.get('/principal', { schema: guarded }, async ({ session }, reply) => {
+    const { data } = session
+    return await reply.send(Readable.from((async function * () {
+      yield 'x'.repeat(100_000)
+      data.userId = 'eve'
+      await t.rejects(session.commit(), { code: 'FST_SESSION_TOO_LATE' })
+    })()))
+  })
+  app.get('/renew', { schema: guarded }, async ({ session }, reply) => {
+    session.renew()
+    reply.hijack()
+    reply.raw.writeHead(200)
+    await t.rejects(session.commit(), { code: 'FST_SESSION_TOO_LATE' })
+    reply.raw.end()
+  })
+  const { cookie } = await app.session.issue(ada)
+  store.take()
+  t.equal((await app.inject('/first')).statusCode, 200)
+  for (const url of ['/principal', '/renew']) t.equal((await app.inject({ url, headers: { cookie } })).statusCode, 200)
+  t.same(store.take(), ['read', 'read'])
+  t.equal((await app.inject({ url: '/renew', headers: { cookie } })).statusCode, 200, 'the cookie is still valid')
+})
+
+t.test('a sealed session can be updated until the headers are sent', async (t) => {
+  const { app } = await setUp(t, { store: sealedCookie({ keys: [makeKey()] }) as never })
+  app.get('/:late', { schema: guarded }, async ({ session, params }, reply) => reply.send(Readable.from((async function * () {
+    const isLate = (params as { late: string }).late === 'yes'
+    if (isLate) {
+      yield 'x'.repeat(100_000)
+      await t.rejects(session.update(() => t.fail('ran')), { code: 'FST_SESSION_TOO_LATE', message: /session\.update\(\) came after the response had begun.* It needs a cookie/ })
+    } else {
+      await session.update((data) => { data.a = 1 })
+    }
+    yield 'y'
+  })())))
+  const { cookie } = await app.session.issue(ada)
+  t.same(cookies(await app.inject({ url: '/yes', headers: { cookie } })), [])
+  t.equal(cookies(await app.inject({ url: '/no', headers: { cookie } })).length, 1)
+})
