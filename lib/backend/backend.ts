@@ -37,6 +37,8 @@ export interface Saved {
 export interface Renewal {
   readonly credential: MintedCredential
   readonly reason: RenewedReason
+  /** The hash of the secret that the browser has: a session that was renewed in between keeps its own. */
+  readonly held: string | undefined
 }
 
 /** Computes the data to store from the session as it is stored now. Runs again on a conflict. */

@@ -194,9 +194,9 @@ export class StoredBackend implements Backend {
     const current = rank === undefined ? before : { ...before, times: { ...before.times, rank } }
     // What is only written in another form (`stale`) does not count as activity.
     if (renewal === undefined) return this.#assemble(current, content, content === before ? before.expiresAt : undefined)
-    const { id, secretHash } = renewal.credential
+    const { held, credential: { id, secretHash } } = renewal
     // Of several renewals at once one wins; the others keep its secret and save their data.
-    const isFirst = current.secretHash === base.secretHash
+    const isFirst = current.secretHash === held
     if (id === base.id) return this.#assemble(isFirst ? { ...current, secretHash } : current, content)
     if (!isFirst) throw conflict()
     return this.#assemble({ id, version: 0, secretHash, times: withLogin(current.times, this.#options.now()) }, content)

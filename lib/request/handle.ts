@@ -116,6 +116,7 @@ export class SessionHandle extends SessionState {
     this.#loaded = loaded
     this.#adoption = adoption
     this.snapshot = snapshot
+    this.held = snapshot?.secretHash
     this.loadedUser = user
     this.lines = lines
     this.seen = snapshot !== undefined || loaded === 'refused'
@@ -194,7 +195,9 @@ export class SessionHandle extends SessionState {
 
   #send ({ snapshot, value }: Saved): void {
     this.seen = true
-    if (value !== undefined) this.#setLines([this.scheme.line(value, snapshot.times)])
+    if (value === undefined) return
+    this.held = snapshot.secretHash
+    this.#setLines([this.scheme.line(value, snapshot.times)])
   }
 
   #setLines (lines: readonly string[]): void {

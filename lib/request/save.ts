@@ -26,6 +26,8 @@ export interface Order {
   readonly intent: Intent
   /** The data, if the handler changed them. */
   readonly content: Content | undefined
+  /** The hash of the secret that the browser has. */
+  readonly held: string | undefined
 }
 
 /**
@@ -54,13 +56,13 @@ export function carryOut (scheme: Scheme, order: Order, report: Report): Awaitab
   return backend.save(snapshot, (now) => {
     if (content === undefined) return now
     return now.data === snapshot.data ? content : mergeContents(codec, snapshot, content, now)
-  }, report, renewalOf(snapshot, intent, content))
+  }, report, renewalOf(snapshot, order))
 }
 
 /** Returns the credential that an order asks for, if it asks for one. The session of another principal gets another id, too. */
-function renewalOf ({ id, principal }: Snapshot, intent: Intent, content: Content | undefined): Renewal | undefined {
-  if (content !== undefined && content.principal !== principal) return { credential: mintCredential(), reason: 'principal' }
-  return intent.kind === 'renew' ? { credential: mintCredential(id), reason: intent.reason } : undefined
+function renewalOf ({ id, principal }: Snapshot, { intent, content, held }: Order): Renewal | undefined {
+  if (content !== undefined && content.principal !== principal) return { credential: mintCredential(), reason: 'principal', held }
+  return intent.kind === 'renew' ? { credential: mintCredential(id), reason: intent.reason, held } : undefined
 }
 
 function firstWrite ({ settings }: Scheme, content: Content): NewSession {

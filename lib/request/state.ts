@@ -39,6 +39,8 @@ export abstract class SessionState {
   protected failure: { readonly error: unknown } | undefined
   /** The session as it is stored. */
   snapshot: Snapshot | undefined
+  /** The hash of the secret that the browser has. */
+  protected held: string | undefined
   /** The result of the option `user` for the session that was loaded. */
   protected loadedUser: unknown
   #intent: Intent = KEEP
@@ -148,14 +150,14 @@ export abstract class SessionState {
   protected order (): Order | undefined {
     const content = this.#isDraftChanged ? this.scheme.codec.prepare(this.#draft as Data) : undefined
     if (content === undefined && this.#intent === KEEP && this.snapshot?.stale !== true) return undefined
-    return { snapshot: this.snapshot, intent: this.#intent, content }
+    return { snapshot: this.snapshot, intent: this.#intent, content, held: this.held }
   }
 
   /**
    * Takes over what was saved. The handler's draft stays the object that it holds: what other requests saved is merged
    * into it, and what the handler changed while the save was running stays a change.
    */
-  protected apply (order: Order, saved: Saved | undefined): void {
+  protected apply (order: Omit<Order, 'held'>, saved: Saved | undefined): void {
     const draft = this.#draft
     const base = order.content?.data ?? this.#base
     this.snapshot = saved?.snapshot

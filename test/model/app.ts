@@ -5,7 +5,7 @@ import type { ManualClock } from 'fastify-openapi-session/testing'
 
 /** Seconds. */
 export const IDLE = 1800
-export const ABSOLUTE = 7200
+export const ABSOLUTE = 3000
 /** The option `maxPerPrincipal`. */
 export const MOST = 4
 /** Milliseconds for which an old cookie leads to the session that was adopted. */

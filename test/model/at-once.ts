@@ -34,8 +34,8 @@ export class AtOnce {
 
   async run (principals: readonly string[]): Promise<void> {
     const { site } = this.#model
-    // Logins of before are older than those of now.
-    await site.advance(1 + this.#model.random(2))
+    // The ranks of earlier logins, which may run ahead of the clock, are in the past.
+    await site.advance(20)
     const before = await this.#discardedSoFar()
     const actions = this.#choose(principals)
     const wasAlive = this.#model.isAlive(this.#session)
@@ -144,7 +144,7 @@ export class AtOnce {
     const [renewed] = this.#renewed
     if (renewed === undefined) {
       const refused = this.#done.find(({ kind, reply }) => kind !== 'forge' && kind !== 'others' && reply.status !== 200)
-      if (refused !== undefined) fail(`${refused.kind} got ${refused.reply.status} although nothing ended the session`)
+      if (refused !== undefined) fail(`${refused.kind} got ${refused.reply.status} although nothing ended the session: ${this.#done.map((d) => `${d.kind} ${d.reply.status} ${d.principal}`).join(", ")} at ${session.principal}`)
       if (this.#of('renew', 'become').length > 0) fail('a renewal or a change of principal handed out no cookie')
     } else {
       if (!renewed.startsWith(`__Host-session=${session.id}.`)) fail('a renewal changed the id')
@@ -183,9 +183,14 @@ export class AtOnce {
     const rivals = this.#ok('login').filter((login) => login.principal === principal).length
     const now = this.#model.site.now()
     const session = this.#model.begin({ principal, cookie, values, created, idle, deadline, expiresAt: Math.min(now + idle, deadline) }, rivals)
-    if (rivals === 0) await this.#model.limit(principal)
+    if (rivals === 0) await this.#model.limit(principal, this.#becoming(principal) > 1)
     await this.#model.look(session)
     return session
+  }
+
+  /** How many requests changed the principal to this one. Each creates a record, which counts until it is clear which one stays. */
+  #becoming (principal: string | undefined): number {
+    return this.#of('become').filter((each) => each.principal === principal).length
   }
 
   /** What was ended beside the session: the others of its principal. */
@@ -210,6 +215,6 @@ export class AtOnce {
     if (isSame && this.#ok('others', 'everywhere').length > 0 && (await this.#model.site.ask('GET', '/own/peek', reply.cookie)).status === 401) {
       this.#model.retireCookies(reply.cookie as string)
     } else this.#model.begin({ principal, cookie: reply.cookie as string }, created.filter((each) => each.principal === principal).length)
-    await this.#model.limit(principal, isSame && this.#of(...ENDS, 'renew', 'become').length > 0)
+    await this.#model.limit(principal, this.#becoming(principal) > 0 || (isSame && this.#of(...ENDS, 'renew', 'become').length > 0))
   }
 }

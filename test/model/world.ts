@@ -10,7 +10,7 @@ const MOST_SESSIONS = 14
 /** An old cookie whose session was adopted. */
 interface Adopted {
   readonly cookie: string
-  readonly session: Expected | undefined
+  readonly session: Expected
   /** Until when it leads to the session, for parallel requests. Epoch milliseconds. */
   readonly until: number
 }
@@ -113,7 +113,14 @@ export class World {
 
   async #manyLogins (): Promise<void> {
     const principal = this.#principal()
-    const replies = await Promise.all(Array.from({ length: 2 + this.#random(4) }, async () => await this.#site.ask('POST', `/login/${principal}`)))
+    // One after the other, at the same time by the clock: the later login counts as the later one all the same.
+    for (let left = this.#random(3); left > 0; left--) {
+      this.#model.begin({ principal, cookie: this.#loggedIn(await this.#site.ask('POST', `/login/${principal}`)) })
+      await this.#model.limit(principal)
+    }
+    // At once, with a clock that is past all ranks: until a concurrent login has its rank, the time of the login stands in.
+    await this.#site.advance(20)
+    const replies = await Promise.all(Array.from({ length: this.#random(6) }, async () => await this.#site.ask('POST', `/login/${principal}`)))
     for (const reply of replies) this.#model.begin({ principal, cookie: this.#loggedIn(reply) }, replies.length - 1)
     await this.#model.limit(principal)
   }
@@ -159,10 +166,13 @@ export class World {
 
   /** An old cookie leads to its session for some seconds, and never again after that. */
   async #replayAdopted (): Promise<void> {
-    const adopted = this.#adopted[this.#random(this.#adopted.length)]
+    const adopted = this.#random(2) === 0 ? this.#adopted.at(-1) : this.#adopted[this.#random(this.#adopted.length)]
     if (adopted === undefined) return
     const { cookie, session, until } = adopted
-    if (session === undefined || this.#site.now() >= until || !this.#model.isAlive(session)) return await this.#model.expectDead(cookie)
+    const left = until - this.#site.now()
+    // Just before its time is up, or just then.
+    if (left > 0 && this.#random(3) === 0) await this.#site.advance(left - this.#random(2))
+    if ( this.#site.now() >= until || !this.#model.isAlive(session)) return await this.#model.expectDead(cookie)
     const reply = await this.#site.ask('GET', '/any/peek', cookie)
     if (this.#model.expect(session, reply, 'an old cookie', 'none')) this.#model.compare(session, reply.body)
     if (reply.cookie !== undefined) fail('an old cookie got another cookie')
