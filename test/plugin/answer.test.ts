@@ -8,7 +8,7 @@ import t from 'tap'
 import { createGate } from '../support/gate.js'
 import { until } from '../support/servers-process.js'
 import sessionPlugin from 'fastify-openapi-session'
-import { Admin, cookies, guarded, optional, type Setup, setUp, told } from './support.js'
+import { Admin, anySession, cookies, guarded, optional, type Setup, setUp, told } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
@@ -250,8 +250,8 @@ t.test('a response that is sent and returned is sent once, where the store takes
 
 t.test('a cookie that comes after the hooks, and before the first byte, reaches the browser', async (t) => {
   const { app } = await setUp(t, { store: sealedCookie({ keys: [makeKey()] }) as never })
-  app.addHook('onSend', async ({ url, session }) => {
-    if (url === '/hook') await session.update((data) => { data.a = 1 })
+  app.addHook('onSend', async (request) => {
+    if (request.url === '/hook') await anySession(request).update((data) => { data.a = 1 })
   })
   app.get('/hook', { schema: guarded }, async () => 'x')
   app.get('/stream', { schema: guarded }, async ({ session }, reply) => reply.header('cache-control', 'public').send(Readable.from((async function * () {
@@ -271,7 +271,8 @@ t.test('a cookie that comes after the hooks, and before the first byte, reaches 
 
 t.test('an error handler can renew the session that could not be saved', async (t) => {
   const { app, store } = await setUp(t)
-  app.setErrorHandler(async (error, { session }, reply) => {
+  app.setErrorHandler(async (error, request, reply) => {
+    const session = anySession(request)
     session.renew()
     await session.commit()
     return await reply.code(500).send((error as Error).message)

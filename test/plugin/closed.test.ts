@@ -308,7 +308,7 @@ t.test('a save that finds its session changed and then gone is discarded, and re
   app.post('/', { schema: guarded }, async ({ session }) => { session.data.a = 1 })
   client.jar.take((await app.session.issue(ada)).setCookie)
   events.length = 0
-  store.update = async (id) => { store.inner.delete(id); return 'conflict' }
+  store.update = async (id) => { store.inner.delete(id); return 'conflict' as const }
   t.equal((await client.post('/')).statusCode, 200)
   t.same(told(events), ['discarded:ended-meanwhile'])
 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
 import type { FastifyRequest } from 'fastify'
 import type { SessionEvent, SessionTrace } from 'fastify-openapi-session'
-import { guarded, optional, setUp } from './support.js'
+import { anySession, guarded, optional, setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
@@ -12,7 +12,7 @@ t.test('each thing that happens is one event, with its reason and the request', 
     principal: (data) => data.userId, idleTimeout: 60,
     onEvent: (event, request) => { seen.push([event, request?.url]) }
   })
-  app.post('/in', { schema: optional }, async ({ session }) => { session.start(ada); return session.id })
+  app.post('/in', { schema: optional }, async (request) => { request.session.start(ada); return anySession(request).id })
   app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
   app.post('/out', { schema: guarded }, async ({ session }) => { session.destroy() })
   app.get('/', { schema: guarded }, async ({ session }) => session.id)

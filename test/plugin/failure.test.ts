@@ -1,9 +1,8 @@
 import t, { type Test } from 'tap'
 import { Readable } from 'node:stream'
 import { setTimeout as timer } from 'node:timers/promises'
-import type { FastifyRequest } from 'fastify'
 import { SessionError } from 'fastify-openapi-session'
-import { cookies, guarded, optional, setUp, told, type Setup } from './support.js'
+import { anySession, cookies, guarded, optional, setUp, told, type Setup, type VisitorSession } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 const down = (): never => { throw new Error('ECONNREFUSED redis://:hunter2@10.0.0.1:6379') }
@@ -20,7 +19,7 @@ async function world (t: Test): Promise<Setup & { cookie: string }> {
     return await reply.header('x-handler', 'yes').send({ handler: 'bytes' })
   })
   app.post('/start', { schema: optional }, async ({ session }) => { session.start({ ...ada, a: 1 }); return { handler: 'bytes' } })
-  app.post('/renew', { schema: optional }, async ({ session }) => { session.renew(); return { handler: 'bytes' } })
+  app.post('/renew', { schema: optional }, async (request) => { anySession(request).renew(); return { handler: 'bytes' } })
   app.post('/destroy', { schema: optional }, async ({ session }) => { session.destroy(); return { handler: 'bytes' } })
   app.post('/update', { schema: optional }, async ({ session }) => await session.update((data) => { data.a = 1 }))
   app.get('/data', { schema: guarded }, async ({ session }) => session.data)
@@ -75,14 +74,15 @@ t.test('load: an error handler sees no session, and each of its members but exis
   const setup = await world(t)
   const { client, store, app } = setup
   const seen: unknown[] = []
-  app.setErrorHandler(async (error, { session }, reply) => {
+  app.setErrorHandler(async (error, request, reply) => {
+    const session = anySession(request)
     seen.push(session.exists, session.get('userId'), session.user)
     const throwing = [
       () => session.data, () => session.id, () => session.expiresAt, () => session.createdAt, () => session.authenticatedAt,
       () => { session.set('a', 1) }, () => { session.unset('a') }, () => { session.start(ada) }, () => { session.renew() }, () => { session.destroy() }
     ]
     for (const call of throwing) t.throws(call, error as Error)
-    for (const call of [session.update(() => {}), session.commit(), session.regenerate()]) await t.rejects(call, error as Error)
+    for (const call of [session.update(() => {}), session.commit(), session.regenerate()] as Array<Promise<unknown>>) await t.rejects(call, error as Error)
     return await reply.send(error)
   })
   store.before = down
@@ -147,7 +147,7 @@ t.test('save: a renewal of a session that ends during a conflict sends no cookie
   const { client, store, events } = setup
   store.update = async (id) => {
     store.inner.delete(id)
-    return 'conflict'
+    return 'conflict' as const
   }
   const response = await client.post('/renew')
   t.equal(response.statusCode, 200)
@@ -205,10 +205,10 @@ t.test('commit: what was refused stays refused, and the response stores nothing 
   const { client, store, app } = setup
   const refusal = { code: 'FST_SESSION_STORE', statusCode: 503, cause: /ECONNREFUSED/ }
   const calls = {
-    data: (session: FastifyRequest['session']) => { session.data.a = 1 },
-    renew: (session: FastifyRequest['session']) => { session.renew() },
-    destroy: (session: FastifyRequest['session']) => { session.destroy() },
-    start: (session: FastifyRequest['session']) => { session.start({ ...ada, a: 1 }) }
+    data: (session: VisitorSession) => { session.data.a = 1 },
+    renew: (session: VisitorSession) => { session.renew() },
+    destroy: (session: VisitorSession) => { session.destroy() },
+    start: (session: VisitorSession) => { session.start({ ...ada, a: 1 }) }
   }
   for (const [name, call] of Object.entries(calls)) {
     app.post(`/commit/${name}`, { schema: guarded }, async ({ session }) => {
@@ -262,7 +262,7 @@ t.test('commit: a conflict that the handler catches is not stored with the respo
   const { client, store, app } = setup
   app.post('/commit', { schema: guarded }, async ({ session }) => {
     session.data.a = 1
-    store.update = async () => 'conflict'
+    store.update = async () => 'conflict' as const
     await t.rejects(session.commit(), { code: 'FST_SESSION_CONFLICT' })
     delete (store as { update?: unknown }).update
     return 'fine'

@@ -2,22 +2,21 @@
 import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { createGate } from '../support/gate.js'
-import { guarded, setUp } from './support.js'
+import { anySession, guarded, setUp, type VisitorSession } from './support.js'
 
-type Session = FastifyRequest['session']
-
-async function isInert (t: Test, { session }: FastifyRequest, where: string): Promise<void> {
+async function isInert (t: Test, request: FastifyRequest, where: string): Promise<void> {
+  const session = anySession(request)
   t.equal(session.exists, false, where)
   t.equal(session.get('userId'), undefined)
   t.equal(session.user, undefined)
   const refused = { code: 'FST_SESSION_NOT_DECLARED', statusCode: 500, message: /does not declare the session "session": add security: \[\{ session: \[\] \}\]/ }
-  const members: Array<(session: Session) => unknown> = [
+  const members: Array<(session: VisitorSession) => unknown> = [
     (session) => session.id, (session) => session.data, (session) => session.createdAt, (session) => session.authenticatedAt, (session) => session.expiresAt,
     (session) => { session.set('a', 1) }, (session) => { session.unset('a') }, (session) => { session.start({ roles: [], cart: {} }) },
     (session) => { session.renew() }, (session) => { session.destroy() }
   ]
   for (const member of members) t.throws(() => member(session), refused, String(member))
-  for (const call of [session.regenerate(), session.update(() => {}), session.commit()]) await t.rejects(call, refused)
+  for (const call of [session.regenerate(), session.update(() => {}), session.commit()] as Array<Promise<unknown>>) await t.rejects(call, refused)
 }
 
 t.test('hooks, handlers and error handlers of undeclared routes find an inert session', async (t) => {

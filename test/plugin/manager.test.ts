@@ -165,7 +165,7 @@ t.test('update changes the stored data without a request', async (t) => {
   await Promise.all(Array.from({ length: 20 }, () => app.session.update(id, async (data) => { data.a = (data.a ?? 0) + 1 })))
   t.match(await app.session.find(id), { data: { a: 22 } }, 'no parallel update is lost')
   await app.session.revoke(id)
-  for (const ended of [id, 'junk']) await t.rejects(app.session.update(ended, () => t.fail('ran')), { code: 'FST_SESSION_REQUIRED', statusCode: 401 })
+  for (const ended of [id, 'junk']) await t.rejects(app.session.update(ended, () => { t.fail('ran') }), { code: 'FST_SESSION_REQUIRED', statusCode: 401 })
 })
 
 t.test('an update of the manager and one of a request are both kept', async (t) => {

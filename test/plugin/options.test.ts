@@ -5,7 +5,7 @@ import { sealedCookie } from 'fastify-openapi-session/sealed'
 import { Type } from '@sinclair/typebox'
 import { ProbeStore } from '../support/probe-store.js'
 import { chain } from '../../lib/awaitable.js'
-import { bootError, makeApp, setUp, Visitor } from './support.js'
+import { anySession, bootError, makeApp, setUp, Visitor } from './support.js'
 
 /** Options that stop the boot, and what the sentence has to say. */
 const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
@@ -124,7 +124,8 @@ t.test('two sessions on one cookie are refused, in an inner context too', async 
 t.test('the defaults are a __Host- cookie, half an hour of idle time and any data', async (t) => {
   const { app } = makeApp(t)
   await app.register(sessionPlugin)
-  app.get('/', { schema: { security: [{ session: [] }, {}] } }, async ({ session }) => {
+  app.get('/', { schema: { security: [{ session: [] }, {}] } }, async (request) => {
+    const session = anySession(request)
     session.start({ anything: { goes: true } } as never)
     return { idle: session.expiresAt - Date.now() }
   })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Readable } from 'node:stream'
 import { createGate } from '../support/gate.js'
-import { cookies, guarded, optional, setUp, told, type Setup } from './support.js'
+import { anySession, cookies, guarded, optional, setUp, told, type Setup } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
@@ -119,7 +119,7 @@ t.test('a change in an error handler counts as one of the handler', async (t) =>
   const setup = await setUp(t)
   const { app, client } = setup
   app.setErrorHandler(async (error, request, reply) => {
-    request.session.data.b = 2
+    anySession(request).data.b = 2
     return await reply.code(400).send({})
   })
   app.post('/', { schema: guarded }, async ({ session }) => {
@@ -134,7 +134,7 @@ t.test('a change in an error handler counts as one of the handler', async (t) =>
 t.test('an error handler for a refusal may begin a session', async (t) => {
   const { app, client } = await setUp(t)
   app.setErrorHandler(async (error, request, reply) => {
-    request.session.data.cart['next'] = 1
+    anySession(request).data.cart['next'] = 1
     return await reply.redirect('/login')
   })
   app.get('/', { schema: guarded }, async () => 'in')
@@ -373,7 +373,7 @@ t.test('a save that conflicts for as long as a store call may take is a 409', as
   app.post('/update', { schema: guarded }, async ({ session }) => { await session.update((data) => { data.a = 1 }) })
   app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
   await signedIn(setup)
-  store.update = async () => 'conflict'
+  store.update = async () => 'conflict' as const
   for (const url of ['/save', '/update', '/renew']) {
     const response = await client.post(url)
     t.match(response.json(), { statusCode: 409, code: 'FST_SESSION_CONFLICT' })

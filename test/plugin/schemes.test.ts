@@ -1,6 +1,6 @@
 import t from 'tap'
 import Fastify from 'fastify'
-import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
+import sessionPlugin, { MemoryStore, type Session, type SessionEvent } from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
 import { ProbeStore } from '../support/probe-store.js'
 import { Admin, bootError, cookies, guarded, makeApp, optional, setUp, told, Visitor } from './support.js'
@@ -20,7 +20,7 @@ t.test('several sessions live in one app, each with its cookie, schema and store
   })
   app.get('/shop', { schema: guarded }, async (request) => {
     t.equal(request.admin.exists, false)
-    t.throws(() => request.admin.data, { code: 'FST_SESSION_NOT_DECLARED', message: /does not declare the session "admin": add security: \[\{ admin: \[\] \}\]/ })
+    t.throws(() => (request.admin as unknown as Session).data, { code: 'FST_SESSION_NOT_DECLARED', message: /does not declare the session "admin": add security: \[\{ admin: \[\] \}\]/ })
     return request.session.data.userId
   })
   app.get('/office', { schema: { security: [{ admin: ['level 2'] }] } }, async ({ admin }) => admin.data.name)

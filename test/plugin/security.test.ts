@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import type { FastifyRequest } from 'fastify'
-import { type Options, setUp, told, bootError, type Setup } from './support.js'
+import { type Options, setUp, told, bootError, type Setup, anySession } from './support.js'
 
 type Security = ReadonlyArray<Record<string, readonly string[]>>
 
@@ -325,8 +325,8 @@ t.test('a verify that throws lets no request in', async (t) => {
 
 t.test('the error of an undeclared session says what to add', async (t) => {
   const { app, log } = await setUp(t)
-  app.get('/plain', async (request) => request.session.data)
-  app.get('/empty', { schema: { security: [] } }, async (request) => request.session.data)
+  app.get('/plain', async (request) => anySession(request).data)
+  app.get('/empty', { schema: { security: [] } }, async (request) => anySession(request).data)
   for (const url of ['/plain', '/empty']) {
     const response = await app.inject(url)
     t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_NOT_DECLARED', message: `GET ${url} does not declare the session "session": add security: [{ session: [] }] to the route's schema (with a second alternative {} if the session is optional), and read the session after this plugin's onRequest hook.` })

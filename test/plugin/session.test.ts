@@ -1,5 +1,5 @@
 import t from 'tap'
-import { cookies, guarded, optional, setUp, told } from './support.js'
+import { anySession, cookies, guarded, optional, setUp, told } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
@@ -19,7 +19,8 @@ t.test('data can be changed at any depth and are saved automatically', async (t)
 
 t.test('a first write begins the session when it is saved: not there before, there after a commit', async (t) => {
   const { app, client, store } = await setUp(t)
-  app.post('/', { schema: optional }, async ({ session }) => {
+  app.post('/', { schema: optional }, async (request) => {
+    const session = anySession(request)
     session.data.a = 1
     t.equal(session.exists, false)
     t.throws(() => session.id, { code: 'FST_SESSION_REQUIRED', statusCode: 401 })
@@ -107,11 +108,13 @@ t.test('keys that objects have by themselves are plain data', async (t) => {
 t.test('exists, id and the times describe the session, and throw a 401 where there is none', async (t) => {
   const { app, client, clock } = await setUp(t, { idleTimeout: 100, absoluteTimeout: 150 })
   const facts = ['id', 'createdAt', 'authenticatedAt', 'expiresAt'] as const
-  app.get('/none', { schema: optional }, async ({ session }) => {
+  app.get('/none', { schema: optional }, async (request) => {
+    const session = anySession(request)
     t.equal(session.exists, false)
     for (const fact of facts) t.throws(() => session[fact], { code: 'FST_SESSION_REQUIRED', statusCode: 401 }, fact)
   })
-  app.post('/start', { schema: optional }, async ({ session }) => {
+  app.post('/start', { schema: optional }, async (request) => {
+    const session = anySession(request)
     session.start(ada)
     return { exists: session.exists, ...Object.fromEntries(facts.map((fact) => [fact, session[fact]])) }
   })
@@ -136,7 +139,8 @@ t.test('exists, id and the times describe the session, and throw a 401 where the
 t.test('start begins another session, with another id and secret, and deletes the record of the old one', async (t) => {
   const { app, client, store, events } = await setUp(t, { principal: (data) => data.userId })
   app.post('/cart', { schema: optional }, async ({ session }) => { session.data.cart = { tea: 1 }; return '' })
-  app.post('/login', { schema: optional }, async ({ session }) => {
+  app.post('/login', { schema: optional }, async (request) => {
+    const session = anySession(request)
     session.start({ ...ada, cart: session.data.cart })
     session.data.a = 1
     return { id: session.id, userId: session.data.userId }
@@ -189,8 +193,9 @@ t.test('start fills in defaults and refuses what does not fit, at once', async (
 
 t.test('start takes timeouts and persistence for one session', async (t) => {
   const { app, client, clock } = await setUp(t, { idleTimeout: 100, absoluteTimeout: 1000 })
-  app.post('/', { schema: optional }, async ({ session, body }) => {
-    session.start(ada, body as object)
+  app.post('/', { schema: optional }, async (request) => {
+    const session = anySession(request)
+    session.start(ada, request.body as object)
     return session.expiresAt - clock.now()
   })
   app.get('/', { schema: guarded }, async ({ session }) => session.expiresAt - clock.now())
@@ -251,7 +256,7 @@ t.test('renew gives the session a new secret and keeps its id, data and times', 
   })
   app.post('/both', { schema: guarded }, async ({ session }) => { session.renew(); session.data.a = 5; session.renew() })
   app.get('/', { schema: guarded }, async ({ session }) => ({ id: session.id, createdAt: session.createdAt, authenticatedAt: session.authenticatedAt, data: session.data }))
-  app.post('/none', { schema: optional }, async ({ session }) => { session.renew() })
+  app.post('/none', { schema: optional }, async (request) => { anySession(request).renew() })
   const start = clock.now()
   client.jar.take((await app.session.issue(ada)).setCookie)
   const before = client.jar.get('__Host-session')
@@ -275,7 +280,8 @@ t.test('renew gives the session a new secret and keeps its id, data and times', 
 
 t.test('renew after start changes nothing: the session is new already', async (t) => {
   const { app, client, store } = await setUp(t)
-  app.post('/', { schema: optional }, async ({ session }) => {
+  app.post('/', { schema: optional }, async (request) => {
+    const session = anySession(request)
     session.start(ada)
     const { id } = session
     session.renew()

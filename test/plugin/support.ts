@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import sessionPlugin, { MemoryStore, optional as optionalSecurity, required, type SessionEvent, type SessionOptions } from 'fastify-openapi-session'
+import sessionPlugin, { MemoryStore, optional as optionalSecurity, required, type Session, type SessionData, type SessionEvent, type SessionOptions } from 'fastify-openapi-session'
 import { Client, createClock } from 'fastify-openapi-session/testing'
 import { Type } from '@sinclair/typebox'
 import type { Test } from 'tap'
@@ -32,6 +32,14 @@ declare module 'fastify-openapi-session' {
 
 export const guarded = { security: required('session') }
 export const optional = { security: optionalSecurity('session') }
+
+/** A session with all of its members, whatever the route declares. */
+export type VisitorSession = Session<SessionData<'session'>>
+
+/** Returns `request.session` for what its type does not allow there: a use that has to fail, or one that only this test knows to work. */
+export function anySession (request: { readonly session: unknown }): VisitorSession {
+  return request.session as VisitorSession
+}
 
 /** A line of the log as pino writes it. */
 export type LogLine = Record<string, any> & { readonly level: number, readonly msg: string }
