@@ -1,7 +1,7 @@
 /**
  * Compiles every TypeScript project of the repository without writing anything. An augmentation of `SessionSchemas` holds
- * for a whole program, so a directory whose sessions differ from its neighbours' has a tsconfig.json of its own. Fails, too,
- * when a source file is in no project.
+ * for a whole program, so a directory whose sessions differ from its neighbours' has a tsconfig.json of its own, and a file that
+ * imports the example is in the example's project. Fails, too, when a source file is in no project.
  */
 import { execFileSync } from 'node:child_process'
 import { relative, resolve } from 'node:path'

@@ -2,7 +2,7 @@ import t from 'tap'
 import swagger from '@fastify/swagger'
 import { Ajv } from 'ajv'
 import Fastify from 'fastify'
-import sessionPlugin, { MemoryStore } from 'fastify-openapi-session'
+import sessionPlugin, { MemoryStore, type SessionStore } from 'fastify-openapi-session'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { documentOf, faultsOf, info, nothing, openapi31, statuses } from './documents.js'
 
@@ -103,7 +103,7 @@ t.test('a sealed cookie has no store that could be down', async (t) => {
 })
 
 t.test('the responses are the real ones', async (t) => {
-  const store = new MemoryStore()
+  const store: SessionStore = new MemoryStore()
   const app = Fastify()
   await app.register(swagger, { openapi: openapi31 })
   await app.register(sessionPlugin, { roles, store })

@@ -153,7 +153,7 @@ t.test('the default of the plugin is documented on the routes it holds for', asy
 
 t.test('503 is documented where a store may be asked, be it only for the sessions of before', async (t) => {
   const store = sealedCookie({ keys: [makeKey()] })
-  const adopt: Adoption = { cookieName: 'old', successor: () => 'A'.repeat(43), find: async () => { throw new Error('the old store is down') } }
+  const adopt: Adoption = { cookieName: 'old', identify: (value) => value, find: async () => { throw new Error('the old store is down') } }
   for (const [session, expected] of [[{ store }, ['200', '401']], [{ store, adopt }, ['200', '401', '503']]] as const) {
     const app = await appOf({ session, routes: (app) => app.get('/me', guarded, nothing) })
     t.same(statuses((app.swagger() as any).paths['/me'].get), expected)

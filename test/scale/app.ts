@@ -10,7 +10,7 @@ import { SqlStore } from 'fastify-openapi-session/sql'
 const url = process.argv[2] as string
 
 function store (): SessionStore {
-  if (url.startsWith('redis:')) return new RedisStore({ client: new Redis(url) })
+  if (url.startsWith('redis:')) return new RedisStore({ client: new Redis(url), prefix: 'scale:' })
   return new SqlStore({ db: new Kysely({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 5 }) }) }) })
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import createError from '@fastify/error'
-import { type Static, Type } from '@sinclair/typebox'
-import { sessionPlugin, type SessionOptions } from 'fastify-openapi-session'
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { optional, required, sessionPlugin, type DeclaredRequirement, type SessionOptions } from 'fastify-openapi-session'
 
 export const Account = Type.Object({
   user: Type.Optional(Type.String()),
@@ -38,8 +38,9 @@ export const Credentials = Type.Object({
 export function signIn (request: FastifyRequest, body: unknown, scheme: 'account' | 'staff' = 'account'): object {
   const { username, password } = body as Static<typeof Credentials>
   if (password !== passwords.get(username)) throw new Wrong()
-  request[scheme].start({ user: username, roles: roles.get(username) ?? [] })
-  return request[scheme].data
+  const data = { user: username, roles: roles.get(username) ?? [] }
+  request[scheme].start(data)
+  return data
 }
 
 // Asking who is signed in is no sign of life.
@@ -47,20 +48,21 @@ export const quiet = { session: { touch: false } }
 
 /** A route to sign in, one to ask and one to sign out, and some to try what it is good for. */
 export async function api (app: FastifyInstance): Promise<void> {
-  const operation = (operationId: string, security: Array<Record<string, string[]>>, more: object = {}) => ({ operationId, security, tags: ['shop'], ...more })
+  const operation = <const Security extends readonly DeclaredRequirement[]>(operationId: string, security: Security, body?: TSchema) =>
+    ({ operationId, security, tags: ['shop'], ...(body && { body }) })
   const answer = async (): Promise<object> => ({ ok: true })
-  app.post('/login', { schema: operation('login', [{}, { account: [] }], { body: Credentials }) }, async (request) => signIn(request, request.body))
-  app.get('/me', { config: quiet, schema: operation('status', [{ account: [] }]) }, async (request) => request.account.data)
-  app.post('/logout', { schema: operation('logout', [{ account: [] }, {}]) }, endSession)
-  app.get('/orders', { schema: operation('orders', [{ account: [] }]) }, answer)
-  app.get('/report', { schema: operation('report', [{ account: ['admin'] }]) }, answer)
+  app.post('/login', { schema: operation('login', [{}, { account: [] }], Credentials) }, async (request) => signIn(request, request.body))
+  app.get('/me', { config: quiet, schema: operation('status', required('account')) }, async (request) => request.account.data)
+  app.post('/logout', { schema: operation('logout', optional('account')) }, endSession)
+  app.get('/orders', { schema: operation('orders', required('account')) }, answer)
+  app.get('/report', { schema: operation('report', required('account', 'admin')) }, answer)
   app.get('/news', { schema: operation('news', [{}, { account: [] }]) }, answer)
   app.get('/open', { schema: { operationId: 'open', tags: ['shop'] } }, answer)
 }
 
 /** The API of a second session, to stand beside the first. */
 export async function staffApi (app: FastifyInstance): Promise<void> {
-  const staff = [{ staff: [] }]
+  const staff = required('staff')
   const answer = async (): Promise<object> => ({ ok: true })
   app.post('/staff/login', { schema: { operationId: 'staffLogin', security: [{}, ...staff], body: Credentials } }, async (request) => signIn(request, request.body, 'staff'))
   app.get('/staff/me', { config: quiet, schema: { operationId: 'staffStatus', security: staff } }, async (request) => request.staff.data)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MemoryStore } from 'fastify-openapi-session'
+import { MemoryStore, type SessionStore } from 'fastify-openapi-session'
 import { launchChromium } from '../support/browser.js'
 import { grace, twoSessions } from './docs-api.js'
 import { docsApp, ends } from './docs-app.js'
@@ -12,7 +12,7 @@ t.test('what cannot be known for sure', async (t) => {
 
   for (const end of ends) {
     await t.test(`asking again and again: ${end.name}`, async (t) => {
-      const store = new MemoryStore()
+      const store: SessionStore = new MemoryStore()
       const read = store.read.bind(store)
       const { app, url, clock, calls } = await docsApp(t, { ...end, session: { store, idleTimeout: 600 } })
       const context = await browser.newContext()
