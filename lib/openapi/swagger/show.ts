@@ -1,7 +1,7 @@
 import type { RouteOptions } from 'fastify'
 import { invalidOptions } from '../../errors.js'
 
-/** What a property of a route object shows at the moment, by its getter. */
+/** The value that a property of a route object shows at the moment, by its getter. */
 const cells = new WeakMap<() => unknown, { value: unknown }>()
 
 /**

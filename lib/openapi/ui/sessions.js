@@ -8,7 +8,7 @@ import { formOf, valuesOf } from './fields.js'
 
 /** @typedef {{ done: Promise<void>, again: boolean }} Check It is done `again` if something happened since it began. */
 
-/** What is said when the server took a request, and nothing has changed. */
+/** The messages for a request that the server took and that changed nothing. */
 const IN_VAIN = {
   login: 'The server took the sign-in, but the browser sent no session back. ' +
     'It drops a Secure cookie that came over plain http, and a cookie of another site.',

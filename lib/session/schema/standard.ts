@@ -52,7 +52,7 @@ export function standardSchema (schema: Standard): DataSchema {
   }
 }
 
-/** What a schema makes of data: one of these. */
+/** The result of checking data: one of these. */
 interface Judgement {
   /** The data with the schema's defaults; the data themselves if none is missing. */
   readonly completed?: unknown
