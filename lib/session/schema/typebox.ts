@@ -17,10 +17,9 @@ export function isTypeBox (schema: object): boolean {
 
 /** Compiles a schema of @sinclair/typebox. @throws `FST_SESSION_OPTIONS` for a schema that could never be checked */
 export async function classicTypeBoxSchema (schema: object): Promise<DataSchema> {
-  const absent = absence('@sinclair/typebox')
-  const [typebox, { TypeCompiler }, { Value }] = await Promise.all([
-    import('@sinclair/typebox').catch(absent), import('@sinclair/typebox/compiler').catch(absent), import('@sinclair/typebox/value').catch(absent)
-  ])
+  const [typebox, { TypeCompiler }, { Value }] = await load('@sinclair/typebox', () => Promise.all([
+    import('@sinclair/typebox'), import('@sinclair/typebox/compiler'), import('@sinclair/typebox/value')
+  ]))
   shareRegistries(typebox)
   const format = unknownFormat(schema, typebox.FormatRegistry)
   if (format !== undefined) {
@@ -36,7 +35,7 @@ export async function classicTypeBoxSchema (schema: object): Promise<DataSchema>
 
 /** Compiles a schema of the package `typebox`. @throws `FST_SESSION_OPTIONS` for a schema that could never be checked */
 export async function typeBoxSchema (schema: object): Promise<DataSchema> {
-  const { Compile } = await import('typebox/compile').catch(absence('typebox'))
+  const { Compile } = await load('typebox', () => import('typebox/compile'))
   const compiled = compile(() => Compile(schema))
   return checkedBy(schema, {
     check: (data) => compiled.Check(data),
@@ -48,12 +47,11 @@ export async function typeBoxSchema (schema: object): Promise<DataSchema> {
   })
 }
 
-/**
- * Returns what handles that a library cannot be loaded, which is needed only where it made the schema. It belongs to each `import()`
- * itself: bundlers then leave out a library that is not installed.
- */
-function absence (name: string): (cause: unknown) => never {
-  return (cause) => {
+/** Loads a schema library, which only those need who use it. */
+async function load<T> (name: string, modules: () => Promise<T>): Promise<T> {
+  try {
+    return await modules()
+  } catch (cause) {
     throw invalidOptions(`schema was made with ${name}, which the plugin cannot load: install ${name} in the app`, cause)
   }
 }
