@@ -6,7 +6,7 @@ export interface DataSchema {
   fits (data: unknown): data is Data
   /** Says where data do not fit and what is expected there; never what is there, which may be a secret. */
   problem (data: unknown): string
-  /** Returns data with the schema's defaults filled in, be it a copy or the same object changed. Never throws. */
+  /** Returns data with the schema's defaults filled in: a copy, or the data themselves if nothing was added. Never throws. */
   withDefaults (data: Data): unknown
 }
 
