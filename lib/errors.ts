@@ -84,9 +84,10 @@ export function forbidden (message: string = MESSAGES.FST_SESSION_FORBIDDEN): Se
   return new SessionError('FST_SESSION_FORBIDDEN', message)
 }
 
-/** The 403 for a request that a page of another origin sent. */
-export function crossOrigin (message: string = MESSAGES.FST_SESSION_CROSS_ORIGIN): SessionError {
-  return new SessionError('FST_SESSION_CROSS_ORIGIN', message)
+/** The 403 for a request that a page of another origin sent. `compared` names the headers that tell so. */
+export function crossOrigin (compared?: string): SessionError {
+  const sentence = MESSAGES.FST_SESSION_CROSS_ORIGIN
+  return new SessionError('FST_SESSION_CROSS_ORIGIN', compared === undefined ? sentence : `${sentence} ${compared}`)
 }
 
 /** The 409 for two changes of one session that cannot both be kept. */

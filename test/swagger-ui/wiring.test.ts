@@ -82,7 +82,7 @@ t.test('in the page that @fastify/swagger-ui serves', async (t) => {
       servers = [await foreignApi(t, []), await foreignApi(t, [url])]
       const docs = await DocsPage.open(t, browser, url)
       await attempt(docs, servers[0])
-      await docs.warns(/^A page of another origin may not do this\./)
+      await docs.warns(/^A page of another origin sent this request\./)
       await docs.lock('orders', 'unlocked')
       await docs.closeDialog()
       await docs.page.locator('.servers select').first().selectOption(servers[1] ?? '')
