@@ -1,5 +1,5 @@
 import type { Directory, Snapshot } from '../backend/backend.js'
-import { authenticationRequired, invalidData, invalidOptions } from '../errors.js'
+import { authenticationRequired, invalidOptions } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
 import { copyJson } from '../session/json.js'
@@ -98,12 +98,7 @@ export function createManager (scheme: Scheme, { closing, cookieIn }: ManagerCon
     },
     async update (id: string, fn: (data: any) => unknown) {
       const base = await directory(scheme, 'update').find(id)
-      const saved = base && await backend.save(base, async ({ data, principal }) => {
-        const copy = copyJson(data)
-        const content = codec.accept(await fn(copy) ?? copy)
-        if (content.principal === principal) return content
-        throw invalidData('update() cannot change whom a session belongs to, since that needs another cookie. Nothing was saved.')
-      }, reportOn())
+      const saved = base && await backend.save(base, async (now) => await codec.update(now, fn), reportOn())
       if (saved === undefined) throw authenticationRequired([{ scheme: scheme.name, cookieName: cookie.name }])
       return copyJson(saved.snapshot.data)
     },

@@ -2,12 +2,11 @@ import type { FastifyRequest } from 'fastify'
 import { chain, isPromise, rescue } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
 import { callInTime } from '../backend/store-client.js'
-import { conflict, invalidData, tooLate } from '../errors.js'
+import { conflict, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
 import type { PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
-import type { Content } from '../session/codec.js'
 import { copyJson, type Data } from '../session/json.js'
 import { refill } from '../session/merge.js'
 import type { Awaitable } from '../store/store.js'
@@ -223,17 +222,10 @@ export class SessionHandle extends SessionState {
     const { scheme, scope, report } = this
     if (this.#isSealed) this.#assertSendable('session.update()')
     const saved = await traced('update', scheme.name, scope.request, () =>
-      scheme.backend.save(base, async (now) => await this.#updated(now, fn), report))
+      scheme.backend.save(base, async (now) => await scheme.codec.update(now, fn), report))
     this.apply({ snapshot: base, intent: KEEP, content: undefined }, saved)
     if (saved === undefined) throw this.requiredError()
     this.#send(saved)
-  }
-
-  async #updated (now: Snapshot, fn: Update): Promise<Content> {
-    const data = copyJson(now.data)
-    const content = this.scheme.codec.accept(await fn(data) ?? data)
-    if (content.principal === now.principal) return content
-    throw invalidData('update() cannot change whom a session belongs to, since that needs another cookie: use start(). Nothing was saved.')
   }
 
   /** Updates what is not stored yet: no other request can know of it. */

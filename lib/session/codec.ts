@@ -1,5 +1,5 @@
 import { invalidData, invalidOptions, tooLarge } from '../errors.js'
-import { type Data, freezeJson, isObject, toJson } from './json.js'
+import { copyJson, type Data, freezeJson, isObject, toJson } from './json.js'
 import type { DataSchema } from './schema/schema.js'
 import type { Times } from './times.js'
 
@@ -50,6 +50,14 @@ export class Codec {
   accept (data: unknown): Content {
     const copy = toJson(data)
     return this.#checked(isObject(copy) ? this.#complete(copy) : copy)
+  }
+
+  /** Returns what `update(fn)` makes of the data. @throws `FST_SESSION_INVALID_DATA`, also for another principal */
+  async update (now: Content, fn: (data: any) => unknown): Promise<Content> {
+    const data = copyJson(now.data)
+    const content = this.accept(await fn(data) ?? data)
+    if (content.principal === now.principal) return content
+    throw invalidData('update() cannot change whom a session belongs to, since that needs another cookie: use start(). Nothing was saved.')
   }
 
   /** Copies and checks data that are about to be saved. @throws `FST_SESSION_INVALID_DATA` */

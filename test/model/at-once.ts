@@ -46,7 +46,7 @@ export class AtOnce {
     this.#discarded = await this.#discardedSoFar() - before
     // A change of principal is refused where the session was renewed in between: it may come from the holder of the old secret.
     const refusals = this.#renewed.length > 0 ? this.#of('become').filter(({ reply }) => reply.status === 409) : []
-    for (const { kind, reply } of this.#done.filter((each) => !refusals.includes(each))) if (![200, 401].includes(reply.status)) fail(`${this.#done.map((d) => d.kind + " " + d.url + " " + d.reply.status).join(", ")} ${kind} got ${reply.status} ${JSON.stringify(reply.body)}`)
+    for (const { kind, reply } of this.#done.filter((each) => !refusals.includes(each))) if (![200, 401].includes(reply.status)) fail(`${this.#done.map((d) => `${d.kind} ${d.url} ${d.reply.status}`).join(', ')} ${kind} got ${reply.status} ${JSON.stringify(reply.body)}`)
     if (this.#done.some(({ kind, reply }) => kind === 'forge' && reply.status !== 401)) fail('a forged secret got in')
     if (wasAlive) await this.#judge()
     else await this.#judgeDead()
@@ -144,7 +144,7 @@ export class AtOnce {
     const [renewed] = this.#renewed
     if (renewed === undefined) {
       const refused = this.#done.find(({ kind, reply }) => kind !== 'forge' && kind !== 'others' && reply.status !== 200)
-      if (refused !== undefined) fail(`${refused.kind} got ${refused.reply.status} although nothing ended the session: ${this.#done.map((d) => `${d.kind} ${d.reply.status} ${d.principal}`).join(", ")} at ${session.principal}`)
+      if (refused !== undefined) fail(`${refused.kind} got ${refused.reply.status} although nothing ended the session: ${this.#done.map((d) => `${d.kind} ${d.reply.status} ${d.principal}`).join(', ')} at ${session.principal}`)
       if (this.#of('renew', 'become').length > 0) fail('a renewal or a change of principal handed out no cookie')
     } else {
       if (!renewed.startsWith(`__Host-session=${session.id}.`)) fail('a renewal changed the id')

@@ -172,7 +172,7 @@ export class World {
     const left = until - this.#site.now()
     // Just before its time is up, or just then.
     if (left > 0 && this.#random(3) === 0) await this.#site.advance(left - this.#random(2))
-    if ( this.#site.now() >= until || !this.#model.isAlive(session)) return await this.#model.expectDead(cookie)
+    if (this.#site.now() >= until || !this.#model.isAlive(session)) return await this.#model.expectDead(cookie)
     const reply = await this.#site.ask('GET', '/any/peek', cookie)
     if (this.#model.expect(session, reply, 'an old cookie', 'none')) this.#model.compare(session, reply.body)
     if (reply.cookie !== undefined) fail('an old cookie got another cookie')
