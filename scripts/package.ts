@@ -79,7 +79,7 @@ writeFileSync(join(consumer, 'route.mts'), `
 import Fastify from 'fastify'
 import sessionPlugin from '${manifest.name}'
 const app = Fastify()
-await app.register(sessionPlugin, { principal: (data) => data.userId })
+await app.register(sessionPlugin, { principal: (data) => String(data.userId) })
 app.get('/me', { schema: { operationId: 'me', security: [{ session: [] }] } }, async (request) => request.session.data)
 `)
 compile('route.mts')
