@@ -28,32 +28,34 @@ export function scopeOf (request: FastifyRequest): RequestScope | undefined {
 function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
   // (Requests of a context that was there before the plugin do not know the decorator: it is absent there, not null.)
   if (scopeOf(request) !== undefined || request.is404) return done()
-  let scope: RequestScope | undefined
+  let plan
   try {
-    const plan = (Registry.of(request.server) as Registry).plan(request.routeOptions)
-    if (plan === null) return done()
-    scope = new RequestScope(request, reply, plan)
-    ;(request as Scoped)[kScope] = { scope, hooks }
-    settle(scope, scope.admit(), done)
+    plan = (Registry.of(request.server) as Registry).plan(request.routeOptions)
   } catch (error) {
-    done(scope === undefined ? error as Error : scope.fail(error))
+    return done(error as Error)
   }
+  if (plan === null) return done()
+  const scope = new RequestScope(request, reply, plan)
+  ;(request as Scoped)[kScope] = { scope, hooks }
+  settle(scope, () => scope.admit(), done)
 }
 
 function judgeAgain (hooks: Registry, request: FastifyRequest, done: Done): void {
   const found = (request as Scoped)[kScope]
   if (found?.hooks !== hooks) return done()
   const { scope } = found
-  try {
-    settle(scope, scope.judgeAgain(), done)
-  } catch (error) {
-    done(scope.fail(error))
-  }
+  settle(scope, () => scope.judgeAgain(), done)
 }
 
-/** Ends a hook when the work is done. */
-function settle (scope: RequestScope, work: Awaitable<void>, done: Done): void {
-  if (isPromise(work)) work.then(() => done(), (error: unknown) => done(scope.fail(error)))
+/** Does the work of a hook and ends the hook, once: what the rest of the request throws inside of `done` is not its failure. */
+function settle (scope: RequestScope, work: () => Awaitable<void>, done: Done): void {
+  let pending: Awaitable<void>
+  try {
+    pending = work()
+  } catch (error) {
+    return done(scope.fail(error))
+  }
+  if (isPromise(pending)) pending.then(() => done(), (error: unknown) => done(scope.fail(error)))
   else done()
 }
 
