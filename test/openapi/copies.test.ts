@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
 import sessionPlugin from 'fastify-openapi-session'
@@ -72,7 +72,7 @@ async function subject (options: FastifyDynamicSwaggerOptions, operationId?: str
 
 const describe = (object: object): unknown => [Object.isFrozen(object), Object.getOwnPropertyDescriptors(object)]
 
-async function isGuarded (app: FastifyInstance): Promise<void> {
+async function isGuarded (t: Test, app: FastifyInstance): Promise<void> {
   for (const [method, url] of [['GET', '/own'], ['HEAD', '/own'], ['GET', '/default'], ['POST', '/both']] as const) {
     t.equal((await app.inject({ method, url })).statusCode, 401, `${method} ${url}`)
   }
@@ -86,7 +86,7 @@ t.test('every route stays guarded, whatever a transform does to what it receives
         try { app.swagger({ yaml } as never) } catch {}
       }
       t.comment(title)
-      await isGuarded(app)
+      await isGuarded(t, app)
     }
   }
 })
@@ -130,7 +130,7 @@ t.test('HEAD routes with an operationId leave nothing hidden behind, or give one
     if (title.startsWith('freezes') || title.startsWith('seals')) {
       t.match(error, { code: 'FST_SESSION_OPTIONS', message: /the `security` of HEAD \/own names "session" and is frozen/ }, title)
     }
-    await isGuarded(app)
+    await isGuarded(t, app)
   }
 })
 
@@ -144,7 +144,7 @@ t.test('a HEAD route that a transform freezes after the first attempt gives the 
     }
   }, 'own')
   t.throws(() => app.swagger(), { code: 'FST_SESSION_OPTIONS', message: /the `security` of HEAD \/own names "session"/ })
-  await isGuarded(app)
+  await isGuarded(t, app)
 })
 
 t.test('frozen HEAD routes are documented if the app defines the scheme', async (t) => {
@@ -202,7 +202,7 @@ t.test('a transform may ask for the document itself', async (t) => {
       t.same(statuses(paths['/default'].get), ['200', '401', '503'])
     }
     t.notMatch(JSON.stringify([inner, outer]), 'x-fastify-openapi-session')
-    await isGuarded(app)
+    await isGuarded(t, app)
   }
 })
 

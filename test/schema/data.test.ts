@@ -103,15 +103,20 @@ for (const { name, visitor, strict, renamed, dated, text, transforming, asynchro
       t.equal(({} as Record<string, unknown>)['isAdmin'], undefined)
     })
 
-    t.test('a default that JSON cannot hold stops the boot', async (t) => {
-      if (dated) t.match(await bootError(t, dated), { code: 'FST_SESSION_OPTIONS', message: /schema has a default that JSON cannot hold, such as a Date/ })
-    })
+    // A library in which such a schema cannot be written has nothing to refuse.
+    if (dated) {
+      t.test('a default that JSON cannot hold stops the boot', async (t) => {
+        t.match(await bootError(t, dated), { code: 'FST_SESSION_OPTIONS', message: /schema has a default that JSON cannot hold, such as a Date/ })
+      })
+    }
 
-    t.test('a schema that is not of objects stops the boot', async (t) => {
-      if (text) t.match(await bootError(t, text), { code: 'FST_SESSION_OPTIONS', message: /schema must be the schema of an object/ })
-    })
+    if (text) {
+      t.test('a schema that is not of objects stops the boot', async (t) => {
+        t.match(await bootError(t, text), { code: 'FST_SESSION_OPTIONS', message: /schema must be the schema of an object/ })
+      })
+    }
 
-    t.test('a schema that transforms stops the boot', async (t) => {
+    if (transforming.length + secretlyTransforming.length > 0) t.test('a schema that transforms stops the boot', async (t) => {
       for (const [schema, where] of transforming) {
         const error = await bootError(t, schema)
         t.match(error, { code: 'FST_SESSION_OPTIONS', message: /schema transforms data \(at .*let the schema check the stored form/ }, String(where))
@@ -126,7 +131,7 @@ for (const { name, visitor, strict, renamed, dated, text, transforming, asynchro
       }
     })
 
-    t.test('an asynchronous schema stops the boot', async (t) => {
+    if (asynchronous.length + secretlyAsynchronous.length > 0) t.test('an asynchronous schema stops the boot', async (t) => {
       for (const schema of asynchronous) {
         t.match(await bootError(t, schema), { code: 'FST_SESSION_OPTIONS', message: /schema .*is asynchronous/ })
       }
