@@ -1,8 +1,15 @@
+import { SessionError, unavailable } from './errors.js'
+import { TimeLimit, type Timed } from './store/shared/time-limit.js'
 import type { Awaitable } from './store/store.js'
 
 /** Returns whether a value has to be awaited. */
 export function isPromise<T> (value: Awaitable<T>): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+/** Continues with a value: at once if it is there, else when the promise resolves. Costs no promise where none is needed. */
+export function chain<T, U> (value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
+  return isPromise(value) ? value.then(next) : next(value)
 }
 
 /** Returns the result of `work`, or that of `recover` where `work` throws or rejects. */
@@ -15,7 +22,50 @@ export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) =
   }
 }
 
-/** Continues with a value: at once if it is there, else when the promise resolves. Costs no promise where none is needed. */
-export function chain<T, U> (value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
-  return isPromise(value) ? value.then(next) : next(value)
+/**
+ * Calls a store, or waits for one, within a time limit in milliseconds. It fails with the one error that a client may see.
+ * What a store in the process returns at once is returned at once, without promise and timer.
+ * @throws `FST_SESSION_STORE` (503)
+ */
+export function callInTime<T> (call: () => Awaitable<T>, limit: number): Awaitable<T> {
+  try {
+    const result = call()
+    return isPromise(result) ? new Promise((resolve, reject) => { waitFor(result, limit, resolve, reject) }) : result
+  } catch (error) {
+    throw failure(error)
+  }
+}
+
+/** One for each limit in use, so that any number of calls share its timer. */
+const limits = new Map<number, TimeLimit>()
+
+function waitFor<T> (result: PromiseLike<T>, limit: number, resolve: (value: T) => void, reject: (error: Error) => void): void {
+  let timeLimit = limits.get(limit)
+  if (timeLimit === undefined) limits.set(limit, timeLimit = new TimeLimit(limit))
+  const call: Timed = { due: 0, late: () => { reject(failure(new Error(`the store did not respond within ${limit} ms`))) } }
+  timeLimit.add(call)
+  result.then((value) => {
+    timeLimit.delete(call)
+    resolve(value)
+  }, (error: unknown) => {
+    timeLimit.delete(call)
+    reject(failure(error))
+  })
+}
+
+function failure (error: unknown): SessionError {
+  return error instanceof SessionError ? error : unavailable(withoutData(error))
+}
+
+/**
+ * Copies what an error says of itself. Drivers attach the statement, its parameters and its arguments to their errors, and
+ * those hold the session's data, which do not belong in a log.
+ */
+function withoutData (error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return new Error('the store failed without an error')
+  const { name, message, stack, code, cause } = error as NodeJS.ErrnoException
+  const copy = Object.assign(new Error(message), { name, ...(code !== undefined && { code }) })
+  // A cause may be the error itself.
+  if (cause !== undefined && depth < 5) copy.cause = withoutData(cause, depth + 1)
+  return Object.defineProperty(copy, 'stack', { value: stack, configurable: true, writable: true })
 }

@@ -145,7 +145,7 @@ class SealedBackend implements Backend {
   ): Saved {
     const { codec, line } = this.#context
     const version = before + 1
-    const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode(times, '', data)}`)
+    const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode({ times, secretHash: '', data })}`)
     const size = Buffer.byteLength(line(value, times))
     if (size > MAX_LINE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)
     return { snapshot: { id, version, expiresAt, times, secretHash: '', data, principal, stale: false }, value }

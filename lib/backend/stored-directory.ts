@@ -1,9 +1,19 @@
-import { chain } from '../awaitable.js'
+import { callInTime, chain } from '../awaitable.js'
 import type { Report } from '../events/events.js'
 import { isSessionId } from '../session/credential.js'
-import type { Awaitable, SessionRecord } from '../store/store.js'
+import type { Awaitable, SessionRecord, SessionStore } from '../store/store.js'
 import type { Claim, Directory, Saved, Snapshot } from './backend.js'
-import type { StoreClient } from './store-client.js'
+
+/** A call over all sessions of a principal works in batches, and may take this many times the limit of a single call. */
+const PATIENCE = 30
+
+interface Context {
+  readonly store: SessionStore
+  /** Milliseconds. */
+  readonly storeTimeout: number
+  readonly now: () => number
+  readonly report: Report
+}
 
 /** The parts of the backend that the directory needs. */
 interface Reading {
@@ -14,39 +24,40 @@ interface Reading {
 
 /** Returns the sessions of a store, found without their cookies. */
 export function storedDirectory (
-  store: StoreClient, { now, report }: { readonly now: () => number, readonly report: Report }, { read, touch, limit }: Reading
+  { store, storeTimeout, now, report }: Context, { read, touch, limit }: Reading
 ): Directory {
+  const inTime = <T>(call: () => Awaitable<T>): Awaitable<T> => callInTime(call, storeTimeout)
   const live = (id: string, record: SessionRecord | undefined): Snapshot | undefined =>
     record === undefined || record.expiresAt <= now() ? undefined : read(id, record)
   return {
     find (id, isActivity = false) {
       if (!isSessionId(id)) return undefined
-      return chain(store.read(id), (record) => {
+      return chain(inTime(() => store.read(id)), (record) => {
         const session = live(id, record)
         return session !== undefined && isActivity ? touch(session) : session
       })
     },
     async list (principal, limit, cursor) {
-      const page = await store.list(principal, { limit, cursor })
+      const page = await inTime(() => store.list(principal, { limit, cursor }))
       const sessions = page.sessions.map(({ id, record }) => live(id, record)).filter((session) => session !== undefined)
       return { sessions, cursor: page.cursor }
     },
     async revoke (id) {
-      const deleted = isSessionId(id) && await store.delete(id)
+      const deleted = isSessionId(id) && await inTime(() => store.delete(id))
       if (deleted) report({ type: 'destroyed', reason: 'revoke', id })
       return deleted
     },
     async revokeAll (principal, except) {
-      const count = await store.deleteAll(principal, except)
+      const count = await callInTime(() => store.deleteAll(principal, except), storeTimeout * PATIENCE)
       if (count > 0) report({ type: 'destroyed', reason: 'revoke', principal, detail: `${count} sessions` })
       return count
     },
     claim (key, id, until) {
       const payload = JSON.stringify({ claim: id, since: now() })
-      return chain(store.create(key, { payload, version: 1, expiresAt: until }), (created) => created !== false)
+      return chain(inTime(() => store.create(key, { payload, version: 1, expiresAt: until })), (created) => created !== false)
     },
-    claimed: (key) => chain(store.read(key), (record) => record && claimIn(record)),
-    unclaim: (key) => chain(store.delete(key), () => {}),
+    claimed: (key) => chain(inTime(() => store.read(key)), (record) => record && claimIn(record)),
+    unclaim: (key) => chain(inTime(() => store.delete(key)), () => {}),
     limit
   }
 }

@@ -1,14 +1,12 @@
-import { chain, rescue } from '../awaitable.js'
+import { callInTime, chain, rescue } from '../awaitable.js'
 import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
-import type { Codec, Content, Decoded } from '../session/codec.js'
+import { type Codec, type Content, RecentPayloads } from '../session/codec.js'
 import { type Credential, hashSecret, parseCredential } from '../session/credential.js'
 import { expiryOf, withLogin } from '../session/times.js'
 import type { Awaitable, SessionRecord, SessionStore, UpdateOutcome } from '../store/store.js'
 import type { Backend, Compute, Directory, NewSession, Renewal, Saved, Snapshot } from './backend.js'
 import { Limit } from './limit.js'
-import { RecentPayloads } from './recent-payloads.js'
-import { StoreClient } from './store-client.js'
 import { storedDirectory } from './stored-directory.js'
 import { Turns } from './turns.js'
 
@@ -39,7 +37,6 @@ interface SaveOrder {
 /** A credential in the cookie, a record in a store. */
 export class StoredBackend implements Backend {
   readonly #options: StoredOptions
-  readonly #store: StoreClient
   readonly #turns: Turns
   readonly #recent: RecentPayloads
   readonly #limit: Limit
@@ -47,10 +44,9 @@ export class StoredBackend implements Backend {
 
   constructor (options: StoredOptions) {
     this.#options = options
-    this.#store = new StoreClient(options.store, options.storeTimeout)
     this.#turns = new Turns(options.storeTimeout)
     this.#recent = new RecentPayloads(options.codec)
-    this.directory = storedDirectory(this.#store, options, {
+    this.directory = storedDirectory(options, {
       read: (id, record) => this.#read(id, record, options.report),
       touch: (session) => this.#touch(session),
       limit: (created, report) => this.#limit.keep(created, report)
@@ -69,14 +65,14 @@ export class StoredBackend implements Backend {
       report({ type: 'rejected', reason: 'malformed-cookie' })
       return undefined
     }
-    return chain(this.#store.read(credential.id), (record) => this.#admit(credential, record, touch, report))
+    return chain(this.#call((store) => store.read(credential.id)), (record) => this.#admit(credential, record, touch, report))
   }
 
   create (session: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
     return chain(this.#insert(snapshot), (count) => {
-      return chain(old !== undefined && this.#orForget(id, () => this.#store.delete(old.id)), (deleted) => {
+      return chain(old !== undefined && this.#orForget(id, () => this.#call((store) => store.delete(old.id))), (deleted) => {
         if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
         report({ type: 'created', reason }, snapshot)
         const created = { snapshot, value, count }
@@ -101,7 +97,7 @@ export class StoredBackend implements Backend {
   }
 
   end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean> {
-    return chain(this.#store.delete(session.id), (deleted) => {
+    return chain(this.#call((store) => store.delete(session.id)), (deleted) => {
       if (deleted) report({ type: 'destroyed', reason }, session)
       return deleted
     })
@@ -115,7 +111,7 @@ export class StoredBackend implements Backend {
   }
 
   async close (): Promise<void> {
-    await this.#store.close()
+    await this.#call((store) => store.close?.())
   }
 
   #admit ({ id, secret }: Credential, record: SessionRecord | undefined, touch: boolean, report: Report): Awaitable<Snapshot | undefined> {
@@ -159,13 +155,13 @@ export class StoredBackend implements Backend {
     const { idleTimeout, now } = this.#options
     const expiresAt = expiryOf(session.times, this.#options, now())
     if (expiresAt - session.expiresAt < (session.times.idleTimeout ?? idleTimeout) / 10) return session
-    return chain(this.#store.touch(session.id, expiresAt), () => ({ ...session, expiresAt }))
+    return chain(this.#call((store) => store.touch(session.id, expiresAt)), () => ({ ...session, expiresAt }))
   }
 
   #insert (session: Snapshot): Awaitable<number | true> {
     const { id } = session
     const record = this.#record(session)
-    return chain(this.#orForget(id, () => this.#store.create(id, record)), (created) => {
+    return chain(this.#orForget(id, () => this.#call((store) => store.create(id, record))), (created) => {
       // 128 random bits do not collide: this store, or the source of randomness, is broken.
       if (created === false) throw unavailable(new Error('the store has a record under a new random id'))
       return created
@@ -178,11 +174,11 @@ export class StoredBackend implements Backend {
     if (current === undefined || current.principal !== base.principal) return undefined
     return chain(compute(current), (content) => {
       const next = this.#next(order, current, content)
-      const written = next.id === current.id ? this.#store.update(next.id, this.#record(next)) : this.#move(order, current, next)
+      const written = next.id === current.id ? this.#call((store) => store.update(next.id, this.#record(next))) : this.#move(order, current, next)
       return chain(written, (outcome) => {
         if (outcome === 'updated') return next
         if (outcome === 'missing') return undefined
-        const deadline = until ?? performance.now() + this.#store.limit
+        const deadline = until ?? performance.now() + this.#options.storeTimeout
         if (performance.now() > deadline) throw conflict()
         return chain(this.directory.find(current.id), (found) => this.#write(order, found, deadline))
       })
@@ -206,12 +202,12 @@ export class StoredBackend implements Backend {
   async #move (order: SaveOrder, before: Snapshot, next: Snapshot): Promise<UpdateOutcome> {
     order.count = await this.#insert(next)
     const outcome = await this.#orForget(next.id, () => this.#deleteUnchanged(before))
-    if (outcome !== 'updated') await this.#store.delete(next.id)
+    if (outcome !== 'updated') await this.#call((store) => store.delete(next.id))
     return outcome
   }
 
   #deleteUnchanged ({ id, version }: Snapshot): Awaitable<UpdateOutcome> {
-    return this.#store.update(id, { payload: 'null', version: version + 1, expiresAt: 0 })
+    return this.#call((store) => store.update(id, { payload: 'null', version: version + 1, expiresAt: 0 }))
   }
 
   /**
@@ -220,7 +216,7 @@ export class StoredBackend implements Backend {
    */
   #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
     return rescue(work, (failure) => {
-      void (async () => { await this.#store.delete(id) })().catch(() => {})
+      void (async () => { await this.#call((store) => store.delete(id)) })().catch(() => {})
       throw failure
     })
   }
@@ -233,10 +229,16 @@ export class StoredBackend implements Backend {
     return { id, version: version + 1, expiresAt, times, secretHash, data, principal, stale: false }
   }
 
-  #record ({ id, version, expiresAt, times, secretHash, data, principal }: Snapshot): SessionRecord {
-    const payload = this.#options.codec.encode(times, secretHash, data)
+  #record (session: Snapshot): SessionRecord {
+    const { id, version, expiresAt, principal } = session
     // A session that was read before is likely to be read again; most new ones are not.
-    if (version > 1) this.#recent.put(id, payload, { times, secretHash, data, principal } satisfies Decoded)
+    const payload = version > 1 ? this.#recent.encode(id, session) : this.#options.codec.encode(session)
     return principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal }
+  }
+
+  /** Calls the store within the time limit. @throws `FST_SESSION_STORE` */
+  #call<T> (work: (store: SessionStore) => Awaitable<T>): Awaitable<T> {
+    const { store, storeTimeout } = this.#options
+    return callInTime(() => work(store), storeTimeout)
   }
 }

@@ -1,7 +1,6 @@
-import { isPromise } from '../awaitable.js'
+import { callInTime, isPromise } from '../awaitable.js'
 import type { Awaitable } from '../store/store.js'
 import type { Snapshot } from './backend.js'
-import { callInTime } from './store-client.js'
 
 type Outcome = Promise<Snapshot | undefined>
 type Write = (current: Snapshot | undefined) => Awaitable<Snapshot | undefined>

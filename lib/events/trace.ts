@@ -11,13 +11,13 @@ export interface SessionTrace {
 }
 
 /** The five channels are `tracing:fastify-openapi-session:start`, `:end`, `:asyncStart`, `:asyncEnd` and `:error`. */
-const channel = tracingChannel<unknown, SessionTrace>('fastify-openapi-session')
+export const tracing = tracingChannel<unknown, SessionTrace>('fastify-openapi-session')
 
 /** Runs work that calls the store inside a trace, of which OpenTelemetry and similar tools make a span. Free where none listens. */
 export function traced<T> (operation: SessionTrace['operation'], scheme: string, request: FastifyRequest, work: () => Awaitable<T>): Awaitable<T> {
-  if (!channel.hasSubscribers) return work()
+  if (!tracing.hasSubscribers) return work()
   const trace = { operation, scheme, request }
-  return channel.tracePromise(async () => {
+  return tracing.tracePromise(async () => {
     const result = work()
     return isPromise(result) ? await result : result
   }, trace)

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Backend, Claim, Directory, Saved, Snapshot } from '../backend/backend.js'
-import { callInTime } from '../backend/store-client.js'
+import { callInTime } from '../awaitable.js'
 import { invalidOptions, SessionError } from '../errors.js'
 import type { Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'

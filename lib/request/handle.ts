@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
-import { chain, isPromise, rescue } from '../awaitable.js'
+import { callInTime, chain, isPromise, rescue } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
-import { callInTime } from '../backend/store-client.js'
+
 import { conflict, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
@@ -10,46 +10,41 @@ import type { Scheme } from '../options/scheme.js'
 import { copyJson, type Data } from '../session/json.js'
 import { refill } from '../session/merge.js'
 import type { Awaitable } from '../store/store.js'
-import { cookieValue } from './cookie-header.js'
 import type { Account, LoadedAs, SavedAs } from './diagnostics.js'
-import { findAgain, findSession, type Found } from './load.js'
+import { cookieValue, findAgain, type Found, isSeen } from './load.js'
 import { carryOut, KEEP, type Order } from './save.js'
 import { PublicSession } from './public-session.js'
 import { type Scope, SessionState } from './state.js'
 
 type Update = (data: Data) => Data | void | Promise<Data | void>
 
-const NO_LINES: readonly string[] = Object.freeze([])
-
-/** One session of one request. Loads it, and saves it through one queue. */
+/** One session of one request, from when somebody asks for it. Saves it through one queue. */
 export class SessionHandle extends SessionState {
-  readonly report: Report
   #public: PublicSession | undefined
-  #loaded: LoadedAs = 'no-cookie'
+  #loaded: LoadedAs
   #saved: SavedAs = 'none'
   #adoption: PendingAdoption | undefined
   /** The save or update that is running. Never rejects. */
   #running: Promise<void> | undefined
   /** The `Set-Cookie` headers to send. */
-  lines = NO_LINES
+  lines: readonly string[]
   /** True if there was a live session at any time, so that the response may depend on it. */
-  seen = false
+  seen: boolean
 
-  constructor (scheme: Scheme, scope: Scope) {
-    super(scheme, scope)
-    this.report = scheme.reportOn(scope.request)
+  constructor (scope: Scope, found: Found) {
+    super(scope, found)
+    this.#loaded = found.loaded
+    this.#adoption = found.adoption
+    this.lines = found.lines
+    this.seen = isSeen(found)
   }
+
+  get report (): Report { return this.scheme.reportOn(this.request) }
 
   get request (): FastifyRequest { return this.scope.request }
 
   /** The value of `request.session`. */
   get public (): PublicSession { return this.#public ??= new PublicSession(this) }
-
-  /** Finds the session of the request. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
-  load (touch: boolean): Awaitable<void> {
-    const found = rescue(() => findSession(this.scheme, this.request, touch, this.report), (error) => this.#fail(error))
-    return chain(found, (found) => { this.#found(found) })
-  }
 
   /** Reads the session again before a handler that starts long after the load. */
   reload (): Awaitable<void> {
@@ -59,13 +54,11 @@ export class SessionHandle extends SessionState {
       if (found.snapshot === undefined) this.discard()
       // What a hook has changed since stays a change of what is stored now.
       else this.apply({ snapshot, intent: KEEP, content: undefined }, { snapshot: found.snapshot })
-      this.#found({ ...found, lines: [...this.lines, ...found.lines ?? []] })
+      this.replace(found)
+      this.#loaded = found.loaded
+      this.lines = [...this.lines, ...found.lines]
+      this.seen = isSeen(found)
     })
-  }
-
-  /** Takes the place of `load` for a request that a page of another origin sent: nothing is loaded. */
-  refuse (): void {
-    this.#loaded = 'cross-origin'
   }
 
   async update (fn: Update): Promise<Data> {
@@ -109,22 +102,6 @@ export class SessionHandle extends SessionState {
   account (statusCode: number): Account {
     const { name, cookie } = this.scheme
     return { scheme: name, cookie: cookie.name, loaded: this.#loaded, saved: this.#saved, setCookie: this.lines.length > 0, statusCode }
-  }
-
-  #found ({ loaded, snapshot, user, adoption, lines = NO_LINES }: Found): void {
-    this.#loaded = loaded
-    this.#adoption = adoption
-    this.snapshot = snapshot
-    this.held = snapshot?.secretHash
-    this.loadedUser = user
-    this.lines = lines
-    this.seen = snapshot !== undefined || loaded === 'refused'
-  }
-
-  #fail (error: unknown): never {
-    this.#loaded = 'failed'
-    this.failure = { error }
-    throw error
   }
 
   /** Runs work when the work before it is done. @throws `FST_SESSION_CONFLICT` if that does not end */

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPromise } from '../awaitable.js'
-import { Registry } from '../routing/registry.js'
+import { kRoute, Registry, type RouteConfig } from '../routing/registry.js'
 import { outgoing, listenForErrors, release } from './payload.js'
 import type { Awaitable } from '../store/store.js'
 import { RequestScope } from './scope.js'
@@ -30,7 +30,10 @@ function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, d
   if (scopeOf(request) !== undefined || request.is404) return done()
   let plan
   try {
-    plan = (Registry.of(request.server) as Registry).plan(request.routeOptions)
+    const route = request.routeOptions
+    plan = (route.config as RouteConfig)[kRoute]?.plan
+    // It is not compiled yet: the route was declared before the plugin, or the app is not ready.
+    if (plan === undefined) plan = (Registry.of(request.server) as Registry).plan(route)
   } catch (error) {
     return done(error as Error)
   }

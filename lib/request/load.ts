@@ -1,48 +1,70 @@
 import type { FastifyRequest } from 'fastify'
-import { chain } from '../awaitable.js'
+import { chain, rescue } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
 import type { Report } from '../events/events.js'
-import { traced } from '../events/trace.js'
+import { traced, tracing } from '../events/trace.js'
 import { findPredecessor, PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
 import type { Awaitable } from '../store/store.js'
-import { cookieValue, DUPLICATE } from './cookie-header.js'
 import type { LoadedAs } from './diagnostics.js'
 
-/** The result of looking up the session of a request's cookie. */
+/** The session of a request, as it was loaded. */
 export interface Found {
+  readonly scheme: Scheme
   readonly loaded: LoadedAs
-  readonly snapshot?: Snapshot
+  readonly snapshot: Snapshot | undefined
   /** The result of the option `user`. */
-  readonly user?: unknown
+  readonly user: unknown
   /** The adoption to complete when a cookie can be sent. */
-  readonly adoption?: PendingAdoption
+  readonly adoption: PendingAdoption | undefined
   /** The `Set-Cookie` headers to send, whatever the handler does. */
-  readonly lines?: readonly string[]
+  readonly lines: readonly string[]
+  /** What the load failed with, where `loaded` is `failed`. */
+  readonly error: unknown
 }
 
 type FoundSession = Found & { readonly snapshot: Snapshot }
+type Details = { readonly user?: unknown, readonly adoption?: PendingAdoption, readonly lines?: readonly string[], readonly error?: unknown }
 
-const NO_COOKIE: Found = Object.freeze({ loaded: 'no-cookie' })
-const ENDED: Found = Object.freeze({ loaded: 'ended' })
+const NO_LINES: readonly string[] = Object.freeze([])
+const NO_DETAILS: Details = Object.freeze({})
 
-/**
- * Finds the session of a request by its cookie. With `touch` the request counts as activity.
- * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
- */
-export function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> {
+/** Puts together how a session was loaded. */
+export function foundAs (scheme: Scheme, loaded: LoadedAs, { user, adoption, lines = NO_LINES, error }: Details = NO_DETAILS): Found {
+  return { scheme, loaded, snapshot: undefined, user, adoption, lines, error }
+}
+
+function foundSession (scheme: Scheme, loaded: LoadedAs, snapshot: Snapshot, { user, adoption, lines = NO_LINES }: Details = NO_DETAILS): FoundSession {
+  return { scheme, loaded, snapshot, user, adoption, lines, error: undefined }
+}
+
+/** Returns whether a response depends on the session that was found. */
+export function isSeen ({ snapshot, loaded }: Found): boolean {
+  return snapshot !== undefined || loaded === 'refused'
+}
+
+/** Loads the session of a request by its cookie. With `touch` the request counts as activity. A failure is part of the result. */
+export function loadSession (scheme: Scheme, request: FastifyRequest, touch: boolean): Awaitable<Found> {
+  const report: Report = (event, of) => { scheme.reportOn(request)(event, of) }
+  return rescue(() => findSession(scheme, request, touch, report), (error) => foundAs(scheme, 'failed', { error }))
+}
+
+/** @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
+function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> {
   const { previous } = scheme.cookie
   const value = cookieValue(request.headers.cookie, scheme.cookie.name)
   if (value === DUPLICATE) {
     report({ type: 'rejected', reason: 'duplicate-cookie' })
-    return { loaded: 'duplicate-cookie', lines: previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire) }
+    return foundAs(scheme, 'duplicate-cookie', { lines: previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire) })
   }
   if (value === undefined || value === '') {
     return chain(previousSession(scheme, request, touch, report), (found) => found ?? adoptedSession(scheme, request, report))
   }
-  const loaded = traced('load', scheme.name, request, () => scheme.backend.load(value, touch, report))
-  return chain(loaded, (snapshot) => snapshot === undefined ? ENDED : verified(scheme, request, { loaded: 'live', snapshot }, report))
+  const load = (): Awaitable<Snapshot | undefined> => scheme.backend.load(value, touch, report)
+  return chain(tracing.hasSubscribers ? traced('load', scheme.name, request, load) : load(), (snapshot) => {
+    return snapshot === undefined ? foundAs(scheme, 'ended') : verified(request, foundSession(scheme, 'live', snapshot), report)
+  })
 }
 
 /** Finds the session of a former cookie, and moves it to the current one. */
@@ -51,8 +73,8 @@ function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolea
     const value = cookieValue(request.headers.cookie, name)
     if (value === undefined || value === '' || value === DUPLICATE) continue
     return chain(scheme.backend.load(value, touch, report, name), (snapshot) => snapshot === undefined
-      ? { loaded: 'ended', lines: [expire] }
-      : verified(scheme, request, { loaded: 'live', snapshot, lines: [scheme.line(value, snapshot.times), expire] }, report))
+      ? foundAs(scheme, 'ended', { lines: [expire] })
+      : verified(request, foundSession(scheme, 'live', snapshot, { lines: [scheme.line(value, snapshot.times), expire] }), report))
   }
   return undefined
 }
@@ -66,9 +88,9 @@ export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snap
   const found = directory === undefined ? openAgain(scheme, request, report) ?? before : directory.find(before.id)
   return chain(found, (snapshot): Awaitable<Found> => {
     // After a renewal the cookie of this request opens nothing: it must not get what the session may do since then.
-    if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(scheme, request, { loaded: 'live', snapshot }, report)
+    if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(request, foundSession(scheme, 'live', snapshot), report)
     if (snapshot !== undefined) report({ type: 'rejected', reason: 'stale-secret' }, snapshot)
-    return ENDED
+    return foundAs(scheme, 'ended')
   })
 }
 
@@ -84,24 +106,24 @@ function openAgain ({ backend, cookie }: Scheme, request: FastifyRequest, report
 function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
   const { adopt } = scheme.settings
   const value = adopt && cookieValue(request.headers.cookie, adopt.cookieName)
-  if (adopt === undefined || value === undefined || value === DUPLICATE) return NO_COOKIE
+  if (adopt === undefined || value === undefined || value === DUPLICATE) return foundAs(scheme, 'no-cookie')
   return chain(findPredecessor(scheme, adopt, value, report), (found): Awaitable<Found> => {
-    if (found === undefined) return NO_COOKIE
-    if (!(found instanceof PendingAdoption)) return verified(scheme, request, { loaded: 'adopted', snapshot: found }, report)
-    return verified(scheme, request, { loaded: 'adopted', snapshot: found.snapshot, adoption: found }, report)
+    if (found === undefined) return foundAs(scheme, 'no-cookie')
+    if (!(found instanceof PendingAdoption)) return verified(request, foundSession(scheme, 'adopted', found), report)
+    return verified(request, foundSession(scheme, 'adopted', found.snapshot, { adoption: found }), report)
   })
 }
 
 /** Asks the options `verify` and `user`. */
-function verified (scheme: Scheme, request: FastifyRequest, found: FoundSession, report: Report): Awaitable<Found> {
+function verified (request: FastifyRequest, found: FoundSession, report: Report): Awaitable<Found> {
+  const { scheme, snapshot } = found
   const { verify, user, principal } = scheme.settings
-  const { snapshot } = found
   if ((verify === undefined && user === undefined) || (principal !== undefined && snapshot.principal === undefined)) return found
   const data = freezeJson(snapshot.data)
   return chain(verify === undefined ? true : verify(data, request), (holds): Awaitable<Found> => {
-    if (!holds) return refused(scheme, found, report)
+    if (!holds) return refused(found, report)
     if (user === undefined) return found
-    return chain(user(data, request), (user: unknown) => user == null ? refused(scheme, found, report) : { ...found, user })
+    return chain(user(data, request), (user: unknown) => user == null ? refused(found, report) : { ...found, user })
   })
 }
 
@@ -109,7 +131,33 @@ function verified (scheme: Scheme, request: FastifyRequest, found: FoundSession,
  * Ends a session that was refused, if it is still as it was judged. If another request changed it in between (its password,
  * for example), this request gets its 401 with the cookie untouched, and the next one asks again.
  */
-function refused ({ backend, cookie, expireAdopted }: Scheme, { snapshot, adoption }: FoundSession, report: Report): Awaitable<Found> {
-  if (adoption !== undefined) return chain(adoption.forget(), () => ({ loaded: 'refused', lines: [expireAdopted as string] }))
-  return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => ended ? { loaded: 'refused', lines: [cookie.expire()] } : ENDED)
+function refused ({ scheme, snapshot, adoption }: FoundSession, report: Report): Awaitable<Found> {
+  const { backend, cookie, expireAdopted } = scheme
+  if (adoption !== undefined) return chain(adoption.forget(), () => foundAs(scheme, 'refused', { lines: [expireAdopted as string] }))
+  return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => {
+    return ended ? foundAs(scheme, 'refused', { lines: [cookie.expire()] }) : foundAs(scheme, 'ended')
+  })
+}
+
+/** A cookie that a request has twice: one of the two may be forged (RFC 6265bis, 8.6), and a parser that keeps one would hide it. */
+export const DUPLICATE = Symbol('duplicate cookie')
+
+/** Returns the value that a request's Cookie header has for a name, as it is written there: a credential needs no decoding. */
+export function cookieValue (header: string | undefined, name: string): string | typeof DUPLICATE | undefined {
+  if (header === undefined) return undefined
+  let found: string | undefined
+  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + 1)) {
+    const end = at + name.length
+    if (header[end] !== '=' || !startsPair(header, at)) continue
+    const stop = header.indexOf(';', end)
+    if (found !== undefined) return DUPLICATE
+    found = header.slice(end + 1, stop === -1 ? undefined : stop).trim()
+  }
+  return found
+}
+
+function startsPair (header: string, at: number): boolean {
+  let before = at - 1
+  while (before >= 0 && (header[before] === ' ' || header[before] === '\t')) before--
+  return before < 0 || header[before] === ';'
 }

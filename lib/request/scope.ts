@@ -3,12 +3,13 @@ import { chain, isPromise } from '../awaitable.js'
 import { crossOrigin, invalidOptions, tooLate } from '../errors.js'
 import { isDebugEnabled } from '../events/events.js'
 import { authorize } from '../routing/authorize.js'
-import { isSameOrigin, originsCompared } from '../routing/cross-origin.js'
+import { isSameOrigin, originsCompared, SAFE_METHODS } from '../routing/cross-origin.js'
 import type { Plan } from '../routing/route.js'
 import type { Awaitable } from '../store/store.js'
 import { explain, warnOfDroppedCookie } from './diagnostics.js'
 import { SessionHandle } from './handle.js'
 import { addErrorHeaders, cacheFor, copyToRaw, rememberResponse, setCookies, takeErrorStatus, varyByCookie } from './headers.js'
+import { type Found, foundAs, isSeen, loadSession } from './load.js'
 import { bodyOf, type Outgoing, release } from './payload.js'
 import type { Scope } from './state.js'
 
@@ -26,7 +27,8 @@ export class RequestScope implements Scope {
   readonly request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #plan: Plan
-  readonly #handles: readonly SessionHandle[]
+  /** The sessions, in the order of the plan: as they were loaded, and as a handle once one is needed. */
+  #sessions: Array<Found | SessionHandle> = []
   readonly #loadedAt = performance.now()
   #phase: 'open' | 'refused' | 'saving' | 'finished' | 'failed' = 'open'
   /** The response that is being sent. */
@@ -44,13 +46,21 @@ export class RequestScope implements Scope {
     this.request = request
     this.#reply = reply
     this.#plan = plan
-    this.#handles = plan.schemes.map((scheme) => new SessionHandle(scheme, this))
   }
 
-  /** Returns the session of a scheme; `undefined` if the route does not declare it. */
+  /** Returns the session of a scheme; `undefined` if the route does not declare it, or before it is loaded. */
   session (name: string): SessionHandle | undefined {
-    for (const handle of this.#handles) if (handle.scheme.name === name) return handle
-    return undefined
+    const index = this.#sessions.findIndex(({ scheme }) => scheme.name === name)
+    return index === -1 ? undefined : this.#handle(index)
+  }
+
+  #handle (index: number): SessionHandle {
+    const session = this.#sessions[index] as Found | SessionHandle
+    return session instanceof SessionHandle ? session : this.#sessions[index] = new SessionHandle(this, session)
+  }
+
+  get #handles (): SessionHandle[] {
+    return this.#sessions.filter((session) => session instanceof SessionHandle)
   }
 
   /**
@@ -59,7 +69,10 @@ export class RequestScope implements Scope {
    */
   admit (): Awaitable<void> {
     this.#refuseCrossOrigin()
-    return chain(this.#load(), () => authorize(this.request, this.#plan, this.#handles))
+    const { schemes, touch } = this.#plan
+    const loads = schemes.map((scheme) => loadSession(scheme, this.request, touch))
+    if (loads.length === 1) return chain(loads[0] as Awaitable<Found>, (found) => this.#judge([found]))
+    return Promise.all(loads).then((found) => this.#judge(found))
   }
 
   /**
@@ -68,8 +81,8 @@ export class RequestScope implements Scope {
    */
   judgeAgain (): Awaitable<void> {
     if (this.#phase !== 'open' || performance.now() - this.#loadedAt < JUDGED_FOR) return undefined
-    const reloaded = this.#handles.map((handle) => handle.reload()).filter(isPromise)
-    return chain(reloaded.length === 0 ? undefined : Promise.all(reloaded), () => authorize(this.request, this.#plan, this.#handles))
+    const reloaded = this.#sessions.map((_session, index) => this.#handle(index).reload())
+    return chain(reloaded.some(isPromise) ? Promise.all(reloaded) : undefined, () => this.#authorize())
   }
 
   /** True if it is too late to change a session: its response has begun, or was refused. */
@@ -153,7 +166,8 @@ export class RequestScope implements Scope {
   /** Saves the sessions that have something to save. After a failure, those that the error handler changed. */
   #saveAll ({ statusCode }: Outgoing): Promise<void> | void {
     const saves: Array<PromiseLike<void>> = []
-    for (const handle of this.#handles) {
+    for (const handle of this.#sessions) {
+      if (!(handle instanceof SessionHandle)) continue
       if (!(this.#phase === 'open' ? handle.isPending : this.#phase === 'failed' && handle.isChanged)) continue
       try {
         const saved = handle.save(statusCode)
@@ -186,48 +200,49 @@ export class RequestScope implements Scope {
   }
 
   #refuseCrossOrigin (): void {
-    const { method, host, protocol, headers } = this.request
-    const facts = { method, host, protocol, headers }
-    const { origin } = headers
-    if (origin !== undefined && this.#plan.trustedOrigins.includes(origin)) return
-    const refused = this.#handles.find(({ scheme: { settings: { trustedOrigins } } }) =>
-      trustedOrigins !== undefined && !isSameOrigin(facts, trustedOrigins))
+    const { request } = this
+    const { headers } = request
+    if (SAFE_METHODS.has(request.method) && headers.upgrade === undefined) return
+    if (headers.origin !== undefined && this.#plan.trustedOrigins.includes(headers.origin)) return
+    const refused = this.#plan.schemes.find(({ settings: { trustedOrigins } }) =>
+      trustedOrigins !== undefined && !isSameOrigin(request, trustedOrigins))
     if (refused === undefined) return
     this.#phase = 'refused'
-    for (const handle of this.#handles) handle.refuse()
-    const compared = originsCompared(facts)
-    refused.report({ type: 'rejected', reason: 'cross-origin', detail: compared })
+    this.#sessions = this.#plan.schemes.map((scheme) => foundAs(scheme, 'cross-origin'))
+    const compared = originsCompared(request)
+    refused.reportOn(request)({ type: 'rejected', reason: 'cross-origin', detail: compared })
     throw crossOrigin(compared)
   }
 
-  /** Loads all sessions, and waits for all of them also when one fails. */
-  #load (): Awaitable<void> {
-    const { touch } = this.#plan
-    const [only, ...others] = this.#handles
-    if (only !== undefined && others.length === 0) return only.load(touch)
-    return Promise.allSettled(this.#handles.map(async (handle) => await handle.load(touch))).then((outcomes) => {
-      const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-      if (failed !== undefined) throw failed.reason
-    })
+  #judge (found: Found[]): Awaitable<void> {
+    this.#sessions = found
+    // There may be something to save, also if no handler asks for the session.
+    for (const [index, { adoption, snapshot }] of found.entries()) if (adoption !== undefined || snapshot?.stale === true) this.#handle(index)
+    for (const { loaded, error } of found) if (loaded === 'failed') throw error
+    return this.#authorize()
+  }
+
+  #authorize (): Awaitable<void> {
+    return authorize(this.request, this.#plan, this.#sessions)
   }
 
   #writeHeaders (): void {
     const reply = this.#reply
-    let lines = this.#handles[0]?.lines ?? []
+    let lines = this.#sessions[0]?.lines ?? []
     let seen = false
-    for (const handle of this.#handles) {
-      if (handle.lines !== lines) lines = [...lines, ...handle.lines]
-      if (handle.lines.length > 0) warnOfDroppedCookie(this.request, handle.scheme)
-      seen ||= handle.seen
+    for (const session of this.#sessions) {
+      if (session.lines !== lines) lines = [...lines, ...session.lines]
+      if (session.lines.length > 0) warnOfDroppedCookie(this.request, session.scheme)
+      seen ||= session instanceof SessionHandle ? session.seen : isSeen(session)
     }
-    if (this.#handles.length > 0) varyByCookie(reply)
+    if (this.#sessions.length > 0) varyByCookie(reply)
     setCookies(reply, lines, this.#lines)
     this.#lines = lines
-    if (this.#handles.length > 0) cacheFor(reply, lines.length > 0, seen)
+    if (this.#sessions.length > 0) cacheFor(reply, lines.length > 0, seen)
   }
 
   #explain (): void {
     if (!isDebugEnabled(this.request.log)) return
-    for (const handle of this.#handles) explain(this.request, handle.account(this.#reply.statusCode))
+    for (const index of this.#sessions.keys()) explain(this.request, this.#handle(index).account(this.#reply.statusCode))
   }
 }

@@ -8,6 +8,7 @@ import { copyJson, type Data, freezeJson, own, put, sameJson } from '../session/
 import { merge, refill } from '../session/merge.js'
 import type { StartOptions } from '../session/session.js'
 import { beginTimes, expiryOf, type Times } from '../session/times.js'
+import type { Found } from './load.js'
 import { DESTROY, type Intent, KEEP, type Order } from './save.js'
 
 /** The request that a session belongs to, as the session sees it. */
@@ -46,9 +47,18 @@ export abstract class SessionState {
   #intent: Intent = KEEP
   #draft: Data | undefined
 
-  constructor (scheme: Scheme, scope: Scope) {
-    this.scheme = scheme
+  constructor (scope: Scope, found: Found) {
+    this.scheme = found.scheme
     this.scope = scope
+    this.failure = found.loaded === 'failed' ? found : undefined
+    this.replace(found)
+  }
+
+  /** Takes over what was found in the store, with the credential that the browser has. */
+  protected replace ({ snapshot, user }: Found): void {
+    this.snapshot = snapshot
+    this.held = snapshot?.secretHash
+    this.loadedUser = user
   }
 
   get exists (): boolean {

@@ -2,7 +2,6 @@ import type { FastifyRequest } from 'fastify'
 import { chain } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
 import { authenticationRequired, type Challenge, forbidden, invalidData } from '../errors.js'
-import type { Report } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
 import type { Awaitable } from '../store/store.js'
@@ -12,7 +11,6 @@ import type { Plan } from './route.js'
 /** A session that a route declares, as it was found in a request. */
 export interface Candidate {
   readonly scheme: Scheme
-  readonly report: Report
   readonly snapshot: Snapshot | undefined
   readonly user: unknown
 }
@@ -45,7 +43,7 @@ interface Case {
 /** Tries the alternatives from `index` on; those before it failed. */
 function tryAlternative (of: Case, index: number, failures: readonly Failure[] | undefined): Awaitable<void> {
   const alternative = of.plan.requirement.alternatives[index]
-  if (alternative === undefined) return failures && refuse(failures, of.candidates)
+  if (alternative === undefined) return failures && refuse(failures, of)
   const failure = findFailure(of, alternative, 0)
   if (failure === undefined) return undefined
   return chain(failure, (failure) => failure && tryAlternative(of, index + 1, [...failures ?? [], failure]))
@@ -97,10 +95,10 @@ function unsatisfied ({ scheme }: Condition): Failure {
 }
 
 /** A 403 goes before a 401: a live session that lacks a role gains nothing by signing in again. */
-function refuse (failures: readonly Failure[], candidates: readonly Candidate[]): never {
+function refuse (failures: readonly Failure[], { request, candidates }: Case): never {
   const worst = failures.find(({ kind }) => kind === 'forbidden') ?? failures[0]
   const reporting = candidates.find(({ scheme }) => scheme.name === worst?.scheme) ?? candidates[0]
-  if (worst !== undefined) reporting?.report({ type: 'rejected', reason: worst.kind, detail: worst.why })
+  if (worst !== undefined) reporting?.scheme.reportOn(request)({ type: 'rejected', reason: worst.kind, detail: worst.why })
   if (worst?.kind === 'forbidden') throw forbidden(worst.why)
   const challenges = new Map(failures.map(({ scheme, maxAge }): [string, Challenge] => {
     const session = candidates.find((candidate) => candidate.scheme.name === scheme)

@@ -14,12 +14,8 @@ export interface OriginFacts {
   readonly headers: IncomingHttpHeaders
 }
 
-const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
-
-/** Returns whether a method may change something (RFC 9110, 9.2.1). TRACE counts as unsafe: no session needs it. */
-export function isUnsafe (method: string): boolean {
-  return !SAFE.has(method)
-}
+/** The methods that change nothing (RFC 9110, 9.2.1). TRACE counts as unsafe: no session needs it. */
+export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
  * Returns whether a request may act with the session: `false` if a page of another origin sent it. Follows the algorithm of
@@ -28,13 +24,14 @@ export function isUnsafe (method: string): boolean {
  *
  * The opening of a WebSocket is a GET that browsers send across origins without asking, so it counts as unsafe.
  */
-export function isSameOrigin ({ method, host, protocol, headers }: OriginFacts, trusted: ReadonlySet<string>): boolean {
-  if (!isUnsafe(method) && headers.upgrade === undefined) return true
-  const origin = headers.origin
+export function isSameOrigin (request: OriginFacts, trusted: ReadonlySet<string>): boolean {
+  const { headers } = request
+  if (SAFE_METHODS.has(request.method) && headers.upgrade === undefined) return true
+  const { origin } = headers
   if (origin !== undefined && trusted.has(origin)) return true
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== '') return site === 'same-origin' || site === 'none'
-  return origin === undefined || origin === '' || isAt(origin, protocol, host)
+  return origin === undefined || origin === '' || isAt(origin, request)
 }
 
 /**
@@ -57,7 +54,7 @@ export function originsCompared ({ host, protocol, headers: { origin, 'sec-fetch
  * Returns whether an origin is that of the host. "null" and "file://" have no host, and neither has a request of HTTP/1.0:
  * an empty host never matches. A host may name the default port of its scheme, as some proxies write it.
  */
-function isAt (origin: string, protocol: string, host: string | undefined): boolean {
+function isAt (origin: string, { protocol, host }: OriginFacts): boolean {
   if (host === undefined || host === '' || !URL.canParse(origin)) return false
   const { protocol: scheme, host: of } = new URL(origin)
   // Behind a proxy that ends TLS and is not trusted, the app sees http where the browser sees https. The reverse is an attack.

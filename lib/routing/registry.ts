@@ -5,7 +5,8 @@ import { compileRequirement, type Resolve, type Verifier } from './requirement.j
 import { isOurs, isPreflightOnly, ownSecurity, type Plan, readRouteConfig, type RouteFacts } from './route.js'
 
 const kRegistry = Symbol('fastify-openapi-session.registry')
-const kRoute = Symbol('fastify-openapi-session.route')
+/** The key under which the `config` of a route that was declared after the plugin has its `DeclaredRoute`. */
+export const kRoute = Symbol('fastify-openapi-session.route')
 
 /** A route that was declared after the plugin. Its plan is compiled when the app is ready, and final from then on. */
 export interface DeclaredRoute {
@@ -16,7 +17,7 @@ export interface DeclaredRoute {
 }
 
 /** A route's `config`, as a request sees it: Fastify makes one object per route, with the symbols of the declared one. */
-type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }
+export type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }
 
 /**
  * The session schemes registered on one Fastify instance. Those of the instances around it are visible too, as with
@@ -81,7 +82,7 @@ export class Registry {
   plan (route: RouteFacts): Plan | null {
     const config = route.config as RouteConfig
     const declared = config[kRoute]
-    if (declared !== undefined) return declared.plan === undefined ? planOf(declared) : declared.plan
+    if (declared !== undefined) return planOf(declared)
     const early = this.#earlyPlans.get(config)
     if (early !== undefined) return early
     const plan = this.compile(route)

@@ -65,10 +65,14 @@ export class Codec {
     return this.#checked(toJson(data))
   }
 
-  /** Writes a payload. @throws `FST_SESSION_TOO_LARGE` */
-  encode (times: Times, secretHash: string, data: Data): string {
+  /** Writes a payload. What it has in common with an earlier one is not written again. @throws `FST_SESSION_TOO_LARGE` */
+  encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, before?: { readonly payload: string, readonly decoded: Decoded }): string {
     const { scheme, maxSize } = this.#options
-    const payload = JSON.stringify({ v: 1, scheme, secret: secretHash, ...times, data })
+    const isAlike = before !== undefined && before.decoded.times === times && before.decoded.secretHash === secretHash
+    const head = isAlike ? headIn(before.payload) : undefined
+    const payload = head === undefined
+      ? JSON.stringify({ v: 1, scheme, secret: secretHash, ...times, data })
+      : `${head}${JSON.stringify(data)}}`
     // A UTF-16 code unit takes three bytes of UTF-8 at most.
     if (payload.length * 3 > maxSize) this.#checkSize(data)
     return payload
@@ -156,4 +160,64 @@ function isEnvelope (value: unknown): value is Envelope {
   const { createdAt, authenticatedAt, deadline, persistent, idleTimeout = 0, rank = 0 } = value
   return Number.isFinite(createdAt) && Number.isFinite(authenticatedAt) && Number.isFinite(deadline) &&
     Number.isFinite(idleTimeout) && Number.isFinite(rank) && typeof persistent === 'boolean'
+}
+
+/** UTF-16 code units of payloads that each of the two generations of `RecentPayloads` holds. */
+const GENERATION = 1_048_576
+/** What stands between the first fields of a payload and its data. */
+const DATA = ',"data":'
+
+interface Entry {
+  readonly payload: string
+  readonly decoded: Decoded
+}
+
+/**
+ * The contents of the payloads seen last, so that the same text is not parsed and checked twice: a page that is opened asks
+ * for its parts, too. It is not a cache of sessions: only the store decides whether a session is live and what its payload
+ * is. The contents are never changed.
+ */
+export class RecentPayloads {
+  #newer = new Map<string, Entry>()
+  #older = new Map<string, Entry>()
+  #size = 0
+  readonly #codec: Codec
+
+  constructor (codec: Codec) {
+    this.#codec = codec
+  }
+
+  /** Decodes a payload, or returns its content if it was seen. */
+  decode (id: string, payload: string): Decoded | Undecodable {
+    const seen = this.#newer.get(id) ?? this.#older.get(id)
+    if (seen?.payload === payload) {
+      if (!this.#newer.has(id)) this.#put(id, seen)
+      return seen.decoded
+    }
+    const decoded = this.#codec.decode(payload)
+    if (!('reason' in decoded)) this.#put(id, { payload, decoded })
+    return decoded
+  }
+
+  /** Writes the payload of a session that was read before, and is likely to be read again. @throws `FST_SESSION_TOO_LARGE` */
+  encode (id: string, decoded: Decoded): string {
+    const payload = this.#codec.encode(decoded, this.#newer.get(id) ?? this.#older.get(id))
+    this.#put(id, { payload, decoded })
+    return payload
+  }
+
+  #put (id: string, entry: Entry): void {
+    this.#newer.set(id, entry)
+    this.#size += entry.payload.length
+    if (this.#size < GENERATION) return
+    this.#older = this.#newer
+    this.#newer = new Map()
+    this.#size = 0
+  }
+}
+
+/** Returns the part of a payload before its data, if no object in it can be taken for the data. */
+function headIn (payload: string): string | undefined {
+  const at = payload.indexOf(DATA)
+  return payload.lastIndexOf('{', at) === 0 ? payload.slice(0, at + DATA.length) : undefined
 }

@@ -45,25 +45,25 @@ export function hashSecret (secret: string): string {
  * Makes a credential: with a new id, or with a new secret for the session `id` (a renewal).
  * @throws `FST_SESSION_STORE` (503) when the system has no randomness: there is no weaker source to fall back to
  */
-export function mintCredential (id: string = randomText(ID_BYTES)): MintedCredential {
-  const secret = randomText(SECRET_BYTES)
-  return { id, secretHash: hashSecret(secret), value: `${id}.${secret}` }
+export function mintCredential (id?: string): MintedCredential {
+  if (used === pool.length) refill()
+  const start = used
+  used += ID_BYTES + SECRET_BYTES
+  const name = id ?? pool.toString('base64url', start, start + ID_BYTES)
+  const secret = pool.toString('base64url', start + ID_BYTES, used)
+  pool.fill(0, start, used)
+  return { id: name, secretHash: hashSecret(secret), value: `${name}.${secret}` }
 }
 
 // Filling one large buffer costs little more than filling a small one. Bytes are wiped as soon as they are used.
 const pool = Buffer.alloc(64 * (ID_BYTES + SECRET_BYTES))
 let used = pool.length
 
-function randomText (bytes: number): string {
-  if (used + bytes > pool.length) {
-    try {
-      randomFillSync(pool)
-    } catch (cause) {
-      throw unavailable(cause)
-    }
-    used = 0
+function refill (): void {
+  try {
+    randomFillSync(pool)
+  } catch (cause) {
+    throw unavailable(cause)
   }
-  const text = pool.toString('base64url', used, used + bytes)
-  pool.fill(0, used, used += bytes)
-  return text
+  used = 0
 }

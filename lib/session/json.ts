@@ -81,16 +81,18 @@ function written (value: unknown, place: Place | undefined, depth: number): unkn
   if (typeof value === 'number') return refuse(place, `is ${value}; use null`)
   if (typeof value !== 'object' || value === null) return refuse(place, `is of type ${typeof value}`)
   if (depth === MAX_DEPTH) return refuse(place, `is nested more than ${MAX_DEPTH} levels deep, or contains itself`)
+  const part = (item: unknown, key: string | number): unknown => isScalar(item) ? item : written(item, { parent: place, key }, depth + 1)
   if (Array.isArray(value)) {
+    const items: unknown[] = []
     // Not map(), which skips holes.
-    return Array.from(value, (item: unknown, key) => isScalar(item) ? item : written(item, { parent: place, key }, depth + 1))
+    for (let index = 0; index < value.length; index++) items.push(part(value[index], index))
+    return items
   }
   if (!isPlain(value)) return refuse(place, `is an instance of ${value.constructor?.name || 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
   const copy: Data = {}
   for (const key of Object.keys(value)) {
     const item = (value as Data)[key]
-    if (isScalar(item)) put(copy, key, item)
-    else if (item !== undefined) put(copy, key, written(item, { parent: place, key }, depth + 1))
+    if (item !== undefined) put(copy, key, part(item, key))
   }
   return copy
 }

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import fc from 'fast-check'
 import t from 'tap'
 import type { FastifyRequest } from 'fastify'
-import { cookieValue, DUPLICATE } from '../../lib/request/cookie-header.js'
+import { cookieValue, DUPLICATE } from '../../lib/request/load.js'
 import { authorize } from '../../lib/routing/authorize.js'
 import { isSameOrigin } from '../../lib/routing/cross-origin.js'
 import { compileRequirement } from '../../lib/routing/requirement.js'
@@ -70,7 +70,7 @@ const SECRET = hashSecret('secret')
 
 t.test('schema data: whatever is kept comes back equal', async (t) => {
   await holds(t, fc.property(data, (value) => {
-    const decoded = anything.decode(anything.encode(times, SECRET, anything.accept(value).data))
+    const decoded = anything.decode(anything.encode({ times, secretHash: SECRET, data: anything.accept(value).data }))
     if ('reason' in decoded) throw new Error(decoded.reason)
     return JSON.stringify(decoded.data) === JSON.stringify(value) && decoded.secretHash === SECRET && ({} as { a?: unknown }).a === undefined
   }), 2000)
@@ -89,7 +89,7 @@ t.test('schema data: what JSON would change is refused, never kept otherwise', a
 })
 
 t.test('stored record: any text is content, damaged or unfit, and content fits the schema', async (t) => {
-  const valid = strict.encode(times, SECRET, { userId: 'ada', roles: ['admin'] })
+  const valid = strict.encode({ times, secretHash: SECRET, data: { userId: 'ada', roles: ['admin'] } })
   const payload = fc.oneof(
     hostile,
     json.map((value) => JSON.stringify(value)),

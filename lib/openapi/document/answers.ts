@@ -1,4 +1,4 @@
-import { isUnsafe } from '../../routing/cross-origin.js'
+import { SAFE_METHODS } from '../../routing/cross-origin.js'
 import { compileRequirement, type Condition, type Requirement, type SecurityRequirement } from '../../routing/requirement.js'
 import type { DocumentedScheme } from './scheme.js'
 
@@ -32,7 +32,7 @@ export function answersOf (
   return {
     required: alternatives.length > 0 && alternatives.every((conditions) => conditions.length > 0),
     forbidden: alternatives.some((conditions) => canForbid(conditions, alternatives)),
-    crossOrigin: isUnsafe(method) && schemes.some(({ crossOrigin }) => crossOrigin),
+    crossOrigin: !SAFE_METHODS.has(method) && schemes.some(({ crossOrigin }) => crossOrigin),
     unavailable: schemes.some(({ persistentStore }) => persistentStore)
   }
 }

@@ -3,17 +3,45 @@ import type { SessionRecord } from '../store.js'
 /** A session, and its place in the line of its kind. */
 export class Entry {
   readonly id: string
-  record: SessionRecord
+  payload: string
+  version: number
+  expiresAt: number
+  principal: string | undefined
   /** The place of the session in the index of its principal. */
   batch = 0
   older: Entry | undefined
   newer: Entry | undefined
 
-  constructor (id: string, record: SessionRecord) {
+  constructor (id: string, { payload, version, expiresAt, principal }: SessionRecord) {
     this.id = id
-    this.record = record
+    this.payload = joined(payload)
+    this.version = version
+    this.expiresAt = expiresAt
+    this.principal = principal
     this.older = this.newer = undefined
   }
+
+  /** A copy for the caller, who may do with it what he likes. */
+  get record (): SessionRecord {
+    const { payload, version, expiresAt, principal } = this
+    return principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal }
+  }
+
+  set record ({ payload, version, expiresAt, principal }: SessionRecord) {
+    this.payload = joined(payload)
+    this.version = version
+    this.expiresAt = expiresAt
+    this.principal = principal
+  }
+}
+
+/**
+ * Returns a text in one piece. The engine holds a composed text as a tree of its parts. Reading a character joins them, which
+ * saves a third of the memory of a small session.
+ */
+function joined (text: string): string {
+  text.charCodeAt(0)
+  return text
 }
 
 /** Entries in the order of their last activity, as a doubly linked list: every step takes the same time at any length. */

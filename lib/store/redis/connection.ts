@@ -1,5 +1,5 @@
 import type { Client, Command } from './client.js'
-import { TimeLimit, type Timed } from './time-limit.js'
+import { TimeLimit, type Timed } from '../shared/time-limit.js'
 
 export interface Limits {
   /** Milliseconds that a command may take, waiting for a connection included. */

@@ -18,13 +18,14 @@ const BATCH_SIZE = 32
 export class PrincipalIndex<T extends Indexed> {
   readonly #principals = new WideMap<T | Batches<T>>()
 
-  add (principal: string | undefined, session: T): void {
-    if (principal === undefined) return
+  /** Returns how many sessions the principal has then; `true` without a principal. */
+  add (principal: string | undefined, session: T): number | true {
+    if (principal === undefined) return true
     const found = this.#principals.get(principal)
     session.batch = 0
-    if (found === undefined) this.#principals.set(principal, session)
-    else if (found instanceof Batches) found.add(session)
-    else this.#principals.set(principal, new Batches(found, session))
+    if (found instanceof Batches) return found.add(session)
+    this.#principals.set(principal, found === undefined ? session : new Batches(found, session))
+    return found === undefined ? 1 : 2
   }
 
   remove (principal: string | undefined, session: T): void {
@@ -66,13 +67,14 @@ class Batches<T extends Indexed> {
     for (const session of sessions) this.add(session)
   }
 
-  add (session: T): void {
+  /** Returns how many sessions there are then. */
+  add (session: T): number {
     let batch = this.#batches.get(this.#newest)
     if (batch?.length === BATCH_SIZE) batch = this.#batches.get(++this.#newest)
     if (batch === undefined) this.#batches.set(this.#newest, batch = [])
     batch.push(session)
     session.batch = this.#newest
-    this.size++
+    return ++this.size
   }
 
   remove (session: T): void {
