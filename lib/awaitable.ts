@@ -12,6 +12,12 @@ export function chain<T, U> (value: Awaitable<T>, next: (value: T) => Awaitable<
   return isPromise(value) ? value.then(next) : next(value)
 }
 
+/** Waits for all values, if one of them has to be awaited. */
+export function awaitAll<T> (values: ReadonlyArray<Awaitable<T>>): Awaitable<T[]> {
+  if (values.length === 1) return chain(values[0] as Awaitable<T>, (value) => [value])
+  return values.some(isPromise) ? Promise.all(values) : values as T[]
+}
+
 /** Returns the result of `work`, or that of `recover` where `work` throws or rejects. */
 export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) => T): Awaitable<T> {
   try {

@@ -153,8 +153,10 @@ export class StoredBackend implements Backend {
   /** Moves the idle deadline, if that gains a tenth of the idle timeout. The store's expiry never exceeds the absolute deadline. */
   #touch (session: Snapshot): Awaitable<Snapshot> {
     const { idleTimeout, now } = this.#options
+    const { times: { idleTimeout: idle = idleTimeout }, expiresAt: before } = session
+    if (now() + idle - before < idle / 10) return session
     const expiresAt = expiryOf(session.times, this.#options, now())
-    if (expiresAt - session.expiresAt < (session.times.idleTimeout ?? idleTimeout) / 10) return session
+    if (expiresAt <= before) return session
     return chain(this.#call((store) => store.touch(session.id, expiresAt)), () => ({ ...session, expiresAt }))
   }
 
@@ -174,7 +176,8 @@ export class StoredBackend implements Backend {
     if (current === undefined || current.principal !== base.principal) return undefined
     return chain(compute(current), (content) => {
       const next = this.#next(order, current, content)
-      const written = next.id === current.id ? this.#call((store) => store.update(next.id, this.#record(next))) : this.#move(order, current, next)
+      const isMove = next.id !== current.id
+      const written = isMove ? this.#move(order, current, next) : this.#call((store) => store.update(next.id, this.#record(next)))
       return chain(written, (outcome) => {
         if (outcome === 'updated') return next
         if (outcome === 'missing') return undefined

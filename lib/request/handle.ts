@@ -6,7 +6,6 @@ import { conflict, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
 import type { PendingAdoption } from '../migration/adoption.js'
-import type { Scheme } from '../options/scheme.js'
 import { copyJson, type Data } from '../session/json.js'
 import { refill } from '../session/merge.js'
 import type { Awaitable } from '../store/store.js'
@@ -18,7 +17,7 @@ import { type Scope, SessionState } from './state.js'
 
 type Update = (data: Data) => Data | void | Promise<Data | void>
 
-/** One session of one request, from when somebody asks for it. Saves it through one queue. */
+/** One session of one request, from when it is asked for. Saves it through one queue. */
 export class SessionHandle extends SessionState {
   #public: PublicSession | undefined
   #loaded: LoadedAs

@@ -24,19 +24,16 @@ export interface Found {
   readonly error: unknown
 }
 
-type FoundSession = Found & { readonly snapshot: Snapshot }
-type Details = { readonly user?: unknown, readonly adoption?: PendingAdoption, readonly lines?: readonly string[], readonly error?: unknown }
+type Details = Partial<Pick<Found, 'user' | 'adoption' | 'lines' | 'error'>>
 
 const NO_LINES: readonly string[] = Object.freeze([])
 const NO_DETAILS: Details = Object.freeze({})
 
-/** Puts together how a session was loaded. */
-export function foundAs (scheme: Scheme, loaded: LoadedAs, { user, adoption, lines = NO_LINES, error }: Details = NO_DETAILS): Found {
-  return { scheme, loaded, snapshot: undefined, user, adoption, lines, error }
-}
-
-function foundSession (scheme: Scheme, loaded: LoadedAs, snapshot: Snapshot, { user, adoption, lines = NO_LINES }: Details = NO_DETAILS): FoundSession {
-  return { scheme, loaded, snapshot, user, adoption, lines, error: undefined }
+/** Puts together what was found. */
+export function foundAs (
+  loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, lines = NO_LINES, error }: Details = NO_DETAILS
+): Found {
+  return { scheme, loaded, snapshot, user, adoption, lines, error }
 }
 
 /** Returns whether a response depends on the session that was found. */
@@ -47,7 +44,7 @@ export function isSeen ({ snapshot, loaded }: Found): boolean {
 /** Loads the session of a request by its cookie. With `touch` the request counts as activity. A failure is part of the result. */
 export function loadSession (scheme: Scheme, request: FastifyRequest, touch: boolean): Awaitable<Found> {
   const report: Report = (event, of) => { scheme.reportOn(request)(event, of) }
-  return rescue(() => findSession(scheme, request, touch, report), (error) => foundAs(scheme, 'failed', { error }))
+  return rescue(() => findSession(scheme, request, touch, report), (error) => foundAs('failed', scheme, undefined, { error }))
 }
 
 /** @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
@@ -56,14 +53,15 @@ function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, r
   const value = cookieValue(request.headers.cookie, scheme.cookie.name)
   if (value === DUPLICATE) {
     report({ type: 'rejected', reason: 'duplicate-cookie' })
-    return foundAs(scheme, 'duplicate-cookie', { lines: previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire) })
+    const lines = previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire)
+    return foundAs('duplicate-cookie', scheme, undefined, { lines })
   }
   if (value === undefined || value === '') {
     return chain(previousSession(scheme, request, touch, report), (found) => found ?? adoptedSession(scheme, request, report))
   }
   const load = (): Awaitable<Snapshot | undefined> => scheme.backend.load(value, touch, report)
   return chain(tracing.hasSubscribers ? traced('load', scheme.name, request, load) : load(), (snapshot) => {
-    return snapshot === undefined ? foundAs(scheme, 'ended') : verified(request, foundSession(scheme, 'live', snapshot), report)
+    return verified(request, foundAs(snapshot === undefined ? 'ended' : 'live', scheme, snapshot), report)
   })
 }
 
@@ -73,8 +71,8 @@ function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolea
     const value = cookieValue(request.headers.cookie, name)
     if (value === undefined || value === '' || value === DUPLICATE) continue
     return chain(scheme.backend.load(value, touch, report, name), (snapshot) => snapshot === undefined
-      ? foundAs(scheme, 'ended', { lines: [expire] })
-      : verified(request, foundSession(scheme, 'live', snapshot, { lines: [scheme.line(value, snapshot.times), expire] }), report))
+      ? foundAs('ended', scheme, undefined, { lines: [expire] })
+      : verified(request, foundAs('live', scheme, snapshot, { lines: [scheme.line(value, snapshot.times), expire] }), report))
   }
   return undefined
 }
@@ -88,9 +86,9 @@ export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snap
   const found = directory === undefined ? openAgain(scheme, request, report) ?? before : directory.find(before.id)
   return chain(found, (snapshot): Awaitable<Found> => {
     // After a renewal the cookie of this request opens nothing: it must not get what the session may do since then.
-    if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(request, foundSession(scheme, 'live', snapshot), report)
+    if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(request, foundAs('live', scheme, snapshot), report)
     if (snapshot !== undefined) report({ type: 'rejected', reason: 'stale-secret' }, snapshot)
-    return foundAs(scheme, 'ended')
+    return foundAs('ended', scheme)
   })
 }
 
@@ -106,24 +104,25 @@ function openAgain ({ backend, cookie }: Scheme, request: FastifyRequest, report
 function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
   const { adopt } = scheme.settings
   const value = adopt && cookieValue(request.headers.cookie, adopt.cookieName)
-  if (adopt === undefined || value === undefined || value === DUPLICATE) return foundAs(scheme, 'no-cookie')
+  if (adopt === undefined || value === undefined || value === DUPLICATE) return foundAs('no-cookie', scheme)
   return chain(findPredecessor(scheme, adopt, value, report), (found): Awaitable<Found> => {
-    if (found === undefined) return foundAs(scheme, 'no-cookie')
-    if (!(found instanceof PendingAdoption)) return verified(request, foundSession(scheme, 'adopted', found), report)
-    return verified(request, foundSession(scheme, 'adopted', found.snapshot, { adoption: found }), report)
+    if (found === undefined) return foundAs('no-cookie', scheme)
+    if (!(found instanceof PendingAdoption)) return verified(request, foundAs('adopted', scheme, found), report)
+    return verified(request, foundAs('adopted', scheme, found.snapshot, { adoption: found }), report)
   })
 }
 
 /** Asks the options `verify` and `user`. */
-function verified (request: FastifyRequest, found: FoundSession, report: Report): Awaitable<Found> {
+function verified (request: FastifyRequest, found: Found, report: Report): Awaitable<Found> {
   const { scheme, snapshot } = found
   const { verify, user, principal } = scheme.settings
-  if ((verify === undefined && user === undefined) || (principal !== undefined && snapshot.principal === undefined)) return found
+  const isGuest = principal !== undefined && snapshot?.principal === undefined
+  if (snapshot === undefined || isGuest || (verify === undefined && user === undefined)) return found
   const data = freezeJson(snapshot.data)
   return chain(verify === undefined ? true : verify(data, request), (holds): Awaitable<Found> => {
-    if (!holds) return refused(found, report)
+    if (!holds) return refused(found, snapshot, report)
     if (user === undefined) return found
-    return chain(user(data, request), (user: unknown) => user == null ? refused(found, report) : { ...found, user })
+    return chain(user(data, request), (user: unknown) => user == null ? refused(found, snapshot, report) : { ...found, user })
   })
 }
 
@@ -131,11 +130,11 @@ function verified (request: FastifyRequest, found: FoundSession, report: Report)
  * Ends a session that was refused, if it is still as it was judged. If another request changed it in between (its password,
  * for example), this request gets its 401 with the cookie untouched, and the next one asks again.
  */
-function refused ({ scheme, snapshot, adoption }: FoundSession, report: Report): Awaitable<Found> {
+function refused ({ scheme, adoption }: Found, snapshot: Snapshot, report: Report): Awaitable<Found> {
   const { backend, cookie, expireAdopted } = scheme
-  if (adoption !== undefined) return chain(adoption.forget(), () => foundAs(scheme, 'refused', { lines: [expireAdopted as string] }))
+  if (adoption !== undefined) return chain(adoption.forget(), () => foundAs('refused', scheme, undefined, { lines: [expireAdopted as string] }))
   return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => {
-    return ended ? foundAs(scheme, 'refused', { lines: [cookie.expire()] }) : foundAs(scheme, 'ended')
+    return ended ? foundAs('refused', scheme, undefined, { lines: [cookie.expire()] }) : foundAs('ended', scheme)
   })
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { chain, isPromise } from '../awaitable.js'
+import { awaitAll, chain, isPromise } from '../awaitable.js'
 import { crossOrigin, invalidOptions, tooLate } from '../errors.js'
 import { isDebugEnabled } from '../events/events.js'
 import { authorize } from '../routing/authorize.js'
@@ -70,9 +70,7 @@ export class RequestScope implements Scope {
   admit (): Awaitable<void> {
     this.#refuseCrossOrigin()
     const { schemes, touch } = this.#plan
-    const loads = schemes.map((scheme) => loadSession(scheme, this.request, touch))
-    if (loads.length === 1) return chain(loads[0] as Awaitable<Found>, (found) => this.#judge([found]))
-    return Promise.all(loads).then((found) => this.#judge(found))
+    return chain(awaitAll(schemes.map((scheme) => loadSession(scheme, this.request, touch))), (found) => this.#judge(found))
   }
 
   /**
@@ -81,8 +79,8 @@ export class RequestScope implements Scope {
    */
   judgeAgain (): Awaitable<void> {
     if (this.#phase !== 'open' || performance.now() - this.#loadedAt < JUDGED_FOR) return undefined
-    const reloaded = this.#sessions.map((_session, index) => this.#handle(index).reload())
-    return chain(reloaded.some(isPromise) ? Promise.all(reloaded) : undefined, () => this.#authorize())
+    const reloads = this.#sessions.map((_session, index) => this.#handle(index).reload())
+    return chain(awaitAll(reloads), () => this.#authorize())
   }
 
   /** True if it is too late to change a session: its response has begun, or was refused. */
@@ -208,7 +206,7 @@ export class RequestScope implements Scope {
       trustedOrigins !== undefined && !isSameOrigin(request, trustedOrigins))
     if (refused === undefined) return
     this.#phase = 'refused'
-    this.#sessions = this.#plan.schemes.map((scheme) => foundAs(scheme, 'cross-origin'))
+    this.#sessions = this.#plan.schemes.map((scheme) => foundAs('cross-origin', scheme))
     const compared = originsCompared(request)
     refused.reportOn(request)({ type: 'rejected', reason: 'cross-origin', detail: compared })
     throw crossOrigin(compared)
@@ -217,7 +215,9 @@ export class RequestScope implements Scope {
   #judge (found: Found[]): Awaitable<void> {
     this.#sessions = found
     // There may be something to save, also if no handler asks for the session.
-    for (const [index, { adoption, snapshot }] of found.entries()) if (adoption !== undefined || snapshot?.stale === true) this.#handle(index)
+    for (const [index, { adoption, snapshot }] of found.entries()) {
+      if (adoption !== undefined || snapshot?.stale === true) this.#handle(index)
+    }
     for (const { loaded, error } of found) if (loaded === 'failed') throw error
     return this.#authorize()
   }

@@ -4,6 +4,7 @@ import { authenticationRequired, type SessionError } from '../errors.js'
 import type { RenewedReason } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
+import { Draft } from '../session/draft.js'
 import { copyJson, type Data, freezeJson, own, put, sameJson } from '../session/json.js'
 import { merge, refill } from '../session/merge.js'
 import type { StartOptions } from '../session/session.js'
@@ -30,8 +31,8 @@ export interface Scope {
 
 /**
  * The session as the handler sees and changes it, without any I/O. The state has three parts: what is stored
- * (`snapshot`), what the handler asked for since (`#intent`), and the handler's copy of the data (`#draft`, made when an
- * object is handed out).
+ * (`snapshot`), what the handler asked for since (`#intent`), and the handler's copy of the data (`#draft`, made when the
+ * data are changed or an object is handed out).
  */
 export abstract class SessionState {
   readonly scheme: Scheme
@@ -45,7 +46,7 @@ export abstract class SessionState {
   /** The result of the option `user` for the session that was loaded. */
   protected loadedUser: unknown
   #intent: Intent = KEEP
-  #draft: Data | undefined
+  #draft: Draft | undefined
 
   constructor (scope: Scope, found: Found) {
     this.scheme = found.scheme
@@ -86,27 +87,28 @@ export abstract class SessionState {
     if (base === undefined) throw this.requiredError()
     // Once the response has begun, a change could not be saved with it: the data are frozen, and throw where they are changed.
     if (this.scope.isClosed) return freezeJson(base)
-    if (this.#draft === undefined) this.scope.onChange()
-    return this.#draft ??= copyJson(base)
+    return this.#draftOf(base).data
   }
 
   get (key: string): any {
-    if (this.#draft !== undefined && !this.scope.isClosed) return own(this.#draft, key)
-    const value = this.#base && own(this.#base, key)
+    const data = this.scope.isClosed ? this.#base : this.#draft?.entries ?? this.#base
+    const value = data && own(data, key)
     return typeof value === 'object' && value !== null ? own(this.data, key) : value
   }
 
   set (key: string, value: unknown): void {
     this.#assertOpen('set()')
-    put(this.data, key, value)
+    if (this.#base === undefined) throw this.requiredError()
+    put(this.#draftOf(this.#base).entries, key, value)
   }
 
   unset (key: string): void {
     this.#assertOpen('unset()')
     if (this.#base === undefined) return
     const { defaults } = this.scheme.codec
-    if (Object.hasOwn(defaults, key)) put(this.data, key, copyJson(defaults[key]))
-    else delete this.data[key]
+    const { entries } = this.#draftOf(this.#base)
+    if (Object.hasOwn(defaults, key)) put(entries, key, copyJson(defaults[key]))
+    else delete entries[key]
   }
 
   start (data: Data, options: StartOptions = {}): void {
@@ -128,8 +130,8 @@ export abstract class SessionState {
     this.#assertOpen('regenerate()')
     if (this.#base === undefined) return
     const before = this.data
-    this.#draft = copyJson(this.scheme.codec.defaults)
-    for (const key of keep) if (Object.hasOwn(before, key)) put(this.#draft, key, before[key])
+    this.#draft = new Draft(this.scheme.codec.defaults)
+    for (const key of keep) if (Object.hasOwn(before, key)) put(this.#draft.entries, key, before[key])
     if (this.exists) this.#renew('regenerate')
   }
 
@@ -150,7 +152,7 @@ export abstract class SessionState {
   /** True if the handler's draft differs from what is stored, or cannot be compared (a getter throws). */
   get #isDraftChanged (): boolean {
     try {
-      return this.#draft !== undefined && !sameJson(this.#draft, this.#base)
+      return this.#draft !== undefined && !sameJson(this.#draft.entries, this.#base)
     } catch {
       return true
     }
@@ -158,7 +160,8 @@ export abstract class SessionState {
 
   /** Returns everything that there is to save, `undefined` if that is nothing. @throws `FST_SESSION_INVALID_DATA` */
   protected order (): Order | undefined {
-    const content = this.#isDraftChanged ? this.scheme.codec.prepare(this.#draft as Data) : undefined
+    const draft = this.#isDraftChanged ? this.#draft : undefined
+    const content = draft && this.scheme.codec.prepare(draft.entries, draft.original)
     if (content === undefined && this.#intent === KEEP && this.snapshot?.stale !== true) return undefined
     return { snapshot: this.snapshot, intent: this.#intent, content, held: this.held }
   }
@@ -168,7 +171,7 @@ export abstract class SessionState {
    * into it, and what the handler changed while the save was running stays a change.
    */
   protected apply (order: Omit<Order, 'held'>, saved: Saved | undefined): void {
-    const draft = this.#draft
+    const draft = this.#draft?.entries
     const base = order.content?.data ?? this.#base
     this.snapshot = saved?.snapshot
     const isLatest = this.#intent === order.intent
@@ -221,6 +224,11 @@ export abstract class SessionState {
     if (this.#intent.kind === 'start') return
     if (this.#current === undefined) throw this.requiredError()
     this.#intent = { kind: 'renew', reason }
+  }
+
+  #draftOf (base: Data): Draft {
+    if (this.#draft === undefined) this.scope.onChange()
+    return this.#draft ??= new Draft(base)
   }
 
   /** The data that the handler's draft starts from. They are never changed. */

@@ -60,9 +60,12 @@ export class Codec {
     throw invalidData('update() cannot change whom a session belongs to, since that needs another cookie: use start(). Nothing was saved.')
   }
 
-  /** Copies and checks data that are about to be saved. @throws `FST_SESSION_INVALID_DATA` */
-  prepare (data: Data): Content {
-    return this.#checked(toJson(data))
+  /**
+   * Copies and checks data that are about to be saved. Objects of `original` are never changed, and are not copied.
+   * @throws `FST_SESSION_INVALID_DATA`
+   */
+  prepare (data: Data, original?: Data): Content {
+    return this.#checked(toJson(data, original))
   }
 
   /** Writes a payload. What it has in common with an earlier one is not written again. @throws `FST_SESSION_TOO_LARGE` */

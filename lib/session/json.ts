@@ -66,18 +66,18 @@ interface Place {
 }
 
 /**
- * Copies any value as JSON would write it.
+ * Copies any value as JSON would write it. Objects of `original`, which is such a copy already, are not copied.
  * @throws `FST_SESSION_INVALID_DATA` naming the first thing that would not come back from JSON as it is: a Date, NaN, a cycle
  */
-export function toJson (value: unknown): unknown {
-  return isScalar(value) ? value : written(value, undefined, 0)
+export function toJson (value: unknown, original?: Data): unknown {
+  return isScalar(value) ? value : written(value, undefined, 0, original)
 }
 
 function isScalar (value: unknown): boolean {
   return typeof value === 'string' || value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
 }
 
-function written (value: unknown, place: Place | undefined, depth: number): unknown {
+function written (value: unknown, place: Place | undefined, depth: number, original?: Data): unknown {
   if (typeof value === 'number') return refuse(place, `is ${value}; use null`)
   if (typeof value !== 'object' || value === null) return refuse(place, `is of type ${typeof value}`)
   if (depth === MAX_DEPTH) return refuse(place, `is nested more than ${MAX_DEPTH} levels deep, or contains itself`)
@@ -92,7 +92,7 @@ function written (value: unknown, place: Place | undefined, depth: number): unkn
   const copy: Data = {}
   for (const key of Object.keys(value)) {
     const item = (value as Data)[key]
-    if (item !== undefined) put(copy, key, part(item, key))
+    if (item !== undefined) put(copy, key, original !== undefined && item === own(original, key) ? item : part(item, key))
   }
   return copy
 }
