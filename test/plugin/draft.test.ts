@@ -1,0 +1,50 @@
+import t from 'tap'
+import { guarded, optional, setUp } from './support.js'
+
+t.test('an object that a handler gets after it set another key is its own: what it does to it and does not save, no request sees', async (t) => {
+  const { app, client } = await setUp(t)
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start({ userId: 'ada', roles: [], cart: { tea: 1 }, a: 1 }) })
+  const lost: Array<(session: any) => void> = [
+    (session) => { session.set('a', 2); session.data.cart.tea = 9 },
+    (session) => { session.set('a', 2); session.get('cart').tea = 9 },
+    (session) => { session.unset('a'); session.cart.tea = 9 },
+    (session) => { session.data.cart.tea = 9 }
+  ]
+  for (const [index, change] of lost.entries()) {
+    app.post(`/lost/${index}`, { schema: guarded }, async ({ session }, reply) => {
+      change(session)
+      return reply.code(500).send('x')
+    })
+  }
+  app.get('/all', { schema: guarded }, async ({ session }) => session.data)
+  app.post('/both', { schema: guarded }, async ({ session }) => {
+    session.set('a', 3)
+    await session.commit()
+    session.data.cart['tea'] = 2
+    session.set('a', 4)
+  })
+  await client.post('/login')
+  const before = (await client.get('/all')).json()
+  t.ok(before.cart)
+  for (const index of lost.keys()) {
+    t.equal((await client.post(`/lost/${index}`)).statusCode, 500)
+    t.same((await client.get('/all')).json(), before, String(lost[index]))
+  }
+  t.equal((await client.post('/both')).statusCode, 200)
+  t.same((await client.get('/all')).json(), { ...before, a: 4, cart: { ...before.cart, tea: 2 } })
+})
+
+t.test('a key that is named like a member of every object is data like any other, before and after another key is set', async (t) => {
+  const { app, client } = await setUp(t)
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start({ userId: 'ada', roles: [], cart: { tea: 1 }, a: 1 }) })
+  app.post('/set', { schema: guarded }, async ({ session }) => {
+    const any = session as any
+    any.set('constructor', { name: 'x' })
+    any.set('a', 1)
+    return [any.get('constructor'), any.get('toString') === undefined]
+  })
+  app.post('/function', { schema: guarded }, async ({ session }) => { (session as any).set('constructor', Object) })
+  await client.post('/login')
+  t.same((await client.post('/set')).json(), [{ name: 'x' }, true])
+  t.match((await client.post('/function')).json(), { statusCode: 500, code: 'FST_SESSION_INVALID_DATA', message: /data\.constructor is of type function/ })
+})
