@@ -1,0 +1,16 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+t.test('an authenticated GET passes eight files of lib/ between its hook and its handler, and those of its store', async (t) => {
+  const { NODE_V8_COVERAGE: _coverage, ...env } = process.env
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--conditions=@fastify-openapi-session/source', '--import=./scripts/typescript.mjs', join(import.meta.dirname, 'path-of-a-get.ts')
+  ], { env })
+  const { body, files } = JSON.parse(stdout) as { body: unknown, files: string[] }
+  t.same(body, { userId: 'ada' })
+  t.same(files.filter((file) => !file.startsWith('store/')), [
+    'awaitable.ts', 'backend/stored.ts', 'request/hooks.ts', 'request/load.ts', 'request/scope.ts', 'routing/authorize.ts', 'session/codec.ts', 'session/credential.ts'
+  ])
+})
