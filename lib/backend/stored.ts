@@ -153,10 +153,13 @@ export class StoredBackend implements Backend {
   /** Moves the idle deadline, if that gains a tenth of the idle timeout. The store's expiry never exceeds the absolute deadline. */
   #touch (session: Snapshot): Awaitable<Snapshot> {
     const { idleTimeout, now } = this.#options
-    const { times: { idleTimeout: idle = idleTimeout }, expiresAt: before } = session
-    if (now() + idle - before < idle / 10) return session
-    const expiresAt = expiryOf(session.times, this.#options, now())
-    if (expiresAt <= before) return session
+    const { times, expiresAt: before } = session
+    const least = (times.idleTimeout ?? idleTimeout) / 10
+    const at = now()
+    // Most requests come soon after another.
+    if (at + 9 * least < before) return session
+    const expiresAt = expiryOf(times, this.#options, at)
+    if (expiresAt - before < least) return session
     return chain(this.#call((store) => store.touch(session.id, expiresAt)), () => ({ ...session, expiresAt }))
   }
 
