@@ -28,6 +28,11 @@ export abstract class ForeignMembers {
   save (): never { throw unsupported('session.save()', ELSEWHERE.save) }
   touch (): never { throw unsupported('session.touch()', ELSEWHERE.touch) }
   reload (): never { throw unsupported('session.reload()', ELSEWHERE.reload) }
+
+  /** As in @fastify/secure-session: cookie attributes for this response. @fastify/csrf-protection passes what it was given. */
+  options ({ userInfo: _userInfo, ...attributes }: Record<string, unknown> = {}): void {
+    if (Object.keys(attributes).length > 0) throw unsupported('session.options()', COOKIE)
+  }
 }
 
 // It stands at the end of the prototype chain, so that members cost nothing more.
