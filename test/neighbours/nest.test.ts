@@ -8,9 +8,10 @@ import sessionPlugin, { optional, required, SessionError } from 'fastify-openapi
 import t, { type Test } from 'tap'
 import { Browser, visit, withName } from './support.js'
 
+// The package has a copy of Fastify of its own here, whose types know nothing of `security`.
 /** Guards a route, and says so in the document of @nestjs/swagger. */
-const SignedIn = (...roles: string[]): MethodDecorator => applyDecorators(RouteSchema({ security: required('session', ...roles) }), ApiSecurity('session', roles))
-const Anyone = (): MethodDecorator => applyDecorators(RouteSchema({ security: optional('session') }), ApiSecurity('session'), ApiSecurity({}))
+const SignedIn = (...roles: string[]): MethodDecorator => applyDecorators(RouteSchema({ security: required('session', ...roles) } as object), ApiSecurity('session', roles))
+const Anyone = (): MethodDecorator => applyDecorators(RouteSchema({ security: optional('session') } as object), ApiSecurity('session'), ApiSecurity({}))
 
 class Shop {
   login (request: FastifyRequest, data: Record<string, unknown>): string {
@@ -28,6 +29,7 @@ class Shop {
   }
 }
 
+// oxlint-disable-next-line typescript/no-extraneous-class -- Nest's modules are classes
 class ShopModule {}
 
 /** Answers as Fastify does. Without it, Nest leaves `code` out of the response and logs each 401 as an error. */

@@ -17,14 +17,17 @@ type Verify = (name: string, password: string, done: (error: unknown, user: unkn
 const check: Verify = (name, password, done) => { done(null, password === 'right' && { name }) }
 
 /** An app with passport on all of its routes. A session belongs to the user that passport keeps in it. */
-async function shop (t: Test, options: object = {}): Promise<{ app: FastifyInstance, passport: Authenticator, browser: Browser }> {
+async function shopOf (t: Test, options: object = {}): Promise<{ app: FastifyInstance, passport: InstanceType<typeof Authenticator> }> {
   const { app } = makeApp(t)
   await app.register(sessionPlugin, { principal: (data) => data['passport'] as string | undefined })
   await app.register(formbody)
   const passport = new Authenticator(options)
   passport.use('local', new LocalStrategy({ usernameField: 'name' }, check))
   passport.registerUserSerializer(async (user: Any) => user['name'])
-  passport.registerUserDeserializer(async (name: string) => name === 'gone' ? null : { name, deserialized: true })
+  passport.registerUserDeserializer(async (name: string) => {
+    if (name === 'broken') throw new Error('the database is down')
+    return name === 'gone' ? null : { name, deserialized: true }
+  })
   await app.register(passport.initialize())
   await app.register(passport.secureSession())
   const authenticate = passport.authenticate('local', { authInfo: false })
@@ -38,6 +41,11 @@ async function shop (t: Test, options: object = {}): Promise<{ app: FastifyInsta
   app.post('/cart', { schema: anyone }, async (request) => { request.session.set('cart', ['tea']) })
   app.get('/session', { schema: anyone }, async ({ session }) => session.data)
   app.get('/outside', async (request) => ({ user: request.user }))
+  return { app, passport }
+}
+
+async function shop (t: Test, options: object = {}): Promise<{ app: FastifyInstance, passport: InstanceType<typeof Authenticator>, browser: Browser }> {
+  const { app, passport } = await shopOf(t, options)
   return { app, passport, browser: await browse(app) }
 }
 
@@ -118,4 +126,54 @@ t.test('@fastify/passport: an OAuth2 strategy with state and PKCE keeps both in 
   t.same((await browser.get('/session')).json, { passport: 'ada' })
   await browser.post('/logout')
   t.equal((await browser.get('/guarded')).status, 401)
+})
+
+t.test('@fastify/passport: clearSessionOnLogin: false and keepSessionInfo keep no keys, so that a login keeps those in clearSessionIgnoreFields only', async (t) => {
+  for (const [options, login, kept] of [
+    [{ clearSessionOnLogin: false }, {}, {}],
+    [{}, { keepSessionInfo: true }, {}],
+    [{ clearSessionIgnoreFields: ['cart'] }, {}, { cart: ['tea'] }]
+  ] as const) {
+    const { app } = makeApp(t)
+    await app.register(sessionPlugin)
+    const passport = new Authenticator({ ...options, clearSessionIgnoreFields: [...(options as { clearSessionIgnoreFields?: string[] }).clearSessionIgnoreFields ?? []] })
+    passport.registerUserSerializer(async (user: Any) => user['name'])
+    passport.registerUserDeserializer(async (name: string) => ({ name }))
+    await app.register(passport.initialize())
+    await app.register(passport.secureSession())
+    app.post('/cart', { schema: anyone }, async (request) => { request.session.set('cart', ['tea']) })
+    app.post('/login', { schema: anyone }, async (request) => { await request.logIn({ name: 'ada' }, login) })
+    app.get('/session', { schema: anyone }, async ({ session }) => session.data)
+    const browser = await browse(app)
+    await browser.post('/cart')
+    t.equal((await browser.post('/login')).status, 200)
+    t.same((await browser.get('/session')).json, { ...kept, passport: 'ada' }, JSON.stringify({ ...options, ...login }))
+  }
+})
+
+t.test('@fastify/passport: failure messages are kept for a guest, whose cookie stays the same', async (t) => {
+  const { app, passport } = await shopOf(t)
+  const authenticate = passport.authenticate('local', { failureMessage: 'wrong', authInfo: false })
+  app.post('/try', { schema: anyone, preValidation: authenticate }, async () => '')
+  const browser = await browse(app)
+  t.same((await browser.get('/me')).json, { user: null, in: false })
+  t.equal(browser.jar.header(), undefined, 'a request that keeps nothing gets no cookie')
+  const wrong = { name: 'ada', password: 'wrong' }
+  t.equal((await browser.post('/try', wrong)).status, 401)
+  const cookie = browser.jar.header()
+  const second = await browser.post('/try', wrong)
+  t.same(second.headers.getSetCookie(), [])
+  t.equal(browser.jar.header(), cookie)
+  t.same((await browser.get('/session')).json, { messages: ['wrong', 'wrong'] })
+})
+
+t.test('@fastify/passport: a deserializer that throws is an error and a new cookie, and the user stays signed in', async (t) => {
+  const { app, browser } = await shop(t)
+  await browser.post('/login', { ...right, name: 'broken' })
+  const cookie = browser.jar.header() as string
+  t.equal((await browser.get('/me')).status, 500)
+  t.not(browser.jar.header(), cookie)
+  t.same((await browser.get('/me', { cookie })).json, { user: null, in: false }, 'the old cookie is dead')
+  t.equal((await browser.get('/me')).status, 500)
+  t.equal((await app.session.list('broken')).sessions.length, 1)
 })

@@ -24,7 +24,7 @@ export async function startProvider (t: Test): Promise<string> {
     const challenge = challenges.get(code)
     challenges.delete(code)
     const isRight = createHash('sha256').update(verifier).digest('base64url') === challenge
-    return isRight ? { access_token: `token of ada`, token_type: 'Bearer' } : await reply.code(400).send({ error: 'invalid_grant' })
+    return isRight ? { access_token: 'token of ada', token_type: 'Bearer' } : await reply.code(400).send({ error: 'invalid_grant' })
   })
   return await provider.listen({ port: 0, host: '127.0.0.1' })
 }

@@ -50,7 +50,7 @@ export class Browser {
     this.url = url
   }
 
-  async send (method: string, path: string, headers: Record<string, string> = {}, body?: BodyInit): Promise<Answer> {
+  async send (method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<Answer> {
     const { href, pathname } = new URL(path, this.url)
     const cookie = this.jar.header(pathname)
     const response = await fetch(href, {

@@ -7,7 +7,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { FastifySSEPlugin } from 'fastify-sse-v2'
 import sessionPlugin from 'fastify-openapi-session'
 import { CookieJar } from 'fastify-openapi-session/testing'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { addStory, browse, makeApp, signedIn, visit, withName } from './support.js'
 
 t.test('fastify-sse-v2: commit() before the first event, and a stream in a session', async (t) => {
@@ -93,8 +93,6 @@ async function visitBy (t: Test, send: (method: string, path: string, cookie: st
   t.equal(jar.header(), undefined)
   t.equal(await status('GET', '/me'), 401)
 }
-
-type Test = Parameters<Parameters<typeof t.test>[1]>[0]
 
 t.test('HTTP/2: a login, a request and a logout', async (t) => {
   const app = Fastify({ http2: true, forceCloseConnections: true }) as unknown as FastifyInstance

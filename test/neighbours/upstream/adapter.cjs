@@ -2,6 +2,7 @@
  * Puts this package in place of @fastify/session and @fastify/secure-session in the tests of another package:
  * `node --require ./adapter.cjs their.test.js`. What their tests set is set here as well: the cookie's name, and no Secure.
  */
+/* oxlint-disable no-underscore-dangle -- Node.js has no other hook for require() in version 20 */
 const Module = require('node:module')
 const fp = require('fastify-plugin')
 
