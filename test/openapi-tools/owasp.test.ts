@@ -7,7 +7,8 @@ import sessionPlugin from 'fastify-openapi-session'
 import t from 'tap'
 import { info, nothing } from '../openapi/documents.js'
 
-const versions = ['3.0.3', '3.1.0', '3.2.0']
+// Spectral applies only some of its rules to 3.2.
+const versions = ['3.0.3', '3.1.0']
 
 /** What the rules ask of every response, and what only the app can know: how it limits requests, and to which origins it answers. */
 const ofTheApp = {
