@@ -47,3 +47,27 @@ t.test('@fastify/rate-limit: without that hook it counts no refused request', as
   for (let n = 0; n < 5; n++) statuses.push((await browser.get('/me')).status)
   t.same(statuses, [401, 401, 401, 401, 401])
 })
+
+t.test('@fastify/rate-limit: a limit by address before the session, and one by session after it', async (t) => {
+  const { app } = makeApp(t)
+  await app.register(rateLimit, { global: false })
+  app.addHook('onRequest', app.rateLimit({ max: 6 }))
+  await app.register(sessionPlugin, withName)
+  const bySession = app.createRateLimit({ max: 2, keyGenerator: (request) => request.session.exists ? request.session.id : request.ip })
+  app.get('/search', {
+    schema: anyone,
+    preHandler: async (request, reply) => {
+      const limit = await bySession(request)
+      if (!limit.isAllowed && limit.isExceeded) return await reply.code(429).send('too many requests')
+    }
+  }, async () => 'found')
+  addStory(app)
+  const browser = await browse(app)
+  await browser.post('/login', { name: 'ada' })
+  const answers: string[] = []
+  for (let n = 0; n < 3; n++) answers.push((await browser.get('/search')).body)
+  t.same(answers, ['found', 'found', 'too many requests'])
+  t.equal((await browser.get('/me')).status, 200, 'other routes are not limited by session')
+  t.equal((await browser.get('/me', { cookie: 'none=0' })).status, 401)
+  t.match((await browser.get('/me')).json, { statusCode: 429 }, 'the seventh request of the address')
+})
