@@ -74,6 +74,16 @@ t.test('each defect of other packages has test files that would find it here', a
   }
 })
 
+t.test('each neighbour has test files that try it', async (t) => {
+  const rows = tableUnder('docs/neighbours.md', 'The table')
+  t.ok(rows.length > 20)
+  for (const [neighbour = '', , cell = ''] of rows) {
+    const evidence = evidenceIn(cell)
+    t.ok(evidence.length > 0, neighbour)
+    t.same(problemsOf(evidence), [], neighbour)
+  }
+})
+
 t.test('evidence that is not there is found', async (t) => {
   const absent = ['C', 98].join('')
   t.same(problemsOf(evidenceIn(`[a](../test/docs/evidence.test.ts) C10, ${absent}; [b](../test/nowhere.ts)`)),

@@ -16,6 +16,7 @@ export interface Recipe {
 
 export const info = { title: 'Test', version: '1.0.0' }
 export const openapi31 = { openapi: '3.1.0', info }
+export const openapi32 = { openapi: '3.2.0', info }
 export const openapi30 = { openapi: '3.0.3', info }
 
 /** An app that is ready, with the document of `recipe`. */
@@ -36,12 +37,12 @@ export async function documentOf (recipe: Recipe): Promise<any> {
   return app.swagger()
 }
 
-/** What two validators that share no code have to say against a document. */
+/** What two validators that share no code have to say against a document. Of OpenAPI 3.2, one of them knows nothing yet. */
 export async function faultsOf (document: unknown): Promise<unknown[]> {
   const copy = (): any => JSON.parse(JSON.stringify(document))
   const { valid, errors } = await new Validator().validate(copy())
   const faults: unknown[] = valid ? [] : [errors]
-  await SwaggerParser.validate(copy()).catch((error: unknown) => faults.push(error))
+  if (!copy().openapi?.startsWith('3.2')) await SwaggerParser.validate(copy()).catch((error: unknown) => faults.push(error))
   return faults
 }
 

@@ -7,7 +7,7 @@ import type { SwaggerOptions } from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { SessionPluginOptions } from 'fastify-openapi-session'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
-import { documentOf, faultsOf, nothing, openapi30, openapi31 } from './documents.js'
+import { documentOf, faultsOf, nothing, openapi30, openapi31, openapi32 } from '../openapi/documents.js'
 
 const run = promisify(execFile)
 const redocly = join(import.meta.dirname, '../../node_modules/@redocly/cli/bin/cli.js')
@@ -41,10 +41,10 @@ const sessions: Record<string, SessionPluginOptions> = {
   'a default': { security: [{ session: [] }] }
 }
 
-t.test('documents of every kind pass two validators and the recommended rules of Redocly', async (t) => {
+t.test('OpenAPI 3.0, 3.1 and 3.2 documents of every kind pass two validators and the recommended rules of Redocly', async (t) => {
   const directory = t.testdir()
   const files: string[] = []
-  for (const version of [openapi30, openapi31]) {
+  for (const version of [openapi30, openapi31, openapi32]) {
     for (const [title, session] of Object.entries(sessions)) {
       const swagger: SwaggerOptions = {
         openapi: {
@@ -62,7 +62,7 @@ t.test('documents of every kind pass two validators and the recommended rules of
       files.push(file)
     }
   }
-  t.equal(files.length, 14)
+  t.equal(files.length, 21)
   // The app decides whether an operation needs a session; the rule wants one everywhere.
   const rules = ['--extends=recommended', '--skip-rule=security-defined', '--format=json']
   const env = { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
