@@ -110,7 +110,8 @@ export class SessionHandle extends SessionState {
       throw conflict(new Error('another save of this session in the same request did not end: do not call commit() or update() inside the function of update()'))
     }), work)
     if (!isPromise(result)) return result
-    const done = Promise.resolve(result).then(() => {}, () => {}).then(() => { if (this.#running === done) this.#running = undefined })
+    const end = (): void => { if (this.#running === done) this.#running = undefined }
+    const done = Promise.resolve(result).then(end, end)
     this.#running = done
     return result
   }

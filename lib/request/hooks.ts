@@ -72,13 +72,18 @@ function finish (hooks: Registry, request: FastifyRequest, reply: FastifyReply, 
   }
   const response = outgoing(payload, reply)
   const { body } = response
-  const finished = scope.finish(response)
-  if (!isPromise(finished)) return done(null, body)
-  listenForErrors(body)
-  const sent = Promise.resolve(finished).then(() => done(null, body), (error: unknown) => {
+  const fail = (error: unknown): void => {
     release(body)
     done(scope.fail(error))
-  })
+  }
+  let finished: Awaitable<void>
+  try {
+    finished = scope.finish(response)
+  } catch (error) {
+    return fail(error)
+  }
+  if (!isPromise(finished)) return done(null, body)
+  listenForErrors(body)
   // What Fastify throws while it sends, because of a header for example, it catches only in synchronous hooks.
-  sent.catch(done)
+  Promise.resolve(finished.then(() => done(null, body), fail)).catch(done)
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { awaitAll, chain, isPromise } from '../awaitable.js'
+import { awaitAll, chain, isPromise, rescue } from '../awaitable.js'
 import { crossOrigin, invalidOptions, tooLate } from '../errors.js'
 import { isDebugEnabled } from '../events/events.js'
 import { authorize } from '../routing/authorize.js'
@@ -162,32 +162,32 @@ export class RequestScope implements Scope {
   }
 
   /** Saves the sessions that have something to save. After a failure, those that the error handler changed. */
-  #saveAll ({ statusCode }: Outgoing): Promise<void> | void {
-    const saves: Array<PromiseLike<void>> = []
+  #saveAll ({ statusCode }: Outgoing): Awaitable<void> {
+    const failures: unknown[] = []
+    const saves: Array<Awaitable<unknown>> = []
     for (const handle of this.#sessions) {
       if (!(handle instanceof SessionHandle)) continue
       if (!(this.#phase === 'open' ? handle.isPending : this.#phase === 'failed' && handle.isChanged)) continue
-      try {
-        const saved = handle.save(statusCode)
-        if (isPromise(saved)) saves.push(saved)
-      } catch (error) {
-        saves.push(Promise.reject(error))
-      }
+      saves.push(rescue<unknown>(() => handle.save(statusCode), (error) => failures.push(error)))
     }
-    return saves.length === 0 ? undefined : this.#saving(saves)
-  }
-
-  async #saving (saves: ReadonlyArray<PromiseLike<void>>): Promise<void> {
+    const saving = awaitAll(saves)
+    if (!isPromise(saving)) return this.#assertSaved(failures)
     const restore = rememberResponse(this.#reply)
     this.#phase = 'saving'
-    const failed = (await Promise.allSettled(saves)).find((outcome) => outcome.status === 'rejected')
-    if (this.#interrupted) restore()
-    if (failed === undefined) return this.#finished(this.#outgoing as Outgoing)
-    // What is saved is saved: its cookie must reach the browser, whatever became of another session.
+    return saving.then(() => {
+      if (this.#interrupted) restore()
+      this.#assertSaved(failures)
+      this.#finished(this.#outgoing as Outgoing)
+    })
+  }
+
+  /** Throws the first failure. What is saved is saved: its cookie must reach the browser, whatever became of another session. */
+  #assertSaved (failures: readonly unknown[]): void {
+    if (failures.length === 0) return
     this.#phase = 'failed'
     this.#writeHeaders()
     this.#explain()
-    throw failed.reason
+    throw failures[0]
   }
 
   #finished (outgoing: Outgoing): void {
