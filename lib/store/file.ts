@@ -134,13 +134,8 @@ export class FileStore implements SessionStore {
 
   /** Waits for what is under way and gives the directory back. The files stay. */
   async close (): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= Promise.allSettled([...this.#calls, this.#reading, this.#sweeper.stop()]).then(() => { this.#lock.release() })
     await this.#closing
-  }
-
-  async #close (): Promise<void> {
-    await Promise.allSettled([...this.#calls, this.#reading, this.#sweeper.stop()])
-    this.#lock.release()
   }
 
   /** Runs a call of the app, unless the store is out of service. */
@@ -186,26 +181,25 @@ export class FileStore implements SessionStore {
     })
   }
 
-  /** Reads the files from before the start. The next call that needs all of them tries again what could not be read. */
+  /** Reads the files from before the start, once for all callers. The next call tries again what could not be read. */
   async #readAll (): Promise<void> {
-    while (this.#unread.size > 0 && !this.#closing) {
-      this.#reading ??= this.#readBatch().finally(() => { this.#reading = undefined })
-      await this.#reading
-    }
+    this.#reading ??= this.#readUnread().finally(() => { this.#reading = undefined })
+    await this.#reading
   }
 
-  async #readBatch (): Promise<void> {
-    const names: string[] = []
-    for (const name of this.#unread) if (names.push(name) === BATCH) break
-    await Promise.all(names.map(async (name) => {
-      await this.#queues.run(name, () => this.#files.load(name))
-      this.#unread.delete(name)
-    }))
+  async #readUnread (): Promise<void> {
+    for (const names of batchesOf(this.#unread, BATCH)) {
+      if (this.#closing) return
+      await Promise.all(names.map(async (name) => {
+        await this.#queues.run(name, () => this.#files.load(name))
+        this.#unread.delete(name)
+      }))
+    }
   }
 
   async #sweep (stopped: () => boolean): Promise<void> {
     const isExpired = (id: string): boolean => !stopped() && !this.#lock.lost && this.#files.isExpired(id, this.#now())
-    for (const batch of this.#files.batches(BATCH)) {
+    for (const batch of batchesOf(this.#files.ids(), BATCH)) {
       await Promise.all(batch.filter(isExpired).map((id) => this.#alone(id, async () => {
         if (isExpired(id)) await this.#files.remove(id)
       })))
@@ -216,4 +210,15 @@ export class FileStore implements SessionStore {
   #failed (task: string, error: unknown): void {
     this.#observers.tell({ kind: 'failed', task, error })
   }
+}
+
+/** Iterates over batches of values. Values may come and go during the iteration. */
+function * batchesOf<T> (values: Iterable<T>, size: number): Generator<T[]> {
+  let batch: T[] = []
+  for (const value of values) {
+    if (batch.push(value) < size) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
 }

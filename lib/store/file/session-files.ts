@@ -60,15 +60,9 @@ export class SessionFiles {
     return known !== undefined && known.expiresAt <= now
   }
 
-  /** Iterates over all ids in batches of `size`, in no particular order. Sessions may come and go during the iteration. */
-  * batches (size: number): Generator<string[]> {
-    let batch: string[] = []
-    for (const { id } of this.#known.values()) {
-      if (batch.push(id) < size) continue
-      yield batch
-      batch = []
-    }
-    yield batch
+  /** Iterates over all ids, in no particular order. Sessions may come and go during the iteration. */
+  * ids (): Generator<string> {
+    for (const { id } of this.#known.values()) yield id
   }
 
   #remember (id: string, { expiresAt, principal }: SessionRecord): void {
