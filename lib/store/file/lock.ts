@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSyn
 import { access, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { invalidOptions, type SessionError } from '../../errors.js'
-import { isRunning, parseHolder, self } from './holder.js'
+import { parseHolder, self } from './holder.js'
 
 /** How often a holder shows that it is alive, and how long it may be silent before another process takes over (milliseconds). */
 const HEARTBEAT = 1000
@@ -123,7 +123,7 @@ function takeName (directory: string, name: string, desk: string): void {
   const made = mkdtempSync(join(directory, 'lock.new-'))
   try {
     mkdirSync(join(made, desk), { mode: 0o700 })
-    writeFileSync(join(made, desk, 'holder'), JSON.stringify(self()), { mode: 0o600 })
+    writeFileSync(join(made, desk, 'holder'), self(), { mode: 0o600 })
     renameSync(made, join(directory, name))
   } catch (error) {
     rmSync(made, { recursive: true, force: true })
@@ -162,11 +162,10 @@ function liveHolder (lock: string): string | undefined {
   try {
     const [desk = ''] = readdirSync(lock)
     const path = join(lock, desk, 'holder')
-    const holder = parseHolder(readFileSync(path, 'utf8'))
-    const running = holder && isRunning(holder)
-    if (!(running ?? showsLife(path))) return undefined
-    if (holder === undefined) return 'another process'
-    return running && holder.pid === process.pid ? 'this process' : `process ${holder.pid}${running ? '' : ' of another container or machine'}`
+    const { pid, isRunning } = parseHolder(readFileSync(path, 'utf8'))
+    if (!(isRunning ?? showsLife(path))) return undefined
+    if (pid === undefined) return 'another process'
+    return isRunning && pid === process.pid ? 'this process' : `process ${pid}${isRunning ? '' : ' of another container or machine'}`
   } catch (error) {
     // Given back just now, or not a lock.
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return undefined

@@ -61,20 +61,15 @@ function isDuplicate (error: unknown): boolean {
   return error instanceof Error && (('errno' in error && error.errno === 1062) || ('code' in error && error.code === 'ER_DUP_ENTRY'))
 }
 
-function run<R> (db: Kysely<Tables>, query: Compilable<R>): (values: Values) => Promise<QueryResult<R>> {
+function prepare<R, A> (db: Kysely<Tables>, query: Compilable<R>, as: (result: QueryResult<R>) => A): (values: Values) => Promise<A> {
   const compiled = query.compile()
-  return (values) => db.executeQuery<R>({ ...compiled, parameters: compiled.parameters.map((name) => values[name as keyof Values]) })
+  const parameters = (values: Values): unknown[] => compiled.parameters.map((name) => values[name as keyof Values])
+  return async (values) => as(await db.executeQuery<R>({ ...compiled, parameters: parameters(values) }))
 }
 
-function rows<R> (db: Kysely<Tables>, query: Compilable<R>): (values: Values) => Promise<readonly R[]> {
-  const execute = run(db, query)
-  return async (values) => (await execute(values)).rows
-}
+const rows = <R>(db: Kysely<Tables>, query: Compilable<R>) => prepare(db, query, (result) => result.rows)
 
-function write (db: Kysely<Tables>, query: Compilable): Write {
-  const execute = run(db, query)
-  return async (values) => affected(await execute(values))
-}
+const write = (db: Kysely<Tables>, query: Compilable) => prepare(db, query, affected)
 
 /** @throws when the dialect does not report it: a store that cannot know whether it wrote must not guess */
 export function affected ({ numAffectedRows }: QueryResult<unknown>): number {
