@@ -23,15 +23,19 @@ export const records = {
     assert.deepEqual(await ids(principal), new Set())
   },
 
-  async 'update writes over the version before; over any other it is a conflict and writes nothing' ({ store, record, created, ids }: Bench) {
+  async 'update writes over the version before; over any other it is a conflict, and neither writes nor deletes' ({
+    store, clock, record, created, ids
+  }: Bench) {
     const id = await created()
     const principal = newPrincipal()
     for (let version = 2; version <= 5; version++) {
       const next = record({ version, payload: `{"n":${version}}` })
       assert.equal(await store.update(id, next), 'updated')
       for (const other of [1, version - 1, version, version + 2, 30]) {
-        const stale = record({ version: other, payload: '"stale"', principal })
-        assert.equal(await store.update(id, stale), 'conflict', `version ${other} over ${version}`)
+        for (const expiresAt of [clock.now() + MINUTE, clock.now(), 0]) {
+          const stale = record({ version: other, payload: '"stale"', principal, expiresAt })
+          assert.equal(await store.update(id, stale), 'conflict', `version ${other} over ${version}`)
+        }
       }
       assert.deepEqual({ ...await store.read(id) }, next)
     }
