@@ -133,16 +133,19 @@ function faultsOf ({ method, operation }: PlacedOperation, answers: readonly Mat
     requirement.alternatives.every((conditions) => conditions.some((condition) => condition.scheme === scheme && suits(condition.scopes)))
   const isRequired = isEverywhere(() => true)
   const isForRoles = isEverywhere((scopes) => scopes.length > 0)
+  const faults = new Set<string>()
+  for (const status of [required && 401, forbidden && 403]) {
+    if (status !== false && !isDocumented(status)) faults.add(`${status} can be returned and is not documented`)
+  }
+  for (const { state, status } of answers) {
+    if (!isDocumented(status)) faults.add(`${state}: ${status} is returned and not documented`)
+    if (status >= 400) continue
+    if (isRequired && DEAD.has(state)) faults.add(`${state}: ${status} is returned, although "${scheme}" is required`)
+    if (isForRoles && state === 'wrong role') faults.add(`${state}: ${status} is returned, although a role of "${scheme}" is required`)
+  }
   const answered = new Set(answers.map(({ status }) => String(status)))
-  return [
-    ...[required && 401, forbidden && 403].filter((status) => status !== false && !isDocumented(status))
-      .map((status) => `${String(status)} can be returned and is not documented`),
-    ...answers.filter(({ status }) => !isDocumented(status)).map(({ state, status }) => `${state}: ${status} is returned and not documented`),
-    ...answers.filter(({ state, status }) => isRequired && status < 400 && DEAD.has(state))
-      .map(({ state, status }) => `${state}: ${status} is returned, although "${scheme}" is required`),
-    ...answers.filter(({ state, status }) => isForRoles && status < 400 && state === 'wrong role')
-      .map(({ state, status }) => `${state}: ${status} is returned, although a role of "${scheme}" is required`),
-    ...[...documented].filter((status) => /^\d+$/.test(status) && !answered.has(status))
-      .map((status) => `${status} is documented and was never returned: add a request that leads to it`)
-  ].filter((fault, index, all) => all.indexOf(fault) === index)
+  for (const status of documented) {
+    if (/^\d+$/.test(status) && !answered.has(status)) faults.add(`${status} is documented and was never returned: add a request that leads to it`)
+  }
+  return [...faults]
 }
