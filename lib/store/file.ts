@@ -134,7 +134,8 @@ export class FileStore implements SessionStore {
 
   /** Waits for what is under way and gives the directory back. The files stay. */
   async close (): Promise<void> {
-    this.#closing ??= Promise.allSettled([...this.#calls, this.#reading, this.#sweeper.stop()]).then(() => { this.#lock.release() })
+    this.#closing ??= Promise.allSettled([...this.#calls, this.#reading, this.#sweeper.stop()])
+      .then(() => { this.#lock.release() })
     await this.#closing
   }
 

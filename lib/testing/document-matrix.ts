@@ -141,11 +141,14 @@ function faultsOf ({ method, operation }: PlacedOperation, answers: readonly Mat
     if (!isDocumented(status)) faults.add(`${state}: ${status} is returned and not documented`)
     if (status >= 400) continue
     if (isRequired && DEAD.has(state)) faults.add(`${state}: ${status} is returned, although "${scheme}" is required`)
-    if (isForRoles && state === 'wrong role') faults.add(`${state}: ${status} is returned, although a role of "${scheme}" is required`)
+    if (isForRoles && state === 'wrong role') {
+      faults.add(`${state}: ${status} is returned, although a role of "${scheme}" is required`)
+    }
   }
   const answered = new Set(answers.map(({ status }) => String(status)))
   for (const status of documented) {
-    if (/^\d+$/.test(status) && !answered.has(status)) faults.add(`${status} is documented and was never returned: add a request that leads to it`)
+    if (!/^\d+$/.test(status) || answered.has(status)) continue
+    faults.add(`${status} is documented and was never returned: add a request that leads to it`)
   }
   return [...faults]
 }

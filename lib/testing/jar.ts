@@ -42,7 +42,8 @@ export class CookieJar {
   header (path = '/'): string | undefined {
     const sent = this.#live().filter((cookie) => matches(path.replace(/[?#].*/s, ''), cookie.path))
     if (sent.length === 0) return undefined
-    return sent.sort((a, b) => b.path.length - a.path.length).map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ')
+    return sent.sort((a, b) => b.path.length - a.path.length)
+      .map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ')
   }
 
   /** Returns the value of a cookie, whatever its path. */

@@ -29,10 +29,12 @@ export interface StoreCase {
  * ```
  */
 export const storeContract: readonly StoreCase[] = Object.freeze(
-  Object.entries({ ...records, ...endings, ...lifetimes, ...texts, ...lists, ...races }).map(([name, check]) => toCase(name, check))
+  Object.entries<Check>({ ...records, ...endings, ...lifetimes, ...texts, ...lists, ...races }).map(toCase)
 )
 
-function toCase (name: string, check: (bench: Bench) => Promise<void>): StoreCase {
+type Check = (bench: Bench) => Promise<void>
+
+function toCase ([name, check]: [string, Check]): StoreCase {
   return Object.freeze({
     name,
     async run (makeStore: MakeStore, clock: Clock = createClock()) {

@@ -13,8 +13,8 @@ export const self = (): string => [process.pid, startOf(process.pid), here()].jo
  */
 export function parseHolder (text: string): { readonly pid: number | undefined, readonly isRunning: boolean | undefined } {
   const [pid = '', start, ...place] = text.split(' ')
-  const isHere = place.join(' ') === here()
-  return { pid: place.length > 0 ? Number(pid) || undefined : undefined, isRunning: isHere ? startOf(Number(pid)) === start : undefined }
+  if (place.length === 0) return { pid: undefined, isRunning: undefined }
+  return { pid: Number(pid) || undefined, isRunning: place.join(' ') === here() ? startOf(Number(pid)) === start : undefined }
 }
 
 /**

@@ -154,7 +154,8 @@ function liveHolder (lock: string): string | undefined {
     const { pid, isRunning } = parseHolder(readFileSync(path, 'utf8'))
     if (!(isRunning ?? showsLife(path))) return undefined
     if (pid === undefined) return 'another process'
-    return isRunning && pid === process.pid ? 'this process' : `process ${pid}${isRunning ? '' : ' of another container or machine'}`
+    if (!isRunning) return `process ${pid} of another container or machine`
+    return pid === process.pid ? 'this process' : `process ${pid}`
   } catch (error) {
     // Given back just now, or not a lock.
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return undefined

@@ -49,10 +49,13 @@ export function useDatabase (given: SqlDatabase, who: string): Database {
 }
 
 /** Tells the dialects apart by the SQL that they write: in every version, each has its own quotes and placeholders. */
-const dialects: Record<string, Dialect | undefined> = { 'where "id" = $1': 'postgres', 'where `id` = ?': 'mysql', 'where "id" = ?': 'sqlite' }
+const dialects: Record<string, Dialect | undefined> = {
+  'where "id" = $1': 'postgres', 'where `id` = ?': 'mysql', 'where "id" = ?': 'sqlite'
+}
 
 function kyselyOn (given: SqlDatabase): Kysely<Tables> | undefined {
-  if (has(given, 'withoutPlugins') && !(given as KyselyInstance).isTransaction) return (given as KyselyInstance).withoutPlugins() as Kysely<Tables>
+  const kysely = given as KyselyInstance
+  if (has(kysely, 'withoutPlugins') && !kysely.isTransaction) return kysely.withoutPlugins() as Kysely<Tables>
   const dialect = dialectOn(given)
   return dialect && new Kysely({ dialect })
 }

@@ -26,7 +26,8 @@ export class Removal {
   async expired (now: number, stopped: () => boolean): Promise<number> {
     // COALESCE keeps MySQL from finding the rows by this column's index, which would lock them in another order.
     const condition: Condition = (eb) => eb(eb.fn.coalesce('expires_at', eb.lit(0)), '<=', now)
-    const all = this.#database.db.selectFrom(this.#table).select('id').where('expires_at', '<=', now).orderBy('expires_at').limit(BATCH)
+    const all = this.#database.db.selectFrom(this.#table).select('id')
+      .where('expires_at', '<=', now).orderBy('expires_at').limit(BATCH)
     let total = 0
     while (!stopped()) {
       const found = await all.execute()

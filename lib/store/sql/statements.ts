@@ -61,10 +61,12 @@ function isDuplicate (error: unknown): boolean {
   return error instanceof Error && (('errno' in error && error.errno === 1062) || ('code' in error && error.code === 'ER_DUP_ENTRY'))
 }
 
-function prepare<R, A> (db: Kysely<Tables>, query: Compilable<R>, as: (result: QueryResult<R>) => A): (values: Values) => Promise<A> {
+function prepare<R, A> (db: Kysely<Tables>, query: Compilable<R>, as: (result: QueryResult<R>) => A) {
   const compiled = query.compile()
-  const parameters = (values: Values): unknown[] => compiled.parameters.map((name) => values[name as keyof Values])
-  return async (values) => as(await db.executeQuery<R>({ ...compiled, parameters: parameters(values) }))
+  return async (values: Values): Promise<A> => {
+    const parameters = compiled.parameters.map((name) => values[name as keyof Values])
+    return as(await db.executeQuery<R>({ ...compiled, parameters }))
+  }
 }
 
 const rows = <R>(db: Kysely<Tables>, query: Compilable<R>) => prepare(db, query, (result) => result.rows)

@@ -63,7 +63,8 @@ async function checkGone (bench: Bench, end: End): Promise<void> {
 /** The end of records. */
 export const endings: Record<string, (bench: Bench) => Promise<void>> = {
   ...Object.fromEntries(Object.entries(ends).map(([way, end]) => [
-    `a record that ${way} is undefined, missing or false, in no list, and its id is free`, async (bench: Bench) => await checkGone(bench, end)
+    `a record that ${way} is undefined, missing or false, in no list, and its id is free`,
+    async (bench: Bench) => await checkGone(bench, end)
   ])),
 
   async 'a damaged record counts as absent, and is reported once' (bench: Bench) {

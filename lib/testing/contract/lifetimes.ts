@@ -5,7 +5,8 @@ const YEAR = 365 * 24 * 60 * MINUTE
 
 /** Expiry, and the touch that moves it. */
 export const lifetimes = {
-  async 'a record lives until the millisecond of its expiry, and a read changes nothing' ({ store, clock, record, created }: Bench) {
+  async 'a record lives until the millisecond of its expiry, and a read changes nothing' (bench: Bench) {
+    const { store, clock, record, created } = bench
     const id = await created()
     const given = record()
     for (const passed of [0, MINUTE / 2, MINUTE / 2 - 1]) {

@@ -6,7 +6,10 @@ export const lists = {
   async 'list returns the live sessions of the principal, whole, on pages of any size' ({ record, created, listed }: Bench) {
     const principal = newPrincipal()
     const expected = new Map<string, unknown>()
-    for (let n = 0; n < 20; n++) expected.set(await created({ principal, payload: `${n}` }), record({ principal, payload: `${n}` }))
+    for (let n = 0; n < 20; n++) {
+      const over = { principal, payload: `${n}` }
+      expected.set(await created(over), record(over))
+    }
     await created({ principal: newPrincipal() })
     await created()
     for (const limit of [1, 2, 10, 20, 1000]) assert.deepEqual(await listed(principal, limit), expected, `pages of ${limit}`)
@@ -111,7 +114,8 @@ export const lists = {
     const id = await created()
     let version = 1
     for (const principal of [first, second, undefined]) {
-      assert.equal(await store.update(id, record({ version: ++version, ...(principal !== undefined && { principal }) })), 'updated')
+      const next = record({ version: ++version, ...(principal !== undefined && { principal }) })
+      assert.equal(await store.update(id, next), 'updated')
       for (const each of [first, second]) assert.deepEqual(await ids(each), new Set(each === principal ? [id] : []))
       for (const each of [first, second]) if (each !== principal) assert.equal(await store.deleteAll(each), 0)
       assert.equal((await store.read(id))?.principal, principal)

@@ -19,7 +19,8 @@ export const races = {
     for (const deletes of [...mixes, ...mixes]) {
       const id = await created()
       // Some write the same text, and are different updates all the same.
-      const outcomes = await atOnce(20, (n) => store.update(id, record({ version: 2, payload: `${n % 5}`, ...(deletes(n) && { expiresAt: 0 }) })))
+      const next = (n: number) => record({ version: 2, payload: `${n % 5}`, ...(deletes(n) && { expiresAt: 0 }) })
+      const outcomes = await atOnce(20, (n) => store.update(id, next(n)))
       const winner = outcomes.indexOf('updated')
       const others = outcomes.filter((_, n) => n !== winner)
       assert.deepEqual(new Set(others), new Set([deletes(winner) ? 'missing' : 'conflict']))
