@@ -1,10 +1,8 @@
-import { clock } from './shared/clock.js'
 import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
-import { within } from './shared/within.js'
-import { absent, called, type ExpressStore, noCallback } from './express/callbacks.js'
+import { absent, type Call, called, type ExpressStore, within } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
-import { type ExpressLimit, limits, warning } from './express/limits.js'
+import { clock } from './shared/clock.js'
 import { type Observer, Observers } from './shared/observers.js'
 import { Queues } from './shared/queues.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
@@ -12,7 +10,6 @@ import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, Upd
 export { adoptExpressSessions } from '../migration/express.js'
 export type { AdoptOptions } from '../migration/express.js'
 export type { ExpressStore } from './express/callbacks.js'
-export type { ExpressLimit } from './express/limits.js'
 
 export interface ExpressStoreOptions {
   /** The time in epoch milliseconds; `Date.now` by default. */
@@ -21,23 +18,15 @@ export interface ExpressStoreOptions {
   readonly timeout?: number
 }
 
-/** A `SessionStore` that promises less than others do, and says so. */
-export interface WrappedExpressStore extends SessionStore {
-  /** One line for the log at boot. */
-  readonly warning: string
-  /** Each promise, and how far it goes. */
-  readonly limits: readonly ExpressLimit[]
-}
-
 /**
  * Keeps sessions in a store made for express-session, such as connect-mongo or connect-pg-simple.
  *
  * Within one process every promise of `SessionStore` holds, since calls for one id wait for each other. Between
- * processes the store's interface has no compare-and-set: `limits` says what that means.
+ * processes the store's interface has no compare-and-set: `docs/stores/express.md` says what that means.
  *
  * @throws `FST_SESSION_OPTIONS` if `store` lacks a method of an express-session store, or `timeout` is not a duration
  */
-export function fromExpressStore (store: ExpressStore, options: ExpressStoreOptions = {}): WrappedExpressStore {
+export function fromExpressStore (store: ExpressStore, options: ExpressStoreOptions = {}): SessionStore {
   for (const method of ['get', 'set', 'destroy'] as const) {
     if (typeof store?.[method] === 'function') continue
     throw invalidOptions('fromExpressStore: give it an instance of an express-session store, such as new MemoryStore()')
@@ -51,11 +40,12 @@ const PATIENCE = 30
 /** How many sessions `deleteAll` deletes at once. */
 const BATCH = 500
 
-class Wrapped implements WrappedExpressStore {
-  readonly warning = warning
-  readonly limits = limits
-  readonly #store: ExpressStore
+class Wrapped implements SessionStore {
   readonly lists: boolean
+  readonly warning = 'fromExpressStore: express-session stores cannot compare and set. With more than one process on the store, a late save can ' +
+    'undo a logout or another save; with one process nothing is lost. SqlStore and RedisStore have no such limit. See docs/stores/express.md.'
+
+  readonly #store: ExpressStore
   readonly #now: () => number
   /** Milliseconds. */
   readonly #timeout: number
@@ -78,7 +68,7 @@ class Wrapped implements WrappedExpressStore {
   }
 
   async read (id: string): Promise<SessionRecord | undefined> {
-    return await this.#inTime(() => this.#live(id))
+    return await within(this.#live(id), this.#timeout)
   }
 
   async touch (id: string, expiresAt: number): Promise<void> {
@@ -135,41 +125,30 @@ class Wrapped implements WrappedExpressStore {
    */
   async #inTurn<T> (id: string, work: () => Promise<T>): Promise<T> {
     let isLate = false
-    const inTurn = async (): Promise<T> => {
+    const done = this.#queue.run(id, async () => {
       if (isLate) throw new Error('the call has timed out')
       return await work()
-    }
-    return await this.#inTime(() => this.#queue.run(id, inTurn), () => { isLate = true })
-  }
-
-  async #inTime<T> (work: () => Promise<T>, giveUp?: () => void): Promise<T> {
-    return await within(work, this.#timeout, () => {
-      giveUp?.()
-      return noCallback(this.#timeout)
     })
+    return await within(done, this.#timeout).finally(() => { isLate = true })
   }
 
   /** Gives up a call that was not called back for so long that it never will be. */
-  async #called<T> (call: Parameters<typeof called<T>>[0]): Promise<T | undefined> {
-    const limit = Math.min(this.#timeout * PATIENCE, 2 ** 31 - 1)
-    return await within(() => called<T>(call), limit, () => noCallback(limit), true)
+  async #called<T> (call: Call<T>): Promise<T | undefined> {
+    return await within(called(call), Math.min(this.#timeout * PATIENCE, 2 ** 31 - 1), true)
   }
 
+  /** Returns the live record. A damaged one, and text that is not JSON, is reported and destroyed. */
   async #live (id: string): Promise<SessionRecord | undefined> {
-    const session = await this.#get(id)
-    if (session === undefined) return undefined
-    const stored = unwrap(session)
-    if (stored?.id === id) return this.#isLive(stored.record) ? stored.record : undefined
-    await this.#drop(id)
-    return undefined
-  }
-
-  async #get (id: string): Promise<object | undefined> {
     try {
-      return await this.#called<object | null>((callback) => this.#store.get(keyOf(id), callback)).catch(absent) ?? undefined
+      const session = await this.#called<object | null>((callback) => this.#store.get(keyOf(id), callback)).catch(absent)
+      if (session == null) return undefined
+      const stored = unwrap(session)
+      if (stored?.id !== id) throw new SyntaxError('not a session of this package')
+      return this.#isLive(stored.record) ? stored.record : undefined
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
-      await this.#drop(id, error)
+      this.#observers.tell({ kind: 'damaged', id, error })
+      await this.#destroy(id)
       return undefined
     }
   }
@@ -182,17 +161,12 @@ class Wrapped implements WrappedExpressStore {
     await this.#called((callback) => this.#store.destroy(keyOf(id), callback))
   }
 
-  async #drop (id: string, error: unknown = new TypeError('not a session of this package')): Promise<void> {
-    this.#observers.tell({ kind: 'damaged', id, error })
-    await this.#destroy(id)
-  }
-
   async #all (principal: string): Promise<StoredSession[]> {
     const store = this.#store
     if (typeof store.all !== 'function') {
       throw invalidOptions('fromExpressStore: this express-session store has no all(), so the sessions of a principal cannot be found. Use SqlStore or RedisStore to list and revoke them.')
     }
-    const answer = await this.#inTime(() => this.#called((callback) => store.all?.(callback)))
+    const answer = await within(this.#called((callback) => store.all?.(callback)), this.#timeout)
     return unwrapAll(answer).filter(({ record }) => record.principal === principal)
   }
 

@@ -8,6 +8,7 @@ import { DirectoryLock } from './file/lock.js'
 import { SessionFiles } from './file/session-files.js'
 import { type Observer, Observers } from './shared/observers.js'
 import { Queues } from './shared/queues.js'
+import { Sweeper } from './shared/sweeper.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export interface FileStoreOptions {
@@ -40,11 +41,10 @@ export class FileStore implements SessionStore {
   /** Names of files from before the start that have not been read yet: any principal may have sessions among them. */
   readonly #unread: Set<string>
   readonly #lock: DirectoryLock
-  readonly #timer: NodeJS.Timeout
+  readonly #sweeper: Sweeper
   /** Calls of the app that are under way. */
   readonly #calls = new Set<Promise<unknown>>()
   #reading: Promise<void> | undefined
-  #sweeping: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
   /** @throws FST_SESSION_OPTIONS if another process, or another FileStore, has the directory open */
@@ -62,7 +62,9 @@ export class FileStore implements SessionStore {
     this.#files = new SessionFiles(new Disk(this.#lock), (report) => this.#observers.tell(report))
     this.#unread = new Set(readdirSync(path).filter(isFileName))
     this.#readAll().catch((error: unknown) => this.#failed('read the sessions from before', error))
-    this.#timer = setInterval(() => { this.#sweeping ??= this.#sweep() }, SWEEP_INTERVAL).unref()
+    this.#sweeper = new Sweeper((stopped) => this.#sweep(stopped), SWEEP_INTERVAL, (error) => {
+      if (error !== this.#lock.lost) this.#failed('remove expired files', error)
+    })
   }
 
   async create (id: string, record: SessionRecord): Promise<number | boolean> {
@@ -70,7 +72,7 @@ export class FileStore implements SessionStore {
       if (await this.#live(id) !== undefined) return false
       if (record.expiresAt > this.#now()) await this.#files.write(id, record)
       // Among the files that have not been read yet may be more.
-      return this.#unread.size > 0 || this.#files.count(record.principal)
+      return this.#unread.size > 0 || this.#files.index.count(record.principal)
     }))
   }
 
@@ -102,8 +104,8 @@ export class FileStore implements SessionStore {
 
   async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
     return await this.#callOnAll(async () => {
-      const page = this.#files.page(principal, limit, cursor)
-      const found = await Promise.all(page.ids.map(async (id): Promise<StoredSession[]> => {
+      const page = this.#files.index.page(principal, limit, cursor)
+      const found = await Promise.all(page.sessions.map(async ({ id }): Promise<StoredSession[]> => {
         const record = await this.#alone(id, () => this.#live(id))
         return record?.principal === principal ? [{ id, record }] : []
       }))
@@ -116,9 +118,9 @@ export class FileStore implements SessionStore {
       let ended = 0
       let cursor: string | undefined
       do {
-        const page = this.#files.page(principal, BATCH, cursor)
-        const ids = page.ids.filter((id) => id !== except)
-        const found = await Promise.all(ids.map((id) => this.#end(id, (record) => record.principal === principal)))
+        const page = this.#files.index.page(principal, BATCH, cursor)
+        const others = page.sessions.filter(({ id }) => id !== except)
+        const found = await Promise.all(others.map(({ id }) => this.#end(id, (record) => record.principal === principal)))
         ended += found.filter(Boolean).length
         cursor = page.cursor
       } while (cursor !== undefined)
@@ -132,14 +134,9 @@ export class FileStore implements SessionStore {
 
   /** Waits for what is under way and gives the directory back. The files stay. */
   async close (): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= Promise.allSettled([...this.#calls, this.#reading, this.#sweeper.stop()])
+      .then(() => { this.#lock.release() })
     await this.#closing
-  }
-
-  async #close (): Promise<void> {
-    clearInterval(this.#timer)
-    await Promise.allSettled([...this.#calls, this.#reading, this.#sweeping])
-    this.#lock.release()
   }
 
   /** Runs a call of the app, unless the store is out of service. */
@@ -185,48 +182,44 @@ export class FileStore implements SessionStore {
     })
   }
 
-  /** Reads the files from before the start. The next call that needs all of them tries again what could not be read. */
+  /** Reads the files from before the start, once for all callers. The next call tries again what could not be read. */
   async #readAll (): Promise<void> {
-    while (this.#unread.size > 0 && !this.#closing) {
-      this.#reading ??= this.#readBatch().finally(() => { this.#reading = undefined })
-      await this.#reading
+    this.#reading ??= this.#readUnread().finally(() => { this.#reading = undefined })
+    await this.#reading
+  }
+
+  async #readUnread (): Promise<void> {
+    for (const names of batchesOf(this.#unread, BATCH)) {
+      if (this.#closing) return
+      await Promise.all(names.map(async (name) => {
+        await this.#queues.run(name, () => this.#files.load(name))
+        this.#unread.delete(name)
+      }))
     }
   }
 
-  async #readBatch (): Promise<void> {
-    const names: string[] = []
-    for (const name of this.#unread) if (names.push(name) === BATCH) break
-    await Promise.all(names.map(async (name) => {
-      await this.#queues.run(name, () => this.#files.load(name))
-      this.#unread.delete(name)
-    }))
-  }
-
-  async #sweep (): Promise<void> {
-    try {
-      let batch: string[] = []
-      for (const id of this.#files.ids()) {
-        if (batch.push(id) < BATCH) continue
-        await this.#removeExpired(batch)
-        await nextTurn()
-        batch = []
-      }
-      await this.#removeExpired(batch)
-    } catch (error) {
-      if (error !== this.#lock.lost) this.#failed('remove expired files', error)
-    } finally {
-      this.#sweeping = undefined
+  async #sweep (stopped: () => boolean): Promise<void> {
+    const isExpired = (id: string): boolean => !stopped() && !this.#lock.lost && this.#files.isExpired(id, this.#now())
+    for (const batch of batchesOf(this.#files.ids(), BATCH)) {
+      await Promise.all(batch.filter(isExpired).map((id) => this.#alone(id, async () => {
+        if (isExpired(id)) await this.#files.remove(id)
+      })))
+      await nextTurn()
     }
-  }
-
-  async #removeExpired (ids: readonly string[]): Promise<void> {
-    const expired = (id: string): boolean => !this.#closing && !this.#lock.lost && this.#files.isExpired(id, this.#now())
-    await Promise.all(ids.filter(expired).map((id) => this.#alone(id, async () => {
-      if (expired(id)) await this.#files.remove(id)
-    })))
   }
 
   #failed (task: string, error: unknown): void {
     this.#observers.tell({ kind: 'failed', task, error })
   }
+}
+
+/** Iterates over batches of values. Values may come and go during the iteration. */
+function * batchesOf<T> (values: Iterable<T>, size: number): Generator<T[]> {
+  let batch: T[] = []
+  for (const value of values) {
+    if (batch.push(value) < size) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
 }

@@ -1,14 +1,12 @@
-import { clock } from './shared/clock.js'
 import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
+import { clock } from './shared/clock.js'
 import { type Observer, Observers } from './shared/observers.js'
-import { type SqlDatabase, withTables } from './sql/database.js'
-import { dialectOf } from './sql/dialect.js'
-import { BATCH, createRemoval, type Removal } from './sql/removal.js'
-import { type Row, toRecord, toRow } from './sql/row.js'
+import { Sweeper } from './shared/sweeper.js'
+import { type SqlDatabase, useDatabase } from './sql/database.js'
+import { BATCH, Removal } from './sql/removal.js'
+import { fromRow, type Row, toColumn, toPrincipalColumn, toRow } from './sql/row.js'
 import { prepareStatements, type Statements } from './sql/statements.js'
-import { Sweeper } from './sql/sweeper.js'
-import { fromColumn, toColumn, toPrincipalColumn } from './sql/text.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export { createTable } from './sql/table.js'
@@ -38,7 +36,7 @@ export interface SqlStoreOptions {
 export class SqlStore implements SessionStore {
   readonly #statements: Statements
   readonly #removal: Removal
-  readonly #sweeper: Sweeper
+  readonly #sweeper: Sweeper<number>
   readonly #now: () => number
   readonly #observers = new Observers()
 
@@ -48,10 +46,9 @@ export class SqlStore implements SessionStore {
       throw invalidOptions('SqlStore: table must be the name of a table, such as "sessions" or "auth.sessions"')
     }
     const interval = sweepInterval === 0 ? 0 : timerMilliseconds('SqlStore: sweepInterval', sweepInterval) as number
-    const tables = withTables(db, 'SqlStore')
-    const dialect = dialectOf(tables, 'SqlStore')
-    this.#statements = prepareStatements(tables, table, dialect)
-    this.#removal = createRemoval(tables, table, dialect)
+    const database = useDatabase(db, 'SqlStore')
+    this.#statements = prepareStatements(database, table)
+    this.#removal = new Removal(database, table)
     this.#now = clock(now)
     this.#sweeper = new Sweeper((stopped) => this.#removal.expired(this.#now(), stopped), interval, (error) => {
       this.#observers.tell({ kind: 'failed', task: 'delete expired sessions', error })
@@ -70,9 +67,8 @@ export class SqlStore implements SessionStore {
   async read (id: string): Promise<SessionRecord | undefined> {
     const values = { id: toColumn(id), now: this.#now() }
     const [row] = await this.#statements.read(values)
-    if (row === undefined) return undefined
-    const record = this.#decode(row)?.record
-    if (record === undefined) await this.#statements.end({ ...values, before: row.version })
+    const record = row && this.#decode(row)?.record
+    if (row && !record) await this.#statements.end({ ...values, before: row.version })
     return record
   }
 
@@ -123,7 +119,7 @@ export class SqlStore implements SessionStore {
 
   #decode (row: Row): StoredSession | undefined {
     try {
-      return { id: fromColumn(row.id), record: toRecord(row) }
+      return fromRow(row)
     } catch (error) {
       this.#observers.tell({ kind: 'damaged', id: row.id, error })
       return undefined

@@ -3,7 +3,7 @@ import type { FastifyInstance, InjectOptions } from 'fastify'
 import type { IssuedSession } from '../manager/manager.js'
 import { answersOf, requirementOf } from '../openapi/document/answers.js'
 import { operationsOf, type OpenApiDocument, type PlacedOperation } from '../openapi/document/openapi.js'
-import { setStage, states, type Build, type MatrixState, type Stage } from './matrix/stage.js'
+import { type Become, type Build, type MatrixState, setStage, type Stage, states } from './matrix/stage.js'
 
 export type { MatrixState, StageParts } from './matrix/stage.js'
 
@@ -60,13 +60,12 @@ export interface DocumentCase {
 export async function documentMatrix (options: DocumentMatrixOptions): Promise<DocumentCase[]> {
   const { build, scheme = 'session', decorator = 'swagger' } = options
   const document = await documentOf(await setStage(build, scheme), decorator)
-  const described = document.components?.securitySchemes?.[scheme] as { readonly name: string }
   const declaring = operationsOf(document)
     .filter(({ operation: { security } }) => security?.some((requirement) => Object.hasOwn(requirement, scheme)))
   return declaring.map((subject) => ({
     name: nameOf(subject),
     async run () {
-      const stage = { ...await setStage(build, scheme), cookie: described.name }
+      const stage = await setStage(build, scheme)
       try {
         const answers = await play(stage, subject, basePath(document), options)
         const faults = faultsOf(subject, answers, scheme)
@@ -79,7 +78,7 @@ export async function documentMatrix (options: DocumentMatrixOptions): Promise<D
   }))
 }
 
-async function documentOf ({ app }: Pick<Stage, 'app'>, decorator: string): Promise<OpenApiDocument> {
+async function documentOf ({ app }: Stage, decorator: string): Promise<OpenApiDocument> {
   try {
     const generate = (app as unknown as Record<string, unknown>)[decorator] as (() => OpenApiDocument) | undefined
     assert(generate, `the app has no app.${decorator}(): register @fastify/swagger, or name its decorator here`)
@@ -103,7 +102,7 @@ async function play (stage: Stage, subject: PlacedOperation, base: string, optio
   const { requests = {}, session, lesserSession } = options
   const answers: MatrixAnswer[] = []
   for (const request of requests[operationId] ?? requests[`${method} ${path}`] ?? [{}]) {
-    const send = async (state: MatrixState, data: object, become: (typeof states)[keyof typeof states]): Promise<void> => {
+    const send = async (state: MatrixState, data: object, become: Become): Promise<void> => {
       const issued = await stage.manager.issue(data)
       const { params = {}, query = {}, headers, body } = typeof request === 'function' ? await request(stage.app, issued) : request
       const url = base + path.replace(/\{([^}]+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? '1'))
@@ -114,7 +113,7 @@ async function play (stage: Stage, subject: PlacedOperation, base: string, optio
       stage.outage.down = false
       answers.push({ state, status: statusCode })
     }
-    for (const state of Object.keys(states) as Array<keyof typeof states>) await send(state, session, states[state])
+    for (const [state, become] of Object.entries(states)) await send(state as MatrixState, session, become)
     if (lesserSession !== undefined) await send('wrong role', lesserSession, states.live)
   }
   return answers
@@ -134,16 +133,22 @@ function faultsOf ({ method, operation }: PlacedOperation, answers: readonly Mat
     requirement.alternatives.every((conditions) => conditions.some((condition) => condition.scheme === scheme && suits(condition.scopes)))
   const isRequired = isEverywhere(() => true)
   const isForRoles = isEverywhere((scopes) => scopes.length > 0)
+  const faults = new Set<string>()
+  for (const status of [required && 401, forbidden && 403]) {
+    if (status !== false && !isDocumented(status)) faults.add(`${status} can be returned and is not documented`)
+  }
+  for (const { state, status } of answers) {
+    if (!isDocumented(status)) faults.add(`${state}: ${status} is returned and not documented`)
+    if (status >= 400) continue
+    if (isRequired && DEAD.has(state)) faults.add(`${state}: ${status} is returned, although "${scheme}" is required`)
+    if (isForRoles && state === 'wrong role') {
+      faults.add(`${state}: ${status} is returned, although a role of "${scheme}" is required`)
+    }
+  }
   const answered = new Set(answers.map(({ status }) => String(status)))
-  return [
-    ...[required && 401, forbidden && 403].filter((status) => status !== false && !isDocumented(status))
-      .map((status) => `${String(status)} can be returned and is not documented`),
-    ...answers.filter(({ status }) => !isDocumented(status)).map(({ state, status }) => `${state}: ${status} is returned and not documented`),
-    ...answers.filter(({ state, status }) => isRequired && status < 400 && DEAD.has(state))
-      .map(({ state, status }) => `${state}: ${status} is returned, although "${scheme}" is required`),
-    ...answers.filter(({ state, status }) => isForRoles && status < 400 && state === 'wrong role')
-      .map(({ state, status }) => `${state}: ${status} is returned, although a role of "${scheme}" is required`),
-    ...[...documented].filter((status) => /^\d+$/.test(status) && !answered.has(status))
-      .map((status) => `${status} is documented and was never returned: add a request that leads to it`)
-  ].filter((fault, index, all) => all.indexOf(fault) === index)
+  for (const status of documented) {
+    if (!/^\d+$/.test(status) || answered.has(status)) continue
+    faults.add(`${status} is documented and was never returned: add a request that leads to it`)
+  }
+  return [...faults]
 }

@@ -1,3 +1,4 @@
+import { parseSetCookie } from 'cookie'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 
 interface Cookie {
@@ -25,8 +26,15 @@ export class CookieJar {
   /** Keeps the cookies of `Set-Cookie` headers. A cookie that has expired is not sent. */
   take (setCookie: string | readonly string[] | undefined): void {
     for (const line of [setCookie ?? []].flat()) {
-      const cookie = read(line, this.#now())
-      this.#cookies.set(`${cookie.name};${cookie.path}`, cookie)
+      const { name, value = '', path, maxAge, expires } = parseSetCookie(line, { decode: (text) => text })
+      const cookie = {
+        name,
+        value,
+        path: path?.startsWith('/') ? path : '/',
+        // Max-Age goes before Expires (RFC 6265bis, 5.7, step 9).
+        expires: maxAge === undefined ? expires?.getTime() ?? Infinity : this.#now() + maxAge * 1000
+      }
+      this.#cookies.set(`${name};${cookie.path}`, cookie)
     }
   }
 
@@ -34,7 +42,8 @@ export class CookieJar {
   header (path = '/'): string | undefined {
     const sent = this.#live().filter((cookie) => matches(path.replace(/[?#].*/s, ''), cookie.path))
     if (sent.length === 0) return undefined
-    return sent.sort((a, b) => b.path.length - a.path.length).map(({ name, value }) => `${name}=${value}`).join('; ')
+    return sent.sort((a, b) => b.path.length - a.path.length)
+      .map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ')
   }
 
   /** Returns the value of a cookie, whatever its path. */
@@ -57,12 +66,14 @@ export class CookieJar {
   }
 }
 
+type App = Pick<FastifyInstance<any, any, any, any, any>, 'inject'>
+
 /** A browser with cookies of its own: `app.inject` that keeps cookies from one request to the next. */
 export class Client {
   readonly jar: CookieJar
-  readonly #app: Pick<FastifyInstance<any, any, any, any, any>, 'inject'>
+  readonly #app: App
 
-  constructor (app: Pick<FastifyInstance<any, any, any, any, any>, 'inject'>, jar: CookieJar = new CookieJar()) {
+  constructor (app: App, jar: CookieJar = new CookieJar()) {
     this.#app = app
     this.jar = jar
   }
@@ -89,29 +100,6 @@ export class Client {
 function pathOf ({ url, path }: InjectOptions): string {
   const target = url ?? path ?? '/'
   return typeof target === 'string' ? new URL(target, 'http://localhost').pathname : target.pathname
-}
-
-function read (line: string, now: number): Cookie {
-  const [pair = '', ...attributes] = line.split(';')
-  const [name, value] = split(pair)
-  const of = new Map(attributes.map((attribute) => {
-    const [key, text] = split(attribute)
-    return [key.toLowerCase(), text]
-  }))
-  const path = of.get('path') ?? '/'
-  return { name, value, path: path.startsWith('/') ? path : '/', expires: expiry(of.get('max-age'), of.get('expires'), now) }
-}
-
-// Max-Age goes before Expires (RFC 6265bis, 5.7, step 9); of either, an unreadable value is ignored (5.6.1, 5.6.2).
-function expiry (maxAge = '', expires = '', now: number): number {
-  if (/^-?\d+$/.test(maxAge)) return now + Number(maxAge) * 1000
-  const date = Date.parse(expires)
-  return Number.isNaN(date) ? Infinity : date
-}
-
-function split (pair: string): [string, string] {
-  const at = pair.indexOf('=')
-  return at === -1 ? [pair.trim(), ''] : [pair.slice(0, at).trim(), pair.slice(at + 1).trim()]
 }
 
 function matches (path: string, of: string): boolean {

@@ -1,5 +1,6 @@
 import { createClock, type Clock } from './clock.js'
 import { Bench, type MakeStore, NotApplicable } from './contract/bench.js'
+import { endings } from './contract/endings.js'
 import { lifetimes } from './contract/lifetimes.js'
 import { lists } from './contract/lists.js'
 import { races } from './contract/races.js'
@@ -28,10 +29,12 @@ export interface StoreCase {
  * ```
  */
 export const storeContract: readonly StoreCase[] = Object.freeze(
-  Object.entries({ ...records, ...lifetimes, ...texts, ...lists, ...races }).map(([name, check]) => toCase(name, check))
+  Object.entries<Check>({ ...records, ...endings, ...lifetimes, ...texts, ...lists, ...races }).map(toCase)
 )
 
-function toCase (name: string, check: (bench: Bench) => Promise<void>): StoreCase {
+type Check = (bench: Bench) => Promise<void>
+
+function toCase ([name, check]: [string, Check]): StoreCase {
   return Object.freeze({
     name,
     async run (makeStore: MakeStore, clock: Clock = createClock()) {
@@ -44,7 +47,7 @@ function toCase (name: string, check: (bench: Bench) => Promise<void>): StoreCas
         if (error instanceof NotApplicable) return 'not applicable'
         throw error
       } finally {
-        await bench.close()
+        await bench.store.close?.()
       }
     }
   })

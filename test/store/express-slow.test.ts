@@ -1,59 +1,90 @@
+import { mock } from 'node:test'
 import expressSession from 'express-session'
 import Fastify from 'fastify'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import sessionPlugin from 'fastify-openapi-session'
 import { type ExpressStore, fromExpressStore } from 'fastify-openapi-session/express'
-import { until } from '../support/servers-process.js'
 
 const record = { payload: '{}', version: 1, expiresAt: Date.now() + 60_000 }
 
 type Callback = (...args: any[]) => void
 
-/** An express-session store that keeps a call to itself when asked to, until it is let go. */
-function slow (): ExpressStore & { holds: string, letGo: () => void } {
+interface Slow extends ExpressStore {
+  /** Keeps the calls of a method to itself from now on. Resolves when there is one. */
+  hold (method: string): Promise<void>
+  /** Makes the call that was held last, and holds no more. */
+  letGo (): void
+  /** Holds no more calls. Those that are held are never called back. */
+  forget (): void
+}
+
+/** An express-session store that holds calls. */
+function slow (): Slow {
   const inner = new expressSession.MemoryStore()
-  const hold = (method: string, call: () => void): void => {
-    if (store.holds === method) store.letGo = call
-    else call()
+  let held = { method: '', call: (): void => {}, told: (): void => {} }
+  const pass = (method: string, call: () => void): void => {
+    if (held.method !== method) return call()
+    held.call = call
+    held.told()
   }
-  const store = {
-    holds: '',
-    letGo: () => {},
-    get: (id: string, callback: Callback) => { hold('get', () => { inner.get(id, callback) }) },
-    set: (id: string, session: any, callback: Callback) => { hold('set', () => { inner.set(id, session, callback) }) },
-    destroy: (id: string, callback: Callback) => { hold('destroy', () => { inner.destroy(id, callback) }) }
+  return {
+    get: (id: string, callback: Callback) => { pass('get', () => { inner.get(id, callback) }) },
+    set: (id: string, session: any, callback: Callback) => { pass('set', () => { inner.set(id, session, callback) }) },
+    destroy: (id: string, callback: Callback) => { pass('destroy', () => { inner.destroy(id, callback) }) },
+    hold: (method) => new Promise((resolve) => { held = { ...held, method, told: resolve } }),
+    letGo () {
+      held.method = ''
+      held.call()
+    },
+    forget () { held.method = '' }
   }
-  return store
+}
+
+/** Lets the test move the timers of time limits. */
+function holdTimeouts (t: Test): (seconds: number) => void {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  return (seconds) => mock.timers.tick(seconds * 1000)
 }
 
 t.test('the late write of a slow store does not come after a logout', async (t) => {
+  const pass = holdTimeouts(t)
   const inner = slow()
-  const store = fromExpressStore(inner, { timeout: 0.05 })
+  const store = fromExpressStore(inner, { timeout: 1 })
   t.equal(await store.create('a', record), true)
-  inner.holds = 'set'
-  await t.rejects(async () => await store.update('a', { ...record, version: 2 }), /did not call back within 50 ms/)
-  inner.holds = ''
-  await t.rejects(async () => await store.delete('a'), /within 50 ms/, 'its turn has not come')
+  const isHeld = inner.hold('set')
+  const update = store.update('a', { ...record, version: 2 })
+  await isHeld
+  pass(1)
+  await t.rejects(async () => await update, /did not call back within 1000 ms/)
+  const early = store.delete('a')
+  pass(1)
+  await t.rejects(async () => await early, /within 1000 ms/, 'its turn has not come')
   inner.letGo()
   t.equal(await store.delete('a'), true)
   await new Promise(setImmediate)
   t.equal(await store.read('a'), undefined)
 })
 
-t.test('a call that is never called back does not hold up others for ever', async (t) => {
-  for (const holds of ['get', 'set', 'destroy']) {
+t.test('a call that is never called back holds up others for thirty times the limit', async (t) => {
+  const pass = holdTimeouts(t)
+  for (const method of ['get', 'set', 'destroy']) {
     const inner = slow()
-    const store = fromExpressStore(inner, { timeout: 0.1 })
+    const store = fromExpressStore(inner, { timeout: 1 })
     await store.create('a', record)
-    inner.holds = holds
-    const call = async (): Promise<unknown> => await (holds === 'destroy' ? store.delete('a') : store.update('a', { ...record, version: 2 }))
-    await t.rejects(call(), /within 100 ms/, holds)
-    if (holds === 'get') await t.rejects(async () => await store.read('a'), /within 100 ms/)
-    inner.holds = ''
-    await until('the next one is heard', async () => {
-      await Promise.resolve(store.delete('a')).catch(() => {})
-      return await store.read('a') === undefined
-    })
+    const isHeld = inner.hold(method)
+    const call = method === 'destroy' ? store.delete('a') : store.update('a', { ...record, version: 2 })
+    await isHeld
+    const held = method === 'get' ? [call, store.read('a')] : [call]
+    pass(1)
+    await Promise.all(held.map((each) => t.rejects(async () => await each, /within 1000 ms/, method)))
+    inner.forget()
+    const early = store.delete('a')
+    pass(28)
+    await t.rejects(async () => await early, /within 1000 ms/, 'its turn has not come')
+    pass(1)
+    await store.delete('a')
+    t.equal(await store.read('a'), undefined)
   }
   t.throws(() => fromExpressStore(slow(), { timeout: 0 }), { code: 'FST_SESSION_OPTIONS' })
 })

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createRequire, isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { type CompiledQuery, DummyDriver, Kysely, type LogEvent, MssqlAdapter, MssqlIntrospector, MssqlQueryCompiler, SqliteDialect, sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { createTable, SqlStore } from '../../lib/store/sql.js'
+import { createTable, type SqliteDatabase, SqlStore } from '../../lib/store/sql.js'
 import type { StoreReport } from '../../lib/store/store.js'
 import { openNodeSqlite, openWasm, sqliteKysely } from '../support/sqlite.js'
 import { sqliteShape } from '../support/sql-shapes.js'
@@ -203,7 +204,13 @@ t.test('a database of better-sqlite3 will do in place of a Kysely instance', asy
 })
 
 t.test('a database of node:sqlite will do in place of a Kysely instance', async (t) => {
-  const database = openNodeSqlite() ?? openWasm()
+  if (isBuiltin('node:sqlite')) {
+    const { DatabaseSync } = createRequire(import.meta.url)('node:sqlite') as { DatabaseSync: new (file: string) => SqliteDatabase & { close (): void } }
+    const real = new DatabaseSync(':memory:')
+    t.teardown(() => real.close())
+    return await contractOn(t, real)
+  }
+  const database = openWasm()
   t.teardown(() => database.close())
   // Like DatabaseSync: statements take their values one by one, and have no `reader`.
   await contractOn(t, { prepare: (sql) => {

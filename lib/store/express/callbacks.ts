@@ -1,14 +1,3 @@
-/** A session as an express-session store takes it: JSON with a `cookie` that has its expiry. */
-export interface ExpressSession {
-  cookie: {
-    originalMaxAge: number | null
-    maxAge?: number
-    expires?: Date | string | null
-    httpOnly?: boolean
-    path?: string
-  }
-}
-
 type Callback<T> = (error?: unknown, result?: T) => void
 
 /**
@@ -22,8 +11,11 @@ export interface ExpressStore {
   all? (callback: Callback<any>): unknown
 }
 
+/** A call of a method that calls back. */
+export type Call<T> = (callback: Callback<T>) => unknown
+
 /** Settles as the callback does, or as the call itself where a store throws or rejects instead of calling back. */
-export function called<T> (call: (callback: Callback<T>) => unknown): Promise<T | undefined> {
+export function called<T> (call: Call<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const returned = call((error, result) => {
       if (error) reject(error)
@@ -33,11 +25,6 @@ export function called<T> (call: (callback: Callback<T>) => unknown): Promise<T 
   })
 }
 
-/** Returns the error of a call that was not called back within `limit` milliseconds. */
-export function noCallback (limit: number): Error {
-  return new Error(`the express-session store did not call back within ${limit} ms`)
-}
-
 /**
  * Returns `undefined` for the error of a `get` that found no session: session-file-store reports a file that it cannot open.
  * Throws any other error. The missing socket of a database is `connect ENOENT`, a store that does not work.
@@ -45,4 +32,21 @@ export function noCallback (limit: number): Error {
 export function absent (error: unknown): undefined {
   const { code, syscall } = Object(error) as NodeJS.ErrnoException
   if (code !== 'ENOENT' || syscall !== 'open') throw error
+}
+
+/**
+ * Settles as `result` does. Rejects after `limit` milliseconds, for a store that has not called back. A limit in the
+ * `background` does not keep the process alive.
+ */
+export async function within<T> (result: Promise<T>, limit: number, background = false): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => { reject(new Error(`the express-session store did not call back within ${limit} ms`)) }, limit)
+    if (background) timer.unref()
+  })
+  try {
+    return await Promise.race([result, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }

@@ -1,14 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { SessionRecord, StoredSession } from '../store.js'
-import type { ExpressSession } from './callbacks.js'
 
-/** A record as it lies in an express-session store: beside the `cookie` that such stores read the expiry from. */
-export interface Envelope extends ExpressSession {
-  record: SessionRecord & { readonly id: string }
-}
-
-/** Stores go by the real clock: the cookie has the time left from now, whatever clock the records go by. */
-export function wrap (id: string, record: SessionRecord, now: number): Envelope {
+/**
+ * Returns a record as it lies in an express-session store: beside a `cookie` that such stores read the expiry from. Stores go
+ * by the real clock: the cookie has the time left from now, whatever clock the records go by.
+ */
+export function wrap (id: string, record: SessionRecord, now: number): object {
   const life = Math.max(1, Math.ceil(record.expiresAt - now))
   return {
     // Each store reads another of the three: expires (connect-redis), maxAge (memorystore), originalMaxAge (session-file-store).

@@ -1,4 +1,4 @@
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DirectoryLock } from './lock.js'
 
@@ -25,25 +25,13 @@ export class Disk {
 
   /** Returns the content; `undefined` if there is no such file. Bytes that are not UTF-8 come as U+FFFD. */
   async read (name: string): Promise<string | undefined> {
-    return await this.#oneOfFew(async () => {
-      try {
-        return await readFile(join(this.#directory, name), 'utf8')
-      } catch (error) {
-        return absent(error)
-      }
-    })
+    return await this.#oneOfFew(async () => await readFile(join(this.#directory, name), 'utf8').catch(absent))
   }
 
   /** Resolves when the file is safe from a power cut. */
   async write (name: string, text: string): Promise<void> {
     await this.#onDesk(async (path) => {
-      const file = await open(path, 'wx', 0o600)
-      try {
-        await file.writeFile(text)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
+      await writeFile(path, text, { flag: 'wx', mode: 0o600, flush: true })
       await rename(path, join(this.#directory, name))
     })
     await this.flush()

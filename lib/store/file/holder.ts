@@ -1,31 +1,20 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-/** A process, told apart from any other one that has or had its pid, here or on another machine. */
-export interface Holder {
-  readonly pid: number
-  /** The boot of the machine and the pid namespace. Only where both are the same does a pid mean the same process. */
-  readonly place: string
-  /** When the process started, in the system's own terms. A pid is given out again; a pid with its start is not. */
-  readonly start: string
-}
+/**
+ * Returns a text that tells this process from any other one that has or had its pid, here or on another machine: the pid,
+ * when the process started in the system's own terms, and where it runs. A pid is given out again; a pid with its start is not.
+ */
+export const self = (): string => [process.pid, startOf(process.pid), here()].join(' ')
 
-/** Returns this process. */
-export const self = (): Holder => ({ pid: process.pid, place: here(), start: startOf(process.pid) as string })
-
-/** Returns whether the holder is a running process; `undefined` for a holder in another container or on another machine. */
-export function isRunning (holder: Holder): boolean | undefined {
-  return holder.place === here() ? startOf(holder.pid) === holder.start : undefined
-}
-
-/** Returns the holder that `JSON.stringify` wrote; `undefined` if the text is not one. */
-export function parseHolder (text: string): Holder | undefined {
-  try {
-    const { pid, place, start } = JSON.parse(text) as Record<string, unknown>
-    return Number.isInteger(pid) && typeof place === 'string' && typeof start === 'string' ? { pid: pid as number, place, start } : undefined
-  } catch {
-    return undefined
-  }
+/**
+ * Returns the pid in a text that `self` wrote, and whether that process runs: `undefined` for one in another container or on
+ * another machine. Any other text has no pid.
+ */
+export function parseHolder (text: string): { readonly pid: number | undefined, readonly isRunning: boolean | undefined } {
+  const [pid = '', start, ...place] = text.split(' ')
+  if (place.length === 0) return { pid: undefined, isRunning: undefined }
+  return { pid: Number(pid) || undefined, isRunning: place.join(' ') === here() ? startOf(Number(pid)) === start : undefined }
 }
 
 /**

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { access, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { invalidOptions, type SessionError } from '../../errors.js'
-import { isRunning, parseHolder, self } from './holder.js'
+import { parseHolder, self } from './holder.js'
 
 /** How often a holder shows that it is alive, and how long it may be silent before another process takes over (milliseconds). */
 const HEARTBEAT = 1000
@@ -12,8 +12,8 @@ const SILENCE = 5000
 const PAUSE = 100
 
 const isLock = /^lock\.\d+$/
-/** Matches what a process that died while it took or removed a lock leaves behind, too. */
-const isOfLocks = /^lock\.(\d+|new-\w+|old-[\w-]+)$/
+/** Matches what a process that died while it removed a lock leaves behind, too. */
+const isOfLocks = /^lock\.(\d+|old-[\w-]+)$/
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
@@ -43,15 +43,18 @@ export class DirectoryLock {
     this.#onTrouble = onTrouble
     refuseIfHeld(directory)
     const name = `lock.${1 + Math.max(0, ...locksIn(directory).map((lock) => Number(lock.slice(5))))}`
-    const desk = randomUUID()
-    this.desk = join(directory, name, desk)
-    takeName(directory, name, desk)
+    this.desk = join(directory, name, randomUUID())
     try {
-      // Another process may have come and gone, and a third one come, between the first look and the lock.
+      // No directory takes the place of another: a name is taken once.
+      mkdirSync(join(directory, name), 0o700)
+      mkdirSync(this.desk, 0o700)
+      writeFileSync(join(this.desk, 'holder'), self(), { mode: 0o600 })
+      // Another process may have come since the first look: each one shows its own lock before it looks for others.
       refuseIfHeld(directory, name)
     } catch (error) {
-      this.#giveBack()
-      throw error
+      if (codeOf(error) !== 'EEXIST') this.#giveBack()
+      // ENOENT: a process that took the directory in between has removed this lock.
+      throw ['EEXIST', 'ENOENT'].includes(codeOf(error) ?? '') ? refusal(directory, 'another process') : error
     }
     for (const other of readdirSync(directory)) if (isOfLocks.test(other) && other !== name) discard(directory, other)
     this.#timer = setInterval(() => { void this.#beat() }, HEARTBEAT).unref()
@@ -118,20 +121,6 @@ async function exists (path: string): Promise<boolean> {
 
 const locksIn = (directory: string): string[] => readdirSync(directory).filter((name) => isLock.test(name))
 
-/** Puts a whole lock under the name. A directory replaces no directory that has something in it: the name is taken once. */
-function takeName (directory: string, name: string, desk: string): void {
-  const made = mkdtempSync(join(directory, 'lock.new-'))
-  try {
-    mkdirSync(join(made, desk), { mode: 0o700 })
-    writeFileSync(join(made, desk, 'holder'), JSON.stringify(self()), { mode: 0o600 })
-    renameSync(made, join(directory, name))
-  } catch (error) {
-    rmSync(made, { recursive: true, force: true })
-    // ENOENT: a process that took the directory in between has removed the unfinished lock. EPERM: Windows.
-    throw ['EEXIST', 'ENOTEMPTY', 'ENOENT', 'EPERM'].includes(codeOf(error) ?? '') ? refusal(directory, 'another process') : error
-  }
-}
-
 /** Renames before it removes, so that the lock of a holder that is not dead after all ends at one stroke. */
 function discard (directory: string, name: string): void {
   const old = join(directory, `lock.old-${randomUUID()}`)
@@ -162,11 +151,11 @@ function liveHolder (lock: string): string | undefined {
   try {
     const [desk = ''] = readdirSync(lock)
     const path = join(lock, desk, 'holder')
-    const holder = parseHolder(readFileSync(path, 'utf8'))
-    const running = holder && isRunning(holder)
-    if (!(running ?? showsLife(path))) return undefined
-    if (holder === undefined) return 'another process'
-    return running && holder.pid === process.pid ? 'this process' : `process ${holder.pid}${running ? '' : ' of another container or machine'}`
+    const { pid, isRunning } = parseHolder(readFileSync(path, 'utf8'))
+    if (!(isRunning ?? showsLife(path))) return undefined
+    if (pid === undefined) return 'another process'
+    if (!isRunning) return `process ${pid} of another container or machine`
+    return pid === process.pid ? 'this process' : `process ${pid}`
   } catch (error) {
     // Given back just now, or not a lock.
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return undefined

@@ -16,27 +16,30 @@ interface Known extends Indexed {
  * caller makes sure that no two calls for one id run at once.
  */
 export class SessionFiles {
+  readonly index = new PrincipalIndex<Known>()
+  readonly #known = new WideMap<Known>()
   readonly #disk: Disk
   readonly #report: (report: StoreReport) => void
-  readonly #known = new WideMap<Known>()
-  readonly #index = new PrincipalIndex<Known>()
 
   constructor (disk: Disk, report: (report: StoreReport) => void) {
     this.#disk = disk
     this.#report = report
   }
 
-  /**
-   * Returns the record of a file, expired or not. Reports and removes a damaged file, under its name if no id is given.
-   */
+  /** Returns the record of a file, expired or not. Reports and removes a damaged file, under its name if no id is given. */
   async load (name: string, id?: string): Promise<SessionRecord | undefined> {
     const text = await this.#disk.read(name)
-    const found = text === undefined ? undefined : this.#decode(text, name, id)
-    if (found !== undefined) {
-      this.#remember(found.id, found.record)
-      return found.record
+    try {
+      if (text !== undefined) {
+        const found = decode(text)
+        if (fileName(found.id) !== name) throw new Error('the file has the name of another session')
+        this.#remember(found.id, found.record)
+        return found.record
+      }
+    } catch (error) {
+      this.#report({ kind: 'damaged', id: id ?? name, error })
+      await this.#disk.remove(name)
     }
-    if (text !== undefined) await this.#disk.remove(name)
     if (id !== undefined) this.#forget(id)
     return undefined
   }
@@ -52,17 +55,6 @@ export class SessionFiles {
     await this.#disk.flush()
   }
 
-  /** Returns how many sessions a principal has; `true` without one. */
-  count (principal: string | undefined): number | true {
-    return this.#index.count(principal)
-  }
-
-  /** Returns ids of a principal's sessions, about `limit`, and the cursor of the next page. */
-  page (principal: string, limit: number, cursor: string | undefined): { ids: string[], cursor: string | undefined } {
-    const page = this.#index.page(principal, limit, cursor)
-    return { ids: page.sessions.map(({ id }) => id), cursor: page.cursor }
-  }
-
   isExpired (id: string, now: number): boolean {
     const known = this.#known.get(id)
     return known !== undefined && known.expiresAt <= now
@@ -71,17 +63,6 @@ export class SessionFiles {
   /** Iterates over all ids, in no particular order. Sessions may come and go during the iteration. */
   * ids (): Generator<string> {
     for (const { id } of this.#known.values()) yield id
-  }
-
-  #decode (text: string, name: string, id: string | undefined): ReturnType<typeof decode> | undefined {
-    try {
-      const found = decode(text)
-      if (fileName(found.id) !== name) throw new Error('the file has the name of another session')
-      return found
-    } catch (error) {
-      this.#report({ kind: 'damaged', id: id ?? name, error })
-      return undefined
-    }
   }
 
   #remember (id: string, { expiresAt, principal }: SessionRecord): void {
@@ -93,13 +74,13 @@ export class SessionFiles {
     this.#forget(id)
     const known: Known = { id, principal, expiresAt, batch: 0 }
     this.#known.set(id, known)
-    this.#index.add(principal, known)
+    this.index.add(principal, known)
   }
 
   #forget (id: string): void {
     const known = this.#known.get(id)
     if (known === undefined) return
     this.#known.delete(id)
-    this.#index.remove(known.principal, known)
+    this.index.remove(known.principal, known)
   }
 }

@@ -31,8 +31,8 @@ export class PrincipalIndex<T extends Indexed> {
   remove (principal: string | undefined, session: T): void {
     if (principal === undefined) return
     const found = this.#principals.get(principal)
-    if (found instanceof Batches) found.remove(session)
-    if (found === session || (found instanceof Batches && found.size === 0)) this.#principals.delete(principal)
+    const left = found instanceof Batches ? found.remove(session) : Number(found !== session)
+    if (left === 0) this.#principals.delete(principal)
   }
 
   /** Returns how many sessions a principal has; `true` without one. */
@@ -69,21 +69,21 @@ class Batches<T extends Indexed> {
 
   /** Returns how many sessions there are then. */
   add (session: T): number {
-    let batch = this.#batches.get(this.#newest)
-    if (batch?.length === BATCH_SIZE) batch = this.#batches.get(++this.#newest)
-    if (batch === undefined) this.#batches.set(this.#newest, batch = [])
-    batch.push(session)
+    const last = this.#batches.get(this.#newest)
+    if (last !== undefined && last.length < BATCH_SIZE) last.push(session)
+    else this.#batches.set(++this.#newest, [session])
     session.batch = this.#newest
     return ++this.size
   }
 
-  remove (session: T): void {
+  /** Returns how many sessions are left. */
+  remove (session: T): number {
     const batch = this.#batches.get(session.batch)
     const at = batch?.indexOf(session) ?? -1
-    if (batch === undefined || at === -1) return
+    if (batch === undefined || at === -1) return this.size
     batch.splice(at, 1)
     if (batch.length === 0) this.#batches.delete(session.batch)
-    this.size--
+    return --this.size
   }
 
   page (limit: number, from: number): { sessions: T[], cursor: string | undefined } {

@@ -1,4 +1,4 @@
-import { type Dialect, Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from 'kysely'
+import { type Dialect as KyselyDialect, Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from 'kysely'
 import { invalidOptions } from '../../errors.js'
 import type { Tables } from './row.js'
 
@@ -28,20 +28,39 @@ export interface SqliteDatabase {
 /** The app's database: a Kysely instance, or a pool or database that the store builds one on. */
 export type SqlDatabase = KyselyInstance | PgPool | MysqlPool | SqliteDatabase
 
-/**
- * Returns a Kysely instance on the database, without the app's plugins, which would rename columns or parse text that looks
- * like JSON.
- *
- * @throws `FST_SESSION_OPTIONS` for anything else, and for a transaction, which ends long before the store
- */
-export function withTables (db: SqlDatabase, who: string): Kysely<Tables> {
-  if (has(db, 'withoutPlugins') && !(db as KyselyInstance).isTransaction) return (db as KyselyInstance).withoutPlugins() as Kysely<Tables>
-  const dialect = dialectOn(db)
-  if (dialect !== undefined) return new Kysely({ dialect })
-  throw invalidOptions(`${who}: db must be the app's Kysely instance, such as new Kysely({ dialect }), a pool of pg or mysql2, or a database of better-sqlite3 or node:sqlite`)
+/** The families of SQL that the store speaks; MariaDB belongs to `mysql`, PGlite to `postgres`. */
+export type Dialect = 'postgres' | 'mysql' | 'sqlite'
+
+/** A database as the store uses it. */
+export interface Database {
+  /** Without the app's plugins, which would rename columns or parse text that looks like JSON. */
+  readonly db: Kysely<Tables>
+  readonly dialect: Dialect
 }
 
-function dialectOn (db: SqlDatabase): Dialect | undefined {
+/** @throws `FST_SESSION_OPTIONS` for anything but a database, and for a transaction, which ends long before the store */
+export function useDatabase (given: SqlDatabase, who: string): Database {
+  const db = kyselyOn(given)
+  if (db === undefined) throw invalidOptions(`${who}: db must be the app's Kysely instance, such as new Kysely({ dialect }), a pool of pg or mysql2, or a database of better-sqlite3 or node:sqlite`)
+  const { sql } = db.selectFrom('t').select('id').where('id', '=', '').compile()
+  const dialect = dialects[sql.slice(sql.indexOf('where '))]
+  if (dialect === undefined) throw invalidOptions(`${who}: db must speak to PostgreSQL, MySQL, MariaDB or SQLite; this one writes ${sql}`)
+  return { db, dialect }
+}
+
+/** Tells the dialects apart by the SQL that they write: in every version, each has its own quotes and placeholders. */
+const dialects: Record<string, Dialect | undefined> = {
+  'where "id" = $1': 'postgres', 'where `id` = ?': 'mysql', 'where "id" = ?': 'sqlite'
+}
+
+function kyselyOn (given: SqlDatabase): Kysely<Tables> | undefined {
+  const kysely = given as KyselyInstance
+  if (has(kysely, 'withoutPlugins') && !kysely.isTransaction) return kysely.withoutPlugins() as Kysely<Tables>
+  const dialect = dialectOn(given)
+  return dialect && new Kysely({ dialect })
+}
+
+function dialectOn (db: SqlDatabase): KyselyDialect | undefined {
   if (has(db, 'prepare')) return new SqliteDialect({ database: sqlite(db as SqliteDatabase) })
   if (has(db, 'connect') && has(db, 'totalCount', 'number')) return new PostgresDialect({ pool: db as never })
   // A pool with promises has the one with callbacks inside, which alone has a method `promise`.

@@ -1,28 +1,15 @@
 import type { Compilable, Kysely, QueryResult } from 'kysely'
-import type { Dialect } from './dialect.js'
-import type { Row, Tables } from './row.js'
+import type { Database } from './database.js'
+import { columnNames, type Row, type Tables } from './row.js'
 
 /** The values of a statement, by the names of its placeholders. */
 export type Values = Partial<Row> & { now?: number, before?: Row['version'], limit?: number }
 
-type Rows<R> = (values: Values) => Promise<readonly R[]>
 /** Resolves how many rows were written. */
 type Write = (values: Values) => Promise<number>
 
 /** The store's statements on one row or one principal, compiled once; only the values differ from call to call. */
-export interface Statements {
-  readonly read: Rows<Row>
-  readonly find: Rows<Pick<Row, 'id'>>
-  /** In the order of the ids, those after `id`. */
-  readonly list: Rows<Row>
-  readonly count: Rows<{ n: number | string | bigint }>
-  readonly create: Write
-  readonly touch: Write
-  readonly update: Write
-  readonly end: Write
-  readonly deleteLive: Write
-  readonly delete: Write
-}
+export type Statements = ReturnType<typeof prepareStatements>
 
 /** Returns a placeholder: a parameter whose value is its name. */
 const at = <N extends keyof Values>(name: N): NonNullable<Values[N]> => name as never
@@ -31,9 +18,9 @@ const at = <N extends keyof Values>(name: N): NonNullable<Values[N]> => name as 
 const changing = { payload: at('payload'), version: at('version'), expires_at: at('expires_at'), principal: at('principal') }
 const columns = { id: at('id'), ...changing }
 
-export function prepareStatements (db: Kysely<Tables>, table: string, dialect: Dialect): Statements {
+export function prepareStatements ({ db, dialect }: Database, table: string) {
   const live = db.selectFrom(table).where('expires_at', '>', at('now'))
-  const whole = live.select(['id', 'payload', 'version', 'expires_at', 'principal'])
+  const whole = live.select(columnNames)
   const update = db.updateTable(table).where('id', '=', at('id')).where('expires_at', '>', at('now'))
   const remove = db.deleteFrom(table).where('id', '=', at('id'))
   const removeLive = remove.where('expires_at', '>', at('now'))
@@ -74,20 +61,17 @@ function isDuplicate (error: unknown): boolean {
   return error instanceof Error && (('errno' in error && error.errno === 1062) || ('code' in error && error.code === 'ER_DUP_ENTRY'))
 }
 
-function run<R> (db: Kysely<Tables>, query: Compilable<R>): (values: Values) => Promise<QueryResult<R>> {
+function prepare<R, A> (db: Kysely<Tables>, query: Compilable<R>, as: (result: QueryResult<R>) => A) {
   const compiled = query.compile()
-  return (values) => db.executeQuery<R>({ ...compiled, parameters: compiled.parameters.map((name) => values[name as keyof Values]) })
+  return async (values: Values): Promise<A> => {
+    const parameters = compiled.parameters.map((name) => values[name as keyof Values])
+    return as(await db.executeQuery<R>({ ...compiled, parameters }))
+  }
 }
 
-function rows<R> (db: Kysely<Tables>, query: Compilable<R>): Rows<R> {
-  const execute = run(db, query)
-  return async (values) => (await execute(values)).rows
-}
+const rows = <R>(db: Kysely<Tables>, query: Compilable<R>) => prepare(db, query, (result) => result.rows)
 
-function write (db: Kysely<Tables>, query: Compilable): Write {
-  const execute = run(db, query)
-  return async (values) => affected(await execute(values))
-}
+const write = (db: Kysely<Tables>, query: Compilable) => prepare(db, query, affected)
 
 /** @throws when the dialect does not report it: a store that cannot know whether it wrote must not guess */
 export function affected ({ numAffectedRows }: QueryResult<unknown>): number {

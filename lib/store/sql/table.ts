@@ -1,7 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { type SqlDatabase, withTables } from './database.js'
-import { type Dialect, dialectOf } from './dialect.js'
-import type { Tables } from './row.js'
+import { type Dialect, type SqlDatabase, useDatabase } from './database.js'
+import { columnNames, type Tables } from './row.js'
 
 /**
  * Creates the table and its indexes unless they exist. It may be called at every start, from several processes at once,
@@ -11,17 +10,15 @@ import type { Tables } from './row.js'
  * @throws `FST_SESSION_OPTIONS` when `db` is not a database that `SqlStore` takes
  */
 export async function createTable (db: SqlDatabase, table = 'sessions'): Promise<void> {
-  const tables = withTables(db, 'createTable')
+  const database = useDatabase(db, 'createTable')
   try {
-    for (const statement of definitions[dialectOf(tables, 'createTable')](table)) await twice(statement, tables)
+    for (const statement of definition(database.dialect, table)) {
+      // IF NOT EXISTS is not atomic in PostgreSQL, where one of two concurrent runs may fail.
+      await statement.execute(database.db).catch(() => statement.execute(database.db))
+    }
   } catch (error) {
-    if (!isDenied(error) || !await isThere(tables, table)) throw error
+    if (!isDenied(error) || !await isThere(database.db, table)) throw error
   }
-}
-
-/** Runs a statement again if it fails: IF NOT EXISTS is not atomic in PostgreSQL, where one of two concurrent runs may fail. */
-async function twice (statement: RawBuilder<unknown>, db: Kysely<Tables>): Promise<void> {
-  await statement.execute(db).catch(() => statement.execute(db))
 }
 
 /** Databases look at the right to create before they look for the table. */
@@ -31,48 +28,36 @@ function isDenied (error: unknown): boolean {
 }
 
 async function isThere (db: Kysely<Tables>, table: string): Promise<boolean> {
-  return await db.selectFrom(table).select(['id', 'payload', 'version', 'expires_at', 'principal']).limit(0).execute()
+  return await db.selectFrom(table).select(columnNames).limit(0).execute()
     .then(() => true, () => false)
 }
 
-const bare = (table: string): string => table.split('.').at(-1) as string
+/**
+ * The types of a text that is in an index, of a payload, and of an instant. Collation "C" compares bytes: exact, fast, and no
+ * index breaks when the system's locales change.
+ */
+const types: Record<Dialect, readonly [string, string, string]> = {
+  postgres: ['text collate "C"', 'text', 'bigint'],
+  mysql: ['varchar(255)', 'longtext', 'bigint'],
+  sqlite: ['text', 'text', 'integer']
+}
 
-const indexName = (table: string, column: string): RawBuilder<unknown> => sql.id(`${bare(table)}_${column}`)
-
-const definitions: Record<Dialect, (table: string) => Array<RawBuilder<unknown>>> = {
-  // Collation "C" compares bytes: exact, fast, and no index breaks when the system's locales change.
-  postgres: (table) => [
-    sql`create table if not exists ${sql.table(table)} (
-      id text collate "C" not null primary key,
-      payload text not null,
-      version integer not null,
-      expires_at bigint not null,
-      principal text collate "C"
-    )`,
-    sql`create index if not exists ${indexName(table, 'principal')} on ${sql.table(table)} (principal, id, expires_at) where principal is not null`,
-    sql`create index if not exists ${indexName(table, 'expires_at')} on ${sql.table(table)} (expires_at)`
-  ],
-  mysql: (table) => [
-    sql`create table if not exists ${sql.table(table)} (
-      id varchar(255) not null primary key,
-      payload longtext not null,
-      version int not null,
-      expires_at bigint not null,
-      principal varchar(255),
-      index ${indexName(table, 'principal')} (principal, id, expires_at),
-      index ${indexName(table, 'expires_at')} (expires_at)
-    ) engine = InnoDB character set utf8mb4 collate utf8mb4_bin`
-  ],
-  sqlite: (table) => [
-    sql`create table if not exists ${sql.table(table)} (
-      id text not null primary key,
-      payload text not null,
-      version integer not null,
-      expires_at integer not null,
-      principal text
-    )`,
-    // The schema belongs to the name of the index here: the table is in the same one.
-    sql`create index if not exists ${sql.table(`${table}_principal`)} on ${sql.id(bare(table))} (principal, id, expires_at) where principal is not null`,
-    sql`create index if not exists ${sql.table(`${table}_expires_at`)} on ${sql.id(bare(table))} (expires_at)`
+function definition (dialect: Dialect, table: string): Array<RawBuilder<unknown>> {
+  const [text, payload, instant] = types[dialect].map((type) => sql.raw(type))
+  const [name, bare] = [sql.table(table), table.split('.').at(-1) as string]
+  const columns = sql`id ${text} not null primary key, payload ${payload} not null, version integer not null,
+    expires_at ${instant} not null, principal ${text}`
+  if (dialect === 'mysql') {
+    return [sql`create table if not exists ${name} (${columns},
+      index ${sql.id(`${bare}_principal`)} (principal, id, expires_at), index ${sql.id(`${bare}_expires_at`)} (expires_at)
+    ) engine = InnoDB character set utf8mb4 collate utf8mb4_bin`]
+  }
+  // In SQLite the schema belongs to the name of the index: the table is in the same one.
+  const index = (column: string) => dialect === 'sqlite' ? sql.table(`${table}_${column}`) : sql.id(`${bare}_${column}`)
+  const on = dialect === 'sqlite' ? sql.id(bare) : name
+  return [
+    sql`create table if not exists ${name} (${columns})`,
+    sql`create index if not exists ${index('principal')} on ${on} (principal, id, expires_at) where principal is not null`,
+    sql`create index if not exists ${index('expires_at')} on ${on} (expires_at)`
   ]
 }

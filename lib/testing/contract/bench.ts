@@ -25,7 +25,7 @@ const MAX_PAGES = 1500
 export const newId = (): string => randomBytes(16).toString('base64url')
 
 /** Returns a principal that has no sessions. */
-export const newPrincipal = (): string => `user-${randomBytes(9).toString('base64url')}`
+export const newPrincipal = (): string => `user-${newId()}`
 
 /** Makes so many calls at the same time. */
 export async function atOnce<T> (count: number, call: (n: number) => Awaitable<T>): Promise<T[]> {
@@ -33,20 +33,16 @@ export async function atOnce<T> (count: number, call: (n: number) => Awaitable<T
 }
 
 /** The tools of every case: the store, its clock, and shorthands in the terms of the contract. */
-export class Bench implements StoreUnderTest {
+export class Bench {
   readonly store: SessionStore
-  readonly damage?: NonNullable<StoreUnderTest['damage']>
+  readonly damage: StoreUnderTest['damage'] | undefined
   readonly clock: Clock
-  #closing: Promise<void> | undefined
 
   constructor ({ store, damage }: StoreUnderTest, clock: Clock) {
     this.store = store
+    this.damage = damage
     this.clock = clock
-    if (damage !== undefined) this.damage = damage
   }
-
-  /** Closes the store. A second call does nothing more. */
-  readonly close = async (): Promise<void> => await (this.#closing ??= (async () => { await this.store.close?.() })())
 
   /** Returns a record of version 1 that lives for a minute, with the given fields in place of its own. */
   readonly record = (over: Partial<SessionRecord> = {}): SessionRecord =>
@@ -84,7 +80,7 @@ export class Bench implements StoreUnderTest {
   }
 
   /** Reads all pages of a principal and resolves the ids. */
-  readonly ids = async (principal: string, limit?: number): Promise<Set<string>> => new Set((await this.listed(principal, limit)).keys())
+  readonly ids = async (principal: string): Promise<Set<string>> => new Set((await this.listed(principal)).keys())
 }
 
 async function * readPages (store: SessionStore, principal: string, limit: number): AsyncGenerator<Page, void> {

@@ -17,23 +17,13 @@ const payloads = [
 
 /** Payloads, ids and principals are opaque text. */
 export const texts = {
-  async 'a payload is never parsed or changed' ({ store, record, created }: Bench) {
-    for (const payload of payloads) {
-      const id = await created({ payload })
-      assert.equal((await store.read(id))?.payload, payload)
-      await store.update(id, record({ payload: payload + ' ', version: 2 }))
-      assert.equal((await store.read(id))?.payload, payload + ' ')
-    }
-  },
-
-  async 'a payload of a megabyte is kept letter by letter' ({ store, record, created }: Bench) {
-    for (const size of [4096, 1024 * 1024]) {
-      const payload = JSON.stringify({ text: 'ü'.repeat(size / 2 - 7) })
+  async 'a payload is kept letter by letter, up to a megabyte, and never parsed' ({ store, record, created }: Bench) {
+    const long = [4096, 1024 * 1024].map((size) => JSON.stringify({ text: 'ü'.repeat(size / 2 - 8) }))
+    for (const payload of [...payloads, ...long]) {
       const id = await created({ payload, principal: newPrincipal() })
-      assert.ok((await store.read(id))?.payload === payload)
-      const next = JSON.stringify({ text: 'x'.repeat(size - 14) })
-      assert.equal(await store.update(id, record({ payload: next, version: 2 })), 'updated')
-      assert.ok((await store.read(id))?.payload === next)
+      assert.ok((await store.read(id))?.payload === payload, payload.slice(0, 80))
+      assert.equal(await store.update(id, record({ payload: payload + ' ', version: 2 })), 'updated')
+      assert.ok((await store.read(id))?.payload === payload + ' ', payload.slice(0, 80))
     }
   },
 

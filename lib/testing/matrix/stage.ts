@@ -2,7 +2,7 @@ import { ok as assert } from 'node:assert'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import type { IssuedSession, SessionManager } from '../../manager/manager.js'
 import { MemoryStore } from '../../store/memory.js'
-import type { SessionStore } from '../../store/store.js'
+import type { Awaitable, SessionStore } from '../../store/store.js'
 import { createClock } from '../clock.js'
 
 /** The store and the clock to build the app with, so that its store can fail and its time can pass. */
@@ -15,15 +15,13 @@ export interface StageParts {
 export interface Stage {
   readonly app: FastifyInstance
   readonly manager: SessionManager<object>
-  /** The real name of the scheme's cookie. */
-  readonly cookie: string
   readonly advanceTo: (instant: number) => void
   readonly outage: { down: boolean }
 }
 
 export type Build = (parts: StageParts) => FastifyInstance | Promise<FastifyInstance>
 
-export async function setStage (build: Build, scheme: string): Promise<Omit<Stage, 'cookie'>> {
+export async function setStage (build: Build, scheme: string): Promise<Stage> {
   const clock = createClock()
   const outage = { down: false }
   const app = await build({ store: failing(new MemoryStore({ now: clock.now }), outage), now: clock.now })
@@ -45,30 +43,29 @@ function failing (store: SessionStore, outage: { readonly down: boolean }): Sess
   })
 }
 
-/** The headers that bring a request into a state. */
-export type Headers = NonNullable<InjectOptions['headers']>
+/** Resolves the headers that bring a request into a state, which starts from a live session. */
+export type Become = (stage: Stage, session: IssuedSession) => Awaitable<NonNullable<InjectOptions['headers']>>
 
-/** The states of a request's session. Each one starts from a live session. */
+/** The states of a request's session. */
 export const states = {
-  live: async (_stage: Stage, { cookie }: IssuedSession): Promise<Headers> => ({ cookie }),
-  'no cookie': async (): Promise<Headers> => ({}),
-  malformed: async ({ cookie }: Stage): Promise<Headers> => ({ cookie: `${cookie}=%00"not-a-token` }),
-  revoked: async ({ manager }: Stage, { id, cookie }: IssuedSession): Promise<Headers> => {
+  live: (_stage, { cookie }) => ({ cookie }),
+  'no cookie': () => ({}),
+  malformed: (_stage, { cookie }) => ({ cookie: cookie.replace(/=.*/s, '=%00"not-a-token') }),
+  async revoked ({ manager }, { id, cookie }) {
     await manager.revoke(id)
     return { cookie }
   },
-  expired: async ({ manager, advanceTo }: Stage, { id, cookie }: IssuedSession): Promise<Headers> => {
+  async expired ({ manager, advanceTo }, { id, cookie }) {
     const { expiresAt } = await manager.find(id) as { expiresAt: number }
     advanceTo(expiresAt)
     return { cookie }
   },
-  'cross-site': async (_stage: Stage, { cookie }: IssuedSession): Promise<Headers> =>
-    ({ cookie, 'sec-fetch-site': 'cross-site', origin: 'https://another.example' }),
-  'store down': async ({ outage }: Stage, { cookie }: IssuedSession): Promise<Headers> => {
+  'cross-site': (_stage, { cookie }) => ({ cookie, 'sec-fetch-site': 'cross-site', origin: 'https://another.example' }),
+  'store down' ({ outage }, { cookie }) {
     outage.down = true
     return { cookie }
   }
-} as const
+} as const satisfies Record<string, Become>
 
 /** `wrong role`: live, but without the required role. */
 export type MatrixState = keyof typeof states | 'wrong role'
