@@ -20,7 +20,7 @@ export interface Found {
   readonly adoption: PendingAdoption | undefined
   /** The `Set-Cookie` headers to send, whatever the handler does. */
   readonly lines: readonly string[]
-  /** What the load failed with, where `loaded` is `failed`. */
+  /** The error of the load, where `loaded` is `failed`. */
   readonly error: unknown
 }
 
