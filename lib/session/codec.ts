@@ -167,7 +167,7 @@ function isEnvelope (value: unknown): value is Envelope {
 
 /** UTF-16 code units of payloads that each of the two generations of `RecentPayloads` holds. */
 const GENERATION = 1_048_576
-/** What stands between the first fields of a payload and its data. */
+/** The text between the first fields of a payload and its data. */
 const DATA = ',"data":'
 
 interface Entry {
