@@ -30,15 +30,27 @@ export async function sessionPlugin (app: FastifyInstance, options: SessionOptio
   app.addHook('onClose', async () => { await scheme.backend.close() })
 }
 
+const CORS = '@fastify/cors'
+
+/** The result of `app.printRoutes()` for an app without routes. */
+const NO_ROUTES = '(empty tree)'
+
 /** Guards the routes of an instance, once for all of its schemes. */
 function guard (app: FastifyInstance): Registry {
   const registry = new Registry(app)
-  if (outermost(app) !== app) guardOutside(app, registry)
+  const isOutermost = outermost(app) === app
+  const hadCors = app.hasPlugin(CORS)
+  if (!isOutermost) guardOutside(app, registry)
   app.addHook('onReady', async () => {
-    const routes = registry.compileAll().flatMap(({ route, plan }) => plan == null ? [] : [{ route, plan }])
-    for (const { scheme, sentence } of inspect({ schemes: registry.own, routes, production: process.env['NODE_ENV'] === 'production' })) {
-      app.log.warn({ session: { scheme } }, sentence)
-    }
+    const declared = registry.compileAll()
+    const warnings = inspect({
+      schemes: registry.own,
+      routes: declared.flatMap(({ route, plan }) => plan == null ? [] : [{ route, plan }]),
+      production: process.env['NODE_ENV'] === 'production',
+      isLast: isOutermost && declared.length === 0 && app.printRoutes() !== NO_ROUTES,
+      isBeforeCors: !hadCors && app.hasPlugin(CORS)
+    })
+    for (const { scheme, sentence } of warnings) app.log.warn({ session: { scheme } }, sentence)
   })
   addHooks(app, registry)
   return registry

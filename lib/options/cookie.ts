@@ -1,5 +1,6 @@
 import { serialize, type SerializeOptions } from 'cookie'
 import { invalidOptions } from '../errors.js'
+import { unknownKey } from '../nearest.js'
 
 /** Attributes of the session cookie (RFC 6265bis, 4.1.2). It is always HttpOnly. */
 export interface CookieOptions {
@@ -39,7 +40,7 @@ export interface CookiePolicy {
   expire: () => string
 }
 
-const KNOWN = new Set<string>(['name', 'path', 'domain', 'sameSite', 'secure', 'partitioned', 'persistent', 'previous'] satisfies Array<keyof CookieOptions>)
+const KNOWN = ['name', 'path', 'domain', 'sameSite', 'secure', 'partitioned', 'persistent', 'previous'] satisfies Array<keyof CookieOptions>
 
 // What other packages know under these names.
 const ELSEWHERE = new Map([
@@ -51,8 +52,9 @@ const ELSEWHERE = new Map([
 
 /** Checks the attributes, each and against each other, once. @throws `FST_SESSION_OPTIONS` */
 export function cookiePolicy (options: CookieOptions): CookiePolicy {
-  const unknown = Object.keys(options).find((name) => !KNOWN.has(name))
-  if (unknown !== undefined) refuse(`there is no option cookie.${unknown}: ${ELSEWHERE.get(unknown) ?? `there are ${[...KNOWN].join(', ')}`}`)
+  for (const [name, advice] of ELSEWHERE) if (name in options) refuse(`there is no option cookie.${name}: ${advice}`)
+  const problem = unknownKey(options, KNOWN, 'option cookie.')
+  if (problem !== undefined) refuse(problem)
   const { path = '/', domain, sameSite = 'lax', secure = true, partitioned = false, persistent = false, previous = [] } = options
   const name = options.name ?? (secure ? '__Host-session' : 'session')
   check({ name, path, domain, sameSite, secure, partitioned, persistent })

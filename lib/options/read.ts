@@ -2,6 +2,7 @@ import { SealedCookie } from '../backend/sealed.js'
 import { milliseconds, timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
 import { type Adoption, readAdoption } from '../migration/adoption.js'
+import { unknownKey } from '../nearest.js'
 import { type CrossOriginOptions, isSerializedOrigin } from '../routing/cross-origin.js'
 import type { SecurityRequirement } from '../routing/requirement.js'
 import type { CompileJsonSchema } from '../session/schema/json-schema.js'
@@ -39,19 +40,19 @@ export interface Settings extends Lifetimes {
   readonly now: () => number
 }
 
-const KNOWN = new Set<string>([
+const KNOWN = [
   'scheme', 'schema', 'store', 'cookie', 'idleTimeout', 'absoluteTimeout', 'storeTimeout', 'maxSize', 'maxPerPrincipal', 'principal',
   'roles', 'verify', 'user', 'migrate', 'security', 'verifiers', 'crossOrigin', 'openapi', 'adopt', 'onEvent', 'now'
-] satisfies Array<keyof SessionOptions>)
+] satisfies Array<keyof SessionOptions>
 
 // Fastify's own, which `register` hands to every plugin.
-const OF_REGISTER = new Set(['prefix', 'logLevel', 'logSerializers'])
+const OF_REGISTER = ['prefix', 'logLevel', 'logSerializers']
+
+const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator'] satisfies Array<keyof OpenApiOptions>
 
 /** Checks the options once. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
 export async function readOptions (options: SessionOptions, compile: CompileJsonSchema): Promise<Settings> {
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name) && !OF_REGISTER.has(name)) refuse(`there is no option ${JSON.stringify(name)}; the options are ${[...KNOWN].join(', ')}`)
-  }
+  refuseUnknown(options, [...KNOWN, ...OF_REGISTER], 'option ')
   const scheme = options.scheme ?? 'session'
   if (typeof scheme !== 'string' || !isSchemeName(scheme)) refuse('scheme must be a name of letters, digits, ".", "_" and "-"')
   const lifetimes = readLifetimes(options)
@@ -135,9 +136,8 @@ function readVerifiers (verifiers: Readonly<Record<string, Verifier>> = {}, sche
 function readOrigins (crossOrigin: CrossOriginOptions | false = {}): ReadonlySet<string> | undefined {
   if (crossOrigin === false) return undefined
   if (typeof crossOrigin !== 'object' || crossOrigin === null) refuse('crossOrigin must be { trusted: [...] } or false')
-  const { trusted = [], ...others } = crossOrigin
-  const unknown = Object.keys(others)[0]
-  if (unknown !== undefined) refuse(`there is no option crossOrigin.${unknown}; there is trusted, a list of origins`)
+  refuseUnknown(crossOrigin, ['trusted'], 'option crossOrigin.')
+  const { trusted = [] } = crossOrigin
   if (!Array.isArray(trusted)) refuse('crossOrigin.trusted must be a list of origins, such as ["https://shop.example"]')
   for (const origin of trusted as readonly unknown[]) {
     if (isSerializedOrigin(origin)) continue
@@ -148,8 +148,8 @@ function readOrigins (crossOrigin: CrossOriginOptions | false = {}): ReadonlySet
 
 function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {
   if (typeof openapi !== 'object' || openapi === null) refuse('openapi must be an object such as { login: "login" }')
+  refuseUnknown(openapi, OF_OPENAPI, 'option openapi.')
   for (const [name, value] of Object.entries(openapi)) {
-    if (!['description', 'login', 'status', 'logout', 'decorator'].includes(name)) refuse(`there is no option openapi.${name}; there are description, login, status, logout and decorator`)
     if (value !== undefined && (typeof value !== 'string' || value === '')) refuse(`openapi.${name} must be text`)
   }
   return openapi
@@ -163,6 +163,11 @@ function isSchemeName (name: string): boolean {
 function positive (name: string, value: number | undefined): number | undefined {
   if (value === undefined || (Number.isInteger(value) && value > 0)) return value
   return refuse(`${name} must be a whole number above 0`)
+}
+
+function refuseUnknown (object: object, known: readonly string[], where: string): void {
+  const problem = unknownKey(object, known, where)
+  if (problem !== undefined) refuse(problem)
 }
 
 function refuse (sentence: string): never {

@@ -1,6 +1,7 @@
 import { SealedCookie } from '../backend/sealed.js'
 import { invalidOptions } from '../errors.js'
 import { MemoryStore } from '../store/memory.js'
+import type { Condition } from '../routing/requirement.js'
 import type { Plan, RouteFacts } from '../routing/route.js'
 import type { Scheme } from './scheme.js'
 
@@ -12,6 +13,10 @@ export interface Configuration {
   readonly routes: ReadonlyArray<{ readonly route: RouteFacts, readonly plan: Plan }>
   /** True if it runs for its users: `NODE_ENV=production`. */
   readonly production: boolean
+  /** True if the app has routes, and all of them were declared before the plugin. */
+  readonly isLast: boolean
+  /** True if @fastify/cors was registered after the plugin. */
+  readonly isBeforeCors: boolean
 }
 
 /** A likely mistake, as a sentence that says what to write instead. */
@@ -26,11 +31,17 @@ export interface Warning {
  * @throws `FST_SESSION_OPTIONS`
  */
 export function inspect (configuration: Configuration): Warning[] {
-  return configuration.schemes.flatMap((scheme) => {
+  const { production, routes } = configuration
+  return configuration.schemes.flatMap((scheme, index) => {
     refuseImpossible(scheme)
-    const { production, routes } = configuration
-    return [...inProduction(scheme, production), ...acrossSites(scheme), ...inMilliseconds(scheme), ...outOfReach(scheme, routes)]
-      .map((sentence) => ({ scheme: scheme.name, sentence }))
+    return [
+      ...(index === 0 ? inWrongOrder(configuration) : []),
+      ...inProduction(scheme, production),
+      ...acrossSites(scheme),
+      ...inMilliseconds(scheme),
+      ...outOfReach(scheme, routes),
+      ...openToGuests(scheme, routes)
+    ].map((sentence) => ({ scheme: scheme.name, sentence }))
   })
 }
 
@@ -60,6 +71,17 @@ function refuseImpossible ({ name, cookie, settings: { store, maxPerPrincipal, a
   }
 }
 
+function inWrongOrder ({ isLast, isBeforeCors }: Configuration): string[] {
+  return [
+    ...(isLast
+      ? ['all routes of the app were declared before fastify-openapi-session, so their security is checked at the first request only, and an OpenAPI document may lack them: write await app.register(sessionPlugin, ...) before the routes, and await before the register of @fastify/swagger too']
+      : []),
+    ...(isBeforeCors
+      ? ['@fastify/cors was registered after fastify-openapi-session, so a 401 has no CORS headers, and browsers report a CORS error in its place: register @fastify/cors first']
+      : [])
+  ]
+}
+
 function inProduction ({ name, cookie, settings: { store } }: Scheme, production: boolean): string[] {
   if (!production) return []
   return [
@@ -87,10 +109,28 @@ function inMilliseconds ({ name, settings: { idleTimeout, absoluteTimeout } }: S
 function outOfReach (scheme: Scheme, routes: Configuration['routes']): string[] {
   const { name, cookie: { path } } = scheme
   const missed = routes.filter(({ route, plan }) => plan.schemes.includes(scheme) && !mayCover(path, route.url as string))
-    .map(({ route }) => `${String(route.method)} ${route.url}`)
+    .map(titleOf)
   if (missed.length === 0) return []
   const some = missed.slice(0, 3).join(', ') + (missed.length > 3 ? `, and ${missed.length - 3} more` : '')
   return [`browsers send the cookie of the session "${name}" to ${path} only, and it is declared by ${some}: set cookie.path: "/", or move the routes`]
+}
+
+/** Finds routes that require a session which a guest can have as well: without `principal`, every live session will do. */
+function openToGuests ({ name, codec, settings: { principal } }: Scheme, routes: Configuration['routes']): string[] {
+  if (principal !== undefined || codec.blank === undefined) return []
+  const alternativesOf = ({ plan }: Configuration['routes'][number]): ReadonlyArray<readonly Condition[]> =>
+    plan.requirement.sessions.includes(name) ? plan.requirement.alternatives : []
+  const guests = routes.find((route) => alternativesOf(route).some((conditions) => conditions.every(({ scheme }) => scheme !== name)))
+  const members = routes.find((route) => {
+    const alternatives = alternativesOf(route)
+    return alternatives.length > 0 && alternatives.every((conditions) => conditions.some(({ scheme, scopes }) => scheme === name && scopes.length === 0))
+  })
+  if (guests === undefined || members === undefined) return []
+  return [`the session "${name}" has no option principal, so a session that a guest gets from ${titleOf(guests)} satisfies ${titleOf(members)}: give the plugin principal: (data) => data.userId`]
+}
+
+function titleOf ({ route: { method, url } }: Configuration['routes'][number]): string {
+  return `${String(method)} ${url}`
 }
 
 /** Returns whether a cookie of a path may reach a route; `true` where that depends on a parameter of the route. */

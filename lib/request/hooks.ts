@@ -16,7 +16,7 @@ type DoneWith = (error?: Error | null, payload?: unknown) => void
 export function addHooks (app: FastifyInstance, registry: Registry): void {
   if (!app.hasRequestDecorator(kScope)) app.decorateRequest(kScope, null)
   app.addHook('onRequest', (request, reply, done) => { admit(registry, request, reply, done) })
-  app.addHook('preHandler', (request, _reply, done) => { judgeAgain(registry, request, done) })
+  app.addHook('preHandler', (request, reply, done) => { judgeAgain(registry, request, reply, done) })
   app.addHook('onSend', (request, reply, payload, done) => { finish(registry, request, reply, payload, done) })
 }
 
@@ -27,12 +27,12 @@ export function scopeOf (request: FastifyRequest): RequestScope | undefined {
 
 function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
   // (Requests of a context that was there before the plugin do not know the decorator: it is absent there, not null.)
-  if (scopeOf(request) !== undefined || request.is404) return done()
+  if (scopeOf(request) !== undefined) return done()
   let plan
   try {
     const route = request.routeOptions
-    plan = (route.config as RouteConfig)[kRoute]?.plan
-    // It is not compiled yet: the route was declared before the plugin, or the app is not ready.
+    if (route.url !== undefined) plan = (route.config as RouteConfig)[kRoute]?.plan
+    // It is not compiled yet: the route was declared before the plugin, the app is not ready, or it is a not-found handler.
     if (plan === undefined) plan = (Registry.of(request.server) as Registry).plan(route)
   } catch (error) {
     return done(error as Error)
@@ -43,11 +43,13 @@ function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, d
   settle(scope, () => scope.admit(), done)
 }
 
-function judgeAgain (hooks: Registry, request: FastifyRequest, done: Done): void {
+function judgeAgain (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
   const found = (request as Scoped)[kScope]
+  // reply.callNotFound() leads to the not-found handler from here on, past the hooks before.
+  if (found == null && request.is404) return admit(hooks, request, reply, done)
   if (found?.hooks !== hooks) return done()
   const { scope } = found
-  settle(scope, () => scope.judgeAgain(), done)
+  settle(scope, () => scope.judgeAgain(request.is404 ? (Registry.of(request.server) as Registry).plan(request.routeOptions) : null), done)
 }
 
 /** Does the work of a hook and ends the hook, once: what the rest of the request throws inside of `done` is not its failure. */

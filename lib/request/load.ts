@@ -7,7 +7,7 @@ import { findPredecessor, PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
 import type { Awaitable } from '../store/store.js'
-import type { LoadedAs } from './diagnostics.js'
+import { type LoadedAs, warnOfDuplicate } from './diagnostics.js'
 
 /** The session of a request, as it was loaded. */
 export interface Found {
@@ -53,6 +53,7 @@ function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, r
   const value = cookieValue(request.headers.cookie, scheme.cookie.name)
   if (value === DUPLICATE) {
     report({ type: 'rejected', reason: 'duplicate-cookie' })
+    warnOfDuplicate(request, scheme)
     const lines = previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire)
     return foundAs('duplicate-cookie', scheme, undefined, { lines })
   }

@@ -76,11 +76,13 @@ export class RequestScope implements Scope {
   /**
    * Loads and judges the sessions again if the handler starts long after the first time: a client may send the headers, and
    * withhold the body until the session is revoked or the account disabled.
+   * @param notFound - what the not-found handler requires that the route passed the request to. What was not loaded is missing.
    */
-  judgeAgain (): Awaitable<void> {
-    if (this.#phase !== 'open' || performance.now() - this.#loadedAt < JUDGED_FOR) return undefined
-    const reloads = this.#sessions.map((_session, index) => this.#handle(index).reload())
-    return chain(awaitAll(reloads), () => this.#authorize())
+  judgeAgain (notFound: Plan | null): Awaitable<void> {
+    const isStale = this.#phase === 'open' && performance.now() - this.#loadedAt >= JUDGED_FOR
+    if (!isStale && (notFound === null || notFound === this.#plan)) return undefined
+    const reloads = isStale ? this.#sessions.map((_session, index) => this.#handle(index).reload()) : []
+    return chain(awaitAll(reloads), () => this.#authorize(notFound ?? this.#plan))
   }
 
   /** True if it is too late to change a session: its response has begun, or was refused. */
@@ -222,8 +224,8 @@ export class RequestScope implements Scope {
     return this.#authorize()
   }
 
-  #authorize (): Awaitable<void> {
-    return authorize(this.request, this.#plan, this.#sessions)
+  #authorize (plan = this.#plan): Awaitable<void> {
+    return authorize(this.request, plan, this.#sessions)
   }
 
   #writeHeaders (): void {

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { chain } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
 import { authenticationRequired, type Challenge, forbidden, invalidData } from '../errors.js'
+import { nearest } from '../nearest.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
 import type { Awaitable } from '../store/store.js'
@@ -85,9 +86,16 @@ function askSession (
     if (!Array.isArray(held)) {
       throw invalidData(`The option roles returned ${held === null ? 'null' : typeof held} instead of a list: return [] if there are no roles.`)
     }
-    const missing = scopes.filter((role) => !held.includes(role)).map((role) => `"${role}"`)
-    return missing.length === 0 ? undefined : { kind: 'forbidden', scheme: name, why: `The role ${missing.join(' and ')} is required.` }
+    const missing = scopes.filter((role) => !held.includes(role))
+    return missing.length === 0 ? undefined : { kind: 'forbidden', scheme: name, why: lacking(missing, held) }
   })
+}
+
+/** Says which roles are missing. A role that is nearly one of those held is likely to be misspelt in `security`. */
+function lacking (missing: readonly string[], held: readonly unknown[]): string {
+  const names = held.filter((role) => typeof role === 'string')
+  const meant = missing.map((role) => nearest(role, names)).find((role) => role !== undefined)
+  return `The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`
 }
 
 function unsatisfied ({ scheme }: Condition): Failure {

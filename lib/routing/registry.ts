@@ -1,8 +1,8 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { invalidOptions } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
-import { compileRequirement, type Resolve, type Verifier } from './requirement.js'
-import { isOurs, isPreflightOnly, ownSecurity, type Plan, readRouteConfig, type RouteFacts } from './route.js'
+import { compileRequirement, type Resolve } from './requirement.js'
+import { isOurs, nameOf, ownSecurity, type Plan, readRouteConfig, type RouteFacts, takesDefault } from './route.js'
 
 const kRegistry = Symbol('fastify-openapi-session.registry')
 /** The key under which the `config` of a route that was declared after the plugin has its `DeclaredRoute`. */
@@ -27,7 +27,7 @@ export class Registry {
   readonly #instance: FastifyInstance
   readonly #own = new Map<string, Scheme>()
   readonly #routes: DeclaredRoute[] = []
-  /** The plans of routes that were declared before the plugin, by their `config`. */
+  /** The plans of routes that were declared before the plugin, by their `config`, and of not-found handlers, by the handler. */
   readonly #earlyPlans = new WeakMap<object, Plan | null>()
 
   constructor (instance: FastifyInstance) {
@@ -80,26 +80,31 @@ export class Registry {
    * @throws `FST_SESSION_OPTIONS` naming the route: no request is let in unread
    */
   plan (route: RouteFacts): Plan | null {
-    const config = route.config as RouteConfig
-    const declared = config[kRoute]
+    const isRoute = route.url !== undefined
+    const declared = isRoute ? (route.config as RouteConfig)[kRoute] : undefined
     if (declared !== undefined) return planOf(declared)
-    const early = this.#earlyPlans.get(config)
+    // Not-found handlers may share their `config`. Fastify makes a function of its own of each.
+    const key = (isRoute ? route.config : route.handler) as object
+    const early = this.#earlyPlans.get(key)
     if (early !== undefined) return early
     const plan = this.compile(route)
-    this.#earlyPlans.set(config, plan)
+    this.#earlyPlans.set(key, plan)
     return plan
   }
 
   #compile (route: RouteFacts): Plan | null {
     const own = ownSecurity(route)
-    const security: unknown = own === undefined && !isPreflightOnly(route) ? this.#defaultSecurity() : own
+    const security: unknown = own === undefined && takesDefault(route) ? this.#defaultSecurity() : own
     if (security === undefined || (Array.isArray(security) && security.length === 0)) {
       if (isOurs(route.config)) readRouteConfig(route.config)
       return null
     }
-    const schemes = new Map<string, Scheme>()
-    for (const scheme of this.#visible()) if (!schemes.has(scheme.name)) schemes.set(scheme.name, scheme)
-    const requirement = compileRequirement(security, this.#resolver(schemes))
+    // Of two with one name, that of the nearest instance counts.
+    const visible = [...this.#visible()].reverse()
+    const schemes = new Map(visible.map((scheme) => [scheme.name, scheme]))
+    const verifiers = new Map(visible.flatMap(({ settings }) => [...settings.verifiers]))
+    const resolve: Resolve = (name) => schemes.has(name) ? 'session' : verifiers.get(name)
+    const requirement = compileRequirement(security, resolve, [...schemes.keys(), ...verifiers.keys()])
     for (const { scheme, scopes } of requirement.alternatives.flat()) {
       const session = schemes.get(scheme)
       if (session !== undefined && scopes.length > 0 && session.settings.roles === undefined) {
@@ -115,23 +120,12 @@ export class Registry {
     return undefined
   }
 
-  #resolver (schemes: ReadonlyMap<string, Scheme>): Resolve {
-    return (name) => {
-      if (schemes.has(name)) return 'session'
-      for (const { settings: { verifiers } } of this.#visible()) {
-        const verifier: Verifier | undefined = verifiers.get(name)
-        if (verifier !== undefined) return verifier
-      }
-      return undefined
-    }
-  }
-
   /** Compiles with the name of the route in what goes wrong. A getter that throws a falsy value is a refusal, too. */
   compile (route: RouteFacts): Plan | null {
     try {
       return this.#compile(route)
     } catch (error) {
-      throw invalidOptions(`route ${String(route.method)} ${route.url}: ${error instanceof Error ? error.message : '`security` cannot be read'}`)
+      throw invalidOptions(`${nameOf(route)}: ${error instanceof Error ? error.message : '`security` cannot be read'}`)
     }
   }
 

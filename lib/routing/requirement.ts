@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { nearest } from '../nearest.js'
 
 /** One alternative of an operation's `security`: every scheme in it must hold (OpenAPI 3.1, Security Requirement Object). */
 export type SecurityRequirement = Readonly<Record<string, readonly string[]>>
@@ -28,27 +29,28 @@ export type Resolve = (scheme: string) => 'session' | Verifier | undefined
 
 /**
  * Compiles a `security` list into frozen copies, so that nothing that is done to the list later changes what is enforced.
+ * @param known - the names that a misspelt one may be meant for
  * @throws `Error` with a sentence that says what to write; the caller names the route
  */
-export function compileRequirement (security: unknown, resolve: Resolve): Requirement {
+export function compileRequirement (security: unknown, resolve: Resolve, known: readonly string[] = []): Requirement {
   if (!Array.isArray(security)) throw new Error('`security` must be a list of requirements, such as [{ session: [] }]')
-  const alternatives = Array.from(security as readonly unknown[], (requirement) => conditionsOf(requirement, resolve))
+  const alternatives = Array.from(security as readonly unknown[], (requirement) => conditionsOf(requirement, resolve, known))
   const sessions = alternatives.flat().filter(({ verifier }) => verifier === undefined).map(({ scheme }) => scheme)
   return Object.freeze({ alternatives: Object.freeze(alternatives), sessions: Object.freeze([...new Set(sessions)]) })
 }
 
-function conditionsOf (requirement: unknown, resolve: Resolve): readonly Condition[] {
+function conditionsOf (requirement: unknown, resolve: Resolve, known: readonly string[]): readonly Condition[] {
   const isPlain = typeof requirement === 'object' && requirement !== null &&
     [Object.prototype, null].includes(Object.getPrototypeOf(requirement) as null)
   if (!isPlain) {
     throw new Error('each alternative of `security` must be a plain object such as { session: [] }')
   }
-  const conditions = Reflect.ownKeys(requirement).map((scheme) => conditionOf(requirement, scheme, resolve))
+  const conditions = Reflect.ownKeys(requirement).map((scheme) => conditionOf(requirement, scheme, resolve, known))
   const isSession = ({ verifier }: Condition): boolean => verifier === undefined
   return Object.freeze([...conditions.filter(isSession), ...conditions.filter((condition) => !isSession(condition))])
 }
 
-function conditionOf (requirement: object, scheme: string | symbol, resolve: Resolve): Condition {
+function conditionOf (requirement: object, scheme: string | symbol, resolve: Resolve, known: readonly string[]): Condition {
   // A requirement with hidden keys would read as {}, which lets every request in.
   if (typeof scheme === 'symbol' || !Object.prototype.propertyIsEnumerable.call(requirement, scheme)) {
     throw new Error(`each key in an alternative of \`security\` must be an ordinary, enumerable property, and ${String(scheme)} is not`)
@@ -59,7 +61,10 @@ function conditionOf (requirement: object, scheme: string | symbol, resolve: Res
   }
   const verifier = resolve(scheme)
   if (verifier === undefined) {
-    throw new Error(`no session and no verifier is registered for the security scheme "${scheme}": register a session with that name, or give the plugin verifiers: { ${JSON.stringify(scheme)}: (request, scopes) => boolean }`)
+    const meant = nearest(scheme, known)
+    throw new Error(`no session and no verifier is registered for the security scheme "${scheme}": ` + (meant === undefined
+      ? `register a session with that name, or give the plugin verifiers: { ${JSON.stringify(scheme)}: (request, scopes) => boolean }`
+      : `did you mean ${JSON.stringify(meant)}?`))
   }
   return Object.freeze({ scheme, scopes: Object.freeze([...scopes]), verifier: verifier === 'session' ? undefined : verifier })
 }

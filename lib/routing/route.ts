@@ -1,3 +1,4 @@
+import { unknownKey } from '../nearest.js'
 import type { Scheme } from '../options/scheme.js'
 import { isSerializedOrigin } from './cross-origin.js'
 import type { Requirement } from './requirement.js'
@@ -12,10 +13,12 @@ export interface SessionRouteConfig {
   crossOrigin?: { trusted: readonly string[] }
 }
 
-/** The options of a route that matter here, as Fastify gives them to `onRoute` hooks and to requests. */
+/** The options of a route or a not-found handler that matter here, as Fastify gives them to `onRoute` hooks and to requests. */
 export interface RouteFacts {
   readonly method?: string | readonly string[] | undefined
+  /** `undefined` for a not-found handler. */
   readonly url?: string | undefined
+  readonly handler?: unknown
   readonly schema?: unknown
   readonly config?: unknown
 }
@@ -40,13 +43,18 @@ export function ownSecurity ({ schema }: RouteFacts): unknown {
   return (schema as { security?: unknown } | undefined)?.security
 }
 
+/** Names a route in a message. */
+export function nameOf ({ method, url }: RouteFacts): string {
+  return url === undefined ? 'the not-found handler' : `route ${String(method)} ${url}`
+}
+
 /**
- * Returns whether a route answers nothing but OPTIONS. A browser asks with OPTIONS before it may send cookies, so that a
- * default `security`, which such a request can never satisfy, does not apply.
+ * Returns whether a default `security` applies to a route. A not-found handler has none. Neither has a route that answers
+ * nothing but OPTIONS: a browser asks with OPTIONS before it may send cookies, so that such a request can satisfy nothing.
  */
-export function isPreflightOnly ({ method }: RouteFacts): boolean {
+export function takesDefault ({ method, url }: RouteFacts): boolean {
   const methods = [method].flat()
-  return methods.length > 0 && methods.every((name) => name === 'OPTIONS')
+  return url !== undefined && !(methods.length > 0 && methods.every((name) => name === 'OPTIONS'))
 }
 
 /** Returns whether `config.session` is meant for this plugin. On a route without a session it may be that of another plugin. */
@@ -59,13 +67,13 @@ export function isOurs (config: unknown): boolean {
 export function readRouteConfig (config: unknown): Pick<Plan, 'touch' | 'maxAge' | 'trustedOrigins'> {
   const session: unknown = (config as { session?: unknown } | undefined)?.session ?? {}
   if (typeof session !== 'object') throw new Error('config.session must be an object such as { touch: false }; security: [] makes a route that has no session')
-  const { touch = true, maxAge, crossOrigin: { trusted = [] } = {}, ...others } = session as SessionRouteConfig
+  const problem = unknownKey(session as object, ['touch', 'maxAge', 'crossOrigin'], 'config.session.')
+  if (problem !== undefined) throw new Error(problem)
+  const { touch = true, maxAge, crossOrigin: { trusted = [] } = {} } = session as SessionRouteConfig
   if (typeof touch !== 'boolean') throw new Error('config.session.touch must be true or false')
   if (maxAge !== undefined && !(typeof maxAge === 'number' && maxAge > 0)) throw new Error('config.session.maxAge must be a positive number of seconds')
   if (!Array.isArray(trusted) || !trusted.every(isSerializedOrigin)) {
     throw new Error('config.session.crossOrigin.trusted must be a list of origins as browsers send them, such as ["https://id.example"]')
   }
-  const unknown = Object.keys(others)[0]
-  if (unknown !== undefined) throw new Error(`there is no config.session.${unknown}; there are touch, maxAge and crossOrigin`)
   return { touch, maxAge, trustedOrigins: Object.freeze([...trusted as string[]]) }
 }

@@ -1,7 +1,7 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, preHandlerHookHandler } from 'fastify'
 import { invalidOptions } from '../errors.js'
 import { Registry } from './registry.js'
-import { ownSecurity, type RouteFacts } from './route.js'
+import { nameOf, ownSecurity, type RouteFacts } from './route.js'
 
 /** Returns the app itself, seen from any of its contexts. */
 export function outermost (app: FastifyInstance): FastifyInstance {
@@ -19,14 +19,17 @@ export function guardOutside (app: FastifyInstance, registry: Registry): void {
   app.addHook('onReady', async () => {
     for (const { server, route } of routes) refuseUnguarded(server, route, registry)
   })
-  outermost(app).addHook('onRequest', (request, _reply, done) => {
+  const refuse: preHandlerHookHandler = (request, _reply, done) => {
     try {
-      if (!request.is404) refuseUnguarded(request.server, request.routeOptions, registry)
+      refuseUnguarded(request.server, request.routeOptions, registry)
       done()
     } catch (error) {
       done(error as Error)
     }
-  })
+  }
+  outermost(app).addHook('onRequest', refuse)
+  // reply.callNotFound() leads to a not-found handler past the hooks before.
+  outermost(app).addHook('preHandler', (request, reply, done) => { request.is404 ? refuse.call(app, request, reply, done) : done() })
 }
 
 /** @throws `FST_SESSION_OPTIONS` */
@@ -37,5 +40,5 @@ function refuseUnguarded (server: FastifyInstance, route: RouteFacts, { own }: R
   const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []
   const stray = own.find(({ name }) => named.includes(name))
   if (stray === undefined) return
-  throw invalidOptions(`route ${String(route.method)} ${route.url} names the session "${stray.name}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
+  throw invalidOptions(`${nameOf(route)} names the session "${stray.name}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
 }

@@ -60,7 +60,7 @@ t.test('a route declared before the plugin gets a sentence, not a TypeError', as
     app.get('/late', guarded, nothing)
     await t.rejects(async () => { await app.ready() }, {
       code: 'FST_SESSION_OPTIONS',
-      message: /@fastify\/swagger cannot make the document: a route that was declared before fastify-openapi-session.*"session".*Register fastify-openapi-session before that route/,
+      message: /@fastify\/swagger cannot make the document: a route that was declared before fastify-openapi-session.*"session".*Write `await app\.register\(sessionPlugin, \.\.\.\)` before that route/,
       cause: { name: 'TypeError' }
     })
   }

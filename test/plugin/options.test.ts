@@ -9,7 +9,12 @@ import { anySession, bootError, makeApp, setUp, Visitor } from './support.js'
 
 /** Options that stop the boot, and what the sentence has to say. */
 const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
-  [{ idleTimeOut: 5 }, /there is no option "idleTimeOut"; the options are scheme, schema, store/],
+  [{ idleTimeOut: 5 }, /^there is no option idleTimeOut: did you mean idleTimeout\?$/],
+  [{ idelTimeout: 5 }, /^there is no option idelTimeout: did you mean idleTimeout\?$/],
+  [{ rols: () => [] }, /^there is no option rols: did you mean roles\?$/],
+  [{ secret: 'x' }, /^there is no option secret: the names are scheme, schema, store/],
+  [{ crossOrigin: { trust: [] } }, /^there is no option crossOrigin\.trust: did you mean trusted\?$/],
+  [{ openapi: { logIn: 'x' } }, /^there is no option openapi\.logIn: did you mean login\?$/],
   [{ scheme: '' }, /scheme must be a name of letters/],
   [{ scheme: 'my session' }, /scheme must be a name of letters/],
   [{ scheme: 5 }, /scheme must be a name of letters/],
@@ -26,7 +31,8 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ cookie: null }, /cookie must be an object/],
   [{ cookie: { httpOnly: false } }, /no option cookie\.httpOnly: the cookie is always HttpOnly/],
   [{ cookie: { maxAge: 5 } }, /no option cookie\.maxAge: use absoluteTimeout/],
-  [{ cookie: { samesite: 'lax' } }, /no option cookie\.samesite: there are name, path/],
+  [{ cookie: { samesite: 'lax' } }, /no option cookie\.samesite: did you mean sameSite\?$/],
+  [{ cookie: { priority: 'high' } }, /no option cookie\.priority: the names are name, path/],
   [{ cookie: { name: 'my session' } }, /cookie\.name "my session" is not a cookie name/],
   [{ cookie: { name: '' } }, /cookie\.name "" is not a cookie name/],
   [{ cookie: { name: 'sid', path: 'app' } }, /cookie\.path "app" must start with "\/"/],
@@ -81,7 +87,7 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ crossOrigin: { trusted: ['shop.example'] } }, /is not an origin/],
   [{ crossOrigin: { trusted: ['null'] } }, /is not an origin/],
   [{ openapi: 'docs' }, /openapi must be an object/],
-  [{ openapi: { signin: 'x' } }, /no option openapi\.signin; there are description, login/],
+  [{ openapi: { signin: 'x' } }, /no option openapi\.signin: the names are description, login/],
   [{ openapi: { login: '' } }, /openapi\.login must be text/],
   [{ openapi: { login: 5 } }, /openapi\.login must be text/]
 ]

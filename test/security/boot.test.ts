@@ -1,3 +1,6 @@
+import cors from '@fastify/cors'
+import swagger from '@fastify/swagger'
+import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { MemoryStore } from 'fastify-openapi-session'
 import { fromExpressStore } from 'fastify-openapi-session/express'
@@ -136,7 +139,69 @@ t.test('a security scheme without a verifier stops the boot, and the message nam
     await app.register(async (app) => { app.get('/x', { schema: { security: [{ sesion: [] }] } as never }, async () => 'in') }, { prefix: '/v1' })
     await app.register(plugin)
     await app.register(async (app) => { app.get('/y', { schema: { security: [{ sesion: [] }] } as never }, async () => 'in') }, { prefix: '/v1' })
-  }), [/^refused: route GET \/v1\/[xy].*"sesion"/])
+  }), [/^refused: route GET \/v1\/[xy].*"sesion": did you mean "session"\?$/])
+  t.match(await boot(t, async (app) => {
+    await app.register(plugin, { verifiers: { bearer: () => true } })
+    app.get('/x', { schema: { security: [{ session: [], bearr: [] }] } as never }, async () => 'in')
+  }), [/^refused: route GET \/x: .*"bearr": did you mean "bearer"\?$/])
+})
+
+t.test('a misspelt name in config.session stops the boot, and the message has the name that was meant', async (t) => {
+  const withConfig = (session: object) => async (app: FastifyInstance): Promise<void> => {
+    await app.register(plugin)
+    app.get('/x', { ...DECLARED, config: { session: session as never } }, async () => 'in')
+  }
+  t.match(await boot(t, withConfig({ tuch: false })), [/^refused: route GET \/x: there is no config\.session\.tuch: did you mean touch\?$/])
+  t.match(await boot(t, withConfig({ maxage: 5 })), [/config\.session\.maxage: did you mean maxAge\?$/])
+  t.match(await boot(t, withConfig({ rolling: false })), [/config\.session\.rolling: the names are touch, maxAge, crossOrigin$/])
+})
+
+t.test('the boot warns of a plugin that was registered after all routes', async (t) => {
+  const late = [/all routes of the app were declared before fastify-openapi-session.*: write await app\.register\(sessionPlugin, \.\.\.\) before the routes/]
+  t.match(await boot(t, (app) => {
+    void app.register(swagger)
+    void app.register(plugin)
+    app.get('/x', DECLARED, async () => 'in')
+  }), late, 'neither register was awaited')
+  t.match(await boot(t, async (app) => {
+    app.get('/x', DECLARED, async () => 'in')
+    await app.register(plugin)
+  }), late)
+  t.same(await boot(t, (app) => {
+    app.get('/health', async () => 'up')
+    void app.register(plugin)
+    void app.register(async (app) => { app.get('/x', DECLARED, async () => 'in') })
+  }), [], 'a route in a plugin comes after')
+  t.same(await boot(t, async (app) => { await app.register(plugin) }), [], 'an app without routes')
+  t.same(await boot(t, (app) => {
+    app.get('/health', async () => 'up')
+    void app.register(async (app) => { await app.register(plugin) })
+  }), [], 'a context without routes')
+})
+
+t.test('the boot warns of @fastify/cors that was registered after the plugin', async (t) => {
+  const register = (...plugins: unknown[]) => async (app: FastifyInstance): Promise<void> => {
+    for (const each of plugins) await app.register(each as typeof cors)
+    app.get('/x', DECLARED, async () => 'in')
+  }
+  t.match(await boot(t, register(plugin, cors)), [/a 401 has no CORS headers.*: register @fastify\/cors first$/])
+  t.same(await boot(t, register(cors, plugin)), [])
+})
+
+t.test('the boot warns of a session without a principal that a guest can have as well', async (t) => {
+  const withRoutes = (options: Options, ...lists: unknown[][]) => async (app: FastifyInstance): Promise<void> => {
+    await app.register(plugin, options)
+    for (const [index, security] of lists.entries()) app.get(`/${index}`, { schema: { security } as never }, async () => 'in')
+  }
+  const [open, signedIn] = [[{ session: [] }, {}], [{ session: [] }]]
+  t.match(await boot(t, withRoutes({}, open, signedIn)),
+    [/"session" has no option principal, so a session that a guest gets from GET \/0 satisfies GET \/1: give the plugin principal: \(data\) => data\.userId$/])
+  t.match(await boot(t, withRoutes({}, [], signedIn, open)), [/from GET \/2 satisfies GET \/1/])
+  t.same(await boot(t, withRoutes({ principal: () => 'ada' }, open, signedIn)), [])
+  t.same(await boot(t, withRoutes({ schema: Type.Object({ userId: Type.String() }) }, open, signedIn)), [], 'only start() makes a session')
+  t.same(await boot(t, withRoutes({}, open, open)), [])
+  t.same(await boot(t, withRoutes({}, signedIn, signedIn)), [])
+  t.same(await boot(t, withRoutes({ roles: () => [] }, open, [{ session: ['admin'] }])), [], 'a guest has no roles')
 })
 
 t.test('a route from before the plugin that names an unknown scheme refuses every request', async (t) => {

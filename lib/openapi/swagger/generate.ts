@@ -137,6 +137,6 @@ export function explain (error: unknown, base: OpenApiDocument | undefined, rout
   const reason = base !== undefined && unknown.size > 0
     ? `its option \`${option}\` has to define ${[...unknown].join(', ')}, which \`security\` of a route names`
     : `a route that was declared before fastify-openapi-session, or the document's own \`security\`, names a scheme such as ${JSON.stringify([...sessions][0])}. ` +
-      'Register fastify-openapi-session before that route. What should hold for all routes goes into its own option `security`'
+      'Write `await app.register(sessionPlugin, ...)` before that route. What should hold for all routes goes into its own option `security`'
   return invalidOptions(`@fastify/swagger cannot make the document: ${reason}`, error)
 }
