@@ -17,9 +17,11 @@ export function isTypeBox (schema: object): boolean {
 
 /** Compiles a schema of @sinclair/typebox. @throws `FST_SESSION_OPTIONS` for a schema that could never be checked */
 export async function classicTypeBoxSchema (schema: object): Promise<DataSchema> {
-  const [typebox, { TypeCompiler }, { Value }] = await load('@sinclair/typebox', () => Promise.all([
-    import('@sinclair/typebox'), import('@sinclair/typebox/compiler'), import('@sinclair/typebox/value')
-  ]))
+  const missing = notInstalled('@sinclair/typebox')
+  // A bundler lets a package be absent only where its import() has a catch() of its own.
+  const [typebox, { TypeCompiler }, { Value }] = await Promise.all([
+    import('@sinclair/typebox').catch(missing), import('@sinclair/typebox/compiler').catch(missing), import('@sinclair/typebox/value').catch(missing)
+  ])
   shareRegistries(typebox)
   const format = unknownFormat(schema, typebox.FormatRegistry)
   if (format !== undefined) {
@@ -35,7 +37,7 @@ export async function classicTypeBoxSchema (schema: object): Promise<DataSchema>
 
 /** Compiles a schema of the package `typebox`. @throws `FST_SESSION_OPTIONS` for a schema that could never be checked */
 export async function typeBoxSchema (schema: object): Promise<DataSchema> {
-  const { Compile } = await load('typebox', () => import('typebox/compile'))
+  const { Compile } = await import('typebox/compile').catch(notInstalled('typebox'))
   const compiled = compile(() => Compile(schema))
   return checkedBy(schema, {
     check: (data) => compiled.Check(data),
@@ -47,13 +49,9 @@ export async function typeBoxSchema (schema: object): Promise<DataSchema> {
   })
 }
 
-/** Loads a schema library, which only those need who use it. */
-async function load<T> (name: string, modules: () => Promise<T>): Promise<T> {
-  try {
-    return await modules()
-  } catch (cause) {
-    throw invalidOptions(`schema was made with ${name}, which the plugin cannot load: install ${name} in the app`, cause)
-  }
+/** Returns what throws the error for a schema library that cannot be loaded. Only an app that uses the library needs it. */
+function notInstalled (name: string): (cause: unknown) => never {
+  return (cause) => { throw invalidOptions(`schema was made with ${name}, which the plugin cannot load: install ${name} in the app`, cause) }
 }
 
 /**
