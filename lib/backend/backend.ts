@@ -41,8 +41,11 @@ export interface Renewal {
   readonly held: string | undefined
 }
 
-/** Computes the data to store from the session as it is stored now. Runs again on a conflict. */
-export type Compute = (now: Snapshot) => Awaitable<Content>
+/**
+ * Computes the data to store from the session as it is stored now. Runs again on a conflict. With `expiresAt`, the deadline of
+ * the session stays; without it, the write counts as activity.
+ */
+export type Compute = (now: Snapshot) => Awaitable<Content & { readonly expiresAt?: number }>
 
 /** The sessions of one scheme, seen from a request. Every method may throw `FST_SESSION_STORE`. */
 export interface Backend {

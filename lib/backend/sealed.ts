@@ -112,8 +112,7 @@ class SealedBackend implements Backend {
         report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
         return undefined
       }
-      // Sealing a cookie again does not count as activity: the load has moved the deadline, if the request counts.
-      if (renewal === undefined) return this.#seal(base, content, content === base ? base.expiresAt : undefined)
+      if (renewal === undefined) return this.#seal(base, content, content.expiresAt)
       const { credential: { id }, reason } = renewal
       const saved = this.#seal(id === base.id ? base : { id, version: 0, times: withLogin(base.times, this.#context.now()) }, content)
       if (id !== base.id) this.#end(base)

@@ -192,10 +192,9 @@ export class StoredBackend implements Backend {
   }
 
   /** @throws `FST_SESSION_CONFLICT` if a session that was renewed in between would move to the holder of its old secret */
-  #next ({ base, renewal, rank }: SaveOrder, before: Snapshot, content: Content): Snapshot {
+  #next ({ base, renewal, rank }: SaveOrder, before: Snapshot, content: Awaited<ReturnType<Compute>>): Snapshot {
     const current = rank === undefined ? before : { ...before, times: { ...before.times, rank } }
-    // What is only written in another form (`stale`) does not count as activity.
-    if (renewal === undefined) return this.#assemble(current, content, content === before ? before.expiresAt : undefined)
+    if (renewal === undefined) return this.#assemble(current, content, content.expiresAt)
     const { held, credential: { id, secretHash } } = renewal
     // Of several renewals at once one wins; the others keep its secret and save their data.
     const isFirst = current.secretHash === held

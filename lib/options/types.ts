@@ -69,7 +69,7 @@ export interface OpenApiOptions {
   decorator?: string
 }
 
-/** Options of `register` for the scheme `Name`. Durations are in seconds. */
+/** Options of `register` for the scheme `Name`. Durations are in seconds. The data that a function gets are frozen. */
 export interface SessionOptions<Name extends string = string, Data extends object = SessionData<Name>> {
   /** The security scheme's name, which is also the name of the decorators. Default `session`. */
   scheme?: Name
@@ -101,12 +101,12 @@ export interface SessionOptions<Name extends string = string, Data extends objec
   roles?: (data: Data, user: SessionUser<Name>) => readonly string[] | Promise<readonly string[]>
   /**
    * Checks each loaded session that has a principal (every session without the option `principal`). `false` ends it: the
-   * password was changed, the account was disabled. The data are frozen.
+   * password was changed, the account was disabled.
    */
   verify?: (data: Data, request: FastifyRequest) => boolean | Promise<boolean>
   /**
    * Returns the user of a loaded session, once per request; `null` ends the session. Read it as `request.session.user`. Asked
-   * for the same sessions as `verify`, and after it. The data are frozen.
+   * for the same sessions as `verify`, and after it.
    */
   user?: (data: Data, request: FastifyRequest) => FoundUser<Name>
   /** Makes data of an older form fit the schema. What still does not fit counts as no session, and is reported. */

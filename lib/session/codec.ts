@@ -3,7 +3,7 @@ import { copyJson, type Data, freezeJson, isObject, toJson } from './json.js'
 import type { DataSchema } from './schema/schema.js'
 import type { Times } from './times.js'
 
-/** Data that fit their schema, with the principal that they name. A private copy: it is frozen before a function of the app gets it. */
+/** Data that fit their schema, with the principal that they name. A private copy, frozen before a function of the app gets it. */
 export interface Content {
   readonly data: Data
   readonly principal: string | undefined
@@ -132,7 +132,7 @@ export class Codec {
   #principalOf (data: Data): string | undefined {
     const { principal: ask } = this.#options
     if (ask === undefined) return undefined
-    const principal: unknown = withoutMessage('principal', () => ask(data))
+    const principal: unknown = withoutMessage('principal', () => ask(freezeJson(data)))
     if (principal === undefined || principal === null || principal === '') return undefined
     if (typeof principal === 'string') return principal
     throw invalidData(`The option principal returned ${typeof principal} instead of text: return String(...) of it, or undefined.`)

@@ -168,6 +168,21 @@ t.test('update changes the stored data without a request', async (t) => {
   for (const ended of [id, 'junk']) await t.rejects(app.session.update(ended, () => { t.fail('ran') }), { code: 'FST_SESSION_REQUIRED', statusCode: 401 })
 })
 
+t.test('an update of the manager does not count as activity, and one of a request does', async (t) => {
+  const { app, client, clock } = await setUp(t, { principal: (data) => data.userId, idleTimeout: 100 })
+  app.get('/', { schema: guarded }, async ({ session }) => (await session.update((data) => { data.b = 1 })).b)
+  const { id, setCookie } = await app.session.issue(user('ada', 1))
+  const expiry = async (): Promise<number | undefined> => (await app.session.find(id))?.expiresAt
+  const first = await expiry() as number
+  clock.advance(50_000)
+  await app.session.update(id, (data) => { data.a = 2 })
+  t.equal(await expiry(), first)
+  client.jar.take(setCookie)
+  await client.get('/')
+  t.equal(await expiry(), first + 50_000)
+  t.match(await app.session.find(id), { data: { a: 2, b: 1 } })
+})
+
 t.test('an update of the manager and one of a request are both kept', async (t) => {
   const { app, client } = await setUp(t)
   app.post('/', { schema: guarded }, async ({ session }) => {

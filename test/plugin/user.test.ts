@@ -141,7 +141,7 @@ t.test('roles that reject, or resolve to something else than a list, let no requ
   }
 })
 
-t.test('the data that verify, user and roles get are frozen at every depth', async (t) => {
+t.test('the data that principal, verify, user and roles get are frozen at every depth', async (t) => {
   const seen: string[] = []
   const frozen = (option: string) => (data: { roles: string[], cart: Record<string, number> }): void => {
     t.throws(() => { (data as { a?: number }).a = 1 }, TypeError, option)
@@ -150,7 +150,7 @@ t.test('the data that verify, user and roles get are frozen at every depth', asy
     seen.push(option)
   }
   const { app, client } = await setUp(t, {
-    principal,
+    principal: (data) => { frozen('principal')(data); return data.userId },
     verify: (data) => { frozen('verify')(data); return true },
     user: (data) => { frozen('user')(data); return {} },
     roles: (data) => { frozen('roles')(data); return ['admin'] }
@@ -161,5 +161,5 @@ t.test('the data that verify, user and roles get are frozen at every depth', asy
   })
   client.jar.take((await app.session.issue(ada)).setCookie)
   t.same((await client.get('/')).json().roles, ['changed'], 'the handler gets a copy that it can change')
-  t.same(seen, ['verify', 'user', 'roles'])
+  t.same([...new Set(seen)], ['principal', 'verify', 'user', 'roles'])
 })
