@@ -87,6 +87,8 @@ export interface Directory {
   list (principal: string, limit: number, cursor?: string): Promise<SnapshotPage>
   revoke (id: string): Promise<boolean>
   revokeAll (principal: string, except?: string): Promise<number>
+  /** Ends every session. Undefined if the store cannot. */
+  revokeEverything: (() => Promise<void>) | undefined
   /**
    * Records, once and for all processes, that `key` leads to the session `id`, until `until` (epoch milliseconds). Returns
    * `false` when `key` was claimed before.

@@ -4,7 +4,7 @@ import { isSessionId } from '../session/credential.js'
 import type { Awaitable, SessionRecord, SessionStore } from '../store/store.js'
 import type { Claim, Directory, Saved, Snapshot } from './backend.js'
 
-/** A call over all sessions of a principal works in batches, and may take this many times the limit of a single call. */
+/** A call over many sessions works in batches, and may take this many times the limit of a single call. */
 const PATIENCE = 30
 
 interface Context {
@@ -52,6 +52,10 @@ export function storedDirectory (
       if (count > 0) report({ type: 'destroyed', reason: 'revoke', principal, detail: `${count} sessions` })
       return count
     },
+    revokeEverything: store.clear && (async () => {
+      await callInTime(() => store.clear?.(), storeTimeout * PATIENCE)
+      report({ type: 'destroyed', reason: 'revoke', detail: 'all sessions' })
+    }),
     claim (key, id, until) {
       const payload = JSON.stringify({ claim: id, since: now() })
       return chain(inTime(() => store.create(key, { payload, version: 1, expiresAt: until })), (created) => created !== false)

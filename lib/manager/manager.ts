@@ -74,6 +74,11 @@ export interface SessionManager<T extends object = Record<string, unknown>> {
   revoke (id: string): Promise<boolean>
   /** Ends all sessions of a principal, all but that with the id `except`. Returns how many ended. */
   revokeAll (principal: string, options?: { except?: string | undefined }): Promise<number>
+  /**
+   * Ends all sessions of the scheme, those of guests too, in batches: after an attack, for example. A session that begins in the
+   * meantime may stay.
+   */
+  revokeEverything (): Promise<void>
 }
 
 /** The parts of the app that the manager needs beside its scheme. */
@@ -121,13 +126,20 @@ export function createManager (scheme: Scheme, { closing, cookieIn }: ManagerCon
     },
     async revokeAll (principal: string, { except }: { except?: string | undefined } = {}) {
       return await directory(scheme, 'revokeAll').revokeAll(text(principal), except)
+    },
+    async revokeEverything () {
+      const { revokeEverything } = directory(scheme, 'revokeEverything')
+      if (revokeEverything === undefined) throw invalidOptions(`app.${scheme.name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
+      if (settings.adopt !== undefined) throw invalidOptions(`app.${scheme.name}.revokeEverything() does not end the sessions of the plugin before, which would be adopted again: take the option adopt out first`)
+      await revokeEverything()
     }
   })
 }
 
 function directory ({ name, backend, settings }: Scheme, method: string): Directory {
   if (backend.directory === undefined) {
-    throw invalidOptions(`app.${name}.${method}() needs a store: sealed cookies exist only in the browsers. Use a store, or end them through the option verify and a generation number per user.`)
+    const advice = method === 'revokeEverything' ? 'start the app with other keys, which ends all of them' : 'end them through the option verify and a generation number per user'
+    throw invalidOptions(`app.${name}.${method}() needs a store: sealed cookies exist only in the browsers. Use a store, or ${advice}.`)
   }
   if ((method === 'list' || method === 'revokeAll') && settings.principal === undefined) {
     throw invalidOptions(`app.${name}.${method}() needs the option principal, which tells whom a session belongs to: principal: (data) => data.userId`)

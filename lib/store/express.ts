@@ -37,7 +37,7 @@ export function fromExpressStore (store: ExpressStore, options: ExpressStoreOpti
 /** How many times the time limit a call may keep others of the same id waiting. */
 const PATIENCE = 30
 
-/** How many sessions `deleteAll` deletes at once. */
+/** How many sessions `deleteAll` and `clear` delete at once. */
 const BATCH = 500
 
 class Wrapped implements SessionStore {
@@ -106,13 +106,12 @@ class Wrapped implements SessionStore {
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {
-    const found = (await this.#all(principal)).filter(({ id }) => id !== except)
-    let deleted = 0
-    while (found.length > 0) {
-      const outcomes = await Promise.all(found.splice(0, BATCH).map(({ id }) => this.delete(id)))
-      deleted += outcomes.filter(Boolean).length
-    }
-    return deleted
+    return await this.#deleteEach((await this.#all(principal)).filter(({ id }) => id !== except))
+  }
+
+  /** Sessions of express-session in the same store stay. */
+  async clear (): Promise<void> {
+    await this.#deleteEach(await this.#all())
   }
 
   observe (observer: Observer): void {
@@ -130,6 +129,15 @@ class Wrapped implements SessionStore {
       return await work()
     })
     return await within(done, this.#timeout).finally(() => { isLate = true })
+  }
+
+  async #deleteEach (found: StoredSession[]): Promise<number> {
+    let deleted = 0
+    while (found.length > 0) {
+      const outcomes = await Promise.all(found.splice(0, BATCH).map(({ id }) => this.delete(id)))
+      deleted += outcomes.filter(Boolean).length
+    }
+    return deleted
   }
 
   /** Gives up a call that was not called back for so long that it never will be. */
@@ -161,13 +169,13 @@ class Wrapped implements SessionStore {
     await this.#called((callback) => this.#store.destroy(keyOf(id), callback))
   }
 
-  async #all (principal: string): Promise<StoredSession[]> {
+  async #all (principal?: string): Promise<StoredSession[]> {
     const store = this.#store
     if (typeof store.all !== 'function') {
-      throw invalidOptions('fromExpressStore: this express-session store has no all(), so the sessions of a principal cannot be found. Use SqlStore or RedisStore to list and revoke them.')
+      throw invalidOptions('fromExpressStore: this express-session store has no all(), so its sessions cannot be found. Use SqlStore or RedisStore to list and revoke them.')
     }
     const answer = await within(this.#called((callback) => store.all?.(callback)), this.#timeout)
-    return unwrapAll(answer).filter(({ record }) => record.principal === principal)
+    return unwrapAll(answer).filter(({ record }) => principal === undefined || record.principal === principal)
   }
 
   #isLive ({ expiresAt }: SessionRecord): boolean {

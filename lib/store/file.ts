@@ -128,6 +128,13 @@ export class FileStore implements SessionStore {
     })
   }
 
+  async clear (): Promise<void> {
+    await this.#callOnAll(async () => {
+      const ids = [...this.#files.ids()]
+      while (ids.length > 0) await Promise.all(ids.splice(-BATCH).map((id) => this.#end(id, () => true)))
+    })
+  }
+
   observe (observer: Observer): void {
     this.#observers.add(observer)
   }

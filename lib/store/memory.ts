@@ -132,8 +132,11 @@ export class MemoryStore implements SessionStore {
     this.#observers.add(observer)
   }
 
-  /** Deletes everything. */
   close (): void {
+    this.clear()
+  }
+
+  clear (): void {
     this.#stopTimer()
     this.#entries.clear()
     this.#index.clear()

@@ -3,10 +3,11 @@ import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
 import { clock } from './shared/clock.js'
 import { type Observer, Observers } from './shared/observers.js'
+import { clearKeys } from './redis/clear.js'
 import { adapt, type RedisClient } from './redis/client.js'
 import { Connection } from './redis/connection.js'
 import { type ScriptName, scripts } from './redis/scripts.js'
-import { decode, encode, indexUntil, NOBODY, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
+import { decode, encode, indexUntil, misunderstood, NOBODY, ownerIn, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export type { RedisClient } from './redis/client.js'
@@ -158,6 +159,11 @@ export class RedisStore implements SessionStore {
     return deleted
   }
 
+  /** Indexes stay, with sessions that begin in the meantime: `list` takes out what has no record, and they expire. */
+  async clear (): Promise<void> {
+    await clearKeys(this.#connection, `${this.#prefix}id:`)
+  }
+
   observe (observer: Observer): void {
     this.#observers.add(observer)
   }
@@ -236,14 +242,4 @@ export class RedisStore implements SessionStore {
   #indexKey (owner: string): string {
     return `${this.#prefix}principal:${owner.slice(1)}`
   }
-}
-
-/** @throws unless the answer names an owner */
-function ownerIn (answer: unknown): string {
-  if (typeof answer === 'string' && /^(?:-$|=)/.test(answer)) return answer
-  throw misunderstood(answer)
-}
-
-function misunderstood (answer: unknown): Error {
-  return new Error(`RedisStore: the server's answer is not understood (${typeof answer})`)
 }

@@ -104,6 +104,10 @@ export class SqlStore implements SessionStore {
     return await this.#removal.ofPrincipal(toPrincipalColumn(principal), except === undefined ? '' : toColumn(except), this.#now())
   }
 
+  async clear (): Promise<void> {
+    await this.#removal.ofPrincipal(undefined, '', this.#now())
+  }
+
   /** Deletes the expired rows in batches and resolves how many there were. Needed only with `sweepInterval: 0`. */
   async sweep (): Promise<number> {
     return await this.#sweeper.run()

@@ -97,6 +97,12 @@ export interface SessionStore {
    */
   deleteAll(principal: string, except?: string): Awaitable<number>
 
+  /**
+   * Deletes every record that is there when it is called, whoever it belongs to, in batches like `deleteAll`. Records that are
+   * created in the meantime may stay. Without this method, `app.session.revokeEverything()` throws an error.
+   */
+  clear?(): Awaitable<void>
+
   /** `false` where sessions cannot be found by their principal, so that `list` and `deleteAll` reject. */
   readonly lists?: boolean
 

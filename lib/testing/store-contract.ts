@@ -15,14 +15,15 @@ export interface StoreCase {
   readonly name: string
   /**
    * Rejects with an `AssertionError` of `node:assert` if the store breaks the promise. Resolves `'not applicable'` if the
-   * case needs what the store or `makeStore` does not have: a number from `create`, lists (see `SessionStore.lists`) or `damage`.
+   * case needs what the store or `makeStore` does not have: a number from `create`, lists (see `SessionStore.lists`), `clear` or
+   * `damage`.
    */
   readonly run: (makeStore: MakeStore, clock?: Clock) => Promise<'passed' | 'not applicable'>
 }
 
 /**
  * The contract of `SessionStore` as data, for any test runner. Each case makes a store, checks one promise and closes the
- * store. `docs/write-a-store.md` shows how to run it.
+ * store. One of them clears it: give it no store that is in use. `docs/write-a-store.md` shows how to run it.
  *
  * ```js
  * for (const { name, run } of storeContract) test(name, async () => { await run((clock) => new MyStore({ now: clock.now })) })

@@ -1,6 +1,9 @@
 import { MemoryStore } from 'fastify-openapi-session'
 import { createClock } from 'fastify-openapi-session/testing'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t from 'tap'
+import { createGate } from '../support/gate.js'
+import { ProbeStore } from '../support/probe-store.js'
 import { guarded, setUp, told } from './support.js'
 
 const user = (userId: string, a?: number): { userId: string, roles: string[], cart: Record<string, number>, a?: number } =>
@@ -166,6 +169,49 @@ t.test('update changes the stored data without a request', async (t) => {
   t.match(await app.session.find(id), { data: { a: 22 } }, 'no parallel update is lost')
   await app.session.revoke(id)
   for (const ended of [id, 'junk']) await t.rejects(app.session.update(ended, () => { t.fail('ran') }), { code: 'FST_SESSION_REQUIRED', statusCode: 401 })
+})
+
+t.test('revokeEverything ends every session, of guests and of running requests too', async (t) => {
+  const { app, client, store, events } = await setUp(t, { principal: (data) => data.userId })
+  const gate = createGate()
+  const loaded = createGate()
+  app.get('/slow', { schema: guarded }, async ({ session }) => {
+    session.data.a = 5
+    loaded.open()
+    await gate.pass()
+    return 'changed'
+  })
+  app.get('/', { schema: guarded }, async () => 'in')
+  const { id, setCookie } = await app.session.issue(user('ada', 1))
+  const others = await Promise.all(['bob', 'cyd'].map(async (name) => (await app.session.issue(user(name, 1))).id))
+  const guest = (await app.session.issue({ roles: [], cart: {} })).id
+  client.jar.take(setCookie)
+  const slow = client.get('/slow')
+  await loaded.pass()
+  store.take()
+  events.length = 0
+  await app.session.revokeEverything()
+  t.same(store.take(), ['clear'])
+  t.match(events, [{ type: 'destroyed', reason: 'revoke', detail: 'all sessions' }])
+  gate.open()
+  await slow
+  for (const each of [id, guest, ...others]) t.equal(await app.session.find(each), undefined)
+  t.equal((await client.get('/')).statusCode, 401)
+  client.jar.take((await app.session.issue(user('ada', 1))).setCookie)
+  t.equal((await client.get('/')).statusCode, 200, 'a new login works')
+})
+
+t.test('revokeEverything says what is missing', async (t) => {
+  const without = Object.assign(new ProbeStore(), { clear: undefined })
+  const refusals: ReadonlyArray<[options: object, message: RegExp]> = [
+    [{ store: without }, /^app\.session\.revokeEverything\(\) needs a store with the method clear\(\): add clear\(\) to the store/],
+    [{ store: sealedCookie({ keys: [makeKey()] }) }, /^app\.session\.revokeEverything\(\) needs a store.* or start the app with other keys, which ends all of them\.$/],
+    [{ adopt: { cookieName: 'old', identify () {}, find () {} } }, /^app\.session\.revokeEverything\(\) does not end the sessions of the plugin before.*: take the option adopt out first$/]
+  ]
+  for (const [options, message] of refusals) {
+    const { app } = await setUp(t, options)
+    await t.rejects(app.session.revokeEverything(), { code: 'FST_SESSION_OPTIONS', message })
+  }
 })
 
 t.test('an update of the manager does not count as activity, and one of a request does', async (t) => {

@@ -61,6 +61,7 @@ t.test('stores without all() pass each case that needs no list, and all cases on
     const noAll = { code: 'FST_SESSION_OPTIONS', message: /has no all\(\)/ }
     await t.rejects(async () => await fromExpressStore(store).list('p', { limit: 1 }), noAll)
     await t.rejects(async () => await fromExpressStore(store).deleteAll('p'), noAll)
+    await t.rejects(async () => await fromExpressStore(store).clear?.(), noAll)
   }
 
   await t.test('connect-pg-simple', async (t) => {

@@ -1,6 +1,6 @@
 import { type Awaitable, MemoryStore, type Page, type PageRequest, type SessionRecord, type SessionStore, type StoreReport, type UpdateOutcome } from 'fastify-openapi-session'
 
-type Method = 'create' | 'read' | 'touch' | 'update' | 'delete' | 'list' | 'deleteAll'
+type Method = 'create' | 'read' | 'touch' | 'update' | 'delete' | 'list' | 'deleteAll' | 'clear'
 
 /** What was asked of the store: the method, and the id or principal it was asked about. */
 export interface Call {
@@ -54,6 +54,10 @@ export class ProbeStore implements SessionStore {
 
   deleteAll (principal: string, except?: string): Awaitable<number> {
     return this.#do({ method: 'deleteAll', of: principal }, () => this.inner.deleteAll(principal, except))
+  }
+
+  clear (): Awaitable<void> {
+    return this.#do({ method: 'clear', of: '' }, () => this.inner.clear?.())
   }
 
   observe (report: (report: StoreReport) => void): void {

@@ -1,3 +1,5 @@
+import type { Awaitable } from '../store.js'
+
 type Argument = string | number
 
 /** The parts that the store needs of `Redis` and `Cluster` of ioredis 5 and 6, and of iovalkey. */
@@ -31,6 +33,10 @@ export interface Client {
   readonly cluster: boolean
   /** The prefix that the store has to put before each key, because the client does not. */
   readonly keyPrefix: string
+  /** The prefix that the client puts before each key by itself. A pattern of SCAN is not a key. */
+  readonly scanPrefix: string
+  /** Returns a client for each server that has keys. */
+  masters (): Awaitable<Client[]>
   readonly status: string
   /** Makes a lazy client connect. */
   connect (): void
@@ -48,7 +54,8 @@ export function adapt (client: RedisClient | undefined): Client | string {
 
 interface IoredisInternals {
   readonly isCluster?: boolean
-  readonly options?: { readonly scaleReads?: unknown }
+  readonly options?: { readonly scaleReads?: unknown, readonly keyPrefix?: string }
+  nodes? (role: 'master'): Ioredis[]
   readonly stream?: { cork? (): void, uncork (): void } | null
 }
 
@@ -59,9 +66,11 @@ function fromIoredis (client: Ioredis): Client | string {
   }
   const commands = client as unknown as Record<Command, (...args: readonly Argument[]) => Promise<unknown>>
   const gather = isCluster ? () => {} : gatherer(client as IoredisInternals)
-  return {
+  const adapted: Client = {
     cluster: isCluster,
     keyPrefix: '',
+    scanPrefix: options?.keyPrefix ?? '',
+    masters: () => isCluster ? (client as IoredisInternals).nodes!('master').map((node) => fromIoredis(node) as Client) : [adapted],
     get status () { return client.status },
     // What keeps a lazy client from connecting is for the listeners of its `error` event.
     connect () { if (client.status === 'wait') client.connect().catch(() => {}) },
@@ -72,6 +81,7 @@ function fromIoredis (client: Ioredis): Client | string {
     on (listener) { client.on('ready', listener) },
     off (listener) { client.off('ready', listener) }
   }
+  return adapted
 }
 
 /** Returns a function that holds the socket back until the end of this turn of the event loop: its commands leave in one write. */
@@ -91,7 +101,8 @@ function gatherer (client: IoredisInternals): () => void {
 
 interface NodeRedisInternals {
   readonly isReady?: boolean
-  readonly nodeClient?: unknown
+  readonly masters?: readonly unknown[]
+  nodeClient? (node: unknown): Promise<NodeRedis>
 }
 
 /** `sendCommand` reads from the primary and from no cache in the client. node-redis gathers commands by itself. */
@@ -99,8 +110,10 @@ function fromNodeRedis (client: NodeRedis): Client {
   const internals = client as NodeRedisInternals
   const cluster = internals.nodeClient !== undefined
   const send = client.sendCommand.bind(client) as (...args: unknown[]) => Promise<unknown>
-  return {
+  const adapted: Client = {
     cluster,
+    scanPrefix: '',
+    masters: () => cluster ? Promise.all(internals.masters!.map(async (node) => fromNodeRedis(await internals.nodeClient!(node)))) : [adapted],
     keyPrefix: Reflect.get(client, '_keyPrefix') as string | undefined ?? '',
     get status () { return !client.isOpen ? 'end' : internals.isReady === false ? 'connecting' : 'ready' },
     connect () {},
@@ -112,4 +125,5 @@ function fromNodeRedis (client: NodeRedis): Client {
     on (listener) { client.on(cluster ? 'connect' : 'ready', listener) },
     off (listener) { client.off(cluster ? 'connect' : 'ready', listener) }
   }
+  return adapted
 }

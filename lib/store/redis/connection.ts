@@ -40,6 +40,16 @@ export class Connection {
     this.#timeLimit = new TimeLimit(limits.time)
   }
 
+  /** The prefix that the client puts before each key by itself. A pattern of SCAN is not a key. */
+  get scanPrefix (): string {
+    return this.#client.scanPrefix
+  }
+
+  /** Returns a connection to each server that has keys. */
+  async servers (): Promise<Connection[]> {
+    return (await this.#client.masters()).map((client) => new Connection(client, this.#limits))
+  }
+
   /** Rejects if the server reports an error or does not answer in time, or if too many commands are without an answer. */
   run (command: Command, args: ReadonlyArray<string | number>, lua?: string): Promise<unknown> {
     const refusal = this.#refusal()

@@ -70,6 +70,15 @@ const sources = {
     redis.call('DEL', KEYS[1])
     return expiresAt and expiresAt > tonumber(ARGV[1]) and owner or 'ended'`,
 
+  /**
+   * `cursor pattern count`: deletes the keys of one step of a SCAN and returns the cursor of the next step, `0` after the last.
+   * SCAN finds every key that is there from the first step to the last.
+   */
+  clear: `
+    local step = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
+    for _, key in ipairs(step[2]) do redis.call('UNLINK', key) end
+    return step[1]`,
+
   /** `now id score`: enters the id in a principal's index, and returns how many sessions the index knows then. */
   enter: `
     return enter(KEYS[1], ARGV[1], ARGV[3], ARGV[2])`,

@@ -58,3 +58,14 @@ export function decode (text: string): SessionRecord | undefined {
   const facts = { payload: text.slice(line.length), version: Number(version), expiresAt: Number(expiresAt) }
   return owner === NOBODY ? facts : { ...facts, principal: unquote(owner.slice(1)) }
 }
+
+/** @throws unless an answer of a script names an owner */
+export function ownerIn (answer: unknown): string {
+  if (typeof answer === 'string' && /^(?:-$|=)/.test(answer)) return answer
+  throw misunderstood(answer)
+}
+
+/** Returns the error for an answer of the server that no script gives. */
+export function misunderstood (answer: unknown): Error {
+  return new Error(`RedisStore: the server's answer is not understood (${typeof answer})`)
+}

@@ -42,14 +42,15 @@ export class Removal {
   }
 
   /**
-   * Deletes the rows of a principal but `except`, batch by batch in the order of the ids, so that it comes to an end while
-   * other processes create rows. Resolves how many of them were live.
+   * Deletes the rows of a principal but `except`, or all rows, batch by batch in the order of the ids, so that it comes to an
+   * end while other processes create rows. Resolves how many of them were live.
    * @throws if rows are found again after they were deleted
    */
-  async ofPrincipal (principal: string, except: string, now: number): Promise<number> {
-    const condition: Condition = (eb) => eb(eb.fn.coalesce('principal', eb.val('')), '=', principal)
+  async ofPrincipal (principal: string | undefined, except: string, now: number): Promise<number> {
+    const condition: Condition = (eb) => principal === undefined ? eb('id', '<>', '') : eb(eb.fn.coalesce('principal', eb.val('')), '=', principal)
     const all = this.#database.db.selectFrom(this.#table).select(['id', 'expires_at'])
-      .where('principal', '=', principal).where('id', '<>', except).orderBy('id').limit(BATCH)
+      .$if(principal !== undefined, (query) => query.where('principal', '=', principal as string))
+      .where('id', '<>', except).orderBy('id').limit(BATCH)
     let seen = new Set<string>()
     let total = 0
     for (let after = ''; ;) {

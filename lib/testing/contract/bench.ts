@@ -10,7 +10,7 @@ export interface StoreUnderTest {
   readonly damage?: (id: string) => void | Promise<void>
 }
 
-/** Makes a store whose time is `clock.now`. Cases use random ids and principals, so the store need not be empty. */
+/** Makes a store whose time is `clock.now`. Cases use random ids and principals, so the store need not be empty. One case clears it. */
 export type MakeStore = (clock: Clock) => SessionStore | StoreUnderTest | Promise<SessionStore | StoreUnderTest>
 
 /** Ends a case that needs something the store does not have. */

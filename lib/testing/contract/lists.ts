@@ -109,6 +109,21 @@ export const lists = {
     assert.deepEqual(await ids(principal), new Set([all[600]]))
   },
 
+  async 'clear ends every session that is there, and the store goes on' ({ store, clock, created, createMany, ids }: Bench) {
+    const principal = newPrincipal()
+    assert.deepEqual(await ids(principal), new Set())
+    if (store.clear === undefined) throw new NotApplicable()
+    const all = [...await createMany(600, { principal }), await created({ principal: newPrincipal() }), await created(), await created({ expiresAt: clock.now() + 1 })]
+    await store.clear()
+    for (const id of all) assert.equal(await store.read(id), undefined)
+    assert.deepEqual(await ids(principal), new Set())
+    const id = await created({ principal })
+    assert.deepEqual(await ids(principal), new Set([id]))
+    await store.clear()
+    await store.clear()
+    assert.equal(await store.read(id), undefined)
+  },
+
   async 'a session moves to the list of its new principal' ({ store, record, created, ids }: Bench) {
     const [first, second] = [newPrincipal(), newPrincipal()]
     const id = await created()
