@@ -225,6 +225,23 @@ t.test('the index outlives every record and is gone soon after the last one', as
   t.ok(near(await client.pttl('p:principal:user'), GRACE + 80), 'the server frees what has expired')
 })
 
+t.test('clear ends the sessions of its own prefix and no others, whatever is in the prefix', async (t) => {
+  const { port } = await startRedis(t)
+  const client = connect(t, new Redis(port))
+  const prefixes = ['', '*:', '[ab]:', 'a:', 'ab:', '\\a:']
+  const stores = prefixes.map((prefix) => new RedisStore({ client, prefix: `shop:${prefix}` }))
+  await client.set('*', 'not a session')
+  for (const [index, store] of stores.entries()) {
+    await Promise.all(stores.map((each) => each.create('a', record({ principal: 'user' }))))
+    await store.clear()
+    t.same(await Promise.all(stores.map(async (each) => await each.read('a') === undefined)), stores.map((_, other) => other === index), prefixes[index])
+    t.same(await idsOf(store, 'user'), [])
+  }
+  t.equal(await client.get('*'), 'not a session')
+  const answering = new RedisStore({ client: proxyOf(client, () => 'soon'), prefix: 'shop:' })
+  await t.rejects(answering.clear(), /not understood/)
+})
+
 t.test('the index heals itself', async (t) => {
   const { port } = await startRedis(t)
   const clock = createClock()
