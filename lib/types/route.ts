@@ -14,28 +14,41 @@ import type { AbsentSession, BlankSession, LiveSession, UndeclaredSession } from
 export interface SessionGuests {}
 
 /** The sessions of a request on a route with this schema, by scheme. */
-export type RouteSessions<Schema> = { readonly [Name in SchemeName]: RouteSession<Name, Schema> }
+export type RouteSessions<Schema> = { readonly [Name in SchemeName]: RouteSession<Name, Kinds<Name>, Schema> }
+
+/**
+ * The types that a session can have. The types below take this one in place of the name: TypeScript compares them for a scheme of
+ * any name as well, and what it would then compute of the schema of any scheme takes seconds.
+ */
+interface Kinds<Name extends SchemeName> {
+  readonly live: LiveSession<SessionData<Name>, SessionUser<Name>>
+  readonly optional: OptionalSession<Name>
+  readonly any: AnySession<Name>
+  readonly undeclared: UndeclaredSession<Name>
+}
+
+type AnyKinds = Record<keyof Kinds<SchemeName>, unknown>
 
 /**
  * A session as the `security` of the schema declares it, or as the default does where the schema has none. `Required` makes
  * TypeScript compare requests by their members. Before 5.9 it would compare them by their schemas, and refuse to pass a
  * request of a route to a function that takes any `FastifyRequest`.
  */
-type RouteSession<Name extends SchemeName, Schema> =
-  Required<Schema> extends { security: infer Security } ? SessionBy<Name, Security>
-    : 0 extends 1 & Schema ? AnySession<Name>
-      : SessionDefaults extends { security: infer Security } ? SessionBy<Name, Security>
-        : UndeclaredSession<Name>
+type RouteSession<Name extends SchemeName, Of extends AnyKinds, Schema> =
+  Required<Schema> extends { security: infer Security } ? SessionBy<Name, Of, Security>
+    : 0 extends 1 & Schema ? Of['any']
+      : SessionDefaults extends { security: infer Security } ? SessionBy<Name, Of, Security>
+        : Of['undeclared']
 
 /** A session as a `security` list declares it. A `FastifyRequest` by itself has no exact list, and may be of any route. */
-type SessionBy<Name extends SchemeName, Security> =
-  Security extends readonly unknown[] ? SessionIf<Name, Requires<Name, Security[number]>> : AnySession<Name>
+type SessionBy<Name extends SchemeName, Of extends AnyKinds, Security> =
+  Security extends readonly unknown[] ? SessionIf<Of, Requires<Name, Security[number]>> : Of['any']
 
-type SessionIf<Name extends SchemeName, Answer> =
-  [Answer] extends ['no'] ? UndeclaredSession<Name>
-    : [Answer] extends ['yes'] ? LiveSession<SessionData<Name>, SessionUser<Name>>
-      : 'unknown' extends Answer ? AnySession<Name>
-        : OptionalSession<Name>
+type SessionIf<Of extends AnyKinds, Answer> =
+  [Answer] extends ['no'] ? Of['undeclared']
+    : [Answer] extends ['yes'] ? Of['live']
+      : 'unknown' extends Answer ? Of['any']
+        : Of['optional']
 
 /** The answers of all alternatives of a `security` list to the question whether they require the session. */
 type Requires<Name extends string, Alternative> =
