@@ -88,7 +88,7 @@ function readLifetimes ({ idleTimeout: idle, absoluteTimeout: absolute, cookie }
   const absoluteTimeout = milliseconds('absoluteTimeout', absolute) ?? 43_200_000
   const idleTimeout = milliseconds('idleTimeout', idle) ?? Math.min(1_800_000, absoluteTimeout)
   if (idleTimeout > absoluteTimeout) {
-    refuse(`idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: shorten it, or raise absoluteTimeout`)
+    refuse(`idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: write both in seconds, not milliseconds, and the longer one as absoluteTimeout`)
   }
   return { idleTimeout, absoluteTimeout, persistent: cookie?.persistent ?? false }
 }

@@ -46,7 +46,7 @@ export function isSerializedOrigin (origin: unknown): boolean {
 
 /** Writes what was compared, for the message of a refusal. */
 export function originsCompared ({ host, protocol, headers: { origin, 'sec-fetch-site': site } }: OriginFacts): string {
-  const cause = origin === 'null' ? ' Browsers send "Origin: null" with a form if the page has Referrer-Policy: no-referrer; use same-origin.' : ''
+  const cause = origin === 'null' ? ' Browsers send "Origin: null" with a form of a page that has Referrer-Policy: no-referrer, as @fastify/helmet sets it: write helmet\'s option referrerPolicy: { policy: "same-origin" }.' : ''
   return `Origin: ${origin ?? 'absent'}, Sec-Fetch-Site: ${site ?? 'absent'}, Host: ${host ?? 'absent'} (${protocol}).${cause}`
 }
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import fastifyCookie from '@fastify/cookie'
 import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
 import sessionPlugin from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
 import { anySession, cookies, guarded, makeApp, optional, setUp, told, Visitor } from './support.js'
@@ -216,6 +217,34 @@ t.test('unsafe requests from pages of other origins are refused', async (t) => {
   const off = await setUp(t, { crossOrigin: false })
   off.app.post('/', { schema: optional }, async () => 'done')
   t.equal((await off.client.post('/', {}, { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' })).body, 'done')
+})
+
+t.test('a refused form says why browsers sent "Origin: null", and what to write', async (t) => {
+  const { app, client } = await setUp(t)
+  await app.register(helmet)
+  app.get('/', async () => 'a form')
+  app.post('/', { schema: optional }, async () => 'done')
+  t.equal((await client.get('/')).headers['referrer-policy'], 'no-referrer')
+  const ask = async (headers: Record<string, string>): Promise<string> => (await client.post('/', {}, headers)).json().message
+  t.match(await ask({ origin: 'null' }),
+    /Origin: null, Sec-Fetch-Site: absent, Host: localhost:80 \(http\)\. .*Referrer-Policy: no-referrer, as @fastify\/helmet sets it: write helmet's option referrerPolicy: \{ policy: "same-origin" \}\.$/)
+  t.match(await ask({ origin: 'http://localhost:5173' }), /crossOrigin\.trusted\. Origin: http:\/\/localhost:5173, Sec-Fetch-Site: absent, Host: localhost:80 \(http\)\.$/)
+})
+
+t.test('a cookie that has another path than before is told, and expired where cookie.previous names it', async (t) => {
+  for (const previous of [undefined, [{ name: 'sid', path: '/app' }]]) {
+    const { app, client, log } = await setUp(t, { cookie: { name: 'sid', ...(previous && { previous }) } })
+    app.get('/app', { schema: guarded }, async () => 'in')
+    const ask = async (cookie: string) => await client.get('/app', { cookie })
+    const [old, current] = [(await app.session.issue(ada)).cookie, (await app.session.issue(ada)).cookie]
+    const both = await ask(`${old}; ${current}`)
+    await ask(`${old}; ${current}`)
+    t.equal(both.statusCode, 401)
+    t.match(cookies(both), previous === undefined ? [] : [/^sid=; Max-Age=0; Path=\/app/])
+    t.match(log.filter(({ level }) => level === 40), [{ session: { cookie: 'sid' }, msg: /^a request has two cookies "sid", so neither is used: .*write cookie: \{ previous: \[\{ name: "sid", path: "\/old" \}\] \}$/ }])
+    t.equal(log.filter(({ level }) => level === 40).length, 1, 'once')
+    t.equal((await ask(current)).statusCode, 200)
+  }
 })
 
 t.test('an error handler cannot change a session that was refused to a page of another origin', async (t) => {

@@ -63,6 +63,7 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ verifiers: { 'an api key': () => true } }, /verifiers: "an api key" is not a name of a security scheme/],
   [{ storeTimeout: NaN }, /storeTimeout must be a positive number of seconds/],
   [{ idleTimeout: 100, absoluteTimeout: 50 }, /idleTimeout \(100 s\) is longer than absoluteTimeout \(50 s\)/],
+  [{ idleTimeout: 30 * 60 * 1000 }, /idleTimeout \(1800000 s\) is longer than absoluteTimeout \(43200 s\) .*: write both in seconds, not milliseconds/],
   [{ maxSize: 0 }, /maxSize must be a whole number above 0/],
   [{ maxSize: 1.5 }, /maxSize must be a whole number above 0/],
   [{ principal: () => 'x', maxPerPrincipal: 0 }, /maxPerPrincipal must be a whole number above 0/],

@@ -107,6 +107,20 @@ t.test('a session that another request changed while its user was asked for is n
   t.equal((await client.get('/')).body, 'in')
 })
 
+t.test('a role that is missing and is nearly one of those held is named with it', async (t) => {
+  const message = async (held: unknown[], role: string): Promise<string> => {
+    const { app, client } = await setUp(t, { principal, roles: () => held as string[] })
+    app.get('/', { schema: { security: [{ session: [role] }] } }, async () => 'in')
+    client.jar.take((await app.session.issue(ada)).setCookie)
+    return (await client.get('/')).json().message
+  }
+  t.equal(await message(['clerk', 'admin'], 'amdin'), 'The role "amdin" is required. Did you mean "admin"?')
+  t.equal(await message([5, null, 'Admin'], 'admin'), 'The role "admin" is required. Did you mean "Admin"?')
+  t.equal(await message(['clerk'], 'admin'), 'The role "admin" is required.')
+  t.equal(await message([], 'admin'), 'The role "admin" is required.')
+  t.equal(await message(['a', 'b'], 'c'), 'The role "c" is required.')
+})
+
 t.test('roles are asked with the user, and may be asynchronous', async (t) => {
   for (const isAsync of [false, true]) {
     const { app, client } = await setUp(t, {

@@ -83,6 +83,15 @@ t.test('the boot warns of routes that the cookie does not reach', async (t) => {
   }), [/declared by POST \/api\/a, POST \/api\/b, POST \/api\/c, and 1 more: set cookie.path/], 'with their prefixes, in one line')
 })
 
+t.test('the boot warns of durations that were written in milliseconds', async (t) => {
+  const options = { idleTimeout: 60 * 60 * 1000, absoluteTimeout: 12 * 60 * 60 * 1000 }
+  t.match(await boot(t, withOptions(options)), [
+    /idleTimeout of 42 days\. Durations are in seconds, not milliseconds: half an hour is idleTimeout: 1800$/,
+    /absoluteTimeout of 500 days\. Durations are in seconds, not milliseconds: twelve hours are absoluteTimeout: 43200$/
+  ])
+  t.same(await boot(t, withOptions({ idleTimeout: 7 * 86_400, absoluteTimeout: 90 * 86_400 })), [])
+})
+
 t.test('two sessions on one cookie stop the boot, wherever they are registered', async (t) => {
   const beside = (one: Options, two: Options) => async (app: FastifyInstance): Promise<void> => {
     await app.register(async (app) => { await app.register(plugin, one) }, { prefix: '/one' })
