@@ -1,6 +1,7 @@
 import type { FastifyRequest, FastifySchema, RouteGenericInterface } from 'fastify'
 import type { SchemeName, SessionData, SessionDefaults, SessionUser } from '../options/types.js'
 import type { AbsentSession, BlankSession, LiveSession, UndeclaredSession } from '../session/session.js'
+import type { SecurityScheme } from './security.js'
 
 /**
  * The session schemes whose schema has a default for every key. Without a session, `data` are these defaults:
@@ -42,7 +43,19 @@ type RouteSession<Name extends SchemeName, Of extends AnyKinds, Schema> =
 
 /** A session as a `security` list declares it. A `FastifyRequest` by itself has no exact list, and may be of any route. */
 type SessionBy<Name extends SchemeName, Of extends AnyKinds, Security> =
-  Security extends readonly unknown[] ? SessionIf<Of, Requires<Name, Security[number]>> : Of['any']
+  Security extends readonly unknown[]
+    ? [Misspelt<Security[number]>] extends [never] ? SessionIf<Of, Requires<Name, Security[number]>> : NoScheme<Misspelt<Security[number]>>
+    : Of['any']
+
+/**
+ * The names in the alternatives of a `security` list that are not declared, while something is declared in `SessionRoles`. Beside a
+ * name that is, TypeScript lets them pass as far as the schema goes.
+ */
+type Misspelt<Alternative> =
+  Alternative extends unknown ? string extends keyof Alternative ? never : Exclude<keyof Alternative, SecurityScheme> : never
+
+/** The session where `security` names a scheme that is not declared. It has no member that can be used. */
+type NoScheme<Name> = Record<`The security scheme "${Name & string}" is not declared in SessionRoles`, never>
 
 type SessionIf<Of extends AnyKinds, Answer> =
   [Answer] extends ['no'] ? Of['undeclared']

@@ -144,6 +144,11 @@ export function noSession (app: FastifyInstance): void {
 export function undeclaredNames (app: FastifyInstance): void {
   // @ts-expect-error no scheme has this name
   app.get('/', { schema: { security: [{ sesion: [] }] } }, async () => '')
+  // @ts-expect-error no scheme has this name, beside one that is declared
+  app.get('/', { schema: { security: [{ session: [], bearr: [] }] } }, async ({ session }) => session.data)
+  // @ts-expect-error no scheme has this name, in another alternative
+  app.get('/', { schema: { security: [{ session: [] }, { session: [], bearr: [] }] } }, async ({ session }) => session.exists)
+  app.get('/', { schema: { security: [{ session: [], bearer: [] }, { key: [] }, {}] } }, async ({ session }) => session.exists)
   // @ts-expect-error no scheme has this name
   app.get('/', { schema: { security: [{ session: [] }, { bearr: [] }] } }, async () => '')
   // @ts-expect-error no role has this name
