@@ -24,10 +24,10 @@ export function unknownKey (object: object, known: readonly string[], where: str
 /** Returns how many letters have to be inserted, deleted or replaced to make one text of the other (Levenshtein). */
 function distanceOf (one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (const [line, letter] of [...one].entries()) {
+  for (let line = 0; line < one.length; line++) {
     const next = [line + 1]
     for (let at = 0; at < other.length; at++) {
-      next.push(Math.min(next[at]! + 1, row[at + 1]! + 1, row[at]! + (letter === other[at] ? 0 : 1)))
+      next.push(Math.min(next[at]! + 1, row[at + 1]! + 1, row[at]! + (one[line] === other[at] ? 0 : 1)))
     }
     row = next
   }

@@ -54,7 +54,8 @@ export interface SessionManager<T extends object = Record<string, unknown>> {
   /**
    * Reads, changes and writes the data of a session as one step, without a request and at any time: after a response, from a
    * job. `fn` gets a copy to change, or returns the new data; it runs again on a conflict, so it should do nothing else.
-   * Does not count as activity: the session does not live longer for it. Returns the data as stored. @throws `FST_SESSION_REQUIRED` when the session has ended, `FST_SESSION_INVALID_DATA`
+   * Does not count as activity: the session does not live longer for it. Returns the data as stored.
+   * @throws `FST_SESSION_REQUIRED` when the session has ended, `FST_SESSION_INVALID_DATA`
    */
   update (id: string, fn: (data: T) => T | void | Promise<T | void>): Promise<T>
   /**
@@ -103,7 +104,8 @@ export function createManager (scheme: Scheme, { closing, cookieIn }: ManagerCon
     },
     async update (id: string, fn: (data: any) => unknown) {
       const base = await directory(scheme, 'update').find(id)
-      const saved = base && await backend.save(base, async (now) => ({ ...await codec.update(now, fn), expiresAt: now.expiresAt }), reportOn())
+      const compute = async (now: Snapshot) => ({ ...await codec.update(now, fn), expiresAt: now.expiresAt })
+      const saved = base && await backend.save(base, compute, reportOn())
       if (saved === undefined) throw authenticationRequired([{ scheme: scheme.name, cookieName: cookie.name }])
       return copyJson(saved.snapshot.data)
     },

@@ -5,12 +5,17 @@ import type { Condition } from '../routing/requirement.js'
 import type { Plan, RouteFacts } from '../routing/route.js'
 import type { Scheme } from './scheme.js'
 
+interface PlannedRoute {
+  readonly route: RouteFacts
+  readonly plan: Plan
+}
+
 /** Everything that is known of an app when it boots. */
 export interface Configuration {
   /** The schemes to check. */
   readonly schemes: readonly Scheme[]
   /** The routes that declare something, with their plans. */
-  readonly routes: ReadonlyArray<{ readonly route: RouteFacts, readonly plan: Plan }>
+  readonly routes: readonly PlannedRoute[]
   /** True if it runs for its users: `NODE_ENV=production`. */
   readonly production: boolean
   /** True if the app has routes, and all of them were declared before the plugin. */
@@ -106,7 +111,7 @@ function inMilliseconds ({ name, settings: { idleTimeout, absoluteTimeout } }: S
   ]
 }
 
-function outOfReach (scheme: Scheme, routes: Configuration['routes']): string[] {
+function outOfReach (scheme: Scheme, routes: readonly PlannedRoute[]): string[] {
   const { name, cookie: { path } } = scheme
   const missed = routes.filter(({ route, plan }) => plan.schemes.includes(scheme) && !mayCover(path, route.url as string))
     .map(titleOf)
@@ -116,20 +121,19 @@ function outOfReach (scheme: Scheme, routes: Configuration['routes']): string[] 
 }
 
 /** Finds routes that require a session which a guest can have as well: without `principal`, every live session will do. */
-function openToGuests ({ name, codec, settings: { principal } }: Scheme, routes: Configuration['routes']): string[] {
+function openToGuests ({ name, codec, settings: { principal } }: Scheme, routes: readonly PlannedRoute[]): string[] {
   if (principal !== undefined || codec.blank === undefined) return []
-  const alternativesOf = ({ plan }: Configuration['routes'][number]): ReadonlyArray<readonly Condition[]> =>
-    plan.requirement.sessions.includes(name) ? plan.requirement.alternatives : []
-  const guests = routes.find((route) => alternativesOf(route).some((conditions) => conditions.every(({ scheme }) => scheme !== name)))
-  const members = routes.find((route) => {
-    const alternatives = alternativesOf(route)
-    return alternatives.length > 0 && alternatives.every((conditions) => conditions.some(({ scheme, scopes }) => scheme === name && scopes.length === 0))
-  })
+  const naming = routes.filter(({ plan }) => plan.schemes.some((scheme) => scheme.name === name))
+  const isOpen = ({ plan }: PlannedRoute): boolean => plan.requirement.alternatives.some((conditions) => conditions.length === 0)
+  const asksNoRole = ({ scheme, scopes }: Condition): boolean => scheme === name && scopes.length === 0
+  const guests = naming.find(isOpen)
+  const asksSessionOnly = ({ plan }: PlannedRoute): boolean => plan.requirement.alternatives.some((conditions) => conditions.every(asksNoRole))
+  const members = naming.find((route) => !isOpen(route) && asksSessionOnly(route))
   if (guests === undefined || members === undefined) return []
   return [`the session "${name}" has no option principal, so a session that a guest gets from ${titleOf(guests)} satisfies ${titleOf(members)}: give the plugin principal: (data) => data.userId`]
 }
 
-function titleOf ({ route: { method, url } }: Configuration['routes'][number]): string {
+function titleOf ({ route: { method, url } }: PlannedRoute): string {
   return `${String(method)} ${url}`
 }
 

@@ -100,7 +100,7 @@ export class Registry {
       return null
     }
     // Of two with one name, that of the nearest instance counts.
-    const visible = [...this.#visible()].reverse()
+    const visible = [...this.#visible()].toReversed()
     const schemes = new Map(visible.map((scheme) => [scheme.name, scheme]))
     const verifiers = new Map(visible.flatMap(({ settings }) => [...settings.verifiers]))
     const resolve: Resolve = (name) => schemes.has(name) ? 'session' : verifiers.get(name)

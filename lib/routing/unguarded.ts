@@ -29,7 +29,10 @@ export function guardOutside (app: FastifyInstance, registry: Registry): void {
   }
   outermost(app).addHook('onRequest', refuse)
   // reply.callNotFound() leads to a not-found handler past the hooks before.
-  outermost(app).addHook('preHandler', (request, reply, done) => { request.is404 ? refuse.call(app, request, reply, done) : done() })
+  outermost(app).addHook('preHandler', (request, reply, done) => {
+    if (request.is404) refuse.call(app, request, reply, done)
+    else done()
+  })
 }
 
 /** @throws `FST_SESSION_OPTIONS` */

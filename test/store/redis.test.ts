@@ -234,7 +234,7 @@ t.test('clear ends the sessions of its own prefix and no others, whatever is in 
   for (const [index, store] of stores.entries()) {
     await Promise.all(stores.map((each) => each.create('a', record({ principal: 'user' }))))
     await store.clear()
-    t.same(await Promise.all(stores.map(async (each) => await each.read('a') === undefined)), stores.map((_, other) => other === index), prefixes[index])
+    t.same(await Promise.all(stores.map(async (each) => await each.read('a') === undefined)), stores.map((_, other) => other === index), `prefix ${prefixes[index]}`)
     t.same(await idsOf(store, 'user'), [])
   }
   t.equal(await client.get('*'), 'not a session')

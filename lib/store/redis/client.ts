@@ -113,7 +113,11 @@ function fromNodeRedis (client: NodeRedis): Client {
   const adapted: Client = {
     cluster,
     scanPrefix: '',
-    masters: () => cluster ? Promise.all(internals.masters!.map(async (node) => fromNodeRedis(await internals.nodeClient!(node)))) : [adapted],
+    async masters () {
+      if (internals.masters === undefined || internals.nodeClient === undefined) return [adapted]
+      const nodes = await Promise.all(internals.masters.map((node) => internals.nodeClient?.(node) as Promise<NodeRedis>))
+      return nodes.map(fromNodeRedis)
+    },
     keyPrefix: Reflect.get(client, '_keyPrefix') as string | undefined ?? '',
     get status () { return !client.isOpen ? 'end' : internals.isReady === false ? 'connecting' : 'ready' },
     connect () {},
