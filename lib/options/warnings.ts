@@ -127,7 +127,8 @@ function openToGuests ({ name, codec, settings: { principal } }: Scheme, routes:
   const isOpen = ({ plan }: PlannedRoute): boolean => plan.requirement.alternatives.some((conditions) => conditions.length === 0)
   const asksNoRole = ({ scheme, scopes }: Condition): boolean => scheme === name && scopes.length === 0
   const guests = naming.find(isOpen)
-  const asksSessionOnly = ({ plan }: PlannedRoute): boolean => plan.requirement.alternatives.some((conditions) => conditions.every(asksNoRole))
+  const asksSessionOnly = ({ plan: { requirement } }: PlannedRoute): boolean =>
+    requirement.alternatives.some((conditions) => conditions.every(asksNoRole))
   const members = naming.find((route) => !isOpen(route) && asksSessionOnly(route))
   if (guests === undefined || members === undefined) return []
   return [`the session "${name}" has no option principal, so a session that a guest gets from ${titleOf(guests)} satisfies ${titleOf(members)}: give the plugin principal: (data) => data.userId`]
