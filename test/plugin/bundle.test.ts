@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { bare } from '../support/bundle.js'
 import { temporaryDirectory } from '../support/servers-process.js'
 
@@ -23,7 +23,7 @@ try {
 `
 
 /** Builds the program with a schema, as if no schema library was installed, and returns what it prints. */
-async function printed (t: Parameters<typeof temporaryDirectory>[0], schema: string): Promise<string> {
+async function printed (t: Test, schema: string): Promise<string> {
   const outfile = `${temporaryDirectory(t, 'bundle')}/app.mjs`
   const { warnings } = await build({
     stdin: { contents: program.replace('SCHEMA', schema), resolveDir: root, loader: 'js' },
