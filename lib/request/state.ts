@@ -62,13 +62,9 @@ export abstract class SessionState {
     this.loadedUser = user
   }
 
-  get exists (): boolean {
-    return this.#intent.kind === 'start' || this.#current !== undefined
-  }
+  get exists (): boolean { return this.#intent.kind === 'start' || this.#current !== undefined }
 
-  get id (): string {
-    return this.#intent.kind === 'start' ? this.#intent.credential.id : this.#required.id
-  }
+  get id (): string { return this.#intent.kind === 'start' ? this.#intent.credential.id : this.#required.id }
 
   get user (): unknown { return this.#current && this.loadedUser }
 
@@ -83,11 +79,8 @@ export abstract class SessionState {
 
   get data (): Data {
     this.assertLoaded()
-    const base = this.#base
-    if (base === undefined) throw this.requiredError()
     // Once the response has begun, a change could not be saved with it: the data are frozen, and throw where they are changed.
-    if (this.scope.isClosed) return freezeJson(base)
-    return this.#draftOf(base).data
+    return this.scope.isClosed && this.#base !== undefined ? freezeJson(this.#base) : this.#writable.data
   }
 
   get (key: string): any {
@@ -98,15 +91,14 @@ export abstract class SessionState {
 
   set (key: string, value: unknown): void {
     this.#assertOpen('set()')
-    if (this.#base === undefined) throw this.requiredError()
-    put(this.#draftOf(this.#base).entries, key, value)
+    put(this.#writable.entries, key, value)
   }
 
   unset (key: string): void {
     this.#assertOpen('unset()')
     if (this.#base === undefined) return
     const { defaults } = this.scheme.codec
-    const { entries } = this.#draftOf(this.#base)
+    const { entries } = this.#writable
     if (Object.hasOwn(defaults, key)) put(entries, key, copyJson(defaults[key]))
     else delete entries[key]
   }
@@ -226,9 +218,12 @@ export abstract class SessionState {
     this.#intent = { kind: 'renew', reason }
   }
 
-  #draftOf (base: Data): Draft {
-    if (this.#draft === undefined) this.scope.onChange()
-    return this.#draft ??= new Draft(base)
+  get #writable (): Draft {
+    if (this.#draft !== undefined) return this.#draft
+    const base = this.#base
+    if (base === undefined) throw this.requiredError()
+    this.scope.onChange()
+    return this.#draft = new Draft(base)
   }
 
   /** The data that the handler's draft starts from. They are never changed. */
