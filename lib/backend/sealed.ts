@@ -92,10 +92,10 @@ class SealedBackend implements Backend {
       report({ type: 'expired', reason: session.times.deadline <= now ? 'absolute' : 'absent' }, session)
       return undefined
     }
-    // A cookie is sealed again for its deadline only now and then, and at once when its key is about to be retired.
+    // A cookie is sealed again for its deadline only now and then, and at once when its key or its name is about to be retired.
     const expiresAt = touch ? this.#expiryOf(session.times) : session.expiresAt
     const idle = session.times.idleTimeout ?? this.#context.idleTimeout
-    const stale = opened.key > 0 || expiresAt - session.expiresAt >= idle / 10
+    const stale = opened.key > 0 || cookieName !== this.#context.cookieName || expiresAt - session.expiresAt >= idle / 10
     return stale ? { ...session, expiresAt, stale } : session
   }
 
