@@ -6,6 +6,7 @@ import { traced, tracing } from '../events/trace.js'
 import { findPredecessor, PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
+import { hasIdled, IDLED } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 import type { LoadedAs } from './diagnostics.js'
 
@@ -87,23 +88,13 @@ function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolea
  * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
  */
 export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snapshot, report: Report): Awaitable<Found> {
-  const { directory } = scheme.backend
-  const found = directory === undefined ? openAgain(scheme, request, report) ?? before : directory.find(before.id)
-  return chain(found, (snapshot): Awaitable<Found> => {
+  return chain(scheme.backend.reload(before), (snapshot): Awaitable<Found> => {
     // After a renewal the cookie of this request opens nothing: it must not get what the session may do since then.
     if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(request, foundAs('live', scheme, snapshot), report)
     if (snapshot !== undefined) report({ type: 'rejected', reason: 'stale-secret' }, snapshot)
+    else if (hasIdled(before, scheme.settings.now())) report({ type: 'expired', ...IDLED }, before)
     return foundAs('ended', scheme)
   })
-}
-
-/** Opens the sealed cookie of a request, under its current name or a former one. */
-function openAgain ({ backend, cookie }: Scheme, request: FastifyRequest, report: Report): Awaitable<Snapshot | undefined> {
-  for (const { name } of [cookie, ...cookie.previous]) {
-    const value = cookieValue(request.headers.cookie, name)
-    if (typeof value === 'string' && value !== '') return backend.load(value, false, report, name)
-  }
-  return undefined
 }
 
 function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
