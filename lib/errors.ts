@@ -33,12 +33,16 @@ const Base = createError<[string, { cause: unknown }?]>('FST_SESSION', '%s')
 export class SessionError extends (Base as unknown as new (message: string, options?: { cause: unknown }) => FastifyError) {
   declare readonly code: SessionErrorCode
   declare readonly statusCode: number
+  /** The status, and whether clients may see the message: frameworks around Fastify (Nest 12) know HTTP errors by these two. */
+  declare readonly status: number
+  declare readonly expose: boolean
   /** For the response. Fastify's own error handler copies them; the plugin sets those of its hooks for any other handler, too. */
   readonly headers?: Record<string, string>
 
   constructor (code: SessionErrorCode, message: string, options: SessionErrorOptions = {}) {
     super(message, ...(options.cause === undefined ? [] : [{ cause: options.cause }]))
-    Object.assign(this, { code, statusCode: statusOf[code], name: 'SessionError' })
+    const status = statusOf[code]
+    Object.assign(this, { code, statusCode: status, status, expose: status !== 500, name: 'SessionError' })
     if (options.headers) this.headers = options.headers
   }
 }

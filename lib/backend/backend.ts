@@ -53,6 +53,8 @@ export interface Backend {
   readonly directory: Directory | undefined
   /** Returns the session of a cookie value. With `touch` the load counts as activity and moves the idle deadline. */
   load (value: string, touch: boolean, report: Report, cookieName?: string): Awaitable<Snapshot | undefined>
+  /** Returns a session that a request loaded some time ago as it is now, `undefined` if it has ended. */
+  reload (session: Snapshot): Awaitable<Snapshot | undefined>
   /** Creates a session, in place of `old`, which ends. @throws `FST_SESSION_TOO_LARGE` */
   create (session: NewSession, report: Report, old?: Snapshot): Awaitable<Saved>
   /**

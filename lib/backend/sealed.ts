@@ -87,16 +87,19 @@ class SealedBackend implements Backend {
     }
     const session = this.#read(opened.text, report)
     if (session === undefined) return undefined
-    const now = this.#context.now()
-    if (session.expiresAt <= now || this.#ended.has(session.id)) {
-      report({ type: 'expired', reason: session.times.deadline <= now ? 'absolute' : 'absent' }, session)
+    if (!this.#isLive(session)) {
+      report({ type: 'expired', reason: session.times.deadline <= this.#context.now() ? 'absolute' : 'absent' }, session)
       return undefined
     }
-    // A cookie is sealed again for its deadline only now and then, and at once when its key is about to be retired.
+    // A cookie is sealed again for its deadline only now and then, and at once when its key or its name is about to be retired.
     const expiresAt = touch ? this.#expiryOf(session.times) : session.expiresAt
     const idle = session.times.idleTimeout ?? this.#context.idleTimeout
-    const stale = opened.key > 0 || expiresAt - session.expiresAt >= idle / 10
+    const stale = opened.key > 0 || cookieName !== this.#context.cookieName || expiresAt - session.expiresAt >= idle / 10
     return stale ? { ...session, expiresAt, stale } : session
+  }
+
+  reload (session: Snapshot): Snapshot | undefined {
+    return this.#isLive(session) ? session : undefined
   }
 
   create ({ credential: { id }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Saved {
@@ -132,6 +135,10 @@ class SealedBackend implements Backend {
   }
 
   async close (): Promise<void> {}
+
+  #isLive ({ id, expiresAt }: Snapshot): boolean {
+    return expiresAt > this.#context.now() && !this.#ended.has(id)
+  }
 
   #end ({ id }: Snapshot): void {
     this.#ended.add(id)

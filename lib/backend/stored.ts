@@ -3,7 +3,7 @@ import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import { type Codec, type Content, RecentPayloads } from '../session/codec.js'
 import { type Credential, hashSecret, parseCredential } from '../session/credential.js'
-import { expiryOf, withLogin } from '../session/times.js'
+import { expiryOf, hasIdled, IDLED, withLogin } from '../session/times.js'
 import type { Awaitable, SessionRecord, SessionStore, UpdateOutcome } from '../store/store.js'
 import type { Backend, Compute, Directory, NewSession, Renewal, Saved, Snapshot } from './backend.js'
 import { Limit } from './limit.js'
@@ -68,6 +68,10 @@ export class StoredBackend implements Backend {
     return chain(this.#call((store) => store.read(credential.id)), (record) => this.#admit(credential, record, touch, report))
   }
 
+  reload ({ id }: Snapshot): Awaitable<Snapshot | undefined> {
+    return this.directory.find(id)
+  }
+
   create (session: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
@@ -87,7 +91,7 @@ export class StoredBackend implements Backend {
     const saved = this.#turns.take(base, (current) => this.#write(order, current))
     return chain(saved, (snapshot) => {
       if (snapshot === undefined) {
-        report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
+        report({ type: 'discarded', ...hasIdled(base, this.#options.now()) ? IDLED : { reason: 'ended-meanwhile' } }, base)
         return undefined
       }
       if (snapshot.secretHash !== renewal?.credential.secretHash) return { snapshot }

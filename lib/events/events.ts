@@ -4,8 +4,8 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 export type CreatedReason = 'start' | 'first-write' | 'issue' | 'adopted'
 export type RenewedReason = 'renew' | 'principal' | 'regenerate'
 export type DestroyedReason = 'destroy' | 'replaced' | 'verify' | 'revoke' | 'limit' | 'evicted'
-export type ExpiredReason = 'absolute' | 'absent'
-export type DiscardedReason = 'damaged' | 'unfit' | 'ended-meanwhile' | 'server-error' | 'after-commit'
+export type ExpiredReason = 'absolute' | 'absent' | 'idle-meanwhile'
+export type DiscardedReason = 'damaged' | 'unfit' | 'ended-meanwhile' | 'idle-meanwhile' | 'server-error' | 'after-commit'
 export type FailedReason = 'limit'
 export type RejectedReason = 'malformed-cookie' | 'duplicate-cookie' | 'stale-secret' | 'cross-origin' | 'unauthenticated' | 'forbidden'
 
@@ -36,8 +36,8 @@ export const EVENT_CHANNEL = 'fastify-openapi-session:event'
 
 const events = channel(EVENT_CHANNEL)
 
-// Signs of a defect or an attack should be seen without a debug log.
-const WARNED = new Set<SessionEvent['reason']>(['damaged', 'unfit', 'after-commit'])
+// Signs of a defect, an attack or a wrong option should be seen without a debug log.
+const WARNED = new Set<SessionEvent['reason']>(['damaged', 'unfit', 'after-commit', 'idle-meanwhile'])
 
 /**
  * Returns the function that reports the events of a scheme: as a structured log line, to the listener of the options, and on
@@ -50,7 +50,7 @@ export function reporter (scheme: string, onEvent: Listener | undefined, log: Fa
     const event: SessionEvent = Object.freeze({
       scheme, ...reported, ...(of !== undefined && { id: of.id }), ...(of?.principal !== undefined && { principal: of.principal })
     })
-    log[isWarning ? 'warn' : 'debug']({ session: event }, `session ${event.type}: ${event.reason}`)
+    log[isWarning ? 'warn' : 'debug']({ session: event }, `session ${event.type}: ${event.reason}${isWarning && event.detail !== undefined ? `: ${event.detail}` : ''}`)
     events.publish({ event, request })
     if (onEvent !== undefined) call(onEvent, event, request, log)
   }

@@ -23,6 +23,8 @@ export class SessionHandle extends SessionState {
   #loaded: LoadedAs
   #saved: SavedAs = 'none'
   #adoption: PendingAdoption | undefined
+  /** The `Set-Cookie` header that expires the cookie of before. */
+  readonly #former: string | undefined
   /** The save or update that is running. Never rejects. */
   #running: Promise<void> | undefined
   /** The `Set-Cookie` headers to send. */
@@ -34,6 +36,7 @@ export class SessionHandle extends SessionState {
     super(scope, found)
     this.#loaded = found.loaded
     this.#adoption = found.adoption
+    this.#former = found.former
     this.lines = found.lines
     this.seen = isSeen(found)
   }
@@ -164,9 +167,9 @@ export class SessionHandle extends SessionState {
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
   }
 
-  /** True if the browser has a cookie of this scheme, or of the session that was adopted. */
+  /** True if the browser has a cookie of this scheme, or that of before. */
   get #hasCookie (): boolean {
-    return this.lines.length > 0 || this.#loaded === 'adopted' || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
+    return this.lines.length > 0 || this.#former !== undefined || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
   }
 
   #send ({ snapshot, value }: Saved): void {
@@ -178,7 +181,7 @@ export class SessionHandle extends SessionState {
 
   #setLines (lines: readonly string[]): void {
     // The old cookie goes when its successor comes, and not before: the browser has to have one of the two.
-    this.lines = this.#loaded === 'adopted' ? [...lines, this.scheme.expireAdopted as string] : lines
+    this.lines = this.#former === undefined ? lines : [...lines, this.#former]
     this.scope.onCookie()
   }
 

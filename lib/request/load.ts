@@ -6,6 +6,7 @@ import { traced, tracing } from '../events/trace.js'
 import { findPredecessor, PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
+import { hasIdled, IDLED } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 import { type LoadedAs, warnOfDuplicate } from './diagnostics.js'
 
@@ -20,20 +21,22 @@ export interface Found {
   readonly adoption: PendingAdoption | undefined
   /** The `Set-Cookie` headers to send, whatever the handler does. */
   readonly lines: readonly string[]
+  /** The `Set-Cookie` header that expires the cookie of before, when another takes its place or the session ends. */
+  readonly former: string | undefined
   /** The error of the load, where `loaded` is `failed`. */
   readonly error: unknown
 }
 
-type Details = Partial<Pick<Found, 'user' | 'adoption' | 'lines' | 'error'>>
+type Details = Partial<Pick<Found, 'user' | 'adoption' | 'lines' | 'former' | 'error'>>
 
 const NO_LINES: readonly string[] = Object.freeze([])
 const NO_DETAILS: Details = Object.freeze({})
 
 /** Puts together what was found. */
 export function foundAs (
-  loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, lines = NO_LINES, error }: Details = NO_DETAILS
+  loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, lines = NO_LINES, former, error }: Details = NO_DETAILS
 ): Found {
-  return { scheme, loaded, snapshot, user, adoption, lines, error }
+  return { scheme, loaded, snapshot, user, adoption, lines, former, error }
 }
 
 /** Returns whether a response depends on the session that was found. */
@@ -71,9 +74,12 @@ function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolea
   for (const { name, expire } of scheme.cookie.previous) {
     const value = cookieValue(request.headers.cookie, name)
     if (value === undefined || value === '' || value === DUPLICATE) continue
-    return chain(scheme.backend.load(value, touch, report, name), (snapshot) => snapshot === undefined
-      ? foundAs('ended', scheme, undefined, { lines: [expire] })
-      : verified(request, foundAs('live', scheme, snapshot, { lines: [scheme.line(value, snapshot.times), expire] }), report))
+    return chain(scheme.backend.load(value, touch, report, name), (snapshot) => {
+      if (snapshot === undefined) return foundAs('ended', scheme, undefined, { lines: [expire], former: expire })
+      // A sealed cookie opens under its own name only: it moves when it is sealed again, before the response.
+      const lines = scheme.backend.directory === undefined ? NO_LINES : [scheme.line(value, snapshot.times), expire]
+      return verified(request, foundAs('live', scheme, snapshot, { lines, former: expire }), report)
+    })
   }
   return undefined
 }
@@ -83,23 +89,13 @@ function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolea
  * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
  */
 export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snapshot, report: Report): Awaitable<Found> {
-  const { directory } = scheme.backend
-  const found = directory === undefined ? openAgain(scheme, request, report) ?? before : directory.find(before.id)
-  return chain(found, (snapshot): Awaitable<Found> => {
+  return chain(scheme.backend.reload(before), (snapshot): Awaitable<Found> => {
     // After a renewal the cookie of this request opens nothing: it must not get what the session may do since then.
     if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(request, foundAs('live', scheme, snapshot), report)
     if (snapshot !== undefined) report({ type: 'rejected', reason: 'stale-secret' }, snapshot)
+    else if (hasIdled(before, scheme.settings.now())) report({ type: 'expired', ...IDLED }, before)
     return foundAs('ended', scheme)
   })
-}
-
-/** Opens the sealed cookie of a request, under its current name or a former one. */
-function openAgain ({ backend, cookie }: Scheme, request: FastifyRequest, report: Report): Awaitable<Snapshot | undefined> {
-  for (const { name } of [cookie, ...cookie.previous]) {
-    const value = cookieValue(request.headers.cookie, name)
-    if (typeof value === 'string' && value !== '') return backend.load(value, false, report, name)
-  }
-  return undefined
 }
 
 function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
@@ -108,8 +104,9 @@ function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report
   if (adopt === undefined || value === undefined || value === DUPLICATE) return foundAs('no-cookie', scheme)
   return chain(findPredecessor(scheme, adopt, value, report), (found): Awaitable<Found> => {
     if (found === undefined) return foundAs('no-cookie', scheme)
-    if (!(found instanceof PendingAdoption)) return verified(request, foundAs('adopted', scheme, found), report)
-    return verified(request, foundAs('adopted', scheme, found.snapshot, { adoption: found }), report)
+    const former = scheme.expireAdopted
+    if (!(found instanceof PendingAdoption)) return verified(request, foundAs('adopted', scheme, found, { former }), report)
+    return verified(request, foundAs('adopted', scheme, found.snapshot, { adoption: found, former }), report)
   })
 }
 
@@ -131,11 +128,11 @@ function verified (request: FastifyRequest, found: Found, report: Report): Await
  * Ends a session that was refused, if it is still as it was judged. If another request changed it in between (its password,
  * for example), this request gets its 401 with the cookie untouched, and the next one asks again.
  */
-function refused ({ scheme, adoption }: Found, snapshot: Snapshot, report: Report): Awaitable<Found> {
-  const { backend, cookie, expireAdopted } = scheme
-  if (adoption !== undefined) return chain(adoption.forget(), () => foundAs('refused', scheme, undefined, { lines: [expireAdopted as string] }))
+function refused ({ scheme, adoption, former }: Found, snapshot: Snapshot, report: Report): Awaitable<Found> {
+  const { backend, cookie } = scheme
+  if (adoption !== undefined) return chain(adoption.forget(), () => foundAs('refused', scheme, undefined, { lines: [former as string] }))
   return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => {
-    return ended ? foundAs('refused', scheme, undefined, { lines: [cookie.expire()] }) : foundAs('ended', scheme)
+    return ended ? foundAs('refused', scheme, undefined, { lines: [cookie.expire(), ...former === undefined ? [] : [former]] }) : foundAs('ended', scheme)
   })
 }
 

@@ -68,7 +68,10 @@ export class Codec {
     return this.#checked(toJson(data, original))
   }
 
-  /** Writes a payload. What it has in common with an earlier one is not written again. @throws `FST_SESSION_TOO_LARGE` */
+  /**
+   * Writes a payload. What it has in common with an earlier one, which `encode` wrote, is not written again.
+   * @throws `FST_SESSION_TOO_LARGE`
+   */
   encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, before?: { readonly payload: string, readonly decoded: Decoded }): string {
     const { scheme, maxSize } = this.#options
     const isAlike = before !== undefined && before.decoded.times === times && before.decoded.secretHash === secretHash
@@ -173,6 +176,8 @@ const DATA = ',"data":'
 interface Entry {
   readonly payload: string
   readonly decoded: Decoded
+  /** True if `encode` wrote the payload. A payload that was read may be the same JSON in another spelling. */
+  readonly isWritten: boolean
 }
 
 /**
@@ -198,14 +203,15 @@ export class RecentPayloads {
       return seen.decoded
     }
     const decoded = this.#codec.decode(payload)
-    if (!('reason' in decoded)) this.#put(id, { payload, decoded })
+    if (!('reason' in decoded)) this.#put(id, { payload, decoded, isWritten: false })
     return decoded
   }
 
   /** Writes the payload of a session that was read before, and is likely to be read again. @throws `FST_SESSION_TOO_LARGE` */
   encode (id: string, decoded: Decoded): string {
-    const payload = this.#codec.encode(decoded, this.#newer.get(id) ?? this.#older.get(id))
-    this.#put(id, { payload, decoded })
+    const before = this.#newer.get(id) ?? this.#older.get(id)
+    const payload = this.#codec.encode(decoded, before?.isWritten === true ? before : undefined)
+    this.#put(id, { payload, decoded, isWritten: true })
     return payload
   }
 
@@ -219,7 +225,7 @@ export class RecentPayloads {
   }
 }
 
-/** Returns the part of a payload before its data, if no object in it can be taken for the data. */
+/** Returns the part before the data of a payload that `encode` wrote, if no object in it can be taken for the data. */
 function headIn (payload: string): string | undefined {
   const at = payload.indexOf(DATA)
   return payload.lastIndexOf('{', at) === 0 ? payload.slice(0, at + DATA.length) : undefined

@@ -46,6 +46,17 @@ export function withLogin ({ rank: _rank, ...times }: Times, now: number): Times
   return { ...times, authenticatedAt: now }
 }
 
+/** The end of a session whose idle timeout passed while a request was under way: a large upload, for example. */
+export const IDLED = Object.freeze({
+  reason: 'idle-meanwhile',
+  detail: 'its idle timeout passed while a request was under way: set idleTimeout to more than the longest request takes'
+} as const)
+
+/** Returns whether it was the idle timeout that ended a session since it was read. */
+export function hasIdled ({ expiresAt, times: { deadline } }: { readonly expiresAt: number, readonly times: Times }, now: number): boolean {
+  return expiresAt <= now && deadline > now
+}
+
 /** Returns when a session that is used `now` ends: after its idle timeout, or at its deadline if that is sooner. */
 export function expiryOf ({ deadline, idleTimeout }: Times, scheme: Pick<Lifetimes, 'idleTimeout'>, now: number): number {
   return Math.min(now + (idleTimeout ?? scheme.idleTimeout), deadline)

@@ -152,12 +152,25 @@ t.test('a record of another scheme is an absent session', async (t) => {
   }
 })
 
-t.test('the same JSON in another spelling is the same session', async (t) => {
-  const { read, write, store } = await finding(t, `{ "secret": "${secretHash}", "data": { "userId": "ad\\u0061", "x": "\\"data\\":" },\n "v": 1, "scheme": "session", "deadline": ${life.deadline}, "createdAt": ${now}, "authenticatedAt": ${now}, "persistent": false, "more": 1 }`)
-  t.same((await read()).body, { exists: true, data: { userId: 'ada', x: '"data":' } })
-  t.equal((store.read(id))?.version, 1)
-  t.equal(await write({ a: 1 }), 200)
-  t.same((await read()).body.data, { userId: 'ada', x: '"data":', a: 1 })
+t.test('the same JSON in another spelling is the same session, before and after a change', async (t) => {
+  const ada = { userId: 'ada', x: '"data":' }
+  const { data, ...head } = JSON.parse(stored(ada))
+  const spellings = [
+    `{ "secret": "${secretHash}", "data": { "userId": "ad\\u0061", "x": "\\"data\\":" },\n "v": 1, "scheme": "session", "deadline": ${life.deadline}, "createdAt": ${now}, "authenticatedAt": ${now}, "persistent": false, "more": 1 }`,
+    JSON.stringify({ ...head, data }, null, 1),
+    JSON.stringify({ data, ...head }),
+    JSON.stringify({ ...head, data, deadline: undefined, more: life.deadline }).replace('"more"', '"deadline"'),
+    JSON.stringify({ ...head, data }).replace('"data":', '"data":{"userId":"eve"},"data":')
+  ]
+  for (const spelling of spellings) {
+    const { read, write, store } = await finding(t, spelling)
+    t.same((await read()).body, { exists: true, data: ada })
+    t.equal((store.read(id))?.version, 1)
+    t.equal(await write({ a: 1 }), 200)
+    // What is stored is asked for, as another process would read it.
+    t.same(JSON.parse(store.read(id)?.payload ?? ''), { ...JSON.parse(spelling), data: { ...ada, a: 1 } })
+    t.same((await read()).body.data, { ...ada, a: 1 })
+  }
 })
 
 t.test('a deadline in the payload holds, whatever the store says', async (t) => {

@@ -106,3 +106,32 @@ t.test('each event is a line of the log: debug, or a warning for what points to 
   ])
   t.notMatch(JSON.stringify(log), cookie.split('=')[1] as string)
 })
+
+t.test('a request that takes longer than the idle timeout is warned of, with what to set', async (t) => {
+  const { app, client, clock, log } = await setUp(t, { idleTimeout: 60, absoluteTimeout: 200 })
+  const { now } = performance
+  const start = clock.now()
+  t.intercept(performance, 'now', { value: () => now.call(performance) + clock.now() - start })
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start(ada) })
+  const wait = { seconds: 61 }
+  app.post('/upload', { schema: guarded, preParsing: async () => { clock.advance(wait.seconds * 1000) } }, async () => 'taken')
+  app.post('/report', { schema: guarded }, async ({ session }) => {
+    clock.advance(wait.seconds * 1000)
+    session.set('a', 1)
+  })
+  for (const [url, status, told] of [['/upload', 401, 'session expired: idle-meanwhile'], ['/report', 200, 'session discarded: idle-meanwhile']] as const) {
+    await client.post('/login')
+    t.equal((await client.post(url, {})).statusCode, status)
+    const warned = log.splice(0).filter(({ level }) => level === 40)
+    t.match(warned, [{ msg: /set idleTimeout to more than the longest request takes/, session: { id: /./ } }], url)
+    t.ok(warned[0]?.msg.startsWith(told), warned[0]?.msg)
+    t.equal((await client.post(url, {})).statusCode, 401)
+  }
+  wait.seconds = 201
+  for (const url of ['/upload', '/report']) {
+    await client.post('/login')
+    log.length = 0
+    await client.post(url, {})
+    t.same(log.filter(({ level }) => level === 40), [], `${url}: the absolute timeout is meant to end a session`)
+  }
+})

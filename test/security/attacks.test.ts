@@ -114,6 +114,29 @@ onEach(t, 'a client that withholds the body of a request until its session has e
   }
 }, stored)
 
+alone.test('a client that withholds the body of a request until its sealed session has ended does not reach the handler', async (t) => {
+  const ends: Record<string, (world: World, token: string) => unknown> = {
+    'signed out': ({ app }, token) => app.inject({ method: 'POST', url: '/logout', headers: { cookie: `__Host-session=${token}` } }),
+    'expired': ({ clock }) => { clock.advance(1_800_001) }
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    const world = await createWorld(t, backends['sealed'])
+    const gate = createGate()
+    let entered = 0
+    world.app.post('/transfer', { schema: guarded, preParsing: async () => { await gate.pass() } }, async () => ++entered)
+    const ada = await world.signedIn()
+    const withheld = ada.post('/transfer', { to: 'eve' })
+    await gate.reached
+    await end(world, tokenOf(ada))
+    await t.test(name, async (t) => {
+      passSeconds(t, 2)
+      gate.open()
+      t.equal((await withheld).statusCode, 401)
+      t.equal(entered, 0)
+    })
+  }
+})
+
 alone.test('a slow upload within a live session is let in, a sealed cookie under a former name included', async (t) => {
   for (const [name, options] of [['memory', {}], ['sealed', {}], ['sealed', { cookie: { name: 'id', previous: [{ name: '__Host-session' }] } }]] as Array<[string, Options]>) {
     const backend = backends[name] as NonNullable<typeof backends[string]>

@@ -30,6 +30,29 @@ async function listener (t: Test) {
   return { heard, url: await listening(app) }
 }
 
+/** Documents in which a part of a session is something else than what it should be. */
+const malformed: Array<(document: any) => void> = [
+  ({ paths, components }) => {
+    paths['/api/null'] = null
+    paths['/api/orders'].get['x-required-roles'] = [null]
+    paths['/api/news'].get['x-required-roles'] = 'admin'
+    components.securitySchemes.nothing = { type: 'apiKey', in: 'cookie', name: 'nothing', 'x-session': null }
+    components.securitySchemes.nameless = { type: 'apiKey', in: 'cookie', name: {}, 'x-session': {} }
+    const { post } = paths['/api/login']
+    post.parameters = 5
+    const { schema } = post.requestBody.content['application/json']
+    Object.assign(schema, { required: 5, oneOf: {}, anyOf: 7, allOf: 'x' })
+    Object.assign(schema.properties.username, { title: {}, description: [{}], anyOf: 5 })
+    // An input of a form stands in place of the form's method of that name.
+    schema.properties.contains = { type: 'string' }
+  },
+  ({ paths, components }) => {
+    const fan = Array.from({ length: 12 }, () => ({ $ref: '#/components/schemas/Fan' }))
+    components.schemas = { ...components.schemas, Fan: { properties: { username: { type: 'string' }, password: { $ref: '#/%E0%A4%A' } }, allOf: fan } }
+    paths['/api/login'].post.requestBody.content['application/json'].schema = { $ref: '#/components/schemas/Fan' }
+  }
+]
+
 t.test('documents that others wrote, and browsers that others set up', async (t) => {
   const browser = await launchChromium(t)
 
@@ -57,6 +80,21 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
         await docs.openDialog()
         await docs.says('This page cannot ask whether you are signed in')
         t.equal(await docs.form().getByRole('link', { name: 'Sign in' }).count(), 0, server)
+      }
+    })
+
+    await t.test(`a part that is not what it should be takes nothing else away: ${end.name}`, async (t) => {
+      for (const change of malformed) {
+        const { url } = await showing(t, end, change)
+        const docs = await DocsPage.open(t, browser, url)
+        await docs.openDialog()
+        await docs.says('Signed out')
+        await docs.form().locator('[name=username]').fill(grace.username)
+        await docs.form().locator('[name=password]').fill(grace.password)
+        await docs.button('Authorize').click()
+        await docs.says('Signed in')
+        await docs.closeDialog()
+        await docs.lock('logout', 'locked')
       }
     })
 

@@ -10,10 +10,25 @@ export function resolveRef (spec, node) {
   // The bound stops documents whose references go in circles.
   for (let hops = 0; hops < 32 && typeof node?.$ref === 'string'; hops++) {
     if (!node.$ref.startsWith('#/')) return {}
-    node = pointer(spec, decodeURIComponent(node.$ref.slice(1)))
+    node = pointer(spec, decoded(node.$ref.slice(1)))
   }
   return node ?? {}
 }
+
+/** @type {(text: string) => string} */
+function decoded (text) {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** The list in a document, where it is one: any author's document may be shown. @type {(value: any) => any[]} */
+export const listIn = (value) => Array.isArray(value) ? value : []
+
+/** The text in a document, where it is one. @type {(value: any) => string | undefined} */
+export const textIn = (value) => typeof value === 'string' ? value : undefined
 
 /**
  * Returns what a JSON Pointer (RFC 6901) leads to.
@@ -28,7 +43,7 @@ export function pointer (value, path) {
 export function findOperation (spec, operationId) {
   if (operationId === undefined) return undefined
   for (const [path, pathItem] of Object.entries(spec.paths ?? {})) {
-    const method = METHODS.find((name) => pathItem[name]?.operationId === operationId)
+    const method = METHODS.find((name) => pathItem?.[name]?.operationId === operationId)
     if (method !== undefined) return { path, method, pathItem, operation: pathItem[method] }
   }
   return undefined
@@ -42,7 +57,7 @@ export function sessionSchemes (spec) {
   return Object.entries(spec.components?.securitySchemes ?? {}).flatMap(([name, reference]) => {
     const definition = resolveRef(spec, reference)
     const extension = definition['x-session']
-    if (definition.type !== 'apiKey' || definition.in !== 'cookie' || extension === undefined) return []
+    if (definition.type !== 'apiKey' || definition.in !== 'cookie' || extension == null || textIn(definition.name) === undefined) return []
     /** @type {Scheme} */
     const scheme = { name, cookie: definition.name }
     for (const role of /** @type {const} */ (['login', 'status', 'logout'])) {
@@ -63,7 +78,7 @@ export function withRoles (spec) {
   if (spec?.paths === undefined) return spec
   const paths = mapValues(spec.paths, (pathItem) => mapValues(pathItem, (operation) => {
     const security = operation?.['x-required-roles']
-    return security === undefined ? operation : { ...operation, security }
+    return Array.isArray(security) && security.every((need) => Object(need) === need) ? { ...operation, security } : operation
   }))
   return { ...spec, paths }
 }

@@ -1,6 +1,6 @@
 /** @import { Field, FormValues, Operation, Spec, Value } from './types.js' */
 
-import { resolveRef } from './document.js'
+import { listIn, resolveRef, textIn } from './document.js'
 
 // Showing a password on the screen because its schema lacks `format: password` is the worse mistake.
 const SECRET_NAME = /passw(or)?d|passphrase|secret|^pin$/i
@@ -10,7 +10,7 @@ const SECRET_NAME = /passw(or)?d|passphrase|secret|^pin$/i
  * @type {(spec: Spec, found: Operation) => { fields: Field[], contentType: string | undefined }}
  */
 export function formOf (spec, { operation, pathItem }) {
-  const parameters = [...(operation.parameters ?? []), ...(pathItem.parameters ?? [])]
+  const parameters = [...listIn(operation.parameters), ...listIn(pathItem.parameters)]
     .map((parameter) => resolveRef(spec, parameter))
     .filter((parameter) => parameter.required === true && ['query', 'path', 'header'].includes(parameter.in))
     .map((parameter) => field(spec, parameter.name, parameter.schema, true, parameter.in, parameter.description))
@@ -28,7 +28,7 @@ function preferred (types) {
 
 /** @type {(spec: Spec, schema: any) => Field[]} */
 function bodyFields (spec, schema) {
-  const { properties, required } = objectShape(spec, schema, 0)
+  const { properties, required } = objectShape(spec, schema, new Set())
   const names = Object.keys(properties)
   if (names.length === 0) {
     return [{ key: 'whole', name: 'body', in: 'whole', label: 'Body (JSON)', required: true, kind: 'json', initial: '{}', autocomplete: 'off' }]
@@ -39,19 +39,21 @@ function bodyFields (spec, schema) {
 }
 
 /**
- * The properties of an object schema, those of `allOf` and of the first fitting `oneOf` or `anyOf` among them.
- * @type {(spec: Spec, schema: any, depth: number) => { properties: Record<string, any>, required: string[] }}
+ * The properties of an object schema, those of `allOf` and of the first fitting `oneOf` or `anyOf` among them. Each schema counts
+ * once, since a document may refer to one from itself, and as often as it likes.
+ * @type {(spec: Spec, schema: any, seen: Set<unknown>) => { properties: Record<string, any>, required: string[] }}
  */
-function objectShape (spec, schema, depth) {
-  if (depth > 8) return { properties: {}, required: [] }
+function objectShape (spec, schema, seen) {
   const own = resolveRef(spec, schema)
-  const shapesOf = (/** @type {any[]} */ ...parts) => parts.map((part) => objectShape(spec, part, depth + 1))
-  const choices = shapesOf(...(own.oneOf ?? []), ...(own.anyOf ?? []))
+  if (seen.has(own)) return { properties: {}, required: [] }
+  seen.add(own)
+  const shapesOf = (/** @type {any[]} */ ...parts) => parts.map((part) => objectShape(spec, part, seen))
+  const choices = shapesOf(...listIn(own.oneOf), ...listIn(own.anyOf))
   const choice = choices.find((shape) => Object.keys(shape.properties).length > 0)
-  const shapes = [...shapesOf(...(own.allOf ?? [])), ...(choice === undefined ? [] : [choice])]
+  const shapes = [...shapesOf(...listIn(own.allOf)), ...(choice === undefined ? [] : [choice])]
   return {
     properties: Object.assign({}, ...shapes.map((shape) => shape.properties), own.properties),
-    required: [...shapes.flatMap((shape) => shape.required), ...(own.required ?? [])]
+    required: [...shapes.flatMap((shape) => shape.required), ...listIn(own.required)]
   }
 }
 
@@ -66,12 +68,12 @@ function field (spec, name, reference, required, place, description) {
     key: `${place}.${name}`,
     name,
     in: place,
-    label: schema.title ?? name,
+    label: textIn(schema.title) ?? name,
     // A checkbox has an answer either way; `required` would force it to be ticked.
     required: required && kind !== 'checkbox',
     kind,
     initial: preset === undefined || preset === false ? '' : isText ? String(preset) : JSON.stringify(preset),
-    help: schema.description ?? description,
+    help: textIn(schema.description) ?? textIn(description),
     autocomplete: completionOf(name, kind),
     choices
   }
@@ -83,7 +85,7 @@ function field (spec, name, reference, required, place, description) {
  */
 function simpleSchema (spec, reference) {
   const schema = resolveRef(spec, reference)
-  const alternatives = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]
+  const alternatives = [...listIn(schema.anyOf), ...listIn(schema.oneOf)]
     .map((part) => resolveRef(spec, part))
     .filter((part) => part.type !== 'null')
   const type = [schema.type].flat().find((one) => one !== 'null')

@@ -44,7 +44,8 @@ function useFocus (React, root, { phase, failures }) {
     if (before.phase === phase && before.failures === failures) return
     const panel = root.current
     const active = document.activeElement
-    if (active !== document.body && !panel?.closest('form')?.contains(active)) return
+    // Not by a method of the form: an input of that name would stand in its place.
+    if (active !== document.body && active?.closest('form') !== panel?.closest('form')) return
     const secret = failures > before.failures ? '[type=password]' : 'none'
     const target = panel?.querySelector(secret) ?? panel?.querySelector('input, select, textarea, :scope > p a') ?? panel?.querySelector('.session-state')
     if (target instanceof HTMLElement) target.focus()

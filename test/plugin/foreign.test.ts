@@ -1,0 +1,102 @@
+/** What code that was written for another session plugin finds. */
+import Fastify, { type RouteHandlerMethod } from 'fastify'
+import sessionPlugin from 'fastify-openapi-session'
+import { Client } from 'fastify-openapi-session/testing'
+import t, { type Test } from 'tap'
+import { cookies, guarded, makeApp, optional } from './support.js'
+
+/** An app without a schema, with a route for each handler, whose user has signed in. */
+async function foreign (t: Test, handlers: Record<string, RouteHandlerMethod>): Promise<ReturnType<typeof makeApp> & { client: Client }> {
+  const { app, log } = makeApp(t)
+  await app.register(sessionPlugin as never)
+  app.post('/login', { schema: optional }, async (request) => {
+    const session = request.session as any
+    session.user = { id: 7 }
+    session['returnTo'] = '/cart'
+  })
+  app.get('/data', { schema: guarded }, async ({ session }: any) => session.data)
+  for (const [url, handler] of Object.entries(handlers)) app.post(url, { schema: optional }, handler)
+  const client = new Client(app)
+  await client.post('/login')
+  return { app, client, log }
+}
+
+t.test('a property that is not a member of the session is a key of its data', async (t) => {
+  const { client } = await foreign(t, {
+    '/': async ({ session }: any) => [session.user.id, session.returnTo, session['absent'] === undefined, session.cookie.maxAge === undefined]
+  })
+  t.same((await client.post('/')).json(), [7, '/cart', true, true])
+  t.same((await client.get('/data')).json(), { user: { id: 7 }, returnTo: '/cart' })
+})
+
+t.test('destroy(callback) and regenerate(callback) call it when the store has been written', async (t) => {
+  const { app, client } = await foreign(t, {
+    '/destroy': (request, reply) => { (request.session as any).destroy(() => reply.redirect('/')) },
+    '/regenerate': (request, reply) => { (request.session as any).regenerate(() => reply.send('ok')) },
+    '/keep': (request, reply) => { (request.session as any).regenerate(['user'], () => reply.send('ok')) }
+  })
+  const before = client.jar.header()
+  t.match(await client.post('/keep'), { statusCode: 200, body: 'ok' })
+  t.not(client.jar.header(), before)
+  t.same((await client.get('/data')).json(), { user: { id: 7 } })
+  t.match(await client.post('/regenerate'), { statusCode: 200, body: 'ok' })
+  t.same((await client.get('/data')).json(), {})
+  const last = client.jar.header() as string
+  const response = await client.post('/destroy')
+  t.match(response, { statusCode: 302, headers: { location: '/' } })
+  t.match(cookies(response), [/Max-Age=0/])
+  t.equal((await app.inject({ url: '/data', headers: { cookie: last } })).statusCode, 401)
+})
+
+t.test('what a callback throws is logged, and the process goes on', async (t) => {
+  const { client, log } = await foreign(t, {
+    '/': (request, reply) => {
+      (request.session as any).destroy(() => {
+        void reply.send('ok')
+        throw new Error('a mistake in the callback')
+      })
+    }
+  })
+  t.equal((await client.post('/')).body, 'ok')
+  t.match(log.filter(({ level }) => level === 50), [{ msg: 'the callback of a session method failed', err: { message: 'a mistake in the callback' } }])
+})
+
+t.test('a method without a counterpart, or a change of its cookie, throws an error that says what to write', async (t) => {
+  const calls: Array<[(session: any) => unknown, RegExp]> = [
+    [(session) => session.save(), /session\.save\(\).*commit\(\)/],
+    [(session) => session.touch(), /session\.touch\(\).*touch: false/],
+    [(session) => session.reload(), /session\.reload\(\).*session\.update/],
+    [(session) => { session.cookie.maxAge = 5 }, /session\.cookie\.maxAge.*start\(data, \{ persistent, absoluteTimeout \}\)/],
+    [(session) => { session.cookie = {} }, /session\.cookie is not supported/]
+  ]
+  const handlers = calls.map(([call], index) => [`/${index}`, async ({ session }: any) => call(session)])
+  const { client } = await foreign(t, Object.fromEntries(handlers))
+  for (const [index, [call, sentence]] of calls.entries()) {
+    t.match((await client.post(`/${index}`)).json(), { statusCode: 500, code: 'FST_SESSION_OPTIONS', message: sentence }, String(call))
+  }
+})
+
+t.test('a log serializer may ask for the session of a request that no hook has seen yet', async (t) => {
+  const lines: any[] = []
+  const app = Fastify({
+    logger: {
+      stream: { write: (line: string) => { lines.push(JSON.parse(line)) } },
+      serializers: { req: (request) => ({ user: (request.session as any)?.get('user') ?? 'none' }) as never }
+    }
+  })
+  t.teardown(() => app.close())
+  await app.register(sessionPlugin as never)
+  app.get('/', { schema: guarded }, async () => 'in')
+  t.equal((await app.inject('/')).statusCode, 401)
+  t.match(lines[0], { msg: 'incoming request', req: { user: 'none' } })
+})
+
+t.test('an error is an HTTP error to frameworks around Fastify: Nest 12 looks for `status` and `expose`', async (t) => {
+  const { app } = makeApp(t)
+  await app.register(sessionPlugin as never)
+  app.get('/', { schema: guarded }, async () => 'in')
+  app.get('/undeclared', async ({ session }: any) => session.data)
+  app.setErrorHandler(({ statusCode, status, expose }: any, _request, reply) => { void reply.code(statusCode).send({ statusCode, status, expose }) })
+  t.same((await app.inject('/')).json(), { statusCode: 401, status: 401, expose: true })
+  t.same((await app.inject('/undeclared')).json(), { statusCode: 500, status: 500, expose: false })
+})

@@ -1,0 +1,52 @@
+import t, { type Test } from 'tap'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
+import { MemoryStore, type SessionOptions } from 'fastify-openapi-session'
+import { Client } from 'fastify-openapi-session/testing'
+import { cookies, guarded, optional, type Options, setUp, type Setup } from './support.js'
+
+const places: Record<string, () => SessionOptions<'session'>['store']> = {
+  'a store': () => new MemoryStore(),
+  'sealed cookies': () => sealedCookie({ keys: [makeKey()] })
+}
+
+/** An app, and the same app after its cookie was renamed, with the browser of a user who signed in before that. */
+async function renamed (t: Test, make: () => unknown, options: Options = {}): Promise<Setup> {
+  const place = make() as Options['store']
+  const before = await setUp(t, { store: place, cookie: { name: '__Host-old' } })
+  before.app.post('/login', { schema: optional }, async ({ session }) => { session.start({ userId: 'ada', roles: [], cart: { tea: 1 } }) })
+  await before.client.post('/login')
+  const after = await setUp(t, { store: place, cookie: { name: '__Host-new', previous: [{ name: '__Host-old' }] }, ...options })
+  after.app.get('/', { schema: guarded }, async ({ session }) => session.data)
+  after.app.get('/open', { schema: optional }, async ({ session }) => ({ exists: session.exists }))
+  after.app.post('/login', { schema: optional }, async ({ session }) => { session.start({ userId: 'bob', roles: [], cart: {} }) })
+  after.app.post('/set', { schema: guarded }, async ({ session }) => { session.set('a', 1) })
+  after.app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
+  after.app.post('/logout', { schema: optional }, async ({ session }) => { session.destroy() })
+  return { ...after, client: new Client(after.app, before.client.jar) }
+}
+
+for (const [name, make] of Object.entries(places)) {
+  t.test(`a cookie that is renamed signs no user out, and the old one is gone after the first request, with ${name}`, async (t) => {
+    for (const [method, url] of [['GET', '/'], ['POST', '/set'], ['POST', '/renew']] as const) {
+      const { client } = await renamed(t, make)
+      const first = await client.inject({ method, url })
+      t.equal(first.statusCode, 200, url)
+      t.match(cookies(first), [/^__Host-new=[^;]+;/, /^__Host-old=; .*Max-Age=0/], url)
+      for (let round = 0; round < 2; round++) {
+        const next = await client.get('/')
+        t.match(next.json(), { userId: 'ada', cart: { tea: 1 } }, url)
+        t.same(cookies(next), [], url)
+      }
+    }
+  })
+
+  t.test(`a session under its old cookie ends with a logout, a login or a verify that says no, with ${name}`, async (t) => {
+    for (const [url, options] of [['/logout', {}], ['/login', {}], ['/open', { verify: () => false }]] as Array<[string, Options]>) {
+      const { client } = await renamed(t, make, options)
+      const response = await client.inject({ method: url === '/open' ? 'GET' : 'POST', url })
+      t.equal(response.statusCode, 200, url)
+      t.match(cookies(response).at(-1), /^__Host-old=; .*Max-Age=0/, url)
+      t.equal(client.jar.get('__Host-old'), undefined, url)
+    }
+  })
+}
