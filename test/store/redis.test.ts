@@ -3,19 +3,15 @@ import { createConnection } from 'node:net'
 import { createInterface } from 'node:readline'
 import { inspect } from 'node:util'
 import { Cluster, Redis } from 'ioredis'
-import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
-import { createClient, createCluster } from 'redis'
+import { Redis as Redis5 } from 'ioredis5'
 import t, { type Test } from 'tap'
-import { type RedisClient, RedisStore, type RedisStoreOptions } from 'fastify-openapi-session/redis'
-import { type Clock, createClock, storeContract } from 'fastify-openapi-session/testing'
+import { RedisStore, type RedisStoreOptions } from 'fastify-openapi-session/redis'
+import { createClock } from 'fastify-openapi-session/testing'
 import type { SessionRecord, StoreReport } from 'fastify-openapi-session'
 import { createGate } from '../support/gate.js'
-import { startRedis, startRedisCluster, startRedisSentinel } from '../support/servers.js'
+import { startRedis, startRedisSentinel } from '../support/servers.js'
 
 const MINUTE = 60_000
-
-// Three servers and eight clients take a while on a machine that is busy.
-t.setTimeout(300_000)
 
 /** A client of the test's own. */
 function connect<Client extends { disconnect (): void, on (event: 'error', listener: () => void): unknown }> (t: Test, client: Client): Client {
@@ -23,68 +19,6 @@ function connect<Client extends { disconnect (): void, on (event: 'error', liste
   t.teardown(() => client.disconnect())
   return client
 }
-
-const damages = [
-  () => 'garbage',
-  (value: string) => value.slice(0, 30),
-  (value: string) => value.replace('=user', '?user'),
-  (value: string) => value.replace(/^1/, '2')
-]
-
-/** Runs the suite of the contract on a client. `inspector` reads and writes what the client keeps, without a key prefix of its own. */
-async function contract (t: Test, client: RedisClient, inspector: Redis | Cluster, prefix = 'session:'): Promise<void> {
-  let damaged = 0
-  for (const { name, run } of storeContract) {
-    await t.test(name, async (t) => {
-      const outcome = await run((clock: Clock) => ({
-        store: new RedisStore({ client, prefix: 'session:', now: clock.now, timeout: 20 }),
-        async damage (id) {
-          const key = `${prefix}id:${id}`
-          await inspector.set(key, damages[damaged++ % damages.length]!(await inspector.get(key) ?? ''), 'KEEPTTL')
-        }
-      }))
-      t.equal(outcome, 'passed')
-    })
-  }
-}
-
-async function connectNodeRedis<Client extends { connect (): Promise<unknown>, destroy (): void, on (event: 'error', listener: () => void): unknown }> (t: Test, client: Client): Promise<Client> {
-  client.on('error', () => {})
-  await client.connect()
-  t.teardown(() => client.destroy())
-  return client
-}
-
-t.test('the contract', async (t) => {
-  const { port, url } = await startRedis(t)
-  const inspector = connect(t, new Redis(port))
-  await t.test('ioredis 6', (t) => contract(t, connect(t, new Redis(port)), inspector))
-  await t.test('ioredis 6 with RESP3 and numbers as texts', (t) =>
-    contract(t, connect(t, new Redis(port, { protocol: 3, stringNumbers: true })), inspector))
-  await t.test('ioredis 5 with a keyPrefix and automatic pipelines', async (t) => {
-    await contract(t, connect(t, new Redis5(port, { keyPrefix: 'my app:', enableAutoPipelining: true })), inspector, 'my app:session:')
-    t.ok((await inspector.keys('*')).some((key) => key.startsWith('my app:session:id:')))
-  })
-  await t.test('node-redis 6', async (t) => contract(t, await connectNodeRedis(t, createClient({ url })), inspector))
-  await t.test('node-redis 6 with a keyPrefix and RESP2', async (t) => {
-    await contract(t, await connectNodeRedis(t, createClient({ url, RESP: 2, keyPrefix: 'my app:' })), inspector, 'my app:session:')
-  })
-  await t.test('every key has a time to live', async (t) => {
-    const keys = await inspector.keys('*')
-    t.ok(keys.length > 100)
-    for (const key of keys) if (await inspector.pttl(key) <= 0) t.fail(`${key} has none`)
-  })
-})
-
-t.test('the contract in a cluster', async (t) => {
-  const { nodes } = await startRedisCluster(t)
-  const inspector = connect(t, new Cluster([...nodes]))
-  await t.test('ioredis 6, connecting when it is first used', (t) => contract(t, connect(t, new Cluster([...nodes], { lazyConnect: true })), inspector))
-  await t.test('ioredis 5 with a keyPrefix and automatic pipelines', (t) =>
-    contract(t, connect(t, new Cluster5([...nodes], { keyPrefix: '{x}y:', enableAutoPipelining: true })), inspector, '{x}y:session:'))
-  await t.test('node-redis 6', async (t) =>
-    contract(t, await connectNodeRedis(t, createCluster({ rootNodes: nodes.map(({ url }) => ({ url })) })), inspector))
-})
 
 const record = (over: Partial<SessionRecord> = {}): SessionRecord =>
   ({ payload: '{"n":1}', version: 1, expiresAt: Date.now() + MINUTE, ...over })

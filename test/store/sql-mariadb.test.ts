@@ -5,7 +5,7 @@ import { createTable, SqlStore } from '../../lib/store/sql.js'
 import { startMariaDb } from '../support/servers.js'
 import { noDeadlocks } from '../support/sql-processes.js'
 import { mysqlShape } from '../support/sql-shapes.js'
-import { contractOn, makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
+import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 
 const MINUTE = 60_000
 
@@ -54,14 +54,6 @@ t.test('MariaDB', async (t) => {
     t.notOk(await store.create('a', given))
     await clock.advance(2 * MINUTE)
     t.ok(await store.create('a', given))
-  })
-
-  await t.test('a pool of mysql2 will do in place of a Kysely instance, with callbacks or promises', async (t) => {
-    for (const pool of [createPool(server.url), createPool(server.url).promise()]) {
-      await contractOn(t, pool)
-      await new SqlStore({ db: pool }).close()
-      await pool.end()
-    }
   })
 
   await t.test('createTable as a role that may not create anything', async (t) => {

@@ -6,7 +6,7 @@ import { until } from '../support/servers-process.js'
 import { startPostgres, type SqlServer } from '../support/servers.js'
 import { noDeadlocks } from '../support/sql-processes.js'
 import { postgresShape } from '../support/sql-shapes.js'
-import { contractOn, makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
+import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 
 const MINUTE = 60_000
 
@@ -64,17 +64,6 @@ t.test('PostgreSQL', async (t) => {
     t.notOk(await store.create('a', record()))
     t.equal(await store.update('a', record({ version: 2 })), 'updated')
     t.equal((await sql`select * from auth.visits`.execute(db)).rows.length, 1)
-  })
-
-  await t.test('a pg.Pool will do in place of a Kysely instance', async (t) => {
-    const pool = new pg.Pool({ connectionString: server.url })
-    await contractOn(t, pool)
-    await new SqlStore({ db: pool }).close()
-    t.notOk(pool.ended, 'the pool stays open')
-    const client = await pool.connect()
-    t.throws(() => new SqlStore({ db: client as never }), { code: 'FST_SESSION_OPTIONS' }, 'one connection is not a pool')
-    client.release()
-    await pool.end()
   })
 
   await t.test('createTable as a role that may not create anything', async (t) => {

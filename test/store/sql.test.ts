@@ -1,16 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createRequire, isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { type CompiledQuery, DummyDriver, Kysely, type LogEvent, MssqlAdapter, MssqlIntrospector, MssqlQueryCompiler, SqliteDialect, sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { createTable, type SqliteDatabase, SqlStore } from '../../lib/store/sql.js'
+import { createTable, SqlStore } from '../../lib/store/sql.js'
 import type { StoreReport } from '../../lib/store/store.js'
 import { openNodeSqlite, openWasm, sqliteKysely } from '../support/sqlite.js'
 import { sqliteShape } from '../support/sql-shapes.js'
-import { contractOn, makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
+import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 
 /** A database file of the test's own. */
 function fileOf (t: Test): string {
@@ -195,30 +194,6 @@ t.test('a table may be named with its schema, also that of an attached database'
   }
 })
 
-t.test('a database of better-sqlite3 will do in place of a Kysely instance', async (t) => {
-  const database = openWasm()
-  t.teardown(() => database.close())
-  await contractOn(t, database)
-  await new SqlStore({ db: database }).close()
-  t.ok(database.prepare('select 1').all([]), 'the database stays open')
-})
-
-t.test('a database of node:sqlite will do in place of a Kysely instance', async (t) => {
-  if (isBuiltin('node:sqlite')) {
-    const { DatabaseSync } = createRequire(import.meta.url)('node:sqlite') as { DatabaseSync: new (file: string) => SqliteDatabase & { close (): void } }
-    const real = new DatabaseSync(':memory:')
-    t.teardown(() => real.close())
-    return await contractOn(t, real)
-  }
-  const database = openWasm()
-  t.teardown(() => database.close())
-  // Like DatabaseSync: statements take their values one by one, and have no `reader`.
-  await contractOn(t, { prepare: (sql) => {
-    const statement = database.prepare(sql)
-    return { all: (...values: unknown[]) => statement.all(values), run: (...values: unknown[]) => statement.run(values) }
-  } })
-})
-
 t.test('an error of createTable reaches the caller', async (t) => {
   const db = sqliteKysely()
   t.teardown(() => db.destroy())
@@ -267,7 +242,7 @@ t.test('options that cannot work are refused', async (t) => {
   const refused = (options: object, message: RegExp): void => {
     t.throws(() => new SqlStore({ db, ...options }), { code: 'FST_SESSION_OPTIONS', message })
   }
-  for (const wrong of [undefined, {}, 'sqlite://', { getConnection () {} }, { connect () {} }]) refused({ db: wrong }, /new Kysely/)
+  for (const wrong of [undefined, {}, 'sqlite://', { getConnection () {} }, { connect () {} }, { prepare () {} }]) refused({ db: wrong }, /new Kysely/)
   refused({ db: mssql }, /PostgreSQL, MySQL, MariaDB or SQLite/)
   for (const table of ['', 5]) refused({ table }, /table must be the name/)
   for (const sweepInterval of [-1, NaN, Infinity, 3e6, 'x']) refused({ sweepInterval }, /SqlStore: sweepInterval must be/)

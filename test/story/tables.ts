@@ -1,9 +1,9 @@
-import type { Kysely } from 'kysely'
-import { createTable, SqlStore } from 'fastify-openapi-session/sql'
+import { createTable, type SqlDatabase, SqlStore } from 'fastify-openapi-session/sql'
+
+let worlds = 0
 
 /** Makes the store of each story: on a table of its own, in one database. */
-export function tablesOf (db: Kysely<any>): () => Promise<SqlStore> {
-  let worlds = 0
+export function tablesOf (db: SqlDatabase): () => Promise<SqlStore> {
   return async () => {
     const table = `world${worlds++}`
     await createTable(db, table)

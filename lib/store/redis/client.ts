@@ -15,7 +15,7 @@ export interface Ioredis {
   off (event: 'ready', listener: () => void): unknown
 }
 
-/** The parts that the store needs of a client or a cluster of node-redis 5 and 6. */
+/** The parts that the store needs of a client, a pool, a cluster or a Sentinel client of node-redis 5 and 6. */
 export interface NodeRedis {
   readonly isOpen: boolean
   sendCommand (...args: never[]): Promise<unknown>
@@ -103,12 +103,17 @@ interface NodeRedisInternals {
   readonly isReady?: boolean
   readonly masters?: readonly unknown[]
   nodeClient? (node: unknown): Promise<NodeRedis>
+  readonly getSentinelNode?: unknown
 }
+
+/** Texts and numbers as Redis sends them, whatever types the app has chosen for its own commands. */
+const plain = { typeMapping: {} }
 
 /** `sendCommand` reads from the primary and from no cache in the client. node-redis gathers commands by itself. */
 function fromNodeRedis (client: NodeRedis): Client {
   const internals = client as NodeRedisInternals
   const cluster = internals.nodeClient !== undefined
+  const sentinel = internals.getSentinelNode !== undefined
   const send = client.sendCommand.bind(client) as (...args: unknown[]) => Promise<unknown>
   const adapted: Client = {
     cluster,
@@ -123,7 +128,9 @@ function fromNodeRedis (client: NodeRedis): Client {
     connect () {},
     send (command, args) {
       const texts = [command, ...args.map(String)]
-      return cluster ? send(texts[command.startsWith('eval') ? 3 : 1], false, texts) : send(texts)
+      // `false` asks for the primary.
+      if (sentinel) return send(false, texts, plain)
+      return cluster ? send(texts[command.startsWith('eval') ? 3 : 1], false, texts, plain) : send(texts, plain)
     },
     // A cluster emits only `connect`.
     on (listener) { client.on(cluster ? 'connect' : 'ready', listener) },

@@ -23,6 +23,7 @@ export interface MysqlPool {
 /** A database of better-sqlite3 or node:sqlite, by shape. */
 export interface SqliteDatabase {
   prepare (sql: string): object
+  exec (sql: string): unknown
 }
 
 /** The app's database: a Kysely instance, or a pool or database that the store builds one on. */
@@ -61,7 +62,8 @@ function kyselyOn (given: SqlDatabase): Kysely<Tables> | undefined {
 }
 
 function dialectOn (db: SqlDatabase): KyselyDialect | undefined {
-  if (has(db, 'prepare')) return new SqliteDialect({ database: sqlite(db as SqliteDatabase) })
+  // A connection of mysql2 has a method `prepare`, too.
+  if (has(db, 'prepare') && has(db, 'exec')) return new SqliteDialect({ database: sqlite(db as SqliteDatabase) })
   if (has(db, 'connect') && has(db, 'totalCount', 'number')) return new PostgresDialect({ pool: db as never })
   // A pool with promises has the one with callbacks inside, which alone has a method `promise`.
   const pool = has(db, 'promise') ? db : (db as { pool?: unknown } | undefined)?.pool

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs'
+import type { Test } from 'tap'
+import type { RedisClient } from 'fastify-openapi-session/redis'
+
+type OnError = (event: 'error', listener: () => void) => unknown
+
+/** Hands a client of ioredis or iovalkey to a test, which ends it. */
+export function ioredis<Client extends RedisClient & { on: OnError, disconnect (): void }> (t: Test, client: Client): Client {
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  return client
+}
+
+/** Connects a client of node-redis for a test, which ends it. */
+export async function nodeRedis<Client extends RedisClient & { on: OnError, connect (): Promise<unknown>, destroy (): unknown }> (t: Test, client: Client): Promise<Client> {
+  client.on('error', () => {})
+  await client.connect()
+  t.teardown(() => client.destroy())
+  return client
+}
+
+/** Returns the version of a development dependency, which may have a name of its own such as `redis5`. */
+export function versionOf (name: string): string {
+  const { version } = JSON.parse(readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8')) as { version: string }
+  return version
+}
