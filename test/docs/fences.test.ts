@@ -103,7 +103,11 @@ async function debugLine (t: Test, { code }: Fence): Promise<void> {
 /** Who checks a block: here, or the test that is named. */
 const checkers: Readonly<Record<string, ((t: Test, fence: Fence) => Promise<void>) | string>> = {
   'README.md sh': npm,
-  'docs/getting-started.md sh': npm,
+  'docs/getting-started.md sh': 'test/docs/getting-started.test.ts',
+  'docs/getting-started.md json': 'test/docs/getting-started.test.ts',
+  'docs/getting-started-javascript.md sh': 'test/docs/getting-started.test.ts',
+  'docs/getting-started-javascript.md json': 'test/docs/getting-started.test.ts',
+  'docs/getting-started-javascript.md js': 'test/docs/getting-started.test.ts',
   'docs/performance.md sh': npm,
   'docs/sealed-cookies.md sh': makeKeyLine,
   'example/README.md sh': async (t, fence) => await (fence.code.startsWith('curl') ? curlLines : npm)(t, fence),
