@@ -3,6 +3,7 @@ import createError, { type FastifyError } from '@fastify/error'
 /** The status of the response when the error reaches Fastify's error handler, by error code. */
 const statusOf = {
   FST_SESSION_REQUIRED: 401,
+  FST_SESSION_CREDENTIALS: 401,
   FST_SESSION_FORBIDDEN: 403,
   FST_SESSION_CROSS_ORIGIN: 403,
   FST_SESSION_CONFLICT: 409,
@@ -77,6 +78,12 @@ function messageFor (challenges: readonly Challenge[]): string {
   }
   if (first.maxAge !== undefined) return `A login within the last ${first.maxAge} seconds is required. Sign in again.`
   return first.cookieName === undefined ? `The security scheme "${first.scheme}" is not satisfied.` : MESSAGES.FST_SESSION_REQUIRED
+}
+
+/** The 401 of a login. Its code differs from that of a missing session: an error handler that redirects to the login leaves it alone. */
+export function wrongCredentials (cookieName: string): SessionError {
+  const headers = { 'www-authenticate': `Cookie cookie-name="${cookieName}"` }
+  return new SessionError('FST_SESSION_CREDENTIALS', 'Unknown user name or wrong password.', { headers })
 }
 
 /** The 403 for a session that lacks a role, or a second scheme that the requirement names. */

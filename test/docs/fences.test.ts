@@ -32,14 +32,14 @@ async function shell (line: string, cwd: string, env: NodeJS.ProcessEnv = {}): P
   return stdout
 }
 
-const { scripts, dependencies, peerDependencies, name } = JSON.parse(textOf('package.json')) as Record<string, Record<string, string>> & { name: string }
+const { scripts, dependencies, peerDependencies, devDependencies, name } = JSON.parse(textOf('package.json')) as Record<string, Record<string, string>> & { name: string }
 
 /** Installing takes the network, and running the suite within itself no end: it is looked up whether these can work. */
 async function npm (t: Test, { page, code }: Fence): Promise<void> {
   for (const command of code.split(/\n|&&/).map((line) => line.replace(/#.*/, '').trim()).filter(Boolean)) {
     const [tool, verb, ...rest] = command.split(' ')
     t.equal(tool, 'npm', `${page}: ${command}`)
-    if (verb === 'install') t.same(rest.filter((each) => each !== name && !(each in { ...dependencies, ...peerDependencies })), [], `${page}: ${command}`)
+    if (verb === 'install') t.same(rest.filter((each) => each !== name && !(each in { ...dependencies, ...peerDependencies, ...devDependencies })), [], `${page}: ${command}`)
     else if (verb === 'ci') t.ok(textOf('package-lock.json'))
     else t.ok((verb === 'run' ? rest[0] : verb) as string in (scripts ?? {}), `${page}: ${command}`)
   }
@@ -102,7 +102,7 @@ async function debugLine (t: Test, { code }: Fence): Promise<void> {
 
 /** Who checks a block: here, or the test that is named. */
 const checkers: Readonly<Record<string, ((t: Test, fence: Fence) => Promise<void>) | string>> = {
-  'README.md sh': npm,
+  'README.md sh': async (t, fence) => fence.code.startsWith('npx tsx') ? t.match(textOf('test/docs/getting-started.test.ts'), fence.code.trim()) : await npm(t, fence),
   'docs/getting-started.md sh': 'test/docs/getting-started.test.ts',
   'docs/getting-started.md json': 'test/docs/getting-started.test.ts',
   'docs/getting-started-javascript.md sh': 'test/docs/getting-started.test.ts',

@@ -1,4 +1,6 @@
 import t, { type Test } from 'tap'
+import { launchChromium } from '../support/browser.js'
+import { DocsPage } from '../swagger-ui/docs-page.js'
 import { Project, sectionsOf } from './project.js'
 
 const ada = { name: 'ada', password: 'lovelace' }
@@ -94,3 +96,35 @@ for (const [page, typed] of [['docs/getting-started.md', true], ['docs/getting-s
     }
   })
 }
+
+t.test('the app of the README has at most 25 lines, and runs in an empty folder as it is pasted', async (t) => {
+  const [section] = sectionsOf('README.md').filter(({ heading }) => heading === 'One screen')
+  const code = section?.files.get('app.ts') ?? ''
+  const lines = code.split('\n').filter((line) => line !== '').length
+  t.ok(lines > 10 && lines <= 25, `${lines} lines`)
+  const project = new Project(t)
+  project.write('package.json', '{ "type": "module" }')
+  project.write('tsconfig.json', '{ "compilerOptions": { "target": "es2023", "module": "nodenext", "strict": true, "noEmit": true, "skipLibCheck": true } }')
+  if (section !== undefined) project.apply(section)
+  project.install('tsx', 'typescript', '@types/node')
+  t.same(await project.run('npx tsc'), { code: 0, output: '' })
+  const { url } = await project.start('npx tsx app.ts')
+  t.equal((await send(`${url}/auth/me`)).status, 401)
+  t.equal((await send(`${url}/auth/login`, { json: { username: 'ada', password: 'wrong' } })).status, 401)
+  const cookie = cookieOf(await send(`${url}/auth/login`, { json: { username: 'ada', password: 'lovelace' } }))
+  t.same(await (await send(`${url}/ledger`, { cookie })).json(), { for: 'ada' })
+  t.same(await (await send(`${url}/auth/me`, { cookie })).json(), { principal: 'ada', roles: ['clerk'] })
+  const document = await (await send(`${url}/docs/json`)).json() as { paths: object, components: any }
+  t.same(Object.keys(document.paths).length, 6)
+  t.same(document.components.securitySchemes.session['x-session'], { login: 'login', status: 'me', logout: 'logout' })
+
+  const docs = await DocsPage.open(t, await launchChromium(t), url.replace('127.0.0.1', 'localhost'))
+  await docs.openDialog()
+  await docs.enter({ username: 'ada', password: 'wrong' }, 'session')
+  await docs.field('password', 'session').press('Enter')
+  await docs.warns('Unknown user name or wrong password.', 'session')
+  await docs.enter({ username: 'ada', password: 'lovelace' }, 'session')
+  await docs.field('password', 'session').press('Enter')
+  await docs.says('Signed in', 'session')
+  t.match(await docs.form('session').locator('dl').innerText(), /ada\s+roles\s+clerk/)
+})
