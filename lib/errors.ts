@@ -18,6 +18,9 @@ const statusOf = {
 /** Stable, machine-readable name of an error; `docs/errors.md` says for each what to do. */
 export type SessionErrorCode = keyof typeof statusOf
 
+/** The documentation has a page for each code here. */
+const PAGES = 'https://OWNER.github.io/fastify-openapi-session/errors/'
+
 export interface SessionErrorOptions {
   /** The underlying error. It is for the log: no response shows it. */
   cause?: unknown
@@ -34,12 +37,14 @@ const Base = createError<[string, { cause: unknown }?]>('FST_SESSION', '%s')
 export class SessionError extends (Base as unknown as new (message: string, options?: { cause: unknown }) => FastifyError) {
   declare readonly code: SessionErrorCode
   declare readonly statusCode: number
+  /** The address of the page about `code`, for the log. */
+  declare readonly help: string
   /** For the response. Fastify's own error handler copies them; the plugin sets those of its hooks for any other handler, too. */
   readonly headers?: Record<string, string>
 
   constructor (code: SessionErrorCode, message: string, options: SessionErrorOptions = {}) {
     super(message, ...(options.cause === undefined ? [] : [{ cause: options.cause }]))
-    Object.assign(this, { code, statusCode: statusOf[code], name: 'SessionError' })
+    Object.assign(this, { code, statusCode: statusOf[code], name: 'SessionError', help: PAGES + code })
     if (options.headers) this.headers = options.headers
   }
 }
