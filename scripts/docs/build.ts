@@ -29,7 +29,7 @@ function write (page: string, text: string): void {
 
 /** Returns the address of a file of the repository: a page of the site, or else a file at GitHub. */
 function addressOf (path: string, anchor: string, page: string): string {
-  const code = /^#fst_/.test(anchor) ? anchor.slice(1).toUpperCase() : undefined
+  const code = anchor.startsWith('#fst_') ? anchor.slice(1).toUpperCase() : undefined
   if (path === 'docs/errors.md' && code !== undefined) return to(`errors/${code}.md`, page)
   const target = MOVED[path] ?? (path.startsWith('docs/') && path.endsWith('.md') ? path.slice('docs/'.length) : undefined)
   return target === undefined ? `${REPOSITORY}/blob/main/${path}${anchor}` : to(target, page) + anchor
@@ -88,8 +88,8 @@ function home (): string {
   const features = [
     ['Loaded', 'Only routes that declare the session touch the store.'],
     ['Enforced', '401 and 403 before the body is read.'],
-    ['Typed', '`request.session` follows the route.'],
-    ['Documented', 'The scheme, the lock, `Set-Cookie`, and an "Authorize" that signs in.']
+    ['Typed', 'The type of request.session follows the route.'],
+    ['Documented', 'Scheme, lock and errors, and an "Authorize" that signs in.']
   ].map(([title, details]) => ({ title, details }))
   const actions = [{ text: 'Getting started', link: '/getting-started' }, { text: 'In JavaScript', link: '/getting-started-javascript', theme: 'alt' }]
   const hero = { name: manifest.name, text: 'Sessions from one line of OpenAPI', tagline: manifest.description, actions }

@@ -102,7 +102,10 @@ async function debugLine (t: Test, { code }: Fence): Promise<void> {
 
 /** Who checks a block: here, or the test that is named. */
 const checkers: Readonly<Record<string, ((t: Test, fence: Fence) => Promise<void>) | string>> = {
-  'README.md sh': async (t, fence) => fence.code.startsWith('npx tsx') ? t.match(textOf('test/docs/getting-started.test.ts'), fence.code.trim()) : await npm(t, fence),
+  'README.md sh': async (t, fence) => {
+    if (fence.code.startsWith('npx tsx')) t.match(textOf('test/docs/getting-started.test.ts'), fence.code.trim())
+    else await npm(t, fence)
+  },
   'docs/getting-started.md sh': 'test/docs/getting-started.test.ts',
   'docs/getting-started.md json': 'test/docs/getting-started.test.ts',
   'docs/getting-started-javascript.md sh': 'test/docs/getting-started.test.ts',
@@ -112,6 +115,10 @@ const checkers: Readonly<Record<string, ((t: Test, fence: Fence) => Promise<void
   'docs/sealed-cookies.md sh': makeKeyLine,
   'example/README.md sh': async (t, fence) => await (fence.code.startsWith('curl') ? curlLines : npm)(t, fence),
   'docs/stores/express.md json': envelope,
+  'docs/recipes/testing.md sh': async (t, { code }) => { t.match(code, 'NODE_OPTIONS=--experimental-vm-modules npx jest') },
+  // Configuration of other programs, with the headers that the test of the recipe sends.
+  'docs/recipes/behind-a-proxy.md nginx': async (t, { code }) => { for (const name of ['Host', 'For', 'Proto']) t.match(code, `X-Forwarded-${name} $`) },
+  'docs/recipes/behind-a-proxy.md text': async (t, { code }) => { t.match(code, 'reverse_proxy 127.0.0.1:3000') },
   'docs/swagger-ui.md json': scheme,
   'docs/errors.md json': debugLine,
   'docs/stores/sql.md sql': 'test/support/sql-suite.ts',
