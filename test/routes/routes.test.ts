@@ -58,6 +58,20 @@ t.test('a wrong password is a 401 of its own code, with a challenge and without 
   t.equal((await browser.post('/login', {})).statusCode, 400)
 })
 
+t.test('a page that asks who is signed in keeps no idle session alive', async (t) => {
+  const clock = createClock()
+  const app = await make({ session: { now: clock.now, idleTimeout: 1800 } })
+  t.teardown(() => app.close())
+  const browser = new Client(app, new CookieJar(clock.now))
+  await browser.post('/login', ada)
+  const statuses: number[] = []
+  for (let n = 0; n < 3; n++) {
+    clock.advance(700_000)
+    statuses.push((await browser.get('/me')).statusCode)
+  }
+  t.same(statuses, [200, 200, 401])
+})
+
 t.test('a failed login leaves the session that was there alive', async (t) => {
   const browser = await client(t)
   await browser.post('/login', ada)
