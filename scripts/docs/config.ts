@@ -41,7 +41,7 @@ export const sidebar = [
       link('Sealed cookies', 'sealed-cookies'), link('Your own', 'write-a-store')
     ]
   },
-  { text: 'Recipes', items: recipes() },
+  { text: 'Recipes', items: [...recipes(), link('Other plugins and frameworks', 'neighbours')] },
   { text: 'Coming from', items: [link('Another session plugin', 'migration'), link('FastAPI', 'coming-from-fastapi'), link('Comparison', 'comparison')] },
   {
     text: 'Behind it',
