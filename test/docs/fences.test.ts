@@ -119,6 +119,10 @@ const checkers: Readonly<Record<string, ((t: Test, fence: Fence) => Promise<void
   // Configuration of other programs, with the headers that the test of the recipe sends.
   'docs/recipes/behind-a-proxy.md nginx': async (t, { code }) => { for (const name of ['Host', 'For', 'Proto']) t.match(code, `X-Forwarded-${name} $`) },
   'docs/recipes/behind-a-proxy.md text': async (t, { code }) => { t.match(code, 'reverse_proxy 127.0.0.1:3000') },
+  'docs/recipes/deploy.md dockerfile': async (t, { code }) => { t.match(code, /^CMD \["node", "server.js"\]$/m) },
+  // A tool that is not a package of npm.
+  'docs/recipes/local-https.md sh': async (t, { code }) => { t.match(code, 'mkcert localhost') },
+  'docs/recipes/passkeys.md js': 'test/docs/passkeys.test.ts',
   'docs/swagger-ui.md json': scheme,
   'docs/errors.md json': debugLine,
   'docs/stores/sql.md sql': 'test/support/sql-suite.ts',

@@ -2,7 +2,7 @@ import { createPrivateKey, generateKeyPairSync, type JsonWebKey, sign } from 'no
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { compileFunction } from 'node:vm'
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import * as session from 'fastify-openapi-session'
 import { Client, createClock } from 'fastify-openapi-session/testing'
 import fp from 'fastify-plugin'
@@ -224,4 +224,81 @@ t.test('behind a proxy: the origin is compared with the host and the scheme that
   t.same((await post(forwarded)).json(), { origin: 'https://shop.example' })
   t.match((await post({})).json(), { code: 'FST_SESSION_CROSS_ORIGIN', message: /Host: 127\.0\.0\.1:3000/ })
   t.equal((await post(forwarded, '192.0.2.8')).statusCode, 403, 'from a client that is not the proxy')
+})
+
+t.test('subdomains: a login on one is a login on the other, and a cookie from before the change still counts', async (t) => {
+  const { app, admin, store } = await runBlock<{ admin: FastifyInstance, store: session.MemoryStore }>(t, 'docs/recipes/subdomains.md', { names: 'app, admin, store' })
+  t.teardown(() => admin.close())
+  const response = await app.inject({ method: 'POST', url: '/login', headers: { host: 'api.shop.example', origin: 'https://shop.example' } })
+  t.match(response.headers['set-cookie'], /^__Secure-session=.*Domain=shop\.example/)
+  const cookie = String(response.headers['set-cookie']).split(';', 1).join()
+  t.same((await admin.inject({ url: '/me', headers: { cookie } })).json(), { userId: 'ada' })
+  t.equal((await app.inject({ method: 'POST', url: '/login', headers: { host: 'api.shop.example', origin: 'https://users.example' } })).statusCode, 403)
+  const before = Fastify()
+  t.teardown(() => before.close())
+  await before.register(session.default, { store, principal: (data) => data.userId as string | undefined })
+  const { cookie: old } = await before.session.issue({ userId: 'grace' })
+  t.match(old, /^__Host-session=/)
+  t.same((await admin.inject({ url: '/me', headers: { cookie: old } })).json(), { userId: 'grace' })
+})
+
+t.test('deploy: two versions of the schema serve the same sessions, forth and back', async (t) => {
+  const { buildApp } = await runBlock<{ buildApp: (store?: session.SessionStore) => Promise<FastifyInstance> }>(t, 'docs/recipes/deploy.md', { names: 'app, buildApp' })
+  for (const signal of ['SIGTERM', 'SIGINT']) process.removeListener(signal, process.listeners(signal as 'SIGTERM').at(-1) as () => void)
+  const store = new session.MemoryStore()
+  const version = async (schema: object): Promise<FastifyInstance> => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(session.default, { store, schema, principal: (data: Record<string, unknown>) => data.userId as string } as never)
+    app.get('/me', { schema: { security: [{ session: [] }] } }, async (request) => request.session.data)
+    app.post('/visit', { schema: { security: [{ session: [] }] } }, async (request) => { request.session.data.visits = Number(request.session.data.visits ?? 0) + 1 })
+    return app
+  }
+  const properties = { userId: { type: 'string' }, visits: { type: 'integer' } }
+  const [before, after, strict] = [
+    await version({ type: 'object', required: ['userId'], properties }),
+    await version({ type: 'object', required: ['userId', 'theme'], properties: { ...properties, theme: { type: 'string', default: 'light' } } }),
+    await version({ type: 'object', required: ['userId', 'email'], properties: { ...properties, email: { type: 'string' } } })
+  ]
+  const { cookie } = await before.session.issue({ userId: 'ada' })
+  const visit = async (app: FastifyInstance): Promise<number> => (await app.inject({ method: 'POST', url: '/visit', headers: { cookie } })).statusCode
+  t.same([await visit(before), await visit(after), await visit(before), await visit(after)], [200, 200, 200, 200])
+  t.match((await after.inject({ url: '/me', headers: { cookie } })).json(), { userId: 'ada', visits: 4, theme: 'light' })
+  t.equal(await visit(strict), 401, 'a new required property')
+  t.equal(await visit(before), 200, 'which the other version does not suffer from')
+  const app = await buildApp(store)
+  t.teardown(() => app.close())
+  t.equal((await app.inject('/health')).statusCode, 200)
+})
+
+t.test('monitoring: what happens is counted by type and reason', async (t) => {
+  const counted: object[] = []
+  const metrics = { getMeter: () => ({ createCounter: () => ({ add: (_by: number, attributes: object) => counted.push(attributes) }) }) }
+  const { app } = await runBlock(t, 'docs/recipes/monitoring.md', { modules: { '@opentelemetry/api': { metrics } } })
+  const browser = await signedIn(app, { userId: 'ada' })
+  await browser.get('/me')
+  await app.inject('/me')
+  const [{ id }] = (await app.session.list('ada')).sessions as unknown as [{ id: string }]
+  await app.inject({ url: '/me', headers: { cookie: `__Host-session=${id}.${'A'.repeat(43)}` } })
+  t.match(counted, [
+    { type: 'created', reason: 'issue', scheme: 'session' }, { type: 'rejected', reason: 'unauthenticated' },
+    { type: 'rejected', reason: 'stale-secret' }, { type: 'rejected', reason: 'unauthenticated' }
+  ])
+})
+
+t.test('personal data: a user reads what is stored and erases it, in all browsers', async (t) => {
+  const { app } = await runBlock(t, 'docs/recipes/personal-data.md')
+  const [phone, laptop] = [await signedIn(app, { userId: 'ada', device: 'phone' }), await signedIn(app, { userId: 'ada', device: 'laptop' })]
+  t.same((await phone.get('/account/data')).json<Array<{ data: { device: string } }>>().map(({ data }) => data.device).sort(), ['laptop', 'phone'])
+  t.equal((await phone.inject({ method: 'DELETE', url: '/account' })).statusCode, 204)
+  t.equal(phone.jar.get('__Host-session'), undefined)
+  t.equal((await laptop.get('/account/data')).statusCode, 401)
+  t.same((await app.session.list('ada')).sessions, [])
+})
+
+t.test('localhost: outside of production the cookie works over plain HTTP, under the name without the prefix', async (t) => {
+  const { app } = await runBlock(t, 'docs/recipes/local-https.md')
+  const line = String((await app.inject('/')).headers['set-cookie'])
+  t.match(line, /^session=/)
+  t.notMatch(line, 'Secure')
 })

@@ -20,7 +20,7 @@ export async function runBlock<Names extends object> (t: Test, page: string, { b
   const code = blocksOf(page)[block] ?? ''
   const { outputText } = ts.transpileModule(code, { compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.CommonJS } })
   const loaded = new Map<string, object>()
-  for (const [, name = ''] of code.matchAll(/^(?:import .* from|const \w+: string =) '(.+)'$/gm)) {
+  for (const [, name = ''] of code.matchAll(/^(?:import [^']*? from|const \w+: string =) '(.+)'$/gm)) {
     const found = modules[name] ?? await import(name) as object
     loaded.set(name, { ...found, __esModule: true })
   }
