@@ -212,6 +212,23 @@ t.test('an app whose compilers take schemas of Zod has the routes, too, in its d
   t.match(paths['/login']?.post?.requestBody?.content['application/json']?.schema, { required: ['username', 'password'] })
 })
 
+t.test('each of two schemes has routes of its own, with cookies of their own', async (t) => {
+  const app = await make()
+  t.teardown(() => app.close())
+  const named = Object.entries({ login: 'staffLogin', logout: 'staffLogout', me: 'staffMe', list: 'staffList', revoke: 'staffRevoke', revokeOthers: 'staffRevokeOthers' })
+  const scheme = { scheme: 'staff', cookie: { name: '__Host-staff' }, principal: (data: Record<string, unknown>) => data.userId as string | undefined, openapi: { login: 'staffLogin' } }
+  await app.register(sessionPlugin, scheme as never)
+  await app.register(sessionRoutes, { prefix: '/staff', scheme: 'staff' as never, check, routes: Object.fromEntries(named.map(([route, operationId]) => [route, { schema: { operationId } }])) })
+  const browser = new Client(app)
+  await browser.post('/staff/login', { ...ada, username: 'grace' })
+  t.same((await browser.get('/staff/me')).json(), { principal: 'grace', roles: [] })
+  t.equal((await browser.get('/me')).statusCode, 401)
+  await browser.post('/login', ada)
+  t.same((await browser.get('/me')).json(), { principal: 'ada', roles: [] })
+  t.same((await browser.get('/staff/me')).json(), { principal: 'grace', roles: [] })
+  t.equal((await browser.get('/staff/sessions')).json<{ sessions: object[] }>().sessions.length, 1)
+})
+
 t.test('the boot stops with a sentence if an option is wrong', async (t) => {
   const app = (): FastifyInstance => {
     const made = Fastify()
