@@ -8,7 +8,7 @@ export const style = `
 .swagger-ui .session-panel .session-field { margin: 0 0 14px; max-width: 420px; }
 .swagger-ui .session-panel .session-field label { display: block; margin: 0 0 4px; }
 .swagger-ui .session-panel .session-field :is(input, select, textarea) { min-width: 0; margin: 0; }
-.swagger-ui .session-panel .session-field :is(input:not([type="checkbox"]), textarea, select) { width: 100%; box-sizing: border-box; }
+.swagger-ui .session-panel .session-field :is(input:not([type="checkbox"]), textarea, select) { width: 100%; max-width: none; box-sizing: border-box; }
 .swagger-ui .session-panel .session-field :is([type="email"], [type="number"]) {
   padding: 8px 10px; border: 1px solid #d9d9d9; border-radius: 4px; background: transparent; color: inherit;
 }
@@ -26,6 +26,7 @@ export const style = `
 .swagger-ui .session-panel .session-answer dd { margin: 0; overflow-wrap: anywhere; }
 .swagger-ui .auth-container form:has(.session-panel[data-buttons="none"]) .auth-btn-wrapper .btn:not(.btn-done) { display: none; }
 .swagger-ui .session-dialog { width: 100%; max-width: none; height: 100%; max-height: none; padding: 0; border: 0; background: none; color: inherit; }
+.swagger-ui .session-dialog .modal-ux-content { max-height: min(540px, 100vh - 80px); max-height: min(540px, 100dvh - 80px); box-sizing: border-box; }
 .swagger-ui .session-dialog::backdrop { display: none; }
 .swagger-ui .session-state:focus { outline: none; }
 .swagger-ui .session-state:focus-visible { outline: 2px solid currentColor; outline-offset: 4px; }
