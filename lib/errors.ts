@@ -3,6 +3,7 @@ import createError, { type FastifyError } from '@fastify/error'
 /** The status of the response when the error reaches Fastify's error handler, by error code. */
 const statusOf = {
   FST_SESSION_REQUIRED: 401,
+  FST_SESSION_CREDENTIALS: 401,
   FST_SESSION_FORBIDDEN: 403,
   FST_SESSION_CROSS_ORIGIN: 403,
   FST_SESSION_CONFLICT: 409,
@@ -16,6 +17,9 @@ const statusOf = {
 
 /** Stable, machine-readable name of an error; `docs/errors.md` says for each what to do. */
 export type SessionErrorCode = keyof typeof statusOf
+
+/** The documentation has a page for each code here. */
+const PAGES = 'https://OWNER.github.io/fastify-openapi-session/errors/'
 
 export interface SessionErrorOptions {
   /** The underlying error. It is for the log: no response shows it. */
@@ -36,13 +40,15 @@ export class SessionError extends (Base as unknown as new (message: string, opti
   /** The status, and whether clients may see the message: frameworks around Fastify (Nest 12) know HTTP errors by these two. */
   declare readonly status: number
   declare readonly expose: boolean
+  /** The address of the page about `code`, for the log. */
+  declare readonly help: string
   /** For the response. Fastify's own error handler copies them; the plugin sets those of its hooks for any other handler, too. */
   readonly headers?: Record<string, string>
 
   constructor (code: SessionErrorCode, message: string, options: SessionErrorOptions = {}) {
     super(message, ...(options.cause === undefined ? [] : [{ cause: options.cause }]))
     const status = statusOf[code]
-    Object.assign(this, { code, statusCode: status, status, expose: status !== 500, name: 'SessionError' })
+    Object.assign(this, { code, statusCode: status, status, expose: status !== 500, name: 'SessionError', help: PAGES + code })
     if (options.headers) this.headers = options.headers
   }
 }
@@ -81,6 +87,12 @@ function messageFor (challenges: readonly Challenge[]): string {
   }
   if (first.maxAge !== undefined) return `A login within the last ${first.maxAge} seconds is required. Sign in again.`
   return first.cookieName === undefined ? `The security scheme "${first.scheme}" is not satisfied.` : MESSAGES.FST_SESSION_REQUIRED
+}
+
+/** The 401 of a login. Its code differs from that of a missing session: an error handler that redirects to the login leaves it alone. */
+export function wrongCredentials (cookieName: string): SessionError {
+  const headers = { 'www-authenticate': `Cookie cookie-name="${cookieName}"` }
+  return new SessionError('FST_SESSION_CREDENTIALS', 'Unknown user name or wrong password.', { headers })
 }
 
 /** The 403 for a session that lacks a role, or a second scheme that the requirement names. */

@@ -46,8 +46,11 @@ interface Block {
   readonly code: string
 }
 
+/** A file of a project, with its name above it. `test/docs/project.ts` runs these. */
+const FILE_OF_PROJECT = /^\*\*[\w./-]+\*\*[^\n]*\n\n```ts\n.*?^```$/gms
+
 function blocks (page: string): Block[] {
-  const text = readFileSync(join(root, page), 'utf8')
+  const text = readFileSync(join(root, page), 'utf8').replaceAll(FILE_OF_PROJECT, (file) => file.replaceAll(/[^\n]/g, ''))
   return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(({ 1: code = '', index }) => {
     const line = text.slice(0, index).split('\n').length
     return { name: `${page}:${line}`, file: join(root, 'test', `${page.replaceAll(/\W/g, '-')}-${line}.ts`), code: `${code}\nexport {}\n` }

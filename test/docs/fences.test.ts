@@ -32,14 +32,14 @@ async function shell (line: string, cwd: string, env: NodeJS.ProcessEnv = {}): P
   return stdout
 }
 
-const { scripts, dependencies, peerDependencies, name } = JSON.parse(textOf('package.json')) as Record<string, Record<string, string>> & { name: string }
+const { scripts, dependencies, peerDependencies, devDependencies, name } = JSON.parse(textOf('package.json')) as Record<string, Record<string, string>> & { name: string }
 
 /** Installing takes the network, and running the suite within itself no end: it is looked up whether these can work. */
 async function npm (t: Test, { page, code }: Fence): Promise<void> {
   for (const command of code.split(/\n|&&/).map((line) => line.replace(/#.*/, '').trim()).filter(Boolean)) {
     const [tool, verb, ...rest] = command.split(' ')
     t.equal(tool, 'npm', `${page}: ${command}`)
-    if (verb === 'install') t.same(rest.filter((each) => each !== name && !(each in { ...dependencies, ...peerDependencies })), [], `${page}: ${command}`)
+    if (verb === 'install') t.same(rest.filter((each) => each !== name && !(each in { ...dependencies, ...peerDependencies, ...devDependencies })), [], `${page}: ${command}`)
     else if (verb === 'ci') t.ok(textOf('package-lock.json'))
     else t.ok((verb === 'run' ? rest[0] : verb) as string in (scripts ?? {}), `${page}: ${command}`)
   }
@@ -102,12 +102,27 @@ async function debugLine (t: Test, { code }: Fence): Promise<void> {
 
 /** Who checks a block: here, or the test that is named. */
 const checkers: Readonly<Record<string, ((t: Test, fence: Fence) => Promise<void>) | string>> = {
-  'README.md sh': npm,
-  'docs/getting-started.md sh': npm,
+  'README.md sh': async (t, fence) => {
+    if (fence.code.startsWith('npx tsx')) t.match(textOf('test/docs/getting-started.test.ts'), fence.code.trim())
+    else await npm(t, fence)
+  },
+  'docs/getting-started.md sh': 'test/docs/getting-started.test.ts',
+  'docs/getting-started.md json': 'test/docs/getting-started.test.ts',
+  'docs/getting-started-javascript.md sh': 'test/docs/getting-started.test.ts',
+  'docs/getting-started-javascript.md json': 'test/docs/getting-started.test.ts',
+  'docs/getting-started-javascript.md js': 'test/docs/getting-started.test.ts',
   'docs/performance.md sh': npm,
   'docs/sealed-cookies.md sh': makeKeyLine,
   'example/README.md sh': async (t, fence) => await (fence.code.startsWith('curl') ? curlLines : npm)(t, fence),
   'docs/stores/express.md json': envelope,
+  'docs/recipes/testing.md sh': async (t, { code }) => { t.match(code, 'NODE_OPTIONS=--experimental-vm-modules npx jest') },
+  // Configuration of other programs, with the headers that the test of the recipe sends.
+  'docs/recipes/behind-a-proxy.md nginx': async (t, { code }) => { for (const name of ['Host', 'For', 'Proto']) t.match(code, `X-Forwarded-${name} $`) },
+  'docs/recipes/behind-a-proxy.md text': async (t, { code }) => { t.match(code, 'reverse_proxy 127.0.0.1:3000') },
+  'docs/recipes/deploy.md dockerfile': async (t, { code }) => { t.match(code, /^CMD \["node", "server.js"\]$/m) },
+  // A tool that is not a package of npm.
+  'docs/recipes/local-https.md sh': async (t, { code }) => { t.match(code, 'mkcert localhost') },
+  'docs/recipes/passkeys.md js': 'test/docs/passkeys.test.ts',
   'docs/swagger-ui.md json': scheme,
   'docs/errors.md json': debugLine,
   'docs/stores/sql.md sql': 'test/support/sql-suite.ts',

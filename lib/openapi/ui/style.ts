@@ -26,7 +26,7 @@ export const style = `
 .swagger-ui .session-panel .session-answer dd { margin: 0; overflow-wrap: anywhere; }
 .swagger-ui .auth-container form:has(.session-panel[data-buttons="none"]) .auth-btn-wrapper .btn:not(.btn-done) { display: none; }
 .swagger-ui .session-dialog { width: 100%; max-width: none; height: 100%; max-height: none; padding: 0; border: 0; background: none; color: inherit; }
-.swagger-ui .session-dialog .modal-ux-content { max-height: min(540px, 100vh - 80px); box-sizing: border-box; }
+.swagger-ui .session-dialog .modal-ux-content { max-height: min(540px, 100vh - 80px); max-height: min(540px, 100dvh - 80px); box-sizing: border-box; }
 .swagger-ui .session-dialog::backdrop { display: none; }
 .swagger-ui .session-state:focus { outline: none; }
 .swagger-ui .session-state:focus-visible { outline: 2px solid currentColor; outline-offset: 4px; }

@@ -1,0 +1,48 @@
+import { ERROR_SCHEMA } from '../openapi/document/responses.js'
+
+const text = (maxLength: number, more: object = {}): object => ({ type: 'string', minLength: 1, maxLength, ...more })
+const object = (properties: object, more: object = {}): object => ({ type: 'object', required: Object.keys(properties), properties, ...more })
+const nothing = (description: string): object => ({ type: 'null', description })
+const error = (description: string): object => ({ ...ERROR_SCHEMA, required: ['statusCode', 'error', 'message'], description })
+
+const instant = { type: 'string', format: 'date-time', maxLength: 24 }
+const SESSION = object({
+  id: text(64, { description: 'Names the session. It signs no client in.' }),
+  createdAt: instant,
+  authenticatedAt: instant,
+  expiresAt: instant,
+  current: { type: 'boolean', description: 'True for the session of this request.' }
+}, { additionalProperties: true })
+
+type More = { config?: object } & { [part in 'body' | 'params' | 'querystring']?: object }
+
+function describe (method: string, url: string, operationId: string, summary: string, response: object, more: More = {}) {
+  const { config = {}, ...schema } = more
+  return { method, url, config, schema: { tags: ['session'], operationId, summary, response, ...schema } }
+}
+
+/** The routes, with what the OpenAPI document says of them. */
+export const ROUTES = {
+  login: describe('POST', '/login', 'login', 'Sign in', {
+    204: nothing('Signed in. The cookie of the session is set.'),
+    400: error('The body does not fit its schema.'),
+    401: error('The credentials are wrong.')
+  }, { body: object({ username: text(200), password: text(200, { format: 'password' }) }) }),
+  logout: describe('POST', '/logout', 'logout', 'Sign out', { 204: nothing('Signed out.') }),
+  me: describe('GET', '/me', 'me', 'Who is signed in', {
+    200: object({}, { description: 'The user of the session.', additionalProperties: true })
+  }, { config: { session: { touch: false } } }),
+  list: describe('GET', '/sessions', 'listSessions', 'Where you are signed in', {
+    200: object({ sessions: { type: 'array', maxItems: 10_000, items: SESSION } }, { description: 'Your sessions. With `cursor`, there are more.' })
+  }, { querystring: { type: 'object', properties: { cursor: text(1000) } } }),
+  revoke: describe('DELETE', '/sessions/:id', 'revokeSession', 'Sign out one session', {
+    204: nothing('You have no session with this id any longer.')
+  }, { params: object({ id: text(64) }) }),
+  revokeOthers: describe('DELETE', '/sessions', 'revokeOtherSessions', 'Sign out everywhere else', {
+    200: object({ ended: { type: 'integer', format: 'int32', minimum: 0, maximum: 1_000_000 } }, { description: 'How many sessions ended.' })
+  })
+} as const
+
+/** The limit of attempts to sign in, and its response, where @fastify/rate-limit is registered. */
+export const LIMIT = { rateLimit: { max: 10, timeWindow: 60_000 } }
+export const LIMITED = { 429: error('Too many attempts. Try again later.') }

@@ -1,0 +1,137 @@
+import { AjvCompiler } from '@fastify/ajv-compiler'
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import { invalidOptions, wrongCredentials } from '../errors.js'
+import type { SessionInfo, SessionManager } from '../manager/manager.js'
+import type { Scheme } from '../options/scheme.js'
+import type { SchemeName, SessionData, SessionUser } from '../options/types.js'
+import { Registry } from '../routing/registry.js'
+import type { LiveSession, Session, StartOptions } from '../session/session.js'
+import type { Awaitable } from '../store/store.js'
+import { optional, required } from '../types/security.js'
+import { LIMIT, LIMITED, ROUTES } from './described.js'
+
+type Current = Session<Record<string, unknown>, unknown>
+type RouteName = keyof typeof ROUTES
+
+/** The body of a login. With the option `body`, that schema says which properties there are. */
+export type Credentials = { username: string, password: string } & Record<string, any>
+
+type SignedIn<Name extends SchemeName> = FastifyRequest & Record<Name, LiveSession<SessionData<Name>, SessionUser<Name>>>
+
+/** Options of `register` for the routes of the scheme `Name`. */
+export interface SessionRoutesOptions<Name extends SchemeName = SchemeName> {
+  /** The session scheme. Default `session`. */
+  scheme?: Name
+  /** Checks what the login was sent. Returns the data of the new session; `undefined` or `null` refuses the login with 401. */
+  check: (credentials: Credentials, request: FastifyRequest) => Awaitable<SessionData<Name> | null | undefined>
+  /** JSON Schema of the login's body. Default: `username` and `password`. */
+  body?: object
+  /** Returns how long the session of a login may live, such as `{ persistent: remember }`. */
+  lifetime?: (credentials: Credentials) => StartOptions
+  /** Returns the response of `GET /me`. Default: `principal` and `roles`. */
+  me?: (request: SignedIn<Name>) => Awaitable<object>
+  /** Returns more properties of a session in `GET /sessions`, such as the device. */
+  describe?: (session: SessionInfo<SessionData<Name>>) => object
+  /** `false` leaves a route out. Route options take the place of its own: `{ login: { url: '/sign-in' } }`. */
+  routes?: { readonly [Route in RouteName]?: false | Partial<RouteOptions> }
+}
+
+/** Options of `register`, by the scheme that they name. */
+type AnyOptions = {
+  [Name in SchemeName]: Name extends 'session' ? SessionRoutesOptions<Name> : SessionRoutesOptions<Name> & { scheme: Name }
+}[SchemeName]
+
+/** The operations for the option `openapi` of the session plugin, by which "Authorize" in Swagger UI signs in. */
+export const operations = { login: 'login', status: 'me', logout: 'logout' } as const
+
+/**
+ * Adds routes that sign in, sign out, tell who is signed in, list the sessions of the user and end them:
+ * `await app.register(sessionRoutes, { prefix: '/auth', check: async ({ username, password }) => ... })`. Register it after
+ * the session plugin.
+ * @throws `FST_SESSION_OPTIONS` at boot if an option is wrong or the session plugin is absent
+ */
+export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options) => {
+  const { scheme: name = 'session', check, body, routes = {} } = options
+  if (typeof check !== 'function') throw invalidOptions('sessionRoutes needs the option check: async ({ username, password }) => the data of the session, or undefined')
+  const scheme = schemeOf(app, name)
+  const handle = handlers(app, scheme, options)
+  const transform = takeJsonSchemas(app)
+  for (const route of Object.keys(ROUTES) as RouteName[]) {
+    const { [route]: own } = routes
+    // Sealed cookies exist only in the browsers, so that there is nothing to list or to revoke.
+    if (own === false || (scheme.backend.directory === undefined && ROUTES[route].url.startsWith('/sessions'))) continue
+    const { schema, config, ...others } = ROUTES[route]
+    const security = route === 'login' || route === 'logout' ? optional(name) : required(name)
+    const limited = route === 'login' && app.hasDecorator('rateLimit')
+    const described = { ...schema, security, ...route === 'login' && body && { body }, response: { ...schema.response, ...limited && LIMITED } }
+    app.route({
+      handler: handle[route], ...others, ...own,
+      schema: { ...described, ...own?.schema }, config: { ...transform, ...config, ...limited && LIMIT, ...own?.config }
+    })
+  }
+}
+
+export default sessionRoutes
+
+/** Makes the app of the routes compile JSON Schemas where the app around it has compilers for those of another library. */
+function takeJsonSchemas (app: FastifyInstance): object {
+  if (app.validatorCompiler === undefined) return {}
+  app.setValidatorCompiler(AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions: {} }) as never)
+  app.setSerializerCompiler(() => (value) => {
+    const { statusCode, code, error, message } = value as Record<string, unknown>
+    return JSON.stringify(value instanceof Error ? { statusCode, code, error, message } : value)
+  })
+  // In place of the app's own `transform` of @fastify/swagger, which takes these schemas for those of the library.
+  return { swaggerTransform: ({ schema, url }: object & { schema: unknown, url: string }) => ({ schema, url }) }
+}
+
+function schemeOf (app: FastifyInstance, name: string): Scheme {
+  const plan = Registry.of(app)?.compile({ method: 'of', url: 'sessionRoutes', schema: { security: required(name) } })
+  const scheme = plan?.schemes[0]
+  if (scheme === undefined) throw invalidOptions('sessionRoutes is registered before the session plugin: first await app.register(sessionPlugin, ...)')
+  if (scheme.settings.principal === undefined) throw invalidOptions('sessionRoutes needs the option principal of the session plugin: principal: (data) => data.userId')
+  return scheme
+}
+
+/** The handlers of the routes. Each can be replaced by the option `routes`. */
+function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: SessionRoutesOptions): Record<RouteName, RouteOptions['handler']> {
+  const manager = (app as unknown as Record<string, SessionManager>)[name] as SessionManager
+  const of = (request: FastifyRequest): Current => (request as unknown as Record<string, Current>)[name] as Current
+  const principalOf = (request: FastifyRequest): string => settings.principal?.(of(request).data) as string
+  return {
+    async login (request, reply) {
+      const data = await options.check(request.body as Credentials, request)
+      if (data == null) throw wrongCredentials(cookie.name)
+      of(request).start(data, options.lifetime?.(request.body as Credentials))
+      return await reply.code(204).send()
+    },
+    async logout (request, reply) {
+      of(request).destroy()
+      return await reply.code(204).send()
+    },
+    async me (request) {
+      const { data, user } = of(request)
+      return await (options.me?.(request as never) ?? { principal: principalOf(request), roles: await settings.roles?.(data, user) ?? [] })
+    },
+    async list (request) {
+      const { sessions, cursor } = await manager.list(principalOf(request), { cursor: (request.query as { cursor?: string }).cursor })
+      const current = of(request).id
+      return { sessions: sessions.map((session) => ({ ...shown(session, current), ...options.describe?.(session) })), cursor }
+    },
+    async revoke (request, reply) {
+      const { id } = request.params as { id: string }
+      if (id === of(request).id) of(request).destroy()
+      // The session of another user is as unknown here as one that has ended.
+      else if ((await manager.find(id))?.principal === principalOf(request)) await manager.revoke(id)
+      return await reply.code(204).send()
+    },
+    async revokeOthers (request) {
+      return { ended: await manager.revokeAll(principalOf(request), { except: of(request).id }) }
+    }
+  }
+}
+
+function shown ({ id, ...session }: SessionInfo, current: string): object {
+  const instants = (['createdAt', 'authenticatedAt', 'expiresAt'] as const).map((name) => [name, new Date(session[name]).toISOString()])
+  return { id, ...Object.fromEntries(instants) as object, current: id === current }
+}

@@ -1,0 +1,116 @@
+import { createRequire } from 'node:module'
+import jwt from '@fastify/jwt'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import sessionPlugin, { type SessionEvent } from 'fastify-openapi-session'
+import { adoptCookies } from 'fastify-openapi-session/migration'
+import { Client } from 'fastify-openapi-session/testing'
+import { sealData } from 'iron-session'
+import t, { type Test } from 'tap'
+import { runBlock } from '../docs/recipe.js'
+
+// Its types declare another request.session.
+const secureSession = createRequire(import.meta.url)('@fastify/secure-session') as FastifyPluginAsync<{ key: Buffer }>
+const key = 'ab'.repeat(32)
+const password = 'a password of at least thirty-two characters'
+const secret = 'the secret that signed the tokens of the old app'
+
+function environment (t: Test, values: Record<string, string>): void {
+  Object.assign(process.env, values)
+  t.teardown(() => { for (const name of Object.keys(values)) delete process.env[name] })
+}
+
+/** Signs in with a real app on @fastify/secure-session; its cookie. */
+async function withSecureSession (t: Test, data: Record<string, unknown> = { userId: 'ada', cart: ['tea'] }): Promise<string> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(secureSession, { key: Buffer.from(key, 'hex') })
+  app.post('/login', async (request) => {
+    const session = (request as unknown as { session: { set (name: string, value: unknown): void } }).session
+    for (const [name, value] of Object.entries(data)) session.set(name, value)
+  })
+  const { headers } = await app.inject({ method: 'POST', url: '/login' })
+  return String(headers['set-cookie']).split(';', 1).join()
+}
+
+/** Signs a token with a real app on @fastify/jwt; its cookie. */
+async function withToken (t: Test, expiresIn: string, signedWith = secret): Promise<string> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secret: signedWith })
+  await app.ready()
+  return `token=${app.jwt.sign({ sub: 'ada' }, { expiresIn })}`
+}
+
+/** What holds for each kind of cookie: it is adopted once, and a copy of it is worth nothing after that. */
+async function adopts (t: Test, app: FastifyInstance, cookie: string, data: object): Promise<void> {
+  const name = cookie.slice(0, cookie.indexOf('='))
+  const browser = new Client(app)
+  browser.jar.take(`${cookie}; Path=/`)
+  const first = await browser.get('/me')
+  t.same(first.json(), data)
+  t.ok(browser.jar.get('__Host-session'))
+  t.equal(browser.jar.get(name), undefined, 'the old cookie is expired')
+  t.same((await browser.get('/me')).json(), data)
+  t.equal((await browser.post('/logout')).statusCode, 200)
+  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'a copy of the old cookie, after the logout')
+}
+
+t.test('sessions of @fastify/secure-session are adopted as the page shows', async (t) => {
+  environment(t, { SESSION_KEY: key })
+  const { app, old } = await runBlock<{ old: FastifyInstance }>(t, 'docs/migration.md', { block: 1, names: 'app, old' })
+  t.teardown(() => old.close())
+  await adopts(t, app, await withSecureSession(t), { userId: 'ada', cart: ['tea'] })
+  t.equal((await app.inject({ url: '/me', headers: { cookie: await withSecureSession(t, { cart: ['tea'] }) } })).statusCode, 401, 'a guest is not signed in')
+  t.equal((await app.inject({ url: '/me', headers: { cookie: 'session=forged' } })).statusCode, 401)
+})
+
+t.test('sessions of iron-session are adopted as the page shows', async (t) => {
+  environment(t, { SESSION_PASSWORD: password })
+  const { app } = await runBlock(t, 'docs/migration.md', { block: 2 })
+  await adopts(t, app, `session=${encodeURIComponent(await sealData({ userId: 'ada' }, { password }))}`, { userId: 'ada' })
+  const forged = await sealData({ userId: 'ada' }, { password: `${password}, and not the right one` })
+  t.equal((await app.inject({ url: '/me', headers: { cookie: `session=${forged}` } })).statusCode, 401)
+})
+
+t.test('tokens of @fastify/jwt are adopted as the page shows', async (t) => {
+  environment(t, { JWT_SECRET: secret })
+  const { app } = await runBlock(t, 'docs/migration.md', { block: 3 })
+  const cookie = await withToken(t, '1h')
+  await adopts(t, app, cookie, { userId: 'ada' })
+  t.equal((await app.inject({ url: '/me', headers: { cookie: await withToken(t, '1h', 'another secret') } })).statusCode, 401)
+  t.equal((await app.inject({ url: '/me', headers: { cookie: cookie.slice(0, -3) } })).statusCode, 401)
+})
+
+t.test('a cookie that has expired by expiresAt is not adopted, and the login of an adopted one counts as the app says', async (t) => {
+  const ends = { at: Date.now() + 60_000 }
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(sessionPlugin, {
+    principal: (data) => data.userId as string | undefined,
+    adopt: adoptCookies({ cookieName: 'old', open: (value) => ({ userId: value }), expiresAt: () => ends.at, authenticatedAt: () => 7000 })
+  })
+  app.get('/', { schema: { security: [{ session: [] }] } }, async (request) => request.session.authenticatedAt)
+  t.equal((await app.inject({ url: '/', headers: { cookie: 'old=ada' } })).body, '7000')
+  ends.at = Date.now() - 1
+  t.equal((await app.inject({ url: '/', headers: { cookie: 'old=grace' } })).statusCode, 401)
+})
+
+t.test('an error of open is reported and signs no client in', async (t) => {
+  const events: SessionEvent[] = []
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(sessionPlugin, {
+    onEvent: (event) => { events.push(event) },
+    adopt: adoptCookies({ cookieName: 'old', open () { throw new TypeError('the value, which is not for the log') }, expiresAt: () => Infinity })
+  })
+  app.get('/', { schema: { security: [{ session: [] }] } }, async () => 'in')
+  for (const value of ['x', '%', '']) t.equal((await app.inject({ url: '/', headers: { cookie: `old=${value}` } })).statusCode, 401)
+  t.match(events.filter(({ type }) => type === 'discarded').map(({ detail }) => detail), ['reading it threw TypeError', 'reading it threw URIError'])
+})
+
+t.test('wrong options of adoptCookies stop the boot with a sentence', async (t) => {
+  const good = { cookieName: 'old', open: () => undefined, expiresAt: () => 0 }
+  for (const wrong of [{ cookieName: '' }, { open: undefined }, { expiresAt: undefined }]) {
+    t.throws(() => adoptCookies({ ...good, ...wrong } as never), { code: 'FST_SESSION_OPTIONS', message: /^adoptCookies/ })
+  }
+})

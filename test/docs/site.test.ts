@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { launchChromium } from '../support/browser.js'
+import { uncovered } from '../support/tsx.js'
+import { pages as sources, root as rootUrl, textOf } from './markdown.js'
+
+const root = fileURLToPath(rootUrl)
+const { homepage } = JSON.parse(textOf('package.json')) as { homepage: string }
+const base = new URL(homepage).pathname
+const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png', '.woff2': 'font/woff2' }
+
+/** Serves the site as GitHub Pages does: below the path of its repository, pages also without `.html`. */
+async function serve (t: Test): Promise<string> {
+  const server = createServer(({ url = '/' }, response) => {
+    const { pathname } = new URL(url, 'http://localhost')
+    const file = join(root, '.cache/docs', decodeURIComponent(pathname.slice(base.length)))
+    const found = pathname.startsWith(base) ? [file, `${file}.html`, join(file, 'index.html')].find((path) => existsSync(path) && statSync(path).isFile()) : undefined
+    if (found === undefined) return response.writeHead(404).end()
+    response.writeHead(200, { 'content-type': TYPES[extname(found)] ?? 'application/octet-stream' }).end(readFileSync(found))
+  })
+  t.teardown(() => { server.close().closeAllConnections() })
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** The links, heads and anchors of the page that a browser shows. Runs there. */
+const LOOK = `({
+  links: [...document.querySelectorAll('a[href]')].map(({ href }) => href),
+  ids: [...document.querySelectorAll('[id]')].map(({ id }) => id),
+  title: document.title,
+  images: [...document.images].filter((image) => image.complete && image.naturalWidth === 0).map(({ src }) => src)
+})`
+
+interface Seen { readonly links: string[], readonly ids: string[], readonly title: string, readonly images: string[] }
+
+// The build alone takes a minute on a machine with other work.
+t.setTimeout(600_000)
+
+t.test('the documentation site is built, each of its links leads to a page and an anchor, and nothing comes from elsewhere', async (t) => {
+  execFileSync('npm', ['run', '--silent', 'docs'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...uncovered, NODE_OPTIONS: '' } })
+  const origin = await serve(t)
+  const browser = await launchChromium(t)
+  const context = await browser.newContext({ colorScheme: 'light' })
+  const page = await context.newPage()
+  const asked: string[] = []
+  page.on('request', (request) => { asked.push(request.url()) })
+  page.on('pageerror', (error) => { t.fail(error.message) })
+  const missing: string[] = []
+  page.on('response', (response) => { if (response.status() >= 400) missing.push(response.url()) })
+
+  const visited = new Map<string, Seen>()
+  const anchors: Array<readonly [from: string, url: URL]> = []
+  const waiting = [`${origin}${base}`]
+  for (const address of waiting) {
+    if (visited.has(address)) continue
+    await page.goto(address)
+    const seen = await page.evaluate<Seen>(LOOK)
+    visited.set(address, seen)
+    for (const url of seen.links.map((link) => new URL(link)).filter((link) => link.origin === origin)) {
+      if (url.hash !== '') anchors.push([address, url])
+      const target = `${origin}${url.pathname}`
+      if (!visited.has(target)) waiting.push(target)
+    }
+  }
+
+  t.ok(visited.size > 40, `${visited.size} pages`)
+  t.same(missing, [], 'each page and file that a page names is there')
+  t.same(asked.filter((url) => !url.startsWith(origin) && !url.startsWith('data:')), [], 'nothing is loaded from elsewhere')
+  for (const [address, { images }] of visited) t.same(images, [], `the pictures of ${address.slice(origin.length)}`)
+  const lost = anchors.filter(([, { pathname, hash }]) => !visited.get(`${origin}${pathname}`)?.ids.includes(decodeURIComponent(hash.slice(1))))
+  t.same(lost.map(([from, url]) => `${from.slice(origin.length)} -> ${url.pathname}${url.hash}`), [], 'each anchor is there')
+
+  const paths = new Set([...visited.keys()].map((url) => url.slice(origin.length + base.length)))
+  const expected = sources().filter((file) => file.startsWith('docs/') && file !== 'docs/errors.md').map((file) => file.slice('docs/'.length, -'.md'.length))
+  t.same(expected.filter((path) => !paths.has(path)), [], 'each page of docs/ can be reached')
+  for (const [code] of textOf('lib/errors.ts').matchAll(/FST_SESSION_\w+(?=: \d{3})/g)) {
+    t.ok(paths.has(`errors/${code}`), `the address in ${code} is a page`)
+    t.match(visited.get(`${origin}${base}errors/${code}`)?.title, code)
+  }
+
+  await page.goto(`${origin}${base}session`)
+  const color = async (): Promise<string> => await page.evaluate<string>('getComputedStyle(document.querySelector(".drawing")).color')
+  const light = await color()
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await page.locator('html.dark').waitFor({ state: 'attached' })
+  t.not(await color(), light, 'a drawing follows the colors of the page')
+  await page.keyboard.press('Control+k')
+  await page.locator('#localsearch-input').fill('stale-secret')
+  await page.locator('#localsearch-list a').first().waitFor()
+  t.match(await page.locator('#localsearch-list').innerText(), /Options|Errors/)
+  t.same(asked.filter((url) => !url.startsWith(origin) && !url.startsWith('data:')), [], 'the search asks no other host')
+})
