@@ -11,17 +11,17 @@ const tests = join(import.meta.dirname, '..')
  * no start matches is in the suite `rest`.
  */
 const suites: Readonly<Record<string, readonly string[]>> = {
-  browser: ['swagger-ui/', 'example/accessible', 'example/back', 'example/browser', 'security/browser', 'support/browser'],
+  browser: ['swagger-ui/', 'example/accessible', 'example/back', 'example/browser', 'security/browser', 'support/browser', 'docs/getting-started', 'docs/passkeys', 'docs/site'],
   neighbours: ['neighbours/'],
   plugin: ['plugin/', 'adoption/', 'openapi/', 'schema/', 'testing/'],
   security: ['security/'],
   store: ['store/'],
-  servers: ['store/sql', 'store/redis', 'story/', 'support/servers'],
+  servers: ['store/sql', 'store/redis', 'store/clients/', 'story/', 'support/servers'],
   rest: [],
   /** Runs in `npm run test:all` alone, within the suite of its folder: other databases, viewers and compilations of the same kind. */
   all: [
-    'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/', 'store/sql-pglite', 'story/sql-pglite',
-    'swagger-ui/example', 'swagger-ui/scalar'
+    'docs/getting-started', 'docs/site', 'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/',
+    'store/clients/redis-versions', 'store/clients/sql-versions', 'store/sql-pglite', 'story/sql-pglite', 'swagger-ui/example', 'swagger-ui/scalar'
   ],
   /** Processes of their own: what explores, and what chooses a database before it imports the tests of `security`. */
   alone: ['faults/', 'fuzz/', 'model/', 'scale/', 'security/on-']
