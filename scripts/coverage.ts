@@ -8,7 +8,7 @@ import { relative } from 'node:path'
 type Metric = 'statements' | 'lines' | 'functions' | 'branches'
 type Summary = Record<string, Record<Metric, { pct: number }>>
 
-const marks: Record<Metric, number> = { statements: 95, lines: 95, functions: 95, branches: 90 }
+const marks: Record<Metric, number> = { statements: 99, lines: 99, functions: 98, branches: 98 }
 
 const summary = JSON.parse(readFileSync('.tap/report/coverage-summary.json', 'utf8')) as Summary
 const { total, ...files } = summary

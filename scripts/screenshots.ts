@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
 import { buildApp } from '../example/app.js'
-import { findBrowser } from '../test/support/browser.js'
+import { findBrowser } from '../test/support/find-browser.js'
 
 const grace = { username: 'grace', password: 'nanosecond-1952' }
 const images = join(import.meta.dirname, '../docs/images')

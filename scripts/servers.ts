@@ -3,7 +3,7 @@
  * system's package manager. Ends with a sentence and a failing exit when it cannot: a test is never skipped in silence.
  */
 import { spawnSync } from 'node:child_process'
-import { findBrowser } from '../test/support/browser.js'
+import { findBrowser } from '../test/support/find-browser.js'
 import { findExecutable } from '../test/support/servers-process.js'
 
 interface Program {

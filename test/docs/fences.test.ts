@@ -28,7 +28,7 @@ function fencesOf (page: string): Fence[] {
 
 /** Runs a line as a shell in `cwd` does, and resolves what it prints. */
 async function shell (line: string, cwd: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
-  const { stdout } = await promisify(execFile)('sh', ['-c', line], { cwd, timeout: 60_000, env: { ...uncovered, PATH: process.env.PATH, ...env } })
+  const { stdout } = await promisify(execFile)('sh', ['-c', line], { cwd, timeout: 240_000, env: { ...uncovered, PATH: process.env.PATH, ...env } })
   return stdout
 }
 

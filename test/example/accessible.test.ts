@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import t from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { enter, heading, listen, open, signIn } from './browser.js'
 import { ada } from './visitor.js'
 
@@ -10,7 +10,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 interface Violation { id: string, nodes: Array<{ html: string }> }
 
 t.test('for everybody', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   const shop = await listen(t)
 
   await t.test('every page is accessible, in light and in dark', async (t) => {

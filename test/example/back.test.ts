@@ -1,11 +1,10 @@
 import t from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { listen, open, signIn } from './browser.js'
 import { grace } from './visitor.js'
 
 t.test('the back button after signing out shows nothing private, with the back/forward cache on', async (t) => {
-  // Playwright turns the cache off, and people's browsers have it on: whole pages come back out of it as they were.
-  const browser = await launchChromium(t, { ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+  const browser = await openChromium()
   const page = await open(t, browser, (await listen(t)).url)
   const back = async (to: string): Promise<void> => {
     const there = page.waitForURL(to, { waitUntil: 'commit' })

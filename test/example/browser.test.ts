@@ -1,10 +1,10 @@
 import t from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { enter, heading, listen, open, signIn } from './browser.js'
 import { ada, grace } from './visitor.js'
 
 t.test('in the browser', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   const shop = await listen(t)
   const { url } = shop
 

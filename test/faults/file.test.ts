@@ -24,7 +24,7 @@ class RemoteApp implements Mortal {
 
   async restart (): Promise<void> {
     this.#child = fork(this.#program, [this.#directory], bare)
-    const [origin] = await once(this.#child, 'message', { signal: AbortSignal.timeout(60_000) }) as [string]
+    const [origin] = await once(this.#child, 'message', { signal: AbortSignal.timeout(240_000) }) as [string]
     this.#origin = origin
   }
 

@@ -17,7 +17,7 @@ function connect (t: Test, port: number): Redis {
 
 t.test('F1: Redis is killed again and again, and nothing acknowledged is lost', async (t) => {
   const server = await startRedis(t, { args: durable })
-  const app = await createApp(t, new RedisStore({ client: connect(t, server.port), prefix: 'session:', timeout: 0.25 }))
+  const app = await createApp(t, new RedisStore({ client: connect(t, server.port), prefix: 'session:', timeout: isLong ? 0.25 : 2 }))
   await survivesKills(t, app, server, isLong ? [10_000, 20] : [1200, 3])
 })
 

@@ -64,7 +64,10 @@ export class User {
   readonly #dead: string[] = []
   #signedIn = false
   #acknowledged = 0
-  /** Saves that were not acknowledged: each may have been made or not. */
+  /**
+   * Saves of this session that were not acknowledged and have not been seen. Each may be made yet: a statement that was given
+   * up may still wait in the server, whatever later requests read.
+   */
   #unknown = 0
   /** A logout was not acknowledged: the session may have ended or not. */
   #maybeEnded = false
@@ -133,8 +136,8 @@ export class User {
     const before = count - added
     if (before < this.#acknowledged) this.#findings.lostWrites++
     if (before > this.#acknowledged + this.#unknown) this.#findings.inventedWrites++
+    this.#unknown -= Math.max(0, before - this.#acknowledged)
     this.#acknowledged = count
-    this.#unknown = 0
   }
 
   /** `undefined` when the app was not available: nothing is acknowledged then. */

@@ -46,7 +46,7 @@ const subjects: Record<string, Subject> = {
       const server = await startRedis(t, { args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
       const client = new Redis(server.url, { retryStrategy: () => 50, maxLoadingRetryTime: 50 }).on('error', () => {})
       t.teardown(() => { client.disconnect() })
-      return await new LocalSite(SEED, server).open((now) => new RedisStore({ client, prefix: 'model:', now, timeout: 60 }))
+      return await new LocalSite(SEED, server).open((now) => new RedisStore({ client, prefix: 'model:', now, timeout: 240 }))
     }
   },
   file: { share: 0.02, open: async (t) => await inProcess(t, 'file') },
@@ -81,7 +81,7 @@ const subjects: Record<string, Subject> = {
       const all: ExpressStore['all'] = (callback) => pool.query('select sess from session').then(({ rows }) => callback(null, rows.map((row) => row.sess)), callback)
       // It makes its table with the first call.
       await new Promise((resolve) => store.get('none', resolve))
-      return await new LocalSite(SEED, server).open((now) => fromExpressStore(Object.assign(store, { all }), { now, timeout: 60 }))
+      return await new LocalSite(SEED, server).open((now) => fromExpressStore(Object.assign(store, { all }), { now, timeout: 240 }))
     }
   }
 }

@@ -12,12 +12,14 @@ const secret = `${'t'.repeat(42)}A`
 const secretHash = createHash('sha256').update(secret).digest('base64url')
 const cookie = `__Host-session=${id}.${secret}`
 
+const HOUR = 3_600_000
+
 /** An app that finds `payload` in its store under a cookie. */
 async function finding (t: Test, payload: string, options: { schema?: TObject, migrate?: (data: unknown) => unknown, principal?: (data: any) => string } = {}): Promise<{
   read: () => Promise<{ status: number, body: any }>, write: (body: object) => Promise<number>, events: SessionEvent[], store: MemoryStore
 }> {
   const store = new MemoryStore()
-  store.create(id, { payload, version: 1, expiresAt: Date.now() + 60_000 })
+  store.create(id, { payload, version: 1, expiresAt: Date.now() + HOUR })
   const app = Fastify()
   t.teardown(() => app.close())
   const events: SessionEvent[] = []
@@ -36,7 +38,7 @@ async function finding (t: Test, payload: string, options: { schema?: TObject, m
 }
 
 const now = Date.now()
-const life = { createdAt: now, authenticatedAt: now, deadline: now + 60_000, persistent: false }
+const life = { createdAt: now, authenticatedAt: now, deadline: now + HOUR, persistent: false }
 const stored = (data: unknown, facts: object = {}): string => JSON.stringify({ v: 1, scheme: 'session', secret: secretHash, ...life, ...facts, data })
 
 t.test('defaults are applied to data stored before the schema had them', async (t) => {

@@ -13,7 +13,7 @@ interface Process { readonly child: ChildProcess, readonly port: number }
 async function startProcess (t: Test, program: string, url: string): Promise<Process> {
   const child = fork(program, [url], bare)
   t.teardown(() => { child.kill('SIGKILL') })
-  const [port] = await once(child, 'message', { signal: AbortSignal.timeout(60_000) }) as [number]
+  const [port] = await once(child, 'message', { signal: AbortSignal.timeout(240_000) }) as [number]
   return { child, port }
 }
 

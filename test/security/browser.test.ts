@@ -3,7 +3,7 @@ import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { guarded, type Options, optional, plugin, sessionOf } from './support.js'
 
 /** What the server saw of one request that could have changed something. */
@@ -137,8 +137,8 @@ async function attackFrom (t: Test, context: BrowserContext, origin: string, sho
   await page.close()
 }
 
-t.test('C16 in Chromium: what pages of other origins send changes nothing, and what the shop\'s own pages send does', { timeout: 120_000 }, async (t) => {
-  const browser: Browser = await launchChromium(t)
+t.test('C16 in Chromium: what pages of other origins send changes nothing, and what the shop\'s own pages send does', async (t) => {
+  const browser: Browser = await openChromium()
   for (const sameSite of ['lax', 'none'] as const) {
     await t.test(`SameSite=${sameSite}`, async (t) => {
       const shop = await openShop(t, { cookie: { sameSite } })
@@ -178,8 +178,8 @@ t.test('C16 in Chromium: what pages of other origins send changes nothing, and w
   }
 })
 
-t.test('C16 in Chromium: a trusted origin may, and only that one', { timeout: 60_000 }, async (t) => {
-  const browser = await launchChromium(t)
+t.test('C16 in Chromium: a trusted origin may, and only that one', async (t) => {
+  const browser = await openChromium()
   const pages = await openPages(t)
   const [friend, other] = [`http://friend.localhost:${pages}`, `http://other.localhost:${pages}`]
   const shop = await openShop(t, { cookie: { sameSite: 'none' }, crossOrigin: { trusted: [friend] } })

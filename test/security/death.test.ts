@@ -20,7 +20,7 @@ const dyingApp = new URL('./fixtures/dying-app.ts', import.meta.url)
 /** The next message of a child that has a field; a loader may send messages of its own. */
 async function told (child: ChildProcess, field: string): Promise<any> {
   for (;;) {
-    const [message] = await once(child, 'message', { signal: AbortSignal.timeout(60_000) }) as [Record<string, unknown>]
+    const [message] = await once(child, 'message', { signal: AbortSignal.timeout(240_000) }) as [Record<string, unknown>]
     if (message[field] !== undefined) return message[field]
   }
 }

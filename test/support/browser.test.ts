@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { launchChromium } from './browser.js'
+import { openChromium } from './browser.js'
 
 t.test('Chromium opens a page of this machine and keeps its cookie', async (t) => {
   const server = createServer((request, response) => {
@@ -11,7 +11,7 @@ t.test('Chromium opens a page of this machine and keeps its cookie', async (t) =
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   const page = await browser.newPage()
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
   await page.goto(url)

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs'
-import { type Browser, chromium, type LaunchOptions } from 'playwright-core'
-import { findExecutable, type Scope } from './servers-process.js'
-
-const macApps = ['/Applications/Chromium.app/Contents/MacOS/Chromium', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome']
+import { type Browser, chromium } from 'playwright-core'
+import root from 'tap'
+import { findBrowser } from './find-browser.js'
 
 /**
  * What Chromium leaves out. Of two lists it takes the last, so this one repeats the names of Playwright's own that matter for
@@ -24,21 +22,25 @@ const args = [
   '--js-flags=--no-enable-lazy-source-positions'
 ]
 
-/** The system's Chromium or Chrome; throws with a sentence that says how to get it. */
-export function findBrowser (): string {
-  return macApps.find((app) => existsSync(app)) ?? findExecutable('chromium', 'chromium-browser', 'google-chrome')
-}
-
-/** The system's Chromium, headless, with a new empty profile; closed with the scope. */
-export async function launchChromium (t: Scope, options: LaunchOptions = {}): Promise<Browser> {
+/** Starts the system's Chromium, headless, with a new empty profile. */
+async function launch (): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: findBrowser(),
     // Chromium's sandbox refuses to start as root; for everyone else it stays on.
     chromiumSandbox: process.getuid?.() !== 0,
     args,
-    timeout: 60_000,
-    ...options
+    // Playwright turns the cache off, and people's browsers have it on: whole pages come back out of it as they were.
+    ignoreDefaultArgs: ['--disable-back-forward-cache'],
+    timeout: 240_000
   })
-  t.teardown(() => browser.close())
+  root.teardown(() => browser.close())
   return browser
+}
+
+let browser: Promise<Browser> | undefined
+
+/** Returns the Chromium of this process. A test opens contexts of its own, which keep its cookies apart from those of others. */
+export async function openChromium (): Promise<Browser> {
+  browser ??= launch()
+  return await browser
 }

@@ -18,7 +18,7 @@ export async function startMariaDb (t: Scope, { settings = {} }: SqlOptions = {}
   const data = join(directory, 'data')
   await promisify(execFile)(findExecutable('mariadb-install-db', 'mysql_install_db'), [
     '--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db'
-  ], { cwd: '/', timeout: 120_000, ...unprivileged(account) })
+  ], { cwd: '/', timeout: 240_000, ...unprivileged(account) })
 
   const init = join(directory, 'init.sql')
   writeFileSync(init, `CREATE DATABASE IF NOT EXISTS ${database} CHARACTER SET utf8mb4;\n`)

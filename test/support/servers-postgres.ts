@@ -30,7 +30,7 @@ export async function startPostgres (t: Scope, { settings = {} }: SqlOptions = {
   const data = join(directory, 'data')
   await promisify(execFile)(findExecutable('initdb'), [
     '--pgdata', data, '--username', account, '--auth', 'trust', '--encoding', 'UTF8', '--locale', 'C', '--no-sync'
-  ], { cwd: '/', timeout: 60_000, ...unprivileged(account) })
+  ], { cwd: '/', timeout: 240_000, ...unprivileged(account) })
 
   const given = Object.entries({ ...fast, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   return await onFreePort(async (port) => {

@@ -168,7 +168,7 @@ async function launch (command: ServerCommand, deadline: number): Promise<Runnin
 
 /** Starts a server, waits until it says it is ready, and ends it with the scope. */
 export async function startServer (t: Scope, command: ServerCommand): Promise<Controls> {
-  const deadline = command.deadline ?? 30_000
+  const deadline = command.deadline ?? 240_000
   let running: Running | undefined = await launch(command, deadline)
   let paused = false
   const alive = (): ChildProcess => {
@@ -227,7 +227,7 @@ export async function onFreePort<T> (start: (port: number) => Promise<T>, attemp
 }
 
 /** Asks until `check` holds, for what no server announces; rejects after `deadline` milliseconds. */
-export async function until (what: string, check: () => Promise<boolean>, deadline = 20_000): Promise<void> {
+export async function until (what: string, check: () => Promise<boolean>, deadline = 240_000): Promise<void> {
   const end = performance.now() + deadline
   while (!await check()) {
     if (performance.now() > end) throw new Error(`${what}: not in ${deadline} ms`)

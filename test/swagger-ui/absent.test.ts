@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { FastifyInstance } from 'fastify'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { api, endSession, grace, quiet, twoSessions } from './docs-api.js'
 import { docsApp, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -23,7 +23,7 @@ async function enterApi (app: FastifyInstance): Promise<void> {
 }
 
 t.test('when the document does not name an operation', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const end of ends) {
     await t.test(`no login, or nothing at all: how to sign in, instead of a box that lies: ${end.name}`, async (t) => {

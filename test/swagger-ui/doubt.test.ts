@@ -1,6 +1,6 @@
 import t from 'tap'
 import { MemoryStore, type SessionStore } from 'fastify-openapi-session'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { grace, twoSessions } from './docs-api.js'
 import { docsApp, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -8,7 +8,7 @@ import { DocsPage } from './docs-page.js'
 const unsure = /^The server could not say who is signed in: /
 
 t.test('what cannot be known for sure', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const end of ends) {
     await t.test(`asking again and again: ${end.name}`, async (t) => {

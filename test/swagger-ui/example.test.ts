@@ -1,12 +1,12 @@
 import t from 'tap'
 import { buildApp } from '../../example/app.js'
 import { ada, grace, Visitor } from '../example/visitor.js'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { listening } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
 
 t.test('the documentation of the example', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   const app = await buildApp({ loginAttempts: 1000 })
   t.teardown(() => app.close())
   const url = await listening(app)

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import cors from '@fastify/cors'
 import Fastify from 'fastify'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { grace } from './docs-api.js'
 import { docsApp, ends, listening, type DocsOptions } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -54,7 +54,7 @@ const malformed: Array<(document: any) => void> = [
 ]
 
 t.test('documents that others wrote, and browsers that others set up', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const end of ends) {
     await t.test(`nothing but a GET is sent without a click: ${end.name}`, async (t) => {

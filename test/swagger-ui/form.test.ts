@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import formbody from '@fastify/formbody'
 import { sessionPlugin } from 'fastify-openapi-session'
 import { Type } from '@sinclair/typebox'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { Account, account, quiet } from './docs-api.js'
 import { docsApp, type DocsOptions, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -82,7 +82,7 @@ const options: DocsOptions = {
 }
 
 t.test('the form is made from the login operation', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const end of ends) {
     await t.test(end.name, async (t) => {

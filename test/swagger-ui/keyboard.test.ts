@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createRequire } from 'node:module'
 import { readFileSync } from 'node:fs'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { grace } from './docs-api.js'
 import { docsApp, ends, versions } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -37,7 +37,7 @@ const readAloud = new RegExp([
 ].join('[^]*'))
 
 t.test('keyboard and screen reader', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const [name, plugin] of Object.entries(versions)) {
     await t.test(`signing in and out without a mouse: ${name}`, async (t) => {

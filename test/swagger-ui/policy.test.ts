@@ -1,5 +1,5 @@
 import t from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { grace } from './docs-api.js'
 import { docsApp, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -16,7 +16,7 @@ const served = [
 ] as const
 
 t.test('under content security policies, with and without a slash at the end', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const end of ends) {
     for (const { staticCSP, routePrefix, path } of served) {

@@ -4,7 +4,7 @@ import scalar from '@scalar/fastify-api-reference'
 import swagger from '@fastify/swagger'
 import { sessionPlugin } from 'fastify-openapi-session'
 import { Type } from '@sinclair/typebox'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { Account, account, endSession, grace, signIn } from './docs-api.js'
 import { listening } from './docs-app.js'
 
@@ -28,9 +28,9 @@ t.test('Scalar: a description that tells the truth, and calls of the same origin
   app.post('/logout', { schema: { operationId: 'logout', security: session } }, endSession)
   const url = await listening(app)
 
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   const page = await browser.newPage()
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(240_000)
   await page.goto(`${url}/reference`)
   const run = async (method: 'get' | 'post', path: string) => {
     await page.getByRole('button', { name: `Test Request (${method} ${path})` }).click()

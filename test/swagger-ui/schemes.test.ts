@@ -1,5 +1,5 @@
 import t from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { ada, api, endSession, grace, twoSessions } from './docs-api.js'
 import { docsApp, type DocsOptions, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -34,7 +34,7 @@ const otherSchemes: DocsOptions = {
 }
 
 t.test('several schemes in one dialog', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const end of ends) {
     await t.test(`two sessions are two people: ${end.name}`, async (t) => {

@@ -1,12 +1,12 @@
 import t from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { grace } from './docs-api.js'
 import { docsApp, versions } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
 
 // The whole way of a reader, over each Swagger UI: an upgrade that moves one of the hooks fails here.
 t.test('sign in, call, sign out', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   const runs = Object.entries(versions).map(([name, plugin], index) => ({ name, plugin, openapi: index % 2 === 0 ? '3.0.3' : '3.1.0' } as const))
 
   for (const { name, plugin, openapi } of runs) {

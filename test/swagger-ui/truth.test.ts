@@ -1,11 +1,11 @@
 import t from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { grace } from './docs-api.js'
 import { docsApp, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
 
 t.test('locks and dialog follow the truth', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const end of ends) {
     await t.test(`calls by hand, and another tab: ${end.name}`, async (t) => {

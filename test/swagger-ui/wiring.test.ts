@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import cors from '@fastify/cors'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { api, grace } from './docs-api.js'
 import { docsApp, type DocsOptions, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -36,7 +36,7 @@ async function foreignApi (t: Test, trusted: string[]): Promise<string> {
 }
 
 t.test('in the page that @fastify/swagger-ui serves', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const end of ends) {
     await t.test(`what the app has there already is kept; servers with a base path, and another one chosen: ${end.name}`, async (t) => {

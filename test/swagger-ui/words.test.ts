@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { endSession, quiet } from './docs-api.js'
 import { docsApp, type DocsOptions, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -45,7 +45,7 @@ const options: DocsOptions = {
 }
 
 t.test("the server's words are shown, and as text: 3.2.2", async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
 
   for (const end of ends) {
     await t.test(end.name, async (t) => {

@@ -1,0 +1,44 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { everything } from './everything.js'
+
+const tests = join(import.meta.dirname, '..')
+
+/**
+ * The test files that run in one process, by the start of their path in test/. Each process loads Node.js, tap, Fastify and
+ * the library again, which takes longer than most files' tests. The longest start that matches a file decides, and a file that
+ * no start matches is in the suite `rest`.
+ */
+const suites: Readonly<Record<string, readonly string[]>> = {
+  browser: ['swagger-ui/', 'example/accessible', 'example/back', 'example/browser', 'security/browser', 'support/browser'],
+  plugin: ['plugin/', 'adoption/', 'openapi/', 'schema/', 'testing/'],
+  security: ['security/'],
+  store: ['store/'],
+  servers: ['store/sql', 'store/redis', 'story/', 'support/servers'],
+  rest: [],
+  /** Runs in `npm run test:all` alone, within the suite of its folder: other databases, viewers and compilations of the same kind. */
+  all: ['openapi/types', 'store/sql-pglite', 'story/sql-pglite', 'swagger-ui/example', 'swagger-ui/scalar'],
+  /** Processes of their own: what explores, and what chooses a database before it imports the tests of `security`. */
+  alone: ['faults/', 'fuzz/', 'model/', 'scale/', 'security/on-']
+}
+
+const starts = Object.entries(suites).flatMap(([suite, files]) => files.map((start) => ({ suite, start })))
+  .toSorted((a, b) => b.start.length - a.start.length)
+
+function isIn (name: string, file: string): boolean {
+  const found = starts.filter(({ start }) => file.startsWith(start)).map(({ suite }) => suite)
+  if (found[0] === 'all') return everything && (found[1] ?? 'rest') === name
+  return (found[0] ?? 'rest') === name
+}
+
+/** Runs the test files of a suite in this process, one after the other. */
+export function runSuite (name: string): void {
+  const files = readdirSync(tests, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts') && !file.startsWith('suites/') && isIn(name, file)).toSorted()
+  // While this test runs, the tests that the files define wait: no file is loaded beside the tests of another one.
+  t.test(`the files of the suite "${name}" load`, async (t) => {
+    for (const file of files) await import(join(tests, file))
+    t.ok(files.length > 0, files.join(', '))
+  })
+}
