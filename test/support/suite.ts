@@ -12,13 +12,14 @@ const tests = join(import.meta.dirname, '..')
  */
 const suites: Readonly<Record<string, readonly string[]>> = {
   browser: ['swagger-ui/', 'example/accessible', 'example/back', 'example/browser', 'security/browser', 'support/browser'],
+  neighbours: ['neighbours/'],
   plugin: ['plugin/', 'adoption/', 'openapi/', 'schema/', 'testing/'],
   security: ['security/'],
   store: ['store/'],
   servers: ['store/sql', 'store/redis', 'story/', 'support/servers'],
   rest: [],
   /** Runs in `npm run test:all` alone, within the suite of its folder: other databases, viewers and compilations of the same kind. */
-  all: ['openapi/types', 'store/sql-pglite', 'story/sql-pglite', 'swagger-ui/example', 'swagger-ui/scalar'],
+  all: ['neighbours/upstream', 'openapi/types', 'openapi-tools/clients', 'store/sql-pglite', 'story/sql-pglite', 'swagger-ui/example', 'swagger-ui/scalar'],
   /** Processes of their own: what explores, and what chooses a database before it imports the tests of `security`. */
   alone: ['faults/', 'fuzz/', 'model/', 'scale/', 'security/on-']
 }
