@@ -21,7 +21,7 @@ t.test('the back button after signing out shows nothing private, with the back/f
   // Runs before the page's own script.
   await page.addInitScript("addEventListener('pageshow', (event) => { if (event.persisted) console.log('blank: ' + document.documentElement.hidden) })")
   const restored: string[] = []
-  page.on('console', (message) => restored.push(message.text()))
+  page.on('console', (message) => { if (message.text().startsWith('blank: ')) restored.push(message.text()) })
   await page.goto('/login?next=/account')
   await signIn(page, grace, '/account')
   await page.getByRole('button', { name: 'Sign out' }).click()

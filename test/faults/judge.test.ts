@@ -26,7 +26,7 @@ t.test('the judge of the faults takes a save that was not acknowledged for one t
   t.same((await judge([SAVE, SAVE, LOOK, LOOK, LOOK], undefined, undefined, 1, 2, 2)).faults, Findings.none)
 })
 
-t.test('the judge of the faults finds a save that nobody made, and one that was lost', async (t) => {
+t.test('the judge of the faults finds a save that no user made, and one that was lost', async (t) => {
   t.equal((await judge([SAVE, LOOK, LOOK], undefined, 1, 2)).inventedWrites, 1, 'one save is made once')
   t.equal((await judge([LOOK], 1)).inventedWrites, 1)
   t.equal((await judge([SAVE, LOOK], 1, 0)).lostWrites, 1)

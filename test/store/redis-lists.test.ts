@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { RedisStore } from 'fastify-openapi-session/redis'
 import { createClock } from 'fastify-openapi-session/testing'
+import { everything } from '../support/everything.js'
 import { startRedis } from '../support/servers-redis.js'
 
 const commands = new Set(['get', 'evalsha', 'eval', 'zrem'])
@@ -57,15 +58,17 @@ async function * pagesOf (store: RedisStore, principal: string, limit: number): 
   }
 }
 
-t.test('a principal with 100,000 sessions, all of one millisecond, is listed and signed out in batches', async (t) => {
+t.test('a principal with very many sessions, all of one millisecond, is listed and signed out in batches', async (t) => {
+  const many = everything ? 100_000 : 10_000
+  const live = many * 0.95
   const { port } = await startRedis(t)
   const { client, counted } = createClient(t, port)
   const clock = createClock()
   const store = new RedisStore({ client, prefix: 's:', now: clock.now, timeout: 240 })
   await createMany(store, 'ada', 1, clock.now() + 30 * 60_000)
-  await copyMany(client, 'ada', 'ada 0', 99_998)
-  t.equal(await store.create('last', { payload: '{"n":1}', version: 1, expiresAt: clock.now() + 30 * 60_000, principal: 'ada' }), 100_000)
-  for (let n = 1; n <= 5000; n++) void client.unlink(`s:id:${n}`)
+  await copyMany(client, 'ada', 'ada 0', many - 2)
+  t.equal(await store.create('last', { payload: '{"n":1}', version: 1, expiresAt: clock.now() + 30 * 60_000, principal: 'ada' }), many)
+  for (let n = 1; n <= many - live; n++) void client.unlink(`s:id:${n}`)
   await store.delete('nothing')
 
   Object.assign(counted, { sent: 0, most: 0 })
@@ -77,18 +80,18 @@ t.test('a principal with 100,000 sessions, all of one millisecond, is listed and
     longest = Math.max(longest, sessions.length)
     for (const { id } of sessions) found.add(id)
   }
-  t.equal(found.size, 95_000, 'every session is on a page')
-  t.ok(pages <= 200 && longest <= 600, `${pages} pages, the longest of ${longest}`)
+  t.equal(found.size, live, 'every session is on a page')
+  t.ok(pages <= many / 500 && longest <= 600, `${pages} pages, the longest of ${longest}`)
   t.ok(counted.most <= 100, `${counted.most} commands at once`)
-  t.ok(counted.sent <= 100_000 + 3 * pages, `${counted.sent} commands`)
-  t.equal(await client.zcard('s:principal:ada'), 95_000, 'what had ended is taken out of the index')
+  t.ok(counted.sent <= many + 3 * pages, `${counted.sent} commands`)
+  t.equal(await client.zcard('s:principal:ada'), live, 'what had ended is taken out of the index')
 
   Object.assign(counted, { sent: 0, most: 0 })
-  t.equal(await store.deleteAll('ada', '50000'), 94_999)
+  t.equal(await store.deleteAll('ada', `${many / 2}`), live - 1)
   t.ok(counted.most <= 100, `${counted.most} commands at once`)
-  t.ok(counted.sent <= 95_000 + 2 * 191, `${counted.sent} commands`)
+  t.ok(counted.sent <= live + 2 * (live / 500 + 1), `${counted.sent} commands`)
   t.equal(await client.zcard('s:principal:ada'), 1)
-  t.same((await client.keys('*')).sort(), ['s:id:50000', 's:principal:ada'])
+  t.same((await client.keys('*')).sort(), [`s:id:${many / 2}`, 's:principal:ada'])
 })
 
 t.test('a sign-out everywhere is complete when it returns, whatever happens to the sessions beside it', async (t) => {

@@ -4,5 +4,5 @@ import { anywhere, onServer } from './story.js'
 
 const make = (): MemoryStore => new MemoryStore()
 
-t.test('anywhere', async (t) => await anywhere(t, make))
-t.test('on the server', async (t) => await onServer(t, make))
+t.test('anywhere', async (t) => await anywhere(t, make, 1))
+t.test('on the server', async (t) => await onServer(t, make, 1))

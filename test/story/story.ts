@@ -4,6 +4,7 @@ import sessionPlugin, { type SessionStore } from 'fastify-openapi-session'
 import type { SealedCookie } from 'fastify-openapi-session/sealed'
 import { CookieJar } from 'fastify-openapi-session/testing'
 import type { Test } from 'tap'
+import { everything } from '../support/everything.js'
 import { createGate, type Gate } from '../support/gate.js'
 import { ProbeStore } from '../support/probe-store.js'
 import { guarded, optional, Visitor } from '../plugin/support.js'
@@ -81,8 +82,11 @@ async function open (t: Test, place: SessionStore | SealedCookie): Promise<World
   }
 }
 
+/** A disk, and a server, take longer than memory: the short form repeats less there. */
+const SHARE = everything ? 1 : 0.1
+
 /** What holds wherever sessions live, sealed cookies included. `share`, from 0 to 1, is how much of what is repeated. */
-export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCookie>, share = 1): Promise<void> {
+export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCookie>, share = SHARE): Promise<void> {
   await t.test('a visit goes from a cart over a refusal and a login to a logout', async (t) => {
     const browser = (await open(t, await make(t))).visit()
     t.same((await browser.ask('GET', '/home')).body, { exists: false, cart: {} })
@@ -132,7 +136,7 @@ export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCo
 }
 
 /** What holds where records are kept on the server. */
-export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 1): Promise<void> {
+export async function onServer (t: Test, make: MakePlace<SessionStore>, share = SHARE): Promise<void> {
   const changes = rounds(200, 200, share)
   await t.test(`two parallel requests that change two fields lose nothing, in ${changes} rounds`, async (t) => {
     const world = await open(t, await make(t))

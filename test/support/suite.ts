@@ -19,7 +19,10 @@ const suites: Readonly<Record<string, readonly string[]>> = {
   servers: ['store/sql', 'store/redis', 'story/', 'support/servers'],
   rest: [],
   /** Runs in `npm run test:all` alone, within the suite of its folder: other databases, viewers and compilations of the same kind. */
-  all: ['neighbours/upstream', 'openapi/types', 'openapi-tools/clients', 'store/sql-pglite', 'story/sql-pglite', 'swagger-ui/example', 'swagger-ui/scalar'],
+  all: [
+    'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/clients', 'store/sql-pglite', 'story/sql-pglite',
+    'swagger-ui/example', 'swagger-ui/scalar'
+  ],
   /** Processes of their own: what explores, and what chooses a database before it imports the tests of `security`. */
   alone: ['faults/', 'fuzz/', 'model/', 'scale/', 'security/on-']
 }
