@@ -20,7 +20,7 @@ const suites: Readonly<Record<string, readonly string[]>> = {
   rest: [],
   /** Runs in `npm run test:all` alone, within the suite of its folder: other databases, viewers and compilations of the same kind. */
   all: [
-    'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/clients', 'store/sql-pglite', 'story/sql-pglite',
+    'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/', 'store/sql-pglite', 'story/sql-pglite',
     'swagger-ui/example', 'swagger-ui/scalar'
   ],
   /** Processes of their own: what explores, and what chooses a database before it imports the tests of `security`. */
