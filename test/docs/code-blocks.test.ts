@@ -3,25 +3,19 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import ts from 'typescript'
+import { createHost } from '../support/compiler.js'
 import { everything } from '../support/everything.js'
 import { pages } from './markdown.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-// The programs share most of their files, and parsing is most of the work.
-const parsed = new Map<string, ts.SourceFile | undefined>()
-
 /** Returns a compiler host that finds `files`, which exist only in memory, beside those on the disk. */
 function compiler (options: ts.CompilerOptions, files: ReadonlyMap<string, string>): ts.CompilerHost {
-  const host = ts.createCompilerHost(options)
-  const { fileExists, readFile, directoryExists = () => true, getSourceFile } = host
+  const host = createHost(options)
+  const { fileExists, readFile, directoryExists = () => true } = host
   host.fileExists = (file) => files.has(file) || fileExists(file)
   host.readFile = (file) => files.get(file) ?? readFile(file)
   host.directoryExists = (directory) => directory.startsWith(join(root, 'dist')) || directoryExists(directory)
-  host.getSourceFile = (file, ...others) => {
-    if (!parsed.has(file)) parsed.set(file, getSourceFile(file, ...others))
-    return parsed.get(file)
-  }
   return host
 }
 

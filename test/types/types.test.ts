@@ -1,6 +1,7 @@
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
+import { createHost } from '../support/compiler.js'
 import { everything } from '../support/everything.js'
 
 /*
@@ -13,9 +14,6 @@ const programs = ts.sys.readDirectory(directory, ['.json'], undefined, ['**/tsco
 // The files whose augmentations of Fastify have to agree with those of others; `npm run types` checks the rest of lib.
 const augmenting = ['api.ts', 'options/register.ts', 'openapi/fastify-schema.ts'].map((file) => join(directory, '../../lib', file))
 
-// The programs share most of their files, and parsing is most of the work.
-const parsed = new Map<string, ts.SourceFile | undefined>()
-
 /**
  * Returns the errors of a program, and how many types the compiler made from generic ones; with `swagger: false`, as an app sees
  * them that has not installed @fastify/swagger.
@@ -25,13 +23,7 @@ function compile (name: string, { swagger }: { swagger: boolean }): { errors: st
     ...ts.sys, onUnRecoverableConfigFileDiagnostic: ({ messageText }) => { throw new Error(String(messageText)) }
   })
   if (read === undefined || read.errors.length > 0) throw new Error(`${name}/tsconfig.json: ${JSON.stringify(read?.errors.map(({ messageText }) => messageText))}`)
-  const host = ts.createCompilerHost(read.options, true)
-  const getSourceFile = host.getSourceFile.bind(host)
-  host.getSourceFile = (file, options) => {
-    const key = `${file} ${typeof options === 'object' ? options.impliedNodeFormat : ''}`
-    if (!parsed.has(key)) parsed.set(key, getSourceFile(file, options))
-    return parsed.get(key)
-  }
+  const host = createHost(read.options)
   const swaggerTypes = ts.sys.realpath?.(join(directory, '../../node_modules/@fastify/swagger/types/index.d.ts')) as string
   if (!swagger) {
     const fileExists = host.fileExists.bind(host)
