@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { DocsPage } from '../swagger-ui/docs-page.js'
 import { Project, sectionsOf } from './project.js'
 
@@ -118,7 +118,7 @@ t.test('the app of the README has at most 25 lines, and runs in an empty folder 
   t.same(Object.keys(document.paths).length, 6)
   t.same(document.components.securitySchemes.session['x-session'], { login: 'login', status: 'me', logout: 'logout' })
 
-  const docs = await DocsPage.open(t, await launchChromium(t), url.replace('127.0.0.1', 'localhost'))
+  const docs = await DocsPage.open(t, await openChromium(), url.replace('127.0.0.1', 'localhost'))
   await docs.openDialog()
   await docs.enter({ username: 'ada', password: 'wrong' }, 'session')
   await docs.field('password', 'session').press('Enter')

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import * as session from 'fastify-openapi-session'
 import { createClock } from 'fastify-openapi-session/testing'
 import fp from 'fastify-plugin'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { freePort } from '../support/servers-process.js'
 import { textOf } from './markdown.js'
 import { runBlock } from './recipe.js'
@@ -21,7 +21,7 @@ t.test('passkeys: a user adds one, signs in with it, and confirms with it that i
   const { app } = await runBlock(t, page, { modules: { 'fastify-openapi-session': { ...session, default: plugin } } })
   await app.listen({ port, host: 'localhost' })
 
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   const context = await browser.newContext()
   const tab = await context.newPage()
   const { setCookie } = await app.session.issue({ userId: 'ada' })

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { uncovered } from '../support/tsx.js'
 import { pages as sources, root as rootUrl, textOf } from './markdown.js'
 
@@ -38,13 +38,10 @@ const LOOK = `({
 
 interface Seen { readonly links: string[], readonly ids: string[], readonly title: string, readonly images: string[] }
 
-// The build alone takes a minute on a machine with other work.
-t.setTimeout(600_000)
-
 t.test('the documentation site is built, each of its links leads to a page and an anchor, and nothing comes from elsewhere', async (t) => {
   execFileSync('npm', ['run', '--silent', 'docs'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...uncovered, NODE_OPTIONS: '' } })
   const origin = await serve(t)
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   const context = await browser.newContext({ colorScheme: 'light' })
   const page = await context.newPage()
   const asked: string[] = []
