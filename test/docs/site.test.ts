@@ -38,9 +38,6 @@ const LOOK = `({
 
 interface Seen { readonly links: string[], readonly ids: string[], readonly title: string, readonly images: string[] }
 
-// The build alone takes a minute on a machine with other work.
-t.setTimeout(600_000)
-
 t.test('the documentation site is built, each of its links leads to a page and an anchor, and nothing comes from elsewhere', async (t) => {
   execFileSync('npm', ['run', '--silent', 'docs'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...uncovered, NODE_OPTIONS: '' } })
   const origin = await serve(t)

@@ -11,17 +11,21 @@ const tests = join(import.meta.dirname, '..')
  * no start matches is in the suite `rest`.
  */
 const suites: Readonly<Record<string, readonly string[]>> = {
-  browser: ['swagger-ui/', 'example/accessible', 'example/back', 'example/browser', 'security/browser', 'support/browser', 'docs/getting-started', 'docs/passkeys', 'docs/site'],
+  browser: [
+    'docs/getting-started', 'docs/passkeys', 'docs/site', 'example/accessible', 'example/back', 'example/browser', 'security/browser',
+    'support/browser', 'swagger-ui/'
+  ],
   neighbours: ['neighbours/'],
-  plugin: ['plugin/', 'adoption/', 'openapi/', 'schema/', 'testing/'],
+  plugin: ['plugin/', 'adoption/', 'openapi/', 'routes/', 'schema/', 'testing/'],
   security: ['security/'],
   store: ['store/'],
-  servers: ['store/sql', 'store/redis', 'store/clients/', 'story/', 'support/servers'],
+  servers: ['store/clients', 'store/redis', 'store/sql', 'story/', 'support/servers'],
   rest: [],
   /** Runs in `npm run test:all` alone, within the suite of its folder: other databases, viewers and compilations of the same kind. */
   all: [
     'docs/getting-started', 'docs/site', 'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/',
-    'store/clients/redis-versions', 'store/clients/sql-versions', 'store/sql-pglite', 'story/sql-pglite', 'swagger-ui/example', 'swagger-ui/scalar'
+    'store/clients/redis-sentinel', 'store/clients/redis-versions', 'store/clients/sql', 'store/sql-pglite', 'story/sql-pglite',
+    'swagger-ui/example', 'swagger-ui/scalar', 'swagger-ui/sizes'
   ],
   /** Processes of their own: what explores, and what chooses a database before it imports the tests of `security`. */
   alone: ['faults/', 'fuzz/', 'model/', 'scale/', 'security/on-']

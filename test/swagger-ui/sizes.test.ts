@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { endSession, quiet } from './docs-api.js'
 import { docsApp, type DocsOptions, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
@@ -24,7 +24,7 @@ const options: DocsOptions = {
 interface Box { readonly x: number, readonly y: number, readonly width: number, readonly height: number }
 
 t.test('a login of six fields can be filled in on a phone, upright and on its side', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   for (const end of ends) {
     const { url } = await docsApp(t, { ...end, ...options })
     for (const viewport of [{ width: 400, height: 800 }, { width: 740, height: 360 }, { width: 320, height: 568 }]) {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { docsApp, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
 
@@ -8,7 +8,7 @@ const names = ['one', 'two', 'three', 'four', 'five', 'six']
 const Login = Type.Object(Object.fromEntries(names.map((name) => [name, Type.String({ description: `The field ${name}` })])))
 
 t.test('a login of six fields can be filled in and sent on a small screen', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   for (const end of ends) {
     for (const [width, height] of [[400, 800], [740, 360]] as const) {
       await t.test(`${width} x ${height}: ${end.name}`, async (t) => {
