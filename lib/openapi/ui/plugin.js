@@ -5,7 +5,7 @@ import { Sessions } from './sessions.js'
 import { sessionPanel } from './panel.js'
 import { dialog } from './popup.js'
 import { forgetStored, isOpened, withNeeds, writeLocks } from './locks.js'
-import { announce, watch } from './watch.js'
+import { announce, share, watch } from './watch.js'
 
 /** @typedef {(...args: any[]) => any} Action */
 /** @typedef {Record<string, (original: Action) => Action>} Wrappers */
@@ -57,6 +57,7 @@ function start (system, settings) {
   sessions.subscribe(() => writeLocks(sessions))
   sessions.subscribe(() => forgetStored(sessions))
   announce(sessions)
+  share(sessions)
   watch(sessions, settings)
   return sessions
 }

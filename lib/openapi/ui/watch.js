@@ -33,6 +33,20 @@ export function watch (sessions, { poll }) {
 }
 
 /**
+ * Tells the other tabs of this browser when a reader signs in or out here. A tab that is told asks the server.
+ * @type {(sessions: Sessions) => void}
+ */
+export function share (sessions) {
+  const tabs = new BroadcastChannel('fastify-openapi-session')
+  tabs.addEventListener('message', () => sessions.checkAll())
+  sessions.subscribe((state, before) => {
+    if (state === undefined || before?.phase === 'unknown' || state.phase === before?.phase) return
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel is of one origin
+    tabs.postMessage(state.scheme.name)
+  })
+}
+
+/**
  * Tells readers who cannot see the locks when they change. The dialog, while it is open, tells it itself.
  * @type {(sessions: Sessions) => void}
  */
