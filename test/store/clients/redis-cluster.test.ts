@@ -19,5 +19,7 @@ t.test('RedisStore keeps the contract in a cluster on', async (t) => {
     redisContract(t, ioredis(t, new Cluster5([...nodes], { keyPrefix: '{x}y:', enableAutoPipelining: true })), inspector, '{x}y:session:'))
   await t.test('iovalkey', (t) => redisContract(t, ioredis(t, new ValkeyCluster([...nodes])), inspector))
   await t.test('node-redis 6', async (t) => redisContract(t, await nodeRedis(t, createCluster({ rootNodes })), inspector))
+  await t.test('node-redis 6 with a keyPrefix', async (t) =>
+    redisContract(t, await nodeRedis(t, createCluster({ rootNodes, keyPrefix: 'my app:' })), inspector, 'my app:session:'))
   await t.test('node-redis 5', async (t) => redisContract(t, await nodeRedis(t, createCluster5({ rootNodes })), inspector))
 })
