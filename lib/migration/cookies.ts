@@ -39,10 +39,10 @@ export function adoptCookies<Old extends object> (options: AdoptCookieOptions<Ol
     cookieName,
     path,
     domain,
-    identify: (value: string) => value === '' ? undefined : value,
+    identify: (value: string) => value === '' ? undefined : decoded(value),
     async find (value: string) {
       try {
-        const old = await open(decodeURIComponent(value))
+        const old = await open(value)
         if (old == null || expiresAt(old) <= Date.now()) return undefined
         // Nothing is stored of it: the browser's cookie is expired, and the claim keeps copies out.
         return { data: () => data(old), authenticatedAt: authenticatedAt?.(old), expiresAt: expiresAt(old), forget () {} }
@@ -51,4 +51,13 @@ export function adoptCookies<Old extends object> (options: AdoptCookieOptions<Ol
       }
     }
   })
+}
+
+/** Returns the one value that all percent-encoded spellings of it have. Text that is not percent-encoded stays as it is. */
+function decoded (value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
 }
