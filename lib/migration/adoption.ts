@@ -12,6 +12,8 @@ import type { Awaitable } from '../store/store.js'
 export interface Predecessor {
   /** Returns the data of the session here; `undefined` if it should not be adopted. If this throws, the session is unfit. */
   data (): unknown
+  /** Names the session, where cookies of several spellings lead to it. Default: the result of `identify`. */
+  readonly id?: string | undefined
   /** When its user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
   readonly authenticatedAt?: number | undefined
   /** Until when it can live, in epoch milliseconds. Default: as long as a session here. */
@@ -142,9 +144,9 @@ export async function findPredecessor (
     report({ type: 'rejected', reason: 'malformed-cookie' })
     return undefined
   }
-  const key = hash('sha256', `adopted:${name}:${id}`, 'base64url')
   // In this order: an old session is claimed before it ends, so that one that was live and has no claim is not adopted yet.
   const old = await callInTime(() => adoption.find(id), settings.storeTimeout)
+  const key = hash('sha256', `adopted:${name}:${old?.id ?? id}`, 'base64url')
   const claim = await directory?.claimed(key)
   if (directory !== undefined && claim !== undefined) return await claimedSession(directory, claim, settings.now())
   const accepted = old && await accept(context, old, report)

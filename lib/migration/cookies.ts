@@ -15,6 +15,11 @@ export interface AdoptCookieOptions<Old extends object> {
    * copy of it signs no client in after the logout.
    */
   readonly expiresAt: (old: Old) => number
+  /**
+   * Returns what tells the session from all others: the id of a token, or a user and the instant of the login. Default: the
+   * letters and digits of the cookie. A decoder that accepts other letters as well opens copies that count as another session.
+   */
+  readonly id?: (old: Old) => string
   /** Returns the data of the new session; `undefined` leaves the old cookie alone. Default: what the cookie holds. */
   readonly data?: (old: Old) => unknown
   /** Returns when the user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
@@ -30,7 +35,7 @@ export interface AdoptCookieOptions<Old extends object> {
  * @throws `FST_SESSION_OPTIONS`
  */
 export function adoptCookies<Old extends object> (options: AdoptCookieOptions<Old>): Adoption {
-  const { cookieName, open, expiresAt, data = (old) => old, authenticatedAt, path, domain } = options
+  const { cookieName, open, expiresAt, id, data = (old) => old, authenticatedAt, path, domain } = options
   if (typeof cookieName !== 'string' || cookieName === '') throw invalidOptions('adoptCookies: cookieName must be the name of the old cookie')
   if (typeof open !== 'function' || typeof expiresAt !== 'function') {
     throw invalidOptions('adoptCookies needs open: (value) => what the old cookie holds, and expiresAt: (old) => the instant of its end, in epoch milliseconds')
@@ -39,16 +44,32 @@ export function adoptCookies<Old extends object> (options: AdoptCookieOptions<Ol
     cookieName,
     path,
     domain,
-    identify: (value: string) => value === '' ? undefined : value,
+    identify: (value: string) => value === '' ? undefined : decoded(value),
     async find (value: string) {
       try {
-        const old = await open(decodeURIComponent(value))
+        const old = await open(value)
         if (old == null || expiresAt(old) <= Date.now()) return undefined
         // Nothing is stored of it: the browser's cookie is expired, and the claim keeps copies out.
-        return { data: () => data(old), authenticatedAt: authenticatedAt?.(old), expiresAt: expiresAt(old), forget () {} }
+        return {
+          // Base64 has many spellings: two alphabets, with padding or without, and decoders skip what is neither.
+          id: id?.(old) ?? value.replace(/[^A-Za-z0-9]/g, ''),
+          data: () => data(old),
+          authenticatedAt: authenticatedAt?.(old),
+          expiresAt: expiresAt(old),
+          forget () {}
+        }
       } catch (error) {
         return { data () { throw error }, forget () {} }
       }
     }
   })
+}
+
+/** Returns the one value that all percent-encoded spellings of it have. Text that is not percent-encoded stays as it is. */
+function decoded (value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
 }

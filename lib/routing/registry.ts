@@ -71,7 +71,10 @@ export class Registry {
 
   /** Compiles the plans of all routes. @throws `FST_SESSION_OPTIONS` naming a route whose `security` cannot be enforced */
   compileAll (): readonly DeclaredRoute[] {
-    for (const declared of this.#routes) planOf(declared)
+    for (const declared of this.#routes) {
+      refuseConfigOfAnother(declared)
+      planOf(declared)
+    }
     return this.#routes
   }
 
@@ -135,6 +138,13 @@ export class Registry {
     const outer = Registry.of(Object.getPrototypeOf(this.#instance) as FastifyInstance)
     if (outer) yield * outer.#visible()
   }
+}
+
+/** Refuses a route that an `onRoute` hook gave the config of another one: its requests would be judged by the plan of that route. */
+function refuseConfigOfAnother ({ route }: DeclaredRoute): void {
+  const found = (route.config as RouteConfig | undefined)?.[kRoute]
+  if (found === undefined || found.route === route) return
+  throw invalidOptions(`${nameOf(route)}: an onRoute hook gave it the config of ${nameOf(found.route)}. Copy the keys that you need, and not the whole object`)
 }
 
 /** Returns the plan of a declared route, as the registry nearest to it compiles it. */

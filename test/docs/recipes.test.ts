@@ -79,3 +79,15 @@ t.test('server-sent events: a client that leaves while the session is stored lea
   storing.open()
   t.equal(await Promise.race([ends, looks]), undefined)
 })
+
+t.test('server-sent events: app.close() ends a stream that a client reads, and waits for nothing else', async (t) => {
+  const app = Fastify()
+  await run('docs/recipes/sse.md', app, new ProbeStore(new MemoryStore()))
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const { cookie } = await app.session.issue({ userId: 'ada', cart: {} })
+  const response = await fetch(`${url}/events`, { headers: { cookie } })
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  t.match(String(Buffer.from((await reader.read()).value as Uint8Array)), 'data: hello')
+  await app.close()
+  t.equal((await reader.read()).done, true)
+})

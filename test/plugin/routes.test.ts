@@ -69,6 +69,21 @@ t.test('routes that share one options object are kept apart', async (t) => {
   t.equal((await client.get('/free')).headers.vary, undefined)
 })
 
+t.test('a route that an onRoute hook gives the config of another route stops the boot, and any other config keeps it guarded', async (t) => {
+  for (const [give, refused] of [[(other: object) => other, true], [(other: object) => ({ ...other }), true], [() => ({}), false], [() => undefined, false]] as const) {
+    const { app } = await setUp(t)
+    let other: object = {}
+    app.addHook('onRoute', (route) => {
+      if (route.url === '/open') other = route.config as object
+      else route.config = give(other) as never
+    })
+    app.get('/open', async () => 'in')
+    app.get('/guarded', { schema: guarded }, async () => 'in')
+    if (refused) await t.rejects(app.ready(), { code: 'FST_SESSION_OPTIONS', message: /\/guarded: an onRoute hook gave it the config of route [A-Z]+ \/open/ })
+    else t.equal((await app.inject('/guarded')).statusCode, 401)
+  }
+})
+
 t.test('a plugin registered in a context guards that context and nothing else', async (t) => {
   const { app } = makeApp(t)
   const store = new ProbeStore()
