@@ -169,7 +169,8 @@ export class SessionHandle extends SessionState {
 
   /** True if the browser has a cookie of this scheme, or that of before. */
   get #hasCookie (): boolean {
-    return this.lines.length > 0 || this.#former !== undefined || cookieValue(this.scope.request.headers.cookie, this.scheme.cookie.name) !== undefined
+    const { headers } = this.request
+    return this.lines.length > 0 || this.#former !== undefined || cookieValue(headers.cookie, this.scheme.cookie.name) !== undefined
   }
 
   #send ({ snapshot, value }: Saved): void {
