@@ -122,7 +122,7 @@ t.test('a request that takes longer than the idle timeout is warned of, with wha
   for (const [url, status, told] of [['/upload', 401, 'session expired: idle-meanwhile'], ['/report', 200, 'session discarded: idle-meanwhile']] as const) {
     await client.post('/login')
     t.equal((await client.post(url, {})).statusCode, status)
-    const warned = log.splice(0).filter(({ level }) => level === 40)
+    const warned = log.splice(0).filter(({ level, reqId }) => level === 40 && reqId !== undefined)
     t.match(warned, [{ msg: /set idleTimeout to more than the longest request takes/, session: { id: /./ } }], url)
     t.ok(warned[0]?.msg.startsWith(told), warned[0]?.msg)
     t.equal((await client.post(url, {})).statusCode, 401)
