@@ -21,23 +21,23 @@ const suites: Readonly<Record<string, readonly string[]>> = {
   store: ['store/'],
   servers: ['store/clients', 'store/redis', 'store/sql', 'story/', 'support/servers'],
   rest: [],
-  /** Runs in `npm run test:all` alone, within the suite of its folder: other databases, viewers and compilations of the same kind. */
-  all: [
-    'docs/getting-started', 'docs/site', 'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/',
-    'store/clients/redis-sentinel', 'store/clients/redis-versions', 'store/clients/sql', 'store/sql-pglite', 'story/sql-pglite',
-    'swagger-ui/example', 'swagger-ui/scalar', 'swagger-ui/sizes'
-  ],
   /** Processes of their own: what explores, and what chooses a database before it imports the tests of `security`. */
   alone: ['faults/', 'fuzz/', 'model/', 'scale/', 'security/on-']
 }
+
+/** Files that run in `npm run test:all` alone: other databases, viewers and compilations of the same kind, sites and whole tutorials. */
+const long = [
+  'docs/getting-started', 'docs/site', 'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/',
+  'store/clients/redis-sentinel', 'store/clients/redis-versions', 'store/clients/sql', 'store/sql-pglite', 'story/sql-pglite',
+  'swagger-ui/example', 'swagger-ui/scalar', 'swagger-ui/sizes'
+]
 
 const starts = Object.entries(suites).flatMap(([suite, files]) => files.map((start) => ({ suite, start })))
   .toSorted((a, b) => b.start.length - a.start.length)
 
 function isIn (name: string, file: string): boolean {
-  const found = starts.filter(({ start }) => file.startsWith(start)).map(({ suite }) => suite)
-  if (found[0] === 'all') return everything && (found[1] ?? 'rest') === name
-  return (found[0] ?? 'rest') === name
+  if (!everything && long.some((start) => file.startsWith(start))) return false
+  return (starts.find(({ start }) => file.startsWith(start))?.suite ?? 'rest') === name
 }
 
 /** Runs the test files of a suite in this process, one after the other. */
