@@ -1,5 +1,5 @@
 import t from 'tap'
-import { versionOf } from '../support/redis-clients.js'
+import { versionOf } from '../support/version-of.js'
 import { tableUnder, textOf } from './markdown.js'
 
 /** The development dependencies that are versions of each client of docs/stores.md. */

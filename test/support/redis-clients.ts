@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import type { RedisClient } from 'fastify-openapi-session/redis'
 
@@ -17,10 +16,4 @@ export async function nodeRedis<Client extends RedisClient & { on: OnError, conn
   await client.connect()
   t.teardown(() => client.destroy())
   return client
-}
-
-/** Returns the version of a development dependency, which may have a name of its own such as `redis5`. */
-export function versionOf (name: string): string {
-  const { version } = JSON.parse(readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8')) as { version: string }
-  return version
 }

@@ -4,9 +4,10 @@ import { Cluster as OldValkeyCluster, Redis as OldValkey } from 'iovalkey-oldest
 import { createClient as createClient5, createCluster as createCluster5, createSentinel as createSentinel5 } from 'redis-5-oldest'
 import { createClient as createClient6, createCluster as createCluster6, createSentinel as createSentinel6 } from 'redis-6-oldest'
 import t from 'tap'
-import { ioredis, nodeRedis, versionOf } from '../../support/redis-clients.js'
+import { ioredis, nodeRedis } from '../../support/redis-clients.js'
 import { redisContract } from '../../support/redis-contract.js'
 import { startRedis, startRedisCluster, startRedisSentinel } from '../../support/servers.js'
+import { versionOf } from '../../support/version-of.js'
 
 const [ioredis5, iovalkey, redis5, redis6] = [
   `ioredis ${versionOf('ioredis-5-oldest')}`, `iovalkey ${versionOf('iovalkey-oldest')}`,

@@ -5,11 +5,11 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import * as sqlStores from '../../../lib/store/sql.js'
 import { storeContract } from '../../../lib/testing/index.js'
-import { versionOf } from '../../support/redis-clients.js'
 import { temporaryDirectory } from '../../support/servers-process.js'
 import { startMariaDb, startPostgres } from '../../support/servers.js'
 import { openBetterSqlite3, openBetterSqlite3WithBigInts, openNodeSqliteWithBigInts } from '../../support/sql-clients.js'
 import { openWasm } from '../../support/sqlite.js'
+import { versionOf } from '../../support/version-of.js'
 
 type SqlStores = Pick<typeof sqlStores, 'createTable' | 'SqlStore'>
 
