@@ -68,9 +68,7 @@ export class StoredBackend implements Backend {
     return chain(this.#call((store) => store.read(credential.id)), (record) => this.#admit(credential, record, touch, report))
   }
 
-  reload ({ id }: Snapshot): Awaitable<Snapshot | undefined> {
-    return this.directory.find(id)
-  }
+  reload ({ id }: Snapshot): Awaitable<Snapshot | undefined> { return this.directory.find(id) }
 
   create (session: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
     const { credential: { id, secretHash, value }, times, content, reason } = session
@@ -114,9 +112,7 @@ export class StoredBackend implements Backend {
     })
   }
 
-  async close (): Promise<void> {
-    await this.#call((store) => store.close?.())
-  }
+  async close (): Promise<void> { await this.#call((store) => store.close?.()) }
 
   #admit ({ id, secret }: Credential, record: SessionRecord | undefined, touch: boolean, report: Report): Awaitable<Snapshot | undefined> {
     if (record === undefined || record.expiresAt <= this.#options.now()) {

@@ -50,7 +50,8 @@ export function reporter (scheme: string, onEvent: Listener | undefined, log: Fa
     const event: SessionEvent = Object.freeze({
       scheme, ...reported, ...(of !== undefined && { id: of.id }), ...(of?.principal !== undefined && { principal: of.principal })
     })
-    log[isWarning ? 'warn' : 'debug']({ session: event }, `session ${event.type}: ${event.reason}${isWarning && event.detail !== undefined ? `: ${event.detail}` : ''}`)
+    const advice = isWarning && event.detail !== undefined ? `: ${event.detail}` : ''
+    log[isWarning ? 'warn' : 'debug']({ session: event }, `session ${event.type}: ${event.reason}${advice}`)
     events.publish({ event, request })
     if (onEvent !== undefined) call(onEvent, event, request, log)
   }

@@ -132,7 +132,8 @@ function refused ({ scheme, adoption, former }: Found, snapshot: Snapshot, repor
   const { backend, cookie } = scheme
   if (adoption !== undefined) return chain(adoption.forget(), () => foundAs('refused', scheme, undefined, { lines: [former as string] }))
   return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => {
-    return ended ? foundAs('refused', scheme, undefined, { lines: [cookie.expire(), ...former === undefined ? [] : [former]] }) : foundAs('ended', scheme)
+    const lines = [cookie.expire(), ...former === undefined ? [] : [former]]
+    return ended ? foundAs('refused', scheme, undefined, { lines }) : foundAs('ended', scheme)
   })
 }
 

@@ -48,3 +48,34 @@ t.test('a key that is named like a member of every object is data like any other
   t.same((await client.post('/set')).json(), [{ name: 'x' }, true])
   t.match((await client.post('/function')).json(), { statusCode: 500, code: 'FST_SESSION_INVALID_DATA', message: /data\.constructor is of type function/ })
 })
+
+t.test('whatever a handler holds of a session after its request, changing that changes nothing for another request', async (t) => {
+  const { app, client } = await setUp(t)
+  const held: any[] = []
+  const ways: Array<(session: any) => unknown> = [
+    (session) => session.data,
+    (session) => session.get('cart'),
+    (session) => { session.set('a', 2); return session.data },
+    (session) => { session.set('cart', session.get('cart')); session.unset('b'); return session.data },
+    async (session) => await session.update((data: any) => { data.a = 3; held.push(data, data.cart) }),
+    async (session) => await session.update((data: any) => ({ ...data, a: 4 })),
+    async (session) => { session.set('a', 5); await session.commit(); return session.data },
+    async (session) => { const { data } = session; data.a = 6; await session.commit(); return data },
+    (session) => { session.regenerate(['userId', 'cart', 'roles']); return session.data },
+    (session) => { const data = { userId: 'ada', roles: [], cart: { tea: 1 } }; session.start(data); held.push(data, data.cart); return session.data }
+  ]
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start({ userId: 'ada', roles: ['clerk'], cart: { tea: 1 } }) })
+  for (const [index, way] of ways.entries()) app.post(`/${index}`, { schema: guarded }, async ({ session }) => { held.push(await way(session)) })
+  app.get('/all', { schema: guarded }, async ({ session }) => session.data)
+  await client.post('/login')
+  for (const [index, way] of ways.entries()) {
+    held.length = 0
+    t.equal((await client.post(`/${index}`)).statusCode, 200)
+    const before = (await client.get('/all')).json()
+    for (const object of held.flatMap((value) => [value, value.cart, value.roles])) {
+      if (Array.isArray(object)) object.push('admin')
+      else if (object !== undefined) Object.assign(object, { tea: 9, a: 9 })
+    }
+    t.same((await client.get('/all')).json(), before, String(way))
+  }
+})

@@ -119,6 +119,8 @@ t.test('a request that takes longer than the idle timeout is warned of, with wha
     clock.advance(wait.seconds * 1000)
     session.set('a', 1)
   })
+  await app.ready()
+  log.length = 0
   for (const [url, status, told] of [['/upload', 401, 'session expired: idle-meanwhile'], ['/report', 200, 'session discarded: idle-meanwhile']] as const) {
     await client.post('/login')
     t.equal((await client.post(url, {})).statusCode, status)

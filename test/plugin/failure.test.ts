@@ -58,6 +58,20 @@ t.test('load: a store that hangs is a store that fails, within its time limit', 
   t.ok(performance.now() - start < 2000)
 })
 
+t.test('no timer is set for longer than timers can run, although a call for many sessions may take thirty times the limit', async (t) => {
+  const { app, store } = await setUp(t, { storeTimeout: 86_400, principal: (data) => data.userId })
+  const delays: unknown[] = []
+  const { setTimeout: real } = globalThis
+  t.intercept(globalThis, 'setTimeout', { value: (callback: () => void, delay: number) => {
+    delays.push(delay)
+    return real(callback, Math.min(delay, 1e9))
+  } })
+  await app.session.issue({ userId: 'ada', roles: [], cart: {} })
+  store.before = async () => {}
+  t.equal(await app.session.revokeAll('ada'), 1)
+  t.same(delays, [2 ** 31 - 1], 'the longest delay that a timer knows')
+})
+
 t.test('load: an error that comes after the time limit does no harm', async (t) => {
   const setup = await world(t)
   const { client, store } = setup

@@ -35,7 +35,8 @@ export class TimeLimit {
   }
 
   #arm (milliseconds: number): void {
-    this.#timer = setTimeout(() => { this.#endLate() }, milliseconds)
+    // A timer with a longer delay fires at once.
+    this.#timer = setTimeout(() => { this.#endLate() }, Math.min(milliseconds, 2 ** 31 - 1))
   }
 
   #endLate (): void {
