@@ -1,11 +1,11 @@
 import t from 'tap'
-import { launchChromium } from '../support/browser.js'
+import { openChromium } from '../support/browser.js'
 import { grace } from './docs-api.js'
 import { docsApp, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
 
 t.test('another tab shows at once that the reader has signed in or out, without polling and without a look at it', async (t) => {
-  const browser = await launchChromium(t)
+  const browser = await openChromium()
   for (const end of ends) {
     await t.test(end.name, async (t) => {
       const { url, calls } = await docsApp(t, { ...end, settings: { poll: 0 } })
