@@ -79,8 +79,12 @@ function decorate (app: FastifyInstance, scheme: Scheme): void {
   app.decorate(name, createManager(scheme, {
     closing: closing.signal,
     cookieIn (header) {
-      const value = cookieValue(header, cookie.name)
-      return value === DUPLICATE ? undefined : value
+      for (const { name } of [cookie, ...cookie.previous]) {
+        const value = cookieValue(header, name)
+        if (value === DUPLICATE) return undefined
+        if (value !== undefined && value !== '') return { name, value }
+      }
+      return undefined
     }
   }))
   app.decorateRequest(name, {

@@ -86,8 +86,8 @@ export interface SessionManager<T extends object = Record<string, unknown>> {
 export interface ManagerContext {
   /** Aborts when the app begins to close. */
   readonly closing: AbortSignal
-  /** Finds the cookie value of the scheme in a `Cookie` header, `undefined` if there is none or more than one. */
-  readonly cookieIn: (header: string | undefined) => string | undefined
+  /** Finds the cookie of the scheme in a `Cookie` header, or a former one; `undefined` if there is none or more than one. */
+  readonly cookieIn: (header: string | undefined) => { readonly name: string, readonly value: string } | undefined
 }
 
 export function createManager (scheme: Scheme, { closing, cookieIn }: ManagerContext): SessionManager {
@@ -110,8 +110,8 @@ export function createManager (scheme: Scheme, { closing, cookieIn }: ManagerCon
       return copyJson(saved.snapshot.data)
     },
     async fromCookie (header: string | undefined) {
-      const value = cookieIn(header)
-      return value === undefined ? undefined : info(await backend.load(value, true, reportOn()))
+      const found = cookieIn(header)
+      return found && info(await backend.load(found.value, true, reportOn(), found.name))
     },
     async watch (id: string, options?: WatchOptions) {
       const { find } = directory(scheme, 'watch')

@@ -40,6 +40,15 @@ for (const [name, make] of Object.entries(places)) {
     }
   })
 
+  t.test(`app.session.fromCookie finds the session of a cookie that is renamed, with ${name}`, async (t) => {
+    const { app, client } = await renamed(t, make)
+    const old = client.jar.header()
+    t.match(await app.session.fromCookie(old), { data: { userId: 'ada' } })
+    t.equal(await app.session.fromCookie(`${old}; __Host-new=x`), undefined, 'the cookie of the current name counts, if there is one')
+    await client.get('/')
+    t.match(await app.session.fromCookie(client.jar.header()), { data: { userId: 'ada' } })
+  })
+
   t.test(`a session under its old cookie ends with a logout, a login or a verify that says no, with ${name}`, async (t) => {
     for (const [url, options] of [['/logout', {}], ['/login', {}], ['/open', { verify: () => false }]] as Array<[string, Options]>) {
       const { client } = await renamed(t, make, options)
