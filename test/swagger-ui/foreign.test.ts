@@ -93,6 +93,7 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
         await docs.form().locator('[name=password]').fill(grace.password)
         await docs.button('Authorize').click()
         await docs.says('Signed in')
+        t.equal(await docs.state().innerText(), 'Signed in', String(change))
         await docs.closeDialog()
         await docs.lock('logout', 'locked')
       }
