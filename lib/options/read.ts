@@ -45,8 +45,8 @@ const KNOWN = [
   'roles', 'verify', 'user', 'migrate', 'security', 'verifiers', 'crossOrigin', 'openapi', 'adopt', 'onEvent', 'now'
 ] satisfies Array<keyof SessionOptions>
 
-// Fastify's own, which `register` hands to every plugin.
-const OF_REGISTER = ['prefix', 'logLevel', 'logSerializers']
+/** The options of `register` itself, which Fastify hands to every plugin. */
+export const OF_REGISTER = ['prefix', 'logLevel', 'logSerializers']
 
 const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator'] satisfies Array<keyof OpenApiOptions>
 

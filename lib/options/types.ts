@@ -37,7 +37,7 @@ export interface SessionUsers {}
 /** The type of `request.session.user` of a scheme. */
 export type SessionUser<Name extends string> = Name extends keyof SessionUsers ? SessionUsers[Name] : any
 
-type FoundUser<Name extends string> = Name extends keyof SessionUsers ? Awaitable<SessionUsers[Name] | null> : unknown
+type FoundUser<Name extends string> = Name extends keyof SessionUsers ? Awaitable<SessionUsers[Name] | null | undefined> : unknown
 
 /**
  * The default of routes that have no `schema.security`, to be augmented with the type of the option `security`:
@@ -105,7 +105,7 @@ export interface SessionOptions<Name extends string = string, Data extends objec
    */
   verify?: (data: Data, request: FastifyRequest) => boolean | Promise<boolean>
   /**
-   * Returns the user of a loaded session, once per request; `null` ends the session. Read it as `request.session.user`. Asked
+   * Returns the user of a loaded session, once per request; `null` and `undefined` end the session. Read it as `request.session.user`. Asked
    * for the same sessions as `verify`, and after it.
    */
   user?: (data: Data, request: FastifyRequest) => FoundUser<Name>

@@ -20,9 +20,13 @@ const cookie = new Proxy({}, {
  * the data. A method that has no counterpart throws an error that says what takes its place.
  */
 export abstract class ForeignMembers {
+  abstract readonly id: string
   abstract get (key: string): unknown
   abstract set (key: string, value: unknown): void
 
+  /** As in @fastify/session. */
+  get sessionId (): string { return this.id }
+  set sessionId (_value: string) { throw unsupported('session.sessionId', 'session.renew() gives the session another secret') }
   get cookie (): object { return cookie }
   set cookie (_value: object) { throw unsupported('session.cookie', COOKIE) }
   save (): never { throw unsupported('session.save()', ELSEWHERE.save) }

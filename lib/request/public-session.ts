@@ -1,3 +1,4 @@
+import { invalidOptions } from '../errors.js'
 import type { Data } from '../session/json.js'
 import type { Session, StartOptions } from '../session/session.js'
 import { ForeignMembers } from './foreign.js'
@@ -20,6 +21,8 @@ export class PublicSession extends ForeignMembers implements Session<Data> {
   get exists (): boolean { return this.#handle.exists }
   get id (): string { return this.#handle.id }
   get data (): Data { return this.#handle.data }
+  // Without this, JavaScript outside of strict mode would ignore the assignment.
+  set data (_value: Data) { throw invalidOptions('session.data cannot be replaced: write Object.assign(session.data, { ... }), or session.start({ ... }) to begin another session.') }
   get createdAt (): number { return this.#handle.createdAt }
   get authenticatedAt (): number { return this.#handle.authenticatedAt }
   get expiresAt (): number { return this.#handle.expiresAt }

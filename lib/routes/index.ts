@@ -2,6 +2,8 @@ import { AjvCompiler } from '@fastify/ajv-compiler'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import { invalidOptions, wrongCredentials } from '../errors.js'
 import type { SessionInfo, SessionManager } from '../manager/manager.js'
+import { unknownKey } from '../nearest.js'
+import { OF_REGISTER } from '../options/read.js'
 import type { Scheme } from '../options/scheme.js'
 import type { SchemeName, SessionData, SessionUser } from '../options/types.js'
 import { Registry } from '../routing/registry.js'
@@ -22,8 +24,8 @@ type SignedIn<Name extends SchemeName> = FastifyRequest & Record<Name, LiveSessi
 export interface SessionRoutesOptions<Name extends SchemeName = SchemeName> {
   /** The session scheme. Default `session`. */
   scheme?: Name
-  /** Checks what the login was sent. Returns the data of the new session; `undefined` or `null` refuses the login with 401. */
-  check: (credentials: Credentials, request: FastifyRequest) => Awaitable<SessionData<Name> | null | undefined>
+  /** Checks what the login was sent. Returns the data of the new session; `undefined`, `null` or `false` refuses the login with 401. */
+  check: (credentials: Credentials, request: FastifyRequest) => Awaitable<SessionData<Name> | null | undefined | false>
   /** JSON Schema of the login's body. Default: `username` and `password`. */
   body?: object
   /** Returns how long the session of a login may live, such as `{ persistent: remember }`. */
@@ -35,6 +37,8 @@ export interface SessionRoutesOptions<Name extends SchemeName = SchemeName> {
   /** `false` leaves a route out. Route options take the place of its own: `{ login: { url: '/sign-in' } }`. */
   routes?: { readonly [Route in RouteName]?: false | Partial<RouteOptions> }
 }
+
+const KNOWN = ['scheme', 'check', 'body', 'lifetime', 'me', 'describe', 'routes', ...OF_REGISTER]
 
 /** Options of `register`, by the scheme that they name. */
 type AnyOptions = {
@@ -53,6 +57,8 @@ export const operations = { login: 'login', status: 'me', logout: 'logout' } as 
 export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options) => {
   const { scheme: name = 'session', check, body, routes = {} } = options
   if (typeof check !== 'function') throw invalidOptions('sessionRoutes needs the option check: async ({ username, password }) => the data of the session, or undefined')
+  const problem = unknownKey(options, KNOWN, 'option of sessionRoutes ') ?? unknownKey(routes, Object.keys(ROUTES), 'option routes.')
+  if (problem !== undefined) throw invalidOptions(problem)
   const scheme = schemeOf(app, name)
   const handle = handlers(app, scheme, options)
   const transform = takeJsonSchemas(app)
@@ -101,7 +107,7 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
   return {
     async login (request, reply) {
       const data = await options.check(request.body as Credentials, request)
-      if (data == null) throw wrongCredentials(cookie.name)
+      if (data == null || data === false) throw wrongCredentials(cookie.name)
       of(request).start(data, options.lifetime?.(request.body as Credentials))
       return await reply.code(204).send()
     },

@@ -96,10 +96,12 @@ export class Registry {
   }
 
   #compile (route: RouteFacts): Plan | null {
+    if (route.security !== undefined) throw new Error('`security` stands outside of the schema, where it has no effect: write schema: { security: [...] }')
     const own = ownSecurity(route)
     const security: unknown = own === undefined && takesDefault(route) ? this.#defaultSecurity() : own
     if (security === undefined || (Array.isArray(security) && security.length === 0)) {
-      if (isOurs(route.config)) readRouteConfig(route.config)
+      const { maxAge } = isOurs(route.config) ? readRouteConfig(route.config) : {}
+      if (maxAge !== undefined) throw new Error('config.session.maxAge needs a session: add security: [{ session: [] }] to the schema of the route')
       return null
     }
     // Of two with one name, that of the nearest instance counts.

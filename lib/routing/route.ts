@@ -20,6 +20,8 @@ export interface RouteFacts {
   readonly url?: string | undefined
   readonly handler?: unknown
   readonly schema?: unknown
+  /** A list in the wrong place. */
+  readonly security?: unknown
   readonly config?: unknown
 }
 

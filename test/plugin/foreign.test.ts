@@ -100,3 +100,15 @@ t.test('an error is an HTTP error to frameworks around Fastify: Nest 12 looks fo
   t.same((await app.inject('/')).json(), { statusCode: 401, status: 401, expose: true })
   t.same((await app.inject('/undeclared')).json(), { statusCode: 500, status: 500, expose: false })
 })
+
+t.test('session.sessionId is the id', async (t) => {
+  const { client } = await foreign(t, { '/': async ({ session }: any) => session.sessionId === session.id && session.id.length })
+  t.equal((await client.post('/')).body, '22')
+})
+
+t.test('session.data = ... is refused in JavaScript that is not strict, too, with what to write', async (t) => {
+  const assign = new Function('session', 'session.data = { user: 1 }') as (session: unknown) => void // sloppy mode
+  const { client } = await foreign(t, { '/': async ({ session }) => { assign(session) } })
+  t.match((await client.post('/')).json(), { statusCode: 500, message: /session\.data cannot be replaced: write Object\.assign\(session\.data, \{ \.\.\. \}\)/ })
+  t.match((await client.get('/data')).json(), { user: { id: 7 } })
+})

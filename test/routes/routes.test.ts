@@ -58,6 +58,13 @@ t.test('a wrong password is a 401 of its own code, with a challenge and without 
   t.equal((await browser.post('/login', {})).statusCode, 400)
 })
 
+t.test('what check refuses by undefined, null or false is a 401', async (t) => {
+  for (const refusal of [undefined, null, false] as const) {
+    const browser = await client(t, { routes: { check: () => refusal } })
+    t.match(await browser.post('/login', ada), { statusCode: 401 }, String(refusal))
+  }
+})
+
 t.test('a page that asks who is signed in keeps no idle session alive', async (t) => {
   const clock = createClock()
   const app = await make({ session: { now: clock.now, idleTimeout: 1800 } })
@@ -245,6 +252,11 @@ t.test('the boot stops with a sentence if an option is wrong', async (t) => {
   const other = app()
   await other.register(sessionPlugin, { principal: () => 'ada' })
   await t.rejects(async () => await other.register(sessionRoutes, { check, scheme: 'admin' as never }), { code: 'FST_SESSION_OPTIONS', message: /admin/ })
+  for (const [options, message] of [[{ chek: check }, /chek: did you mean check\?/], [{ routes: { logn: false } }, /routes\.logn: did you mean login\?/]] as const) {
+    const misspelt = app()
+    await misspelt.register(sessionPlugin, { principal: () => 'ada' })
+    await t.rejects(async () => await misspelt.register(sessionRoutes, { check, ...options } as never), { code: 'FST_SESSION_OPTIONS', message })
+  }
 })
 
 const matrix = await documentMatrix({
