@@ -105,8 +105,8 @@ export interface SessionOptions<Name extends string = string, Data extends objec
    */
   verify?: (data: Data, request: FastifyRequest) => boolean | Promise<boolean>
   /**
-   * Returns the user of a loaded session, once per request; `null` and `undefined` end the session. Read it as `request.session.user`. Asked
-   * for the same sessions as `verify`, and after it.
+   * Returns the user of a loaded session, once per request; `null` and `undefined` end the session. Read it as
+   * `request.session.user`. Asked for the same sessions as `verify`, and after it.
    */
   user?: (data: Data, request: FastifyRequest) => FoundUser<Name>
   /** Makes data of an older form fit the schema. What still does not fit counts as no session, and is reported. */
