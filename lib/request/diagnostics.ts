@@ -48,7 +48,7 @@ function whyNot ({ loaded, saved, statusCode }: Account): string {
 const warned = new WeakSet<Scheme>()
 const warnedOfTwo = new WeakSet<Scheme>()
 
-const PLAIN_HTTP = 'a Secure session cookie is sent over plain http, where browsers drop it without a message: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that does, or use cookie: { secure: false } in development'
+const PLAIN_HTTP = 'a Secure session cookie is sent over plain http, where browsers drop it without a message: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that ends TLS, or use cookie: { secure: false } in development'
 const UNTRUSTED_PROXY = 'a proxy sends X-Forwarded-Proto: https, and Fastify does not trust it: set Fastify({ trustProxy: ... }) to the proxy, so that protocol, host and address are those of the visitor'
 
 /** Warns, once per scheme, of a request with two cookies of the same name. Browsers keep one for each path and domain. */
@@ -56,7 +56,7 @@ export function warnOfDuplicate ({ log }: FastifyRequest, scheme: Scheme): void 
   if (warnedOfTwo.has(scheme)) return
   warnedOfTwo.add(scheme)
   const { name, path } = scheme.cookie
-  log.warn({ session: { scheme: scheme.name, cookie: name } }, `a request has two cookies "${name}", so neither is used: one has the path ${path}, and the other one another path or domain; if that was its place before, write cookie: { previous: [{ name: "${name}", path: "/old" }] }`)
+  log.warn({ session: { scheme: scheme.name, cookie: name } }, `a request has two cookies "${name}", so neither is used: one has the path ${path}, the other has another path or domain. If this cookie had that path or domain before, write cookie: { previous: [{ name: "${name}", path: "/old" }] }`)
 }
 
 /** Warns, once per scheme, that browsers will drop its cookie. */

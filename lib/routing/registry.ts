@@ -64,7 +64,7 @@ export class Registry {
     }
     const before = this.own.find(({ settings }) => settings.security)
     if (before && scheme.settings.security) {
-      throw invalidOptions(`the sessions "${before.name}" and "${scheme.name}" both have a default security: keep one, it may name both schemes`)
+      throw invalidOptions(`the sessions "${before.name}" and "${scheme.name}" both have a default security: keep one of them, which may name both schemes`)
     }
     this.#own.set(scheme.name, scheme)
   }

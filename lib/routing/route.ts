@@ -68,7 +68,7 @@ export function isOurs (config: unknown): boolean {
 /** Reads `config.session` of a route. @throws `Error` with a sentence that says what to write; the caller names the route */
 export function readRouteConfig (config: unknown): Pick<Plan, 'touch' | 'maxAge' | 'trustedOrigins'> {
   const session: unknown = (config as { session?: unknown } | undefined)?.session ?? {}
-  if (typeof session !== 'object') throw new Error('config.session must be an object such as { touch: false }; security: [] makes a route that has no session')
+  if (typeof session !== 'object') throw new Error('config.session must be an object such as { touch: false }. For a route without a session, write security: []')
   const problem = unknownKey(session as object, ['touch', 'maxAge', 'crossOrigin'], 'config.session.')
   if (problem !== undefined) throw new Error(problem)
   const { touch = true, maxAge, crossOrigin: { trusted = [] } = {} } = session as SessionRouteConfig
