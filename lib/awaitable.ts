@@ -7,18 +7,18 @@ export function isPromise<T> (value: Awaitable<T>): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
-/** Continues with a value: at once if it is there, else when the promise resolves. Costs no promise where none is needed. */
+/** Calls `next` with a value: at once, or when the promise resolves. Makes no promise if the value is not one. */
 export function chain<T, U> (value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
   return isPromise(value) ? value.then(next) : next(value)
 }
 
-/** Waits for all values, if one of them has to be awaited. */
+/** Returns all values. Returns a promise only if one of them is a promise. */
 export function awaitAll<T> (values: ReadonlyArray<Awaitable<T>>): Awaitable<T[]> {
   if (values.length === 1) return chain(values[0] as Awaitable<T>, (value) => [value])
   return values.some(isPromise) ? Promise.all(values) : values as T[]
 }
 
-/** Returns the result of `work`, or that of `recover` where `work` throws or rejects. */
+/** Returns the result of `work`, or the result of `recover` if `work` throws or rejects. */
 export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) => T): Awaitable<T> {
   try {
     const result = work()
@@ -29,8 +29,8 @@ export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) =
 }
 
 /**
- * Calls a store, or waits for one, within a time limit in milliseconds. It fails with the one error that a client may see.
- * What a store in the process returns at once is returned at once, without promise and timer.
+ * Calls a store, or waits for an earlier call, within a time limit in milliseconds. Every failure becomes the one error that a
+ * client may see. If the call returns a value and not a promise, makes no promise and no timer.
  * @throws `FST_SESSION_STORE` (503)
  */
 export function callInTime<T> (call: () => Awaitable<T>, limit: number): Awaitable<T> {
@@ -42,7 +42,7 @@ export function callInTime<T> (call: () => Awaitable<T>, limit: number): Awaitab
   }
 }
 
-/** One for each limit in use, so that any number of calls share its timer. */
+/** One `TimeLimit` for each limit in use. All calls with the same limit share its timer. */
 const limits = new Map<number, TimeLimit>()
 
 function waitFor<T> (result: PromiseLike<T>, limit: number, resolve: (value: T) => void, reject: (error: Error) => void): void {
@@ -64,8 +64,8 @@ function failure (error: unknown): SessionError {
 }
 
 /**
- * Copies what an error says of itself. Drivers attach the statement, its parameters and its arguments to their errors, and
- * those hold the session's data, which do not belong in a log.
+ * Copies the standard properties of an error. Drivers attach the statement, its parameters and its arguments to their errors.
+ * These hold session data, which must not reach a log.
  */
 function withoutData (error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return new Error('the store failed without an error')

@@ -1,4 +1,4 @@
-/** Returns the known name that is at most two letters, and less than half of a name, away from a misspelt one. */
+/** Returns the known name nearest to a misspelt one, if at most two letters, and less than half of the name, differ. */
 export function nearest (name: string, known: Iterable<string>): string | undefined {
   let found: string | undefined
   let least = Math.min(3, name.length / 2)
@@ -12,7 +12,7 @@ export function nearest (name: string, known: Iterable<string>): string | undefi
 /**
  * Returns a sentence about the first key of an object that is not a known name, `undefined` if there is none. It names the
  * nearest known name, or all of them.
- * @param where - what stands before the key, such as `option cookie.`
+ * @param where - the text before the key, such as `option cookie.`
  */
 export function unknownKey (object: object, known: readonly string[], where: string): string | undefined {
   const name = Object.keys(object).find((name) => !known.includes(name))
@@ -21,7 +21,7 @@ export function unknownKey (object: object, known: readonly string[], where: str
   return `there is no ${where}${name}: ${meant === undefined ? `the names are ${known.join(', ')}` : `did you mean ${meant}?`}`
 }
 
-/** Returns how many letters have to be inserted, deleted or replaced to make one text of the other (Levenshtein). */
+/** Returns how many letters must be inserted, deleted or replaced to turn one text into the other (Levenshtein). */
 function distanceOf (one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)
   for (let line = 0; line < one.length; line++) {

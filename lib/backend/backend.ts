@@ -4,13 +4,13 @@ import type { MintedCredential } from '../session/credential.js'
 import type { Times } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
-/** A live session as it was when it was last read or written. Its data are never changed. */
+/** A live session as it was last read or written. Nothing changes its data. */
 export interface Snapshot extends Decoded {
   readonly id: string
   readonly version: number
   /** Epoch milliseconds: idle or absolute timeout, whichever is sooner. */
   readonly expiresAt: number
-  /** True if it has to be written again although nothing changed: the deadline or key in its cookie, or its principal, is old. */
+  /** True if it must be written again without a change: the deadline or key in its cookie, or the record's principal, is stale. */
   readonly stale?: boolean
 }
 
@@ -22,7 +22,7 @@ export interface NewSession {
   readonly reason: CreatedReason
 }
 
-/** The result of a write: the session as stored now, and the cookie value to send, if the browser needs another one. */
+/** The result of a write: the session as stored now, and the cookie value to send, if the browser needs a new one. */
 export interface Saved {
   readonly snapshot: Snapshot
   readonly value?: string | undefined
@@ -31,42 +31,42 @@ export interface Saved {
 }
 
 /**
- * A renewal to write together with a change: the credential that takes the place of the old one. If it has another id (a
- * change of principal), the session moves there, so that concurrent requests of the principal before cannot reach it.
+ * A renewal to write together with a change: the new credential replaces the old one. If the credential has another id (after a
+ * change of principal), the session moves to that id. So concurrent requests of the old principal cannot reach the session.
  */
 export interface Renewal {
   readonly credential: MintedCredential
   readonly reason: RenewedReason
-  /** The hash of the secret that the browser has: a session that was renewed in between keeps its own. */
+  /** The hash of the secret that the browser has. If another request has renewed the session since, that request's secret stays. */
   readonly held: string | undefined
 }
 
 /**
- * Computes the data to store from the session as it is stored now. Runs again on a conflict. With `expiresAt`, the deadline of
- * the session stays; without it, the write counts as activity.
+ * Computes the data to store from the session as it is stored now. Runs again on a conflict. If the result has `expiresAt`, the
+ * session keeps that expiry. Otherwise the write counts as activity.
  */
 export type Compute = (now: Snapshot) => Awaitable<Content & { readonly expiresAt?: number }>
 
 /** The sessions of one scheme, seen from a request. Every method may throw `FST_SESSION_STORE`. */
 export interface Backend {
-  /** The sessions found without their cookies. Undefined for sealed cookies: only the browsers have those sessions. */
+  /** Finds sessions without their cookies. Undefined for sealed cookies: only the browsers have those sessions. */
   readonly directory: Directory | undefined
-  /** Returns the session of a cookie value. With `touch` the load counts as activity and moves the idle deadline. */
+  /** Returns the session of a cookie value. With `touch`, the load counts as activity and moves the idle deadline. */
   load (value: string, touch: boolean, report: Report, cookieName?: string): Awaitable<Snapshot | undefined>
-  /** Returns a session that a request loaded some time ago as it is now, `undefined` if it has ended. */
+  /** Returns the current state of a session that was loaded earlier, `undefined` if it has ended. */
   reload (session: Snapshot): Awaitable<Snapshot | undefined>
-  /** Creates a session, in place of `old`, which ends. @throws `FST_SESSION_TOO_LARGE` */
+  /** Creates a session. Ends `old`, if given. @throws `FST_SESSION_TOO_LARGE` */
   create (session: NewSession, report: Report, old?: Snapshot): Awaitable<Saved>
   /**
-   * Writes what `compute` makes of the session, with a new credential if `renewal` is given. Returns `undefined`, writing
-   * nothing, when the session has ended. @throws `FST_SESSION_CONFLICT`, `FST_SESSION_TOO_LARGE`
+   * Writes the result of `compute`, with a new credential if `renewal` is given. If the session has ended, writes nothing and
+   * returns `undefined`. @throws `FST_SESSION_CONFLICT`, `FST_SESSION_TOO_LARGE`
    */
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined>
-  /** Ends a session, whatever was written to it in between. Returns whether it was live. */
+  /** Ends a session, even if it has changed since it was read. Returns whether it was live. */
   end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean>
   /** Ends a session only if it is still as it was read. Returns `false` on a conflict. */
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean>
-  /** Releases what it holds when the app closes. */
+  /** Releases its resources when the app closes. */
   close (): Promise<void>
 }
 
@@ -76,15 +76,15 @@ export interface SnapshotPage {
   readonly cursor: string | undefined
 }
 
-/** The session that a claimed key leads to, and since when (epoch milliseconds). */
+/** The session that a claimed key leads to, and the instant of the claim (epoch milliseconds). */
 export interface Claim {
   readonly id: string
   readonly since: number
 }
 
-/** The sessions of a store, found without their cookies. */
+/** Finds the sessions of a store without their cookies. */
 export interface Directory {
-  /** Returns the live session with an id. With `touch` it counts as activity. */
+  /** Returns the live session with an id. With `touch`, the call counts as activity. */
   find (id: string, touch?: boolean): Awaitable<Snapshot | undefined>
   list (principal: string, limit: number, cursor?: string): Promise<SnapshotPage>
   revoke (id: string): Promise<boolean>
@@ -92,13 +92,13 @@ export interface Directory {
   /** Ends every session. Undefined if the store cannot. */
   revokeEverything: (() => Promise<void>) | undefined
   /**
-   * Records, once and for all processes, that `key` leads to the session `id`, until `until` (epoch milliseconds). Returns
-   * `false` when `key` was claimed before.
+   * Records, for all processes, that `key` leads to the session `id` until `until` (epoch milliseconds). Returns `false` if
+   * `key` is already claimed.
    */
   claim (key: string, id: string, until: number): Awaitable<boolean>
-  /** Returns the session id that a key leads to, and since when. */
+  /** Returns the claim of a key. */
   claimed (key: string): Awaitable<Claim | undefined>
-  /** Takes a claim back. */
+  /** Deletes a claim. */
   unclaim (key: string): Awaitable<void>
   /** Applies the option `maxPerPrincipal` to a session that was adopted. */
   limit (adopted: Saved, report: Report): Awaitable<Saved>

@@ -4,11 +4,11 @@ import { conflict } from '../errors.js'
 import { UNRANKED } from '../session/times.js'
 import type { Directory, Saved, Snapshot } from './backend.js'
 
-/** The limit by default, which only applies where the store counts. */
+/** The default limit. It applies only if the store counts sessions. */
 const DEFAULT_LIMIT = 100
 /** How many sessions a page of the principal's list holds. */
 const PAGE = 500
-/** How often a session that others write at the same time is tried to be ended: such writes must not keep it alive. */
+/** How many times to try to end a session that concurrent requests write. Such writes must not keep it alive. */
 const MAX_TRIES = 100
 
 /** The parts of the backend that the limit needs. */
@@ -31,8 +31,8 @@ export class Limit {
   }
 
   /**
-   * Enforces the limit after a session was created, and returns it as it is stored then. The session is stored and its
-   * cookie has to be sent: a failure here is reported, and left to the next login.
+   * Enforces the limit after a session was created, and returns the session as stored. A failure is reported and not thrown:
+   * the session is stored already, so its cookie must be sent. The next login enforces the limit again.
    */
   keep (created: Saved, report: Report): Awaitable<Saved> {
     const { snapshot, snapshot: { principal }, count = 0 } = created
@@ -48,7 +48,7 @@ export class Limit {
     const others = (await this.#all(principal)).filter(({ id }) => id !== created.id)
     const isOver = others.length >= this.#most
     if (!isOver && isRanked(created)) return created
-    // This login counts as the latest, whatever the clocks of other processes say.
+    // This login counts as the latest, even if the clocks of other processes are ahead.
     const least = isOver ? others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0) + 1 : 0
     const rank = Math.max(least, created.times.authenticatedAt)
     const own = rank === rankOf(created) ? created : await this.#context.rank(created, rank)
@@ -58,8 +58,8 @@ export class Limit {
   }
 
   /**
-   * Ends the sessions over the limit. Returns `false` if another request changed one in between, so that it lives on. Read
-   * after the rank is written: of two concurrent logins, both see the same order, and only one ends the other.
+   * Ends the sessions over the limit. Returns `false` if another request changed one in the meantime, so that it did not end.
+   * Reads the list after the rank is written. So two concurrent logins see the same order, and only one ends the other.
    */
   async #endSurplus (principal: string, report: Report): Promise<boolean> {
     const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
@@ -80,7 +80,7 @@ export class Limit {
   }
 }
 
-/** Returns `false` for a session of which it is not settled yet that it stays. */
+/** Returns `false` for a session that is being adopted and may not stay. */
 function isRanked (session: Snapshot): boolean {
   return rankOf(session) !== UNRANKED
 }

@@ -9,8 +9,8 @@ import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './b
 
 export interface SealedCookieOptions {
   /**
-   * The key ring: each key 32 random bytes, as a `Uint8Array` or as base64url text (`makeKey` gives one). The first seals,
-   * all open. To rotate, put a new key in front; drop the last when the absolute timeout has passed since.
+   * The key ring: each key is 32 random bytes, as a `Uint8Array` or as base64url text (`makeKey` makes one). The first key seals,
+   * all keys open. To rotate, put a new key in front. Remove the last key when the absolute timeout has passed since then.
    */
   readonly keys: ReadonlyArray<string | Uint8Array>
 }
@@ -23,7 +23,7 @@ export interface SealedContext {
   /** Milliseconds. */
   readonly idleTimeout: number
   readonly now: () => number
-  /** The whole `Set-Cookie` line that would carry a value. */
+  /** Returns the whole `Set-Cookie` header for a value. */
   readonly line: (value: string, times: Times) => string
 }
 
@@ -32,19 +32,19 @@ const FORMAT = 1
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-/** Bytes that every browser accepts. RFC 6265bis, 5.6, lets browsers drop a longer cookie, and they do so without a message. */
+/** Bytes that every browser accepts. RFC 6265bis, 5.6, lets browsers drop a longer cookie. They do so without a message. */
 const MAX_LINE = 4096
 
-/** A new key for `sealedCookie`: 32 bytes from the system's random source, as base64url text. */
+/** Returns a new key for `sealedCookie`: 32 bytes from the system's random source, as base64url text. */
 export function makeKey (): string {
   return randomBytes(KEY_BYTES).toString('base64url')
 }
 
 /**
- * Sessions without a store: the data themselves travel in the cookie, encrypted and authenticated with AES-256-GCM
- * (NIST SP 800-38D). Pass it as the option `store`. Nothing can be revoked or listed, parallel requests lose updates,
- * and a copy of an old cookie works until it expires: `docs/sealed-cookies.md` says what to do about each.
- * @throws `FST_SESSION_OPTIONS` for keys that are missing, short, weak or double
+ * Keeps sessions without a store: the cookie contains the data, encrypted and authenticated with AES-256-GCM
+ * (NIST SP 800-38D). Pass the result as the option `store`. Nothing can be revoked or listed, parallel requests lose updates,
+ * and a copy of an old cookie works until it expires. `docs/sealed-cookies.md` says what to do about each.
+ * @throws `FST_SESSION_OPTIONS` for keys that are missing, short, weak or duplicate
  */
 export function sealedCookie (options: SealedCookieOptions): SealedCookie {
   return new SealedCookie(readKeys(options?.keys))
@@ -58,7 +58,7 @@ export class SealedCookie {
     this.#keys = keys
   }
 
-  /** For the plugin: the backend of one scheme. A cookie that it seals opens for that scheme and cookie name only. */
+  /** For the plugin: returns the backend of one scheme. It seals cookies that open only for that scheme and cookie name. */
   backend (context: SealedContext): Backend {
     return new SealedBackend(this.#keys, context)
   }
@@ -71,7 +71,7 @@ class SealedBackend implements Backend {
   readonly directory = undefined
   readonly #keys: readonly Buffer[]
   readonly #context: SealedContext
-  /** Sessions that this process has ended: their cookies may still be sent, and must not be sealed again. */
+  /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
   readonly #ended = new Set<string>()
 
   constructor (keys: readonly Buffer[], context: SealedContext) {
@@ -91,7 +91,7 @@ class SealedBackend implements Backend {
       report({ type: 'expired', reason: session.times.deadline <= this.#context.now() ? 'absolute' : 'absent' }, session)
       return undefined
     }
-    // A cookie is sealed again for its deadline only now and then, and at once when its key or its name is about to be retired.
+    // Seal the cookie again if the deadline gains a tenth of the idle timeout, or if its key or name is an old one.
     const expiresAt = touch ? this.#expiryOf(session.times) : session.expiresAt
     const idle = session.times.idleTimeout ?? this.#context.idleTimeout
     const stale = opened.key > 0 || cookieName !== this.#context.cookieName || expiresAt - session.expiresAt >= idle / 10
@@ -171,7 +171,7 @@ class SealedBackend implements Backend {
     return { ...decoded, id, version: Number(version), expiresAt: Number(expiresAt) }
   }
 
-  /** The scheme, cookie name and format that a cookie is bound to: no other opens it. */
+  /** Returns the format, scheme and cookie name that a cookie is bound to. It does not open for any other. */
   #boundTo (cookieName: string): Buffer {
     return Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, this.#context.scheme, cookieName]))
   }
@@ -186,7 +186,7 @@ class SealedBackend implements Backend {
   #open (value: string, bound: Buffer): { text: string, key: number } | undefined {
     if (value.length > MAX_LINE) return undefined
     const sealed = Buffer.from(value, 'base64url')
-    // Buffer.from skips what is not base64url: only the one spelling of a value is that value.
+    // Buffer.from skips characters that are not base64url. Accept only the one spelling that this package writes.
     if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
     for (const [index, key] of this.#keys.entries()) {
       const text = this.#decrypt(sealed, key, bound)
@@ -229,7 +229,7 @@ function readKey (key: unknown, index: number): Buffer {
     refuse(`keys[${index}] is not base64url text. A passphrase is not a key; make one with makeKey()`)
   }
   if (bytes.length !== KEY_BYTES) refuse(`keys[${index}] has ${bytes.length} bytes and must have ${KEY_BYTES}: make one with makeKey()`)
-  // 32 random bytes with so few different ones do not happen; "aaaa..." and repeated words do.
+  // 32 random bytes never have so few different values. Keys such as "aaaa..." and repeated words have.
   if (new Set(bytes).size < 12) refuse(`keys[${index}] is not random: make one with makeKey()`)
   return bytes
 }

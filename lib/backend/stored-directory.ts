@@ -4,7 +4,7 @@ import { isSessionId } from '../session/credential.js'
 import type { Awaitable, SessionRecord, SessionStore } from '../store/store.js'
 import type { Claim, Directory, Saved, Snapshot } from './backend.js'
 
-/** A call over many sessions works in batches, and may take this many times the limit of a single call. */
+/** A call on many sessions works in batches, and may take this many times the limit of a single call. */
 const PATIENCE = 30
 
 interface Context {
@@ -22,7 +22,7 @@ interface Reading {
   readonly limit: (created: Saved, report: Report) => Awaitable<Saved>
 }
 
-/** Returns the sessions of a store, found without their cookies. */
+/** Returns the directory of a store. */
 export function storedDirectory (
   { store, storeTimeout, now, report }: Context, { read, touch, limit }: Reading
 ): Directory {

@@ -34,7 +34,7 @@ interface SaveOrder {
   count?: number | true
 }
 
-/** A credential in the cookie, a record in a store. */
+/** Keeps sessions as records in a store. The cookie has only the credential. */
 export class StoredBackend implements Backend {
   readonly #options: StoredOptions
   readonly #turns: Turns
@@ -78,7 +78,7 @@ export class StoredBackend implements Backend {
         if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
         report({ type: 'created', reason }, snapshot)
         const created = { snapshot, value, count }
-        // Of several requests that adopt one session, only one keeps its own. It asks for the limit by itself.
+        // Several requests may adopt one session, but only one keeps its copy. The adoption applies the limit to that copy.
         return reason === 'adopted' ? created : this.#limit.keep(created, report)
       })
     })
@@ -121,7 +121,7 @@ export class StoredBackend implements Backend {
     }
     const session = this.#read(id, record, report)
     if (session === undefined) return undefined
-    // Digests are compared: how long that takes tells nothing about the secret.
+    // The digests are compared, so the time of the comparison reveals nothing about the secret.
     if (hashSecret(secret) !== session.secretHash) {
       report({ type: 'rejected', reason: 'stale-secret' }, session)
       return undefined
@@ -136,13 +136,13 @@ export class StoredBackend implements Backend {
       report({ type: 'discarded', ...decoded }, { id, principal })
       return undefined
     }
-    // Signing out a principal everywhere has to find the record, and a tampered record must not turn one principal into another.
+    // "Sign out everywhere" must find the record. And a tampered record must not turn one principal into another.
     if (principal !== undefined && decoded.principal !== undefined && principal !== decoded.principal) {
       report({ type: 'discarded', reason: 'unfit', detail: 'its data belong to another principal than its record' }, { id, principal })
       return undefined
     }
     const { times, secretHash, data } = decoded
-    // A store may keep a record for longer than it was asked to.
+    // A store may keep a record past its expiry.
     if (times.deadline <= this.#options.now()) {
       report({ type: 'expired', reason: 'absolute' }, { id, principal })
       return undefined
@@ -150,13 +150,13 @@ export class StoredBackend implements Backend {
     return { id, version, expiresAt, times, secretHash, data, principal: decoded.principal, stale: principal !== decoded.principal }
   }
 
-  /** Moves the idle deadline, if that gains a tenth of the idle timeout. The store's expiry never exceeds the absolute deadline. */
+  /** Moves the idle deadline if that gains a tenth of the idle timeout. Never moves it past the absolute deadline. */
   #touch (session: Snapshot): Awaitable<Snapshot> {
     const { idleTimeout, now } = this.#options
     const { times, expiresAt: before } = session
     const least = (times.idleTimeout ?? idleTimeout) / 10
     const at = now()
-    // Most requests come soon after another.
+    // Fast path: most requests come soon after the one before.
     if (at + 9 * least < before) return session
     const expiresAt = expiryOf(times, this.#options, at)
     if (expiresAt - before < least) return session
@@ -167,13 +167,13 @@ export class StoredBackend implements Backend {
     const { id } = session
     const record = this.#record(session)
     return chain(this.#orForget(id, () => this.#call((store) => store.create(id, record))), (created) => {
-      // 128 random bits do not collide: this store, or the source of randomness, is broken.
+      // 128 random bits do not collide, so the store or the source of randomness is broken.
       if (created === false) throw unavailable(new Error('the store has a record under a new random id'))
       return created
     })
   }
 
-  /** The write loop: computes and writes, and starts again from what is stored when another process was faster. */
+  /** Compare-and-set loop: computes and writes. On a conflict, reads the session and starts again. */
   #write (order: SaveOrder, current: Snapshot | undefined, until?: number): Awaitable<Snapshot | undefined> {
     const { base, compute } = order
     if (current === undefined || current.principal !== base.principal) return undefined
@@ -191,19 +191,19 @@ export class StoredBackend implements Backend {
     })
   }
 
-  /** @throws `FST_SESSION_CONFLICT` if a session that was renewed in between would move to the holder of its old secret */
+  /** Returns the session to write. @throws `FST_SESSION_CONFLICT` if another request renewed it and this one would move it */
   #next ({ base, renewal, rank }: SaveOrder, before: Snapshot, content: Awaited<ReturnType<Compute>>): Snapshot {
     const current = rank === undefined ? before : { ...before, times: { ...before.times, rank } }
     if (renewal === undefined) return this.#assemble(current, content, content.expiresAt)
     const { held, credential: { id, secretHash } } = renewal
-    // Of several renewals at once one wins; the others keep its secret and save their data.
+    // Of several concurrent renewals, one wins. The others keep the winner's secret and save their data.
     const isFirst = current.secretHash === held
     if (id === base.id) return this.#assemble(isFirst ? { ...current, secretHash } : current, content)
     if (!isFirst) throw conflict()
     return this.#assemble({ id, version: 0, secretHash, times: withLogin(current.times, this.#options.now()) }, content)
   }
 
-  /** Stores a session under another id, if the one before it is still as it was read. */
+  /** Moves a session to another id, if it has not changed since it was read. */
   async #move (order: SaveOrder, before: Snapshot, next: Snapshot): Promise<UpdateOutcome> {
     order.count = await this.#insert(next)
     const outcome = await this.#orForget(next.id, () => this.#deleteUnchanged(before))
@@ -216,8 +216,8 @@ export class StoredBackend implements Backend {
   }
 
   /**
-   * Does what a new record is there for, or deletes the record again: its secret was never sent. A record that cannot be
-   * deleted expires, and the error to report is the first.
+   * Runs work that follows the creation of a record. If the work fails, deletes the record, whose secret was never sent, and
+   * throws the error of the work. If the record cannot be deleted, it expires.
    */
   #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
     return rescue(work, (failure) => {
@@ -226,7 +226,7 @@ export class StoredBackend implements Backend {
     })
   }
 
-  /** Returns the next version of a session, with other content. */
+  /** Returns the next version of a session, with the content given. */
   #assemble (
     { id, version, times, secretHash }: Pick<Snapshot, 'id' | 'version' | 'times' | 'secretHash'>, { data, principal }: Content,
     expiresAt: number = expiryOf(times, this.#options, this.#options.now())
@@ -236,7 +236,7 @@ export class StoredBackend implements Backend {
 
   #record (session: Snapshot): SessionRecord {
     const { id, version, expiresAt, principal } = session
-    // A session that was read before is likely to be read again; most new ones are not.
+    // A session that was read before is likely to be read again. Most new sessions are not.
     const payload = version > 1 ? this.#recent.encode(id, session) : this.#options.codec.encode(session)
     return principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal }
   }

@@ -6,20 +6,20 @@ type Outcome = Promise<Snapshot | undefined>
 type Write = (current: Snapshot | undefined) => Awaitable<Snapshot | undefined>
 
 /**
- * The writers of one session in this process take turns, and each starts from what the one before wrote: n concurrent
- * requests make about n store calls. Compare-and-set in the store does the rest, between processes.
+ * The writers of one session in this process take turns. Each starts from the result of the previous writer, so n concurrent
+ * requests make about n store calls. Between processes, compare-and-set in the store resolves conflicts.
  */
 export class Turns {
   /** Milliseconds. */
   readonly #limit: number
-  /** The outcome of the last writer of each session, while it is under way. */
+  /** The outcome of the last writer of each session, while a write is pending. */
   readonly #last = new Map<string, Outcome>()
 
   constructor (limit: number) {
     this.#limit = limit
   }
 
-  /** Runs `write` when it is the session's turn. @throws `FST_SESSION_STORE` when the turn does not come in time */
+  /** Runs `write` after the earlier writers of the session. @throws `FST_SESSION_STORE` if they do not end in time */
   take (base: Snapshot, write: Write): Awaitable<Snapshot | undefined> {
     const before = this.#last.get(base.id)
     const result = before === undefined ? write(base) : this.#after(before, base, write)
@@ -28,13 +28,13 @@ export class Turns {
 
   async #after (before: Outcome, base: Snapshot, write: Write): Outcome {
     const latest = await callInTime(() => before, this.#limit)
-    // A session that this request has seen later than the writer before it is not taken back to that.
+    // This request may have read a newer version than the previous writer wrote. Start from the newer version.
     return await write(latest !== undefined && latest.version < base.version ? base : latest)
   }
 
   #follow (base: Snapshot, before: Outcome | undefined, result: Outcome): Outcome {
-    // Where a writer failed, what is stored is unknown: the next one finds out. One whose turn did not come leaves it to the
-    // one before it, so that those after it still wait.
+    // After a failed write, the stored version is unknown. The next writer starts from `base`, and its compare-and-set finds out.
+    // If this writer's turn did not come, the writers after it wait for the previous one.
     const outcome = result.catch(() => before ?? base)
     this.#last.set(base.id, outcome)
     void outcome.then(() => { if (this.#last.get(base.id) === outcome) this.#last.delete(base.id) })

@@ -10,20 +10,20 @@ import type { Awaitable } from '../store/store.js'
 
 /** A session of another session plugin, found by its cookie. */
 export interface Predecessor {
-  /** Returns the data of the session here; `undefined` if it should not be adopted. If this throws, the session is unfit. */
+  /** Returns the data of the new session, `undefined` if the old one should not be adopted. If this throws, it is unfit. */
   data (): unknown
-  /** Names the session, where cookies of several spellings lead to it. Default: the result of `identify`. */
+  /** Names the session, if differently spelled cookies lead to it. Default: the result of `identify`. */
   readonly id?: string | undefined
-  /** When its user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
+  /** When the user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
   readonly authenticatedAt?: number | undefined
-  /** Until when it can live, in epoch milliseconds. Default: as long as a session here. */
+  /** The latest possible end of the old session, in epoch milliseconds. Default: that of a new session. */
   readonly expiresAt?: number | undefined
-  /** Ends it where it is kept. */
+  /** Ends the old session in its own store. */
   forget (): Awaitable<void>
 }
 
 /**
- * The place where sessions were kept before this plugin. The option `adopt` takes it, for as long as old sessions can be live,
+ * The source of sessions of the previous session plugin, for the option `adopt`. Keep the option while old sessions can be live,
  * so that the move signs no user out. `adoptExpressSessions` of `fastify-openapi-session/express` makes one.
  */
 export interface Adoption {
@@ -33,11 +33,11 @@ export interface Adoption {
   readonly domain?: string | undefined
   /** Returns the id of the old session in a cookie value, `undefined` when the value is forged or malformed. */
   identify (value: string): string | undefined
-  /** Returns the old session, `undefined` when it has ended. Rejects when its store does not work. */
+  /** Returns the old session, `undefined` if it has ended. Rejects if its store fails. */
   find (id: string): Awaitable<Predecessor | undefined>
 }
 
-/** The scheme whose sessions are to be. */
+/** The parts of the scheme that adopts the sessions. */
 export interface AdoptionContext {
   readonly name: string
   readonly codec: Codec
@@ -46,8 +46,8 @@ export interface AdoptionContext {
 }
 
 /**
- * How long, in milliseconds, the old cookie leads to the new session: the parallel requests of a page all go out with the
- * old cookie, and one of them is the first.
+ * How long, in milliseconds, the old cookie leads to the new session. A page sends parallel requests with the old cookie. The
+ * first one adopts the session, and the others must find it.
  */
 const GRACE = 10_000
 
@@ -63,7 +63,7 @@ interface Found {
   readonly times: Times
 }
 
-/** The adoption of one session, to be completed when a cookie can be sent. */
+/** The adoption of one session, to complete when a cookie can be sent. */
 export class PendingAdoption {
   readonly #found: Found
 
@@ -71,7 +71,7 @@ export class PendingAdoption {
     this.#found = found
   }
 
-  /** The session as the handler sees it until then. */
+  /** The session as the handler sees it until the adoption is complete. */
   get snapshot (): Snapshot {
     const { content: { data, principal }, credential: { id, secretHash }, times, context: { settings } } = this.#found
     return { id, version: 0, expiresAt: expiryOf(times, settings, settings.now()), times, secretHash, data, principal }
@@ -83,8 +83,8 @@ export class PendingAdoption {
   }
 
   /**
-   * Stores the session and ends the old one. Of several requests at once one does; the others get its session, without a
-   * cookie. Returns `undefined` if that session has ended. @throws `FST_SESSION_STORE`, with the old session still in place
+   * Stores the session and ends the old one. If a concurrent request did that first, returns its session, without a cookie, or
+   * `undefined` if that session has ended. @throws `FST_SESSION_STORE`, with the old session still in place
    */
   async complete (report: Report): Promise<Saved | undefined> {
     const { context: { backend, settings }, key, content, credential, times } = this.#found
@@ -114,17 +114,17 @@ export class PendingAdoption {
   }
 
   /**
-   * Takes everything back, so that the next request can adopt the old session. It must not where a concurrent request found
-   * the new session and ended it: that was a logout.
+   * Deletes the new session and the claim, so that the next request can adopt the old session. Keeps the claim if a concurrent
+   * request found the new session and ended it: that was a logout.
    */
   async #giveUp (directory: Directory, session: Snapshot): Promise<void> {
     const { context: { backend }, key } = this.#found
     const wasLive = await backend.end(session, 'replaced', SILENT)
-    // A claim that failed may have been written all the same, or may be that of another request.
+    // The store may have written the claim even though the call failed. Or the claim may belong to another request.
     if (wasLive && (await directory.claimed(key))?.id === session.id) await directory.unclaim(key)
   }
 
-  /** Of a sealed cookie nothing is stored that parallel requests could find, so that the old session serves them for a moment. */
+  /** Ends the old session a moment later. With a sealed cookie, parallel requests cannot find the new session and use the old. */
   #forgetLater (): void {
     setTimeout(() => { void this.forget().catch(() => {}) }, GRACE).unref()
   }
@@ -132,7 +132,7 @@ export class PendingAdoption {
 
 /**
  * Finds the session of another plugin by its cookie value. Returns the session that a parallel request has adopted, or an
- * adoption to complete, or `undefined`. An old cookie leads nowhere after its session was adopted, whatever became of it.
+ * adoption to complete, or `undefined`. An adopted session is never adopted again, even if the new session has ended.
  * @throws `FST_SESSION_STORE`
  */
 export async function findPredecessor (
@@ -144,7 +144,7 @@ export async function findPredecessor (
     report({ type: 'rejected', reason: 'malformed-cookie' })
     return undefined
   }
-  // In this order: an old session is claimed before it ends, so that one that was live and has no claim is not adopted yet.
+  // The order matters. A session is claimed before it ends. So if it was live and then has no claim, it is not adopted yet.
   const old = await callInTime(() => adoption.find(id), settings.storeTimeout)
   const key = hash('sha256', `adopted:${name}:${old?.id ?? id}`, 'base64url')
   const claim = await directory?.claimed(key)
@@ -153,12 +153,12 @@ export async function findPredecessor (
   return accepted && new PendingAdoption({ context, key, old, credential: mintCredential(), ...accepted })
 }
 
-/** Returns the session that a claim leads to, as long as parallel requests may be under way. */
+/** Returns the session that a claim leads to, `undefined` once `GRACE` has passed. */
 async function claimedSession (directory: Directory, claim: Claim | undefined, now: number): Promise<Snapshot | undefined> {
   return claim === undefined || now - claim.since >= GRACE ? undefined : await directory.find(claim.id)
 }
 
-/** Reads an old session. What the app's functions throw is reported: an old cookie must keep no user from signing in. */
+/** Reads an old session. Reports errors of the app's functions and does not throw, so that the user can still sign in. */
 async function accept (
   { codec, settings }: AdoptionContext, old: Predecessor, report: Report
 ): Promise<Pick<Found, 'content' | 'times'> | undefined> {
@@ -176,7 +176,7 @@ async function accept (
   }
 }
 
-/** Returns an instant, `undefined` for a date that could not be read. */
+/** Returns an instant, `undefined` for an invalid date. */
 function finite (instant: number | undefined): number | undefined {
   return Number.isFinite(instant) ? instant : undefined
 }
@@ -184,5 +184,5 @@ function finite (instant: number | undefined): number | undefined {
 /** Checks the option `adopt`. @throws `FST_SESSION_OPTIONS` */
 export function readAdoption (adoption: Adoption | undefined): Adoption | undefined {
   if (adoption === undefined || (typeof adoption?.identify === 'function' && typeof adoption.find === 'function' && typeof adoption.cookieName === 'string')) return adoption
-  throw invalidOptions('adopt must be the result of adoptExpressSessions({ ... }) of fastify-openapi-session/express')
+  throw invalidOptions('adopt must be the result of adoptExpressSessions({ ... }) or of adoptCookies({ ... })')
 }

@@ -3,7 +3,7 @@ import { invalidOptions } from '../errors.js'
 import { absent, called, type ExpressStore } from '../store/express/callbacks.js'
 import type { Adoption, Predecessor } from './adoption.js'
 
-/** How @fastify/session or express-session was set up until now. */
+/** The settings of @fastify/session or express-session until now. */
 export interface AdoptOptions {
   /** Its cookie: `sessionId` by default in @fastify/session, `connect.sid` in express-session. */
   readonly cookieName: string
@@ -11,18 +11,18 @@ export interface AdoptOptions {
   readonly secret: string | readonly string[]
   /** Its store. */
   readonly store: ExpressStore
-  /** Returns the data of the new session; `undefined` leaves the old session alone. Default: everything but `cookie`. */
+  /** Returns the data of the new session. `undefined` leaves the old session alone. Default: everything but `cookie`. */
   readonly data?: (old: any) => unknown
   /** Returns when the user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
   readonly authenticatedAt?: (old: any) => number | undefined
-  /** Path and domain of its cookie, where they were set. */
+  /** Path and domain of its cookie, if they were set. */
   readonly path?: string
   readonly domain?: string
 }
 
 /**
- * Adopts the sessions of @fastify/session or express-session: the first request with an old cookie gets a session here, with
- * a cookie of its own, and the old session ends. For the option `adopt`, until the old sessions have expired.
+ * Adopts the sessions of @fastify/session or express-session. The first request with an old cookie gets a new session with a
+ * new cookie, and the old session ends. For the option `adopt`, until the old sessions have expired.
  * @throws `FST_SESSION_OPTIONS`
  */
 export function adoptExpressSessions (options: AdoptOptions): Adoption {
@@ -57,8 +57,8 @@ function check ({ cookieName, store }: AdoptOptions, secrets: readonly string[])
 }
 
 /**
- * Returns the session id in a signed cookie, `undefined` unless one of the secrets made the signature: `id.signature`, the HMAC with
- * SHA-256 in base64 without padding; express-session writes "s:" before it. Browsers send both percent-encoded.
+ * Returns the session id in a signed cookie, `undefined` if none of the secrets made the signature. The form is `id.signature`. The
+ * signature is the HMAC-SHA-256 in base64 without padding. express-session adds "s:" in front. Both are percent-encoded.
  */
 function unsign (value: string, secrets: readonly string[]): string | undefined {
   const text = decode(value)?.replace(/^s:/, '')
@@ -81,7 +81,7 @@ function decode (value: string): string | undefined {
   }
 }
 
-/** An old session that is absent or that is not JSON counts as none: no old cookie may keep its owner from signing in. */
+/** Returns `undefined` for an old session that is absent or not JSON. It must not keep its owner from signing in. */
 function none (error: unknown): undefined {
   if (!(error instanceof SyntaxError)) absent(error)
 }

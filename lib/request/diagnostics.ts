@@ -7,7 +7,7 @@ export type LoadedAs = 'live' | 'adopted' | 'no-cookie' | 'duplicate-cookie' | '
 /** The part of a session that was saved: an intent, a change of data, or nothing. */
 export type SavedAs = 'none' | 'data' | 'renew' | 'start' | 'destroy' | 'failed'
 
-/** The history of one session in one request, for the debug line that explains it. */
+/** What happened to one session in one request, for the debug line. */
 export interface Account {
   readonly scheme: string
   readonly cookie: string
@@ -27,8 +27,8 @@ const NOT_LOADED: Readonly<Partial<Record<LoadedAs, string>>> = {
 }
 
 /**
- * Writes one structured debug line: whether a session was loaded, saved, and its cookie set, and why not. The question that
- * users of sessions ask most is why a browser has no cookie; this line answers it.
+ * Writes one structured debug line. It says whether the session was loaded and saved and its cookie set, and if not, why.
+ * It answers the question that developers ask most: why does the browser have no cookie?
  */
 export function explain ({ log }: FastifyRequest, account: Account): void {
   const { scheme, loaded, setCookie } = account
@@ -48,22 +48,22 @@ function whyNot ({ loaded, saved, statusCode }: Account): string {
 const warned = new WeakSet<Scheme>()
 const warnedOfTwo = new WeakSet<Scheme>()
 
-const PLAIN_HTTP = 'a Secure session cookie is sent over plain http, where browsers drop it without a message: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that does, or use cookie: { secure: false } in development'
+const PLAIN_HTTP = 'a Secure session cookie is sent over plain http, where browsers drop it without a message: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that ends TLS, or use cookie: { secure: false } in development'
 const UNTRUSTED_PROXY = 'a proxy sends X-Forwarded-Proto: https, and Fastify does not trust it: set Fastify({ trustProxy: ... }) to the proxy, so that protocol, host and address are those of the visitor'
 
-/** Warns once per scheme of a request with two cookies of its name: browsers keep one for each path and domain. */
+/** Warns, once per scheme, of a request with two cookies of the same name. Browsers keep one for each path and domain. */
 export function warnOfDuplicate ({ log }: FastifyRequest, scheme: Scheme): void {
   if (warnedOfTwo.has(scheme)) return
   warnedOfTwo.add(scheme)
   const { name, path } = scheme.cookie
-  log.warn({ session: { scheme: scheme.name, cookie: name } }, `a request has two cookies "${name}", so neither is used: one has the path ${path}, and the other one another path or domain; if that was its place before, write cookie: { previous: [{ name: "${name}", path: "/old" }] }`)
+  log.warn({ session: { scheme: scheme.name, cookie: name } }, `a request has two cookies "${name}", so neither is used: one has the path ${path}, the other has another path or domain. If this cookie had that path or domain before, write cookie: { previous: [{ name: "${name}", path: "/old" }] }`)
 }
 
-/** Warns once per scheme when browsers will drop its cookie. */
+/** Warns, once per scheme, that browsers will drop its cookie. */
 export function warnOfDroppedCookie (request: FastifyRequest, scheme: Scheme): void {
   if (!scheme.cookie.secure || request.protocol === 'https' || warned.has(scheme) || isLoopback(request.hostname)) return
   warned.add(scheme)
-  // Behind a proxy that ends TLS the browser keeps the cookie, but the app does not know the visitor.
+  // Behind a proxy that ends TLS, the browser keeps the cookie, but the app does not know the client's address.
   const isUntrusted = request.headers['x-forwarded-proto'] === 'https'
   request.log.warn({ session: { scheme: scheme.name, cookie: scheme.cookie.name } }, isUntrusted ? UNTRUSTED_PROXY : PLAIN_HTTP)
 }

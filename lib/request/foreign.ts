@@ -1,6 +1,6 @@
 import { invalidOptions } from '../errors.js'
 
-/** The methods of other session plugins that have no counterpart here, with what takes their place. */
+/** The methods of other session plugins that have no counterpart here, and what replaces them. */
 const ELSEWHERE = {
   save: 'a session is saved automatically before the response is sent; await session.commit() saves now',
   touch: 'a request moves the idle timeout automatically; config: { session: { touch: false } } turns that off for a route',
@@ -16,8 +16,8 @@ const cookie = new Proxy({}, {
 })
 
 /**
- * The members that code written for other session plugins finds on a session. A property that is not a member is a key of
- * the data. A method that has no counterpart throws an error that says what takes its place.
+ * The members of a session that code written for other session plugins uses. A property that is not a member is a key of
+ * the data. A method that has no counterpart throws an error that says what replaces it.
  */
 export abstract class ForeignMembers {
   abstract readonly id: string
@@ -33,13 +33,13 @@ export abstract class ForeignMembers {
   touch (): never { throw unsupported('session.touch()', ELSEWHERE.touch) }
   reload (): never { throw unsupported('session.reload()', ELSEWHERE.reload) }
 
-  /** As in @fastify/secure-session: cookie attributes for this response. @fastify/csrf-protection passes what it was given. */
+  /** Refuses the cookie attributes of @fastify/secure-session. Ignores `userInfo`, which @fastify/csrf-protection passes. */
   options ({ userInfo: _userInfo, ...attributes }: Record<string, unknown> = {}): void {
     if (Object.keys(attributes).length > 0) throw unsupported('session.options()', COOKIE)
   }
 }
 
-// It stands at the end of the prototype chain, so that members cost nothing more.
+// The proxy is at the end of the prototype chain, so that access to members does not run through it.
 Object.setPrototypeOf(ForeignMembers.prototype, new Proxy(Object.prototype, {
   get: (target, key, session) => isKey(key) ? (session as ForeignMembers).get(key) : Reflect.get(target, key, session) as unknown,
   set (_target, key, value, session) {

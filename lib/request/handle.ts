@@ -17,13 +17,13 @@ import { type Scope, SessionState } from './state.js'
 
 type Update = (data: Data) => Data | void | Promise<Data | void>
 
-/** One session of one request, from when it is asked for. Saves it through one queue. */
+/** One session of one request, made at its first use. Saves run one after another, in one queue. */
 export class SessionHandle extends SessionState {
   #public: PublicSession | undefined
   #loaded: LoadedAs
   #saved: SavedAs = 'none'
   #adoption: PendingAdoption | undefined
-  /** The `Set-Cookie` header that expires the cookie of before. */
+  /** The `Set-Cookie` header that expires the former cookie. */
   readonly #former: string | undefined
   /** The save or update that is running. Never rejects. */
   #running: Promise<void> | undefined
@@ -54,7 +54,7 @@ export class SessionHandle extends SessionState {
     if (snapshot === undefined || this.#adoption !== undefined) return undefined
     return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
       if (found.snapshot === undefined) this.discard()
-      // What a hook has changed since stays a change of what is stored now.
+      // Changes that a hook has made since the load stay changes, of the data that are stored now.
       else this.apply({ snapshot, intent: KEEP, content: undefined }, { snapshot: found.snapshot })
       this.replace(found)
       this.#loaded = found.loaded
@@ -81,8 +81,8 @@ export class SessionHandle extends SessionState {
   }
 
   /**
-   * Saves for a response with this status. A status of 500 and more takes back changes of data and a login; `destroy` and
-   * `renew` hold.
+   * Saves for a response with this status. If the status is 500 or more, changes of data and a `start` are discarded. A `destroy`
+   * or `renew` is still carried out.
    */
   save (statusCode: number): Awaitable<void> {
     return this.#enqueue(() => this.#save(statusCode))
@@ -93,7 +93,7 @@ export class SessionHandle extends SessionState {
     return this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true || this.isChanged
   }
 
-  /** Reports what was changed while the response was being sent, and is lost. A commit that is running is waited for. */
+  /** Reports changes that are lost because they were made while the response was sent. Waits for a commit that is running. */
   close (detail: string): void {
     if (this.#running !== undefined) return void this.#running.then(() => { this.close(detail) })
     if (this.isChanged) this.#reportLost('after-commit', detail)
@@ -106,7 +106,7 @@ export class SessionHandle extends SessionState {
     return { scheme: name, cookie: cookie.name, loaded: this.#loaded, saved: this.#saved, setCookie: this.lines.length > 0, statusCode }
   }
 
-  /** Runs work when the work before it is done. @throws `FST_SESSION_CONFLICT` if that does not end */
+  /** Runs work after the work before it. @throws `FST_SESSION_CONFLICT` if the work before it does not end in time */
   #enqueue<T> (work: () => Awaitable<T>): Awaitable<T> {
     const before = this.#running
     const result = before === undefined ? work() : chain(rescue(() => callInTime(() => before, this.scheme.settings.storeTimeout), () => {
@@ -126,7 +126,7 @@ export class SessionHandle extends SessionState {
     try {
       order = this.order()
     } catch (error) {
-      // The caller of commit() can correct the data. A response cannot be sent with them: what holds with a 500 is saved.
+      // The caller of commit() can correct the data. A response becomes a 500, with which only an end or a renewal is saved.
       if (statusCode === undefined) throw error
       return chain(this.#save(500), () => { throw error })
     }
@@ -142,12 +142,12 @@ export class SessionHandle extends SessionState {
 
   get #isSealed (): boolean { return this.scheme.backend.directory === undefined }
 
-  /** @throws `FST_SESSION_TOO_LATE` when a cookie cannot be sent any more, before anything is saved that only the cookie leads to */
+  /** Call this before a save that needs a cookie. @throws `FST_SESSION_TOO_LATE` if the headers are already sent */
   #assertSendable (call: string): void {
     if (this.scope.areHeadersSent) throw tooLate(call, 'It needs a cookie, and the headers are sent: call it before the first byte of the response.')
   }
 
-  /** Saves an order. What was refused stays refused: after a failure nothing of it is saved later. */
+  /** Saves an order. If that fails, the order is discarded: no part of it is saved later. */
   #carryOut (order: Order): Awaitable<void> {
     const { scheme, report, request } = this
     const saved = rescue(() => traced('save', scheme.name, request, () => carryOut(scheme, order, report)), (error) => {
@@ -167,7 +167,7 @@ export class SessionHandle extends SessionState {
     else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
   }
 
-  /** True if the browser has a cookie of this scheme, or that of before. */
+  /** True if the browser has a cookie of this scheme, or the former cookie. */
   get #hasCookie (): boolean {
     const { headers } = this.request
     return this.lines.length > 0 || this.#former !== undefined || cookieValue(headers.cookie, this.scheme.cookie.name) !== undefined
@@ -181,7 +181,7 @@ export class SessionHandle extends SessionState {
   }
 
   #setLines (lines: readonly string[]): void {
-    // The old cookie goes when its successor comes, and not before: the browser has to have one of the two.
+    // The former cookie expires only together with a new cookie or with the session: until then the browser needs it.
     this.lines = this.#former === undefined ? lines : [...lines, this.#former]
     this.scope.onCookie()
   }
@@ -193,7 +193,7 @@ export class SessionHandle extends SessionState {
       throw error
     })
     this.#adoption = undefined
-    // Of parallel requests one is first: what this handler changed is merged into that session, and is lost if it has ended.
+    // A parallel request may have adopted the session first. This handler's changes are merged into it, or lost if it has ended.
     if (saved === undefined && this.isChanged) this.#reportLost('ended-meanwhile')
     this.apply({ snapshot: this.snapshot, intent: KEEP, content: undefined }, saved)
     if (saved !== undefined) this.#send(saved)
@@ -209,7 +209,7 @@ export class SessionHandle extends SessionState {
     this.#send(saved)
   }
 
-  /** Updates what is not stored yet: no other request can know of it. */
+  /** Updates a session that is not stored yet, so that no other request can know it. */
   async #updateFirst (fn: Update): Promise<void> {
     const hasEnded = (this.#loaded === 'live' || this.#loaded === 'adopted') && this.#saved !== 'destroy'
     if (hasEnded || this.scope.isClosed) throw this.requiredError()

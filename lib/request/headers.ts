@@ -2,8 +2,8 @@ import type { FastifyReply } from 'fastify'
 import { SessionError } from '../errors.js'
 
 /**
- * Adds the headers that belong to an error, which Fastify does for its own error handler only. An error handler of the app
- * may have made another response of it, a login page for example, that they do not belong to.
+ * Adds the headers of an error to its response. Fastify does that only in its default error handler. Does nothing if an error
+ * handler of the app made another response, such as a login page.
  */
 export function addErrorHeaders (error: Error, reply: FastifyReply): void {
   if (!(error instanceof SessionError) || reply.statusCode !== error.statusCode) return
@@ -18,8 +18,8 @@ export function takeErrorStatus (error: Error, reply: FastifyReply): void {
 }
 
 /**
- * Adds `Set-Cookie` headers to those that are there, in place of `old` ones. Old versions of Fastify 5 append to the very
- * list that a handler passed: a list that an app keeps for all of its responses would send one user's session to the next.
+ * Adds `Set-Cookie` headers to those of the reply, and removes the `old` ones. Sets a new list: old versions of Fastify 5 append to
+ * the list that the handler passed. If the app reuses that list, the next response would send one user's session to another.
  */
 export function setCookies (reply: FastifyReply, lines: readonly string[], old: readonly string[]): void {
   if (lines.length + old.length === 0) return
@@ -52,7 +52,7 @@ export function varyByCookie (reply: FastifyReply): void {
 export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: boolean): void {
   const chosen = reply.getHeader('cache-control')
   if (setsCookie) {
-    // These overrule Cache-Control in the caches that they address (RFC 9213).
+    // These headers override Cache-Control in the caches that they address (RFC 9213).
     for (const name of Object.keys(reply.getHeaders())) if (/(^|-)cdn-cache-control$|^surrogate-control$/.test(name)) reply.removeHeader(name)
     const directives = String(chosen).toLowerCase().split(',').map((directive) => directive.trim())
     if (!directives.includes('no-store') && !directives.includes('private')) reply.header('cache-control', 'no-store')
@@ -61,7 +61,7 @@ export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: 
   }
 }
 
-/** Copies headers to the raw response, for a cookie that comes after Fastify has copied them, before the first byte of a stream. */
+/** Copies headers to the raw response. Needed if a cookie is set after Fastify copied the headers, before a stream's first byte. */
 export function copyToRaw (reply: FastifyReply): void {
   for (const name of ['set-cookie', 'cache-control']) {
     const value = reply.getHeader(name)
@@ -69,11 +69,11 @@ export function copyToRaw (reply: FastifyReply): void {
   }
 }
 
-/** Returns a function that restores the status and headers of a response, for when another response was begun in between. */
+/** Returns a function that restores the status and headers of a response after a second response has changed them. */
 export function rememberResponse (reply: FastifyReply): () => void {
   const { statusCode } = reply
   const headers = reply.getHeaders()
-  // Fastify appends cookies to the very list that it has.
+  // Fastify appends cookies to this list, so copy it.
   const cookies = headers['set-cookie']
   if (Array.isArray(cookies)) headers['set-cookie'] = [...cookies]
   return () => {

@@ -7,7 +7,7 @@ import { RequestScope } from './scope.js'
 
 const kScope = Symbol('fastify-openapi-session.scope')
 
-/** Contexts within each other may each have the hooks: the first ones that a request meets see it through. */
+/** Nested contexts may each have the hooks. The first hooks that run on a request also run its later steps. */
 type Scoped = FastifyRequest & { [kScope]?: { readonly scope: RequestScope, readonly hooks: Registry } | null }
 type Done = (error?: Error) => void
 type DoneWith = (error?: Error | null, payload?: unknown) => void
@@ -26,13 +26,13 @@ export function scopeOf (request: FastifyRequest): RequestScope | undefined {
 }
 
 function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
-  // (Requests of a context that was there before the plugin do not know the decorator: it is absent there, not null.)
+  // In a context that was created before the plugin, requests lack the decorator: the property is absent, not null.
   if (scopeOf(request) !== undefined) return done()
   let plan
   try {
     const route = request.routeOptions
     if (route.url !== undefined) plan = (route.config as RouteConfig)[kRoute]?.plan
-    // It is not compiled yet: the route was declared before the plugin, the app is not ready, or it is a not-found handler.
+    // There is no plan yet if the route was declared before the plugin, the app is not ready, or this is a not-found handler.
     if (plan === undefined) plan = (Registry.of(request.server) as Registry).plan(route)
   } catch (error) {
     return done(error as Error)
@@ -45,14 +45,14 @@ function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, d
 
 function judgeAgain (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
   const found = (request as Scoped)[kScope]
-  // reply.callNotFound() leads to the not-found handler from here on, past the hooks before.
+  // reply.callNotFound() runs the not-found handler from its preHandler hooks on, without its onRequest hooks.
   if (found == null && request.is404) return admit(hooks, request, reply, done)
   if (found?.hooks !== hooks) return done()
   const { scope } = found
   settle(scope, () => scope.judgeAgain(request.is404 ? (Registry.of(request.server) as Registry).plan(request.routeOptions) : null), done)
 }
 
-/** Does the work of a hook and ends the hook, once: what the rest of the request throws inside of `done` is not its failure. */
+/** Runs the work of a hook and ends the hook once. Later steps run inside of `done`: what they throw is not this hook's failure. */
 function settle (scope: RequestScope, work: () => Awaitable<void>, done: Done): void {
   let pending: Awaitable<void>
   try {
@@ -68,7 +68,7 @@ function finish (hooks: Registry, request: FastifyRequest, reply: FastifyReply, 
   const found = (request as Scoped)[kScope]
   if (found?.hooks !== hooks) return done()
   const { scope } = found
-  // Fastify ignores a second response once the first has begun. While its session is being saved, the first has.
+  // Fastify ignores a second response once the first has begun. Here a response has begun once its sessions are being saved.
   if (scope.interrupt(payload)) {
     return request.log.warn('Response already being sent; the second one was dropped. Return or await reply in async handlers.')
   }
@@ -86,6 +86,6 @@ function finish (hooks: Registry, request: FastifyRequest, reply: FastifyReply, 
   }
   if (!isPromise(finished)) return done(null, body)
   listenForErrors(body)
-  // What Fastify throws while it sends, because of a header for example, it catches only in synchronous hooks.
+  // Fastify may throw while it sends, for example because of a header. It catches that only for synchronous hooks.
   Promise.resolve(finished.then(() => done(null, body), fail)).catch(done)
 }

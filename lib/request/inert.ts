@@ -5,8 +5,8 @@ import type { Session } from '../session/session.js'
 import { ForeignMembers } from './foreign.js'
 
 /**
- * The session of a request whose route declares none, or before it was loaded. Hooks, serializers and error handlers of the
- * whole app may ask it whether a session exists. Everything else throws `FST_SESSION_NOT_DECLARED`, which says what to write.
+ * The value of `request.session` if the route does not declare the session, or before it is loaded. Hooks, serializers and error
+ * handlers of the whole app may read `exists`, `get` and `user`. Everything else throws `FST_SESSION_NOT_DECLARED`.
  */
 export class InertSession extends ForeignMembers implements Session<Data> {
   readonly #request: FastifyRequest

@@ -21,9 +21,9 @@ export interface Found {
   readonly adoption: PendingAdoption | undefined
   /** The `Set-Cookie` headers to send, whatever the handler does. */
   readonly lines: readonly string[]
-  /** The `Set-Cookie` header that expires the cookie of before, when another takes its place or the session ends. */
+  /** The `Set-Cookie` header that expires the former cookie. Sent when a new cookie replaces it or the session ends. */
   readonly former: string | undefined
-  /** The error of the load, where `loaded` is `failed`. */
+  /** The error of the load, if `loaded` is `failed`. */
   readonly error: unknown
 }
 
@@ -32,19 +32,19 @@ type Details = Partial<Pick<Found, 'user' | 'adoption' | 'lines' | 'former' | 'e
 const NO_LINES: readonly string[] = Object.freeze([])
 const NO_DETAILS: Details = Object.freeze({})
 
-/** Puts together what was found. */
+/** Assembles the result of a load. */
 export function foundAs (
   loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, lines = NO_LINES, former, error }: Details = NO_DETAILS
 ): Found {
   return { scheme, loaded, snapshot, user, adoption, lines, former, error }
 }
 
-/** Returns whether a response depends on the session that was found. */
+/** Returns whether the response may depend on the session. */
 export function isSeen ({ snapshot, loaded }: Found): boolean {
   return snapshot !== undefined || loaded === 'refused'
 }
 
-/** Loads the session of a request by its cookie. With `touch` the request counts as activity. A failure is part of the result. */
+/** Loads the session of a request by its cookie. With `touch`, the request counts as activity. Never fails: see `Found.error`. */
 export function loadSession (scheme: Scheme, request: FastifyRequest, touch: boolean): Awaitable<Found> {
   const report: Report = (event, of) => { scheme.reportOn(request)(event, of) }
   return rescue(() => findSession(scheme, request, touch, report), (error) => foundAs('failed', scheme, undefined, { error }))
@@ -69,14 +69,14 @@ function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, r
   })
 }
 
-/** Finds the session of a former cookie, and moves it to the current one. */
+/** Finds the session of a former cookie, and moves it to the current cookie. */
 function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> | undefined {
   for (const { name, expire } of scheme.cookie.previous) {
     const value = cookieValue(request.headers.cookie, name)
     if (value === undefined || value === '' || value === DUPLICATE) continue
     return chain(scheme.backend.load(value, touch, report, name), (snapshot) => {
       if (snapshot === undefined) return foundAs('ended', scheme, undefined, { lines: [expire], former: expire })
-      // A sealed cookie opens under its own name only: it moves when it is sealed again, before the response.
+      // A sealed cookie opens only under the name that it was sealed for. Sealing it again, before the response, moves it.
       const lines = scheme.backend.directory === undefined ? NO_LINES : [scheme.line(value, snapshot.times), expire]
       return verified(request, foundAs('live', scheme, snapshot, { lines, former: expire }), report)
     })
@@ -85,12 +85,12 @@ function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolea
 }
 
 /**
- * Reads a session again that a request loaded some time ago.
+ * Reads a session again, some time after the request loaded it.
  * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
  */
 export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snapshot, report: Report): Awaitable<Found> {
   return chain(scheme.backend.reload(before), (snapshot): Awaitable<Found> => {
-    // After a renewal the cookie of this request opens nothing: it must not get what the session may do since then.
+    // After a renewal, the cookie of this request is dead. The request must not get rights that the session has since then.
     if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(request, foundAs('live', scheme, snapshot), report)
     if (snapshot !== undefined) report({ type: 'rejected', reason: 'stale-secret' }, snapshot)
     else if (hasIdled(before, scheme.settings.now())) report({ type: 'expired', ...IDLED }, before)
@@ -110,7 +110,7 @@ function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report
   })
 }
 
-/** Asks the options `verify` and `user`. */
+/** Calls the options `verify` and `user`, and adds the user. Ends the session if one of them refuses it. */
 function verified (request: FastifyRequest, found: Found, report: Report): Awaitable<Found> {
   const { scheme, snapshot } = found
   const { verify, user, principal } = scheme.settings
@@ -125,8 +125,8 @@ function verified (request: FastifyRequest, found: Found, report: Report): Await
 }
 
 /**
- * Ends a session that was refused, if it is still as it was judged. If another request changed it in between (its password,
- * for example), this request gets its 401 with the cookie untouched, and the next one asks again.
+ * Ends a session that was refused, unless another request has changed it in the meantime (after a new password, for example).
+ * In that case this request gets 401 and keeps its cookie, and the next request calls the options again.
  */
 function refused ({ scheme, adoption, former }: Found, snapshot: Snapshot, report: Report): Awaitable<Found> {
   const { backend, cookie } = scheme
@@ -137,10 +137,10 @@ function refused ({ scheme, adoption, former }: Found, snapshot: Snapshot, repor
   })
 }
 
-/** A cookie that a request has twice: one of the two may be forged (RFC 6265bis, 8.6), and a parser that keeps one would hide it. */
+/** Stands for a cookie that a request has twice: one may be forged (RFC 6265bis, 8.6), and picking one would hide that. */
 export const DUPLICATE = Symbol('duplicate cookie')
 
-/** Returns the value that a request's Cookie header has for a name, as it is written there: a credential needs no decoding. */
+/** Returns the value of a name in a Cookie header, without decoding: a credential needs none. */
 export function cookieValue (header: string | undefined, name: string): string | typeof DUPLICATE | undefined {
   if (header === undefined) return undefined
   let found: string | undefined

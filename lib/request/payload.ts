@@ -5,18 +5,18 @@ import { setCookies } from './headers.js'
 export interface Outgoing {
   readonly body: unknown
   readonly statusCode: number
-  /** Applies the status and headers that the payload has of its own. */
+  /** Applies the payload's own status and headers to the reply. */
   begin (): void
   /** Removes them again, for another response. */
   undo (): void
 }
 
 /**
- * Returns the body and status of a payload. Fastify reads status and headers of a Fetch `Response` after the last hook, too
- * late to know whether the response is an error or to keep it out of caches: so that is done here.
+ * Returns the body and status of a payload. Fastify reads the status and headers of a Fetch `Response` only after the last
+ * hook. The plugin needs them earlier: to know whether the response is an error, and to keep it out of caches.
  */
 export function outgoing (payload: unknown, reply: FastifyReply): Outgoing {
-  // Fastify has an error for a body that was read already.
+  // If the body was read already, Fastify throws an error of its own.
   if (!isResponse(payload) || payload.bodyUsed) return new Plain(payload, reply.statusCode)
   return new FromResponse(payload, reply)
 }
@@ -62,7 +62,7 @@ class FromResponse implements Outgoing {
   }
 }
 
-/** Keeps a stream that has to wait from ending the process when it fails. Fastify sees the failure when it sends the stream. */
+/** Keeps a stream that fails before it is sent from ending the process. Fastify notices the failure when it sends the stream. */
 export function listenForErrors (body: unknown): void {
   if (isStream(body)) body.on('error', () => {})
 }

@@ -7,8 +7,8 @@ import type { SessionHandle } from './handle.js'
 type Callback = (error?: unknown) => unknown
 
 /**
- * The value of `request.session`: the members of `Session`, and nothing of how they work, so that every other property can
- * be a key of the data.
+ * The value of `request.session`. It has the members of `Session` and no others, so that every other property can be a key
+ * of the data.
  */
 export class PublicSession extends ForeignMembers implements Session<Data> {
   readonly #handle: SessionHandle
@@ -36,20 +36,20 @@ export class PublicSession extends ForeignMembers implements Session<Data> {
   async update (fn: (data: Data) => Data | void | Promise<Data | void>): Promise<Data> { return await this.#handle.update(fn) }
   async commit (): Promise<string | undefined> { return await this.#handle.commit() }
 
-  /** As in other session plugins, a callback is called when the session has ended in its store, too. */
+  /** Calls the callback, as in other session plugins, after the session has ended in its store. */
   destroy (callback?: Callback): void {
     this.#handle.destroy()
     if (typeof callback === 'function') this.#callBack(callback)
   }
 
-  /** As in @fastify/session, both parameters may be left out. */
+  /** Takes both parameters as optional, as in @fastify/session. */
   async regenerate (keep: readonly string[] | Callback = [], callback?: Callback): Promise<void> {
     if (typeof keep === 'function') return await this.regenerate([], keep)
     this.#handle.regenerate(keep)
     if (typeof callback === 'function') this.#callBack(callback)
   }
 
-  /** Saves, and calls a callback with the outcome. What it throws is logged, since no caller is left to catch it. */
+  /** Saves, and calls a callback with the error, if any. Logs what the callback throws, since no caller can catch it. */
   #callBack (callback: Callback): void {
     const { log } = this.#handle.request
     this.commit().then(() => callback(), callback).catch((error: unknown) => { log.error(error, 'the callback of a session method failed') })

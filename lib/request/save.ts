@@ -9,11 +9,11 @@ import { merge } from '../session/merge.js'
 import { beginTimes, type Times } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
-/** The request of the handler, beside changes of the data. */
+/** The handler's request for a session, besides changes of its data. */
 export type Intent =
   | { readonly kind: 'keep' | 'destroy' }
   | { readonly kind: 'renew', readonly reason: RenewedReason }
-  /** `afterEnd`: the session before it was destroyed first, which holds whatever becomes of the start. */
+  /** `afterEnd`: the handler destroyed the old session first. That end is carried out even if the start is discarded. */
   | { readonly kind: 'start', readonly credential: MintedCredential, readonly times: Times, readonly content: Content, readonly afterEnd: boolean }
 
 export const KEEP: Intent = Object.freeze({ kind: 'keep' })
@@ -35,10 +35,10 @@ export interface Order {
  *
  * | intent  | a session is stored                             | none is stored              |
  * |---------|-------------------------------------------------|-----------------------------|
- * | keep    | changed data update it; another principal makes another session of it | changed data create one |
+ * | keep    | changed data update it; if they change the principal, it moves to a new id | changed data create one |
  * | renew   | it gets a new secret, and the changed data      | (refused: 401)              |
  * | start   | another session takes its place                 | a session is created        |
- * | destroy | it ends; data set after that create another one | data set create one         |
+ * | destroy | it ends; data set after that create another one | data set after that create one |
  *
  * Returns `undefined` when no session is stored afterwards.
  */
@@ -59,7 +59,7 @@ export function carryOut (scheme: Scheme, order: Order, report: Report): Awaitab
   }, report, renewalOf(snapshot, order))
 }
 
-/** Returns the credential that an order asks for, if it asks for one. The session of another principal gets another id, too. */
+/** Returns the renewal that an order needs, if any. A session whose principal changes gets a new id, too. */
 function renewalOf ({ id, principal }: Snapshot, { intent, content, held }: Order): Renewal | undefined {
   if (content !== undefined && content.principal !== principal) return { credential: mintCredential(), reason: 'principal', held }
   return intent.kind === 'renew' ? { credential: mintCredential(id), reason: intent.reason, held } : undefined
@@ -77,7 +77,7 @@ function mergeContents (codec: Codec, base: Content, mine: Content, theirs: Cont
   } catch (cause) {
     throw conflict(cause)
   }
-  // Two changes that only together make another principal are what neither request meant.
+  // If only both changes together change the principal, neither request intended that.
   if (merged.principal !== mine.principal) throw conflict()
   return merged
 }

@@ -16,18 +16,18 @@ import type { Scope } from './state.js'
 const STREAMED = 'it was changed while the response was being sent: use request.session.update(fn), which saves at any time'
 const HIJACKED = 'the reply was hijacked: await session.commit() before the first byte, and send what it returns as Set-Cookie'
 
-/** Milliseconds for which the first judgement holds. */
+/** Milliseconds after the load for which its result holds. */
 const JUDGED_FOR = 1000
 
 /**
- * The sessions of one request to a route that declares some: loaded and judged before the handler, saved before the
- * response. The phase says what can still be done.
+ * The sessions of one request to a route that declares sessions. They are loaded and judged before the handler, and saved
+ * before the response. The phase says what is still allowed.
  */
 export class RequestScope implements Scope {
   readonly request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #plan: Plan
-  /** The sessions, in the order of the plan: as they were loaded, and as a handle once one is needed. */
+  /** The sessions, in the order of the plan. Each is the result of its load until the first use makes a handle of it. */
   #sessions: Array<Found | SessionHandle> = []
   readonly #loadedAt = performance.now()
   #phase: 'open' | 'refused' | 'saving' | 'finished' | 'failed' = 'open'
@@ -35,11 +35,11 @@ export class RequestScope implements Scope {
   #outgoing: Outgoing | undefined
   /** True if a second response came while the sessions were being saved for the first. */
   #interrupted = false
-  /** True if the end of the response is listened for. */
+  /** True if a listener waits for the end of the response. */
   #isWatched = false
   /** The `Set-Cookie` headers that were written. */
   #lines: readonly string[] = []
-  /** The error that one of the hooks failed with. */
+  /** The error of the hook that failed. */
   #error: Error | undefined
 
   constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan) {
@@ -74,9 +74,9 @@ export class RequestScope implements Scope {
   }
 
   /**
-   * Loads and judges the sessions again if the handler starts long after the first time: a client may send the headers, and
-   * withhold the body until the session is revoked or the account disabled.
-   * @param notFound - what the not-found handler requires that the route passed the request to. What was not loaded is missing.
+   * Loads and judges the sessions again if the handler starts long after the first load. Otherwise a client could send the
+   * headers, and withhold the body until after the session is revoked or the account disabled.
+   * @param notFound - the plan of the not-found handler, if the route called it. Sessions that were not loaded count as absent.
    */
   judgeAgain (notFound: Plan | null): Awaitable<void> {
     const isStale = this.#phase === 'open' && performance.now() - this.#loadedAt >= JUDGED_FOR
@@ -85,7 +85,7 @@ export class RequestScope implements Scope {
     return chain(awaitAll(reloads), () => this.#authorize(notFound ?? this.#plan))
   }
 
-  /** True if it is too late to change a session: its response has begun, or was refused. */
+  /** True if it is too late to change a session: the response has begun, or the request was refused. */
   get isClosed (): boolean {
     return this.#phase === 'refused' || this.#isSent
   }
@@ -97,27 +97,27 @@ export class RequestScope implements Scope {
     throw tooLate(`session.${call}`, `Call it before the response is sent. Later, request.${scheme}.update(fn) and app.${scheme}.update(id, fn) save data, and app.${scheme}.revoke(id) ends the session.`)
   }
 
-  /** @throws `FST_SESSION_CROSS_ORIGIN` where the request was refused before its sessions were loaded */
+  /** @throws `FST_SESSION_CROSS_ORIGIN` if the request was refused before its sessions were loaded */
   assertSameOrigin (): void {
     if (this.#phase === 'refused') throw crossOrigin()
   }
 
-  /** Sends a cookie that comes after the hooks were through and before the first byte. */
+  /** Sends a cookie that is set after the hooks have run and before the first byte. */
   onCookie (): void {
     if (this.#phase !== 'finished' && this.#phase !== 'failed') return
     this.#writeHeaders()
     copyToRaw(this.#reply)
   }
 
-  /** Returns the error that a hook has to end with. To Fastify, a hook that fails with nothing did not fail. */
+  /** Returns the error that a hook must fail with. Fastify ignores a failure without an error, so a missing one is replaced. */
   fail (error: unknown): Error {
     this.#error = error ? error as Error : invalidOptions('One of the options verify, user, verifiers, principal, roles or adopt failed without an error. Throw one that says why.')
-    // An error that came before this one has used up the handler that would set its status.
+    // Fastify runs an error handler once. After an earlier error, no handler sets the status of this one.
     if (this.#reply.statusCode >= 400 || this.#interrupted) takeErrorStatus(this.#error, this.#reply)
     return this.#error
   }
 
-  /** Returns whether the sessions are being saved for a response, so that this second one is dropped. */
+  /** Returns whether this is a second response, to be dropped because the sessions are being saved for the first. */
   interrupt (payload: unknown): boolean {
     if (this.#phase !== 'saving') return false
     this.#interrupted = true
@@ -126,12 +126,12 @@ export class RequestScope implements Scope {
   }
 
   /**
-   * Saves the sessions and writes the headers of a response. Asynchronous only if there is something to wait for.
+   * Saves the sessions and writes the headers of a response. Returns a promise only if a save returned one.
    * @throws `FST_SESSION_STORE`, `FST_SESSION_CONFLICT`, `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE`
    */
   finish (outgoing: Outgoing): Awaitable<void> {
     if (this.#error !== undefined) addErrorHeaders(this.#error, this.#reply)
-    // It takes the place of another response after an error.
+    // After an error, this response replaces an earlier one.
     this.#outgoing?.undo()
     this.#outgoing = outgoing
     const saved = this.#saveAll(outgoing)
@@ -139,8 +139,8 @@ export class RequestScope implements Scope {
   }
 
   /**
-   * Checks the session again when the response is out or the client has gone: what is not saved then is lost. The response
-   * may go past the hooks (a hijacked reply), and a stream may end without one.
+   * Checks the sessions again when the connection of the response closes: changes that are not saved then are lost. Hooks
+   * cannot do this. A hijacked reply bypasses them, and no hook runs when a stream ends.
    */
   onChange (): void {
     if (this.#isWatched) return
@@ -159,11 +159,11 @@ export class RequestScope implements Scope {
 
   get areHeadersSent (): boolean {
     const { raw, sent } = this.#reply
-    // The headers of a WebSocket go out beside the reply, when that is hijacked.
+    // When a WebSocket hijacks the reply, its headers bypass the raw response.
     return raw.headersSent || (sent && (this.request as { ws?: unknown }).ws === true)
   }
 
-  /** Saves the sessions that have something to save. After a failure, those that the error handler changed. */
+  /** Saves the sessions that have something to save. After a failure, saves only those that the error handler changed. */
   #saveAll ({ statusCode }: Outgoing): Awaitable<void> {
     const failures: unknown[] = []
     const saves: Array<Awaitable<unknown>> = []
@@ -183,7 +183,7 @@ export class RequestScope implements Scope {
     })
   }
 
-  /** Throws the first failure. What is saved is saved: its cookie must reach the browser, whatever became of another session. */
+  /** Throws the first failure. The cookies of sessions that were saved must still reach the browser. */
   #assertSaved (failures: readonly unknown[]): void {
     if (failures.length === 0) return
     this.#phase = 'failed'
@@ -216,7 +216,7 @@ export class RequestScope implements Scope {
 
   #judge (found: Found[]): Awaitable<void> {
     this.#sessions = found
-    // There may be something to save, also if no handler asks for the session.
+    // Some sessions must be saved even if the handler does not use them.
     for (const [index, { adoption, snapshot }] of found.entries()) {
       if (adoption !== undefined || snapshot?.stale === true) this.#handle(index)
     }

@@ -12,16 +12,16 @@ import { beginTimes, expiryOf, type Times } from '../session/times.js'
 import type { Found } from './load.js'
 import { DESTROY, type Intent, KEEP, type Order } from './save.js'
 
-/** The request that a session belongs to, as the session sees it. */
+/** The parts of a request that its sessions use. */
 export interface Scope {
   readonly request: FastifyRequest
-  /** True if it is too late to change a session: its response has begun, or was refused. */
+  /** True if it is too late to change a session: the response has begun, or the request was refused. */
   readonly isClosed: boolean
   /** True if it is too late to send a cookie. */
   readonly areHeadersSent: boolean
   /** @throws `FST_SESSION_TOO_LATE`, `FST_SESSION_CROSS_ORIGIN` */
   assertOpen (call: string, scheme: string): void
-  /** @throws `FST_SESSION_CROSS_ORIGIN` where the request was refused before its sessions were loaded */
+  /** @throws `FST_SESSION_CROSS_ORIGIN` if the request was refused before its sessions were loaded */
   assertSameOrigin (): void
   /** Called when a session has a cookie to send. */
   onCookie (): void
@@ -30,14 +30,14 @@ export interface Scope {
 }
 
 /**
- * The session as the handler sees and changes it, without any I/O. The state has three parts: what is stored
- * (`snapshot`), what the handler asked for since (`#intent`), and the handler's copy of the data (`#draft`, made when the
- * data are changed or an object is handed out).
+ * The session as the handler sees and changes it, without any I/O. The state has three parts: the stored session
+ * (`snapshot`), the handler's request (`#intent`), and the handler's copy of the data (`#draft`). The draft is made when the
+ * handler changes the data or gets an object of them.
  */
 export abstract class SessionState {
   readonly scheme: Scheme
   protected readonly scope: Scope
-  /** Why the session could not be loaded. */
+  /** The error of the load, if it failed. */
   protected failure: { readonly error: unknown } | undefined
   /** The session as it is stored. */
   snapshot: Snapshot | undefined
@@ -55,7 +55,7 @@ export abstract class SessionState {
     this.replace(found)
   }
 
-  /** Takes over what was found in the store, with the credential that the browser has. */
+  /** Replaces the snapshot by the result of a load, with the credential that the browser has. */
   protected replace ({ snapshot, user }: Found): void {
     this.snapshot = snapshot
     this.held = snapshot?.secretHash
@@ -79,7 +79,7 @@ export abstract class SessionState {
 
   get data (): Data {
     this.assertLoaded()
-    // Once the response has begun, a change could not be saved with it: the data are frozen, and throw where they are changed.
+    // Once the response has begun, a change cannot be saved with it. So the data are frozen: the line that changes them throws.
     return this.scope.isClosed && this.#base !== undefined ? freezeJson(this.#base) : this.#writable.data
   }
 
@@ -136,7 +136,7 @@ export abstract class SessionState {
   /** True if the handler asked for a start, a renewal or the end of the session. */
   get hasIntent (): boolean { return this.#intent !== KEEP }
 
-  /** True if something was changed that is not saved. */
+  /** True if there are unsaved changes. */
   get isChanged (): boolean {
     return this.#intent !== KEEP || this.#isDraftChanged
   }
@@ -150,7 +150,7 @@ export abstract class SessionState {
     }
   }
 
-  /** Returns everything that there is to save, `undefined` if that is nothing. @throws `FST_SESSION_INVALID_DATA` */
+  /** Returns everything to save, `undefined` if there is nothing. @throws `FST_SESSION_INVALID_DATA` */
   protected order (): Order | undefined {
     const draft = this.#isDraftChanged ? this.#draft : undefined
     const content = draft && this.scheme.codec.prepare(draft.entries, draft.original)
@@ -159,8 +159,8 @@ export abstract class SessionState {
   }
 
   /**
-   * Takes over what was saved. The handler's draft stays the object that it holds: what other requests saved is merged
-   * into it, and what the handler changed while the save was running stays a change.
+   * Applies the result of a save. The handler keeps its draft, the same object. Changes of other requests are merged into the
+   * draft. Changes that the handler made while the save was running stay unsaved changes.
    */
   protected apply (order: Omit<Order, 'held'>, saved: Saved | undefined): void {
     const draft = this.#draft?.entries
@@ -177,26 +177,26 @@ export abstract class SessionState {
     }
   }
 
-  /** Discards what is not saved. A login is taken back to the state before it. */
+  /** Discards changes of the data and a start. Keeps a renewal, and an end of the session, also one before the start. */
   protected takeBack (): void {
     this.#draft = undefined
     if (this.#intent.kind === 'start') this.#intent = this.#intent.afterEnd ? DESTROY : KEEP
   }
 
-  /** Discards an order that was refused. A session that was started or destroyed while it was being saved is another matter. */
+  /** Discards an order that was refused. Keeps a start or an end that the handler asked for while the order was being saved. */
   protected refuseOrder ({ intent }: Order): void {
     const isLatest = this.#intent === intent
     if (isLatest || this.#intent.kind === 'renew') this.#draft = undefined
     if (isLatest) this.#intent = KEEP
   }
 
-  /** Discards what is not saved, with the intent. */
+  /** Discards all unsaved changes and the intent. */
   discard (): void {
     this.#draft = undefined
     this.#intent = KEEP
   }
 
-  /** Throws what the session could not be loaded for. */
+  /** @throws the error of the load, if it failed */
   protected assertLoaded (): void {
     if (this.failure !== undefined) throw this.failure.error
   }
@@ -226,7 +226,7 @@ export abstract class SessionState {
     return this.#draft = new Draft(base)
   }
 
-  /** The data that the handler's draft starts from. They are never changed. */
+  /** The data that the handler's draft starts from. Nothing changes them. */
   get #base (): Data | undefined {
     if (this.#intent.kind === 'start') return this.#intent.content.data
     return this.#current?.data ?? this.scheme.codec.blank

@@ -21,7 +21,7 @@ function describe (method: string, url: string, operationId: string, summary: st
   return { method, url, config, schema: { tags: ['session'], operationId, summary, response, ...schema } }
 }
 
-/** The routes, with what the OpenAPI document says of them. */
+/** The routes, with their descriptions in the OpenAPI document. */
 export const ROUTES = {
   login: describe('POST', '/login', 'login', 'Sign in', {
     204: nothing('Signed in. The cookie of the session is set.'),
@@ -43,6 +43,6 @@ export const ROUTES = {
   })
 } as const
 
-/** The limit of attempts to sign in, and its response, where @fastify/rate-limit is registered. */
+/** The limit of attempts to sign in, and its response, if @fastify/rate-limit is registered. */
 export const LIMIT = { rateLimit: { max: 10, timeWindow: 60_000 } }
 export const LIMITED = { 429: error('Too many attempts. Try again later.') }

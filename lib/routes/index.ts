@@ -15,7 +15,7 @@ import { LIMIT, LIMITED, ROUTES } from './described.js'
 type Current = Session<Record<string, unknown>, unknown>
 type RouteName = keyof typeof ROUTES
 
-/** The body of a login. With the option `body`, that schema says which properties there are. */
+/** The body of a login. If the option `body` is set, its schema defines the properties. */
 export type Credentials = { username: string, password: string } & Record<string, any>
 
 type SignedIn<Name extends SchemeName> = FastifyRequest & Record<Name, LiveSession<SessionData<Name>, SessionUser<Name>>>
@@ -24,7 +24,7 @@ type SignedIn<Name extends SchemeName> = FastifyRequest & Record<Name, LiveSessi
 export interface SessionRoutesOptions<Name extends SchemeName = SchemeName> {
   /** The session scheme. Default `session`. */
   scheme?: Name
-  /** Checks what the login was sent. Returns the data of the new session; `undefined`, `null` or `false` refuses the login with 401. */
+  /** Checks the body of a login. Returns the data of the new session. `undefined`, `null` or `false` refuses the login with 401. */
   check: (credentials: Credentials, request: FastifyRequest) => Awaitable<SessionData<Name> | null | undefined | false>
   /** JSON Schema of the login's body. Default: `username` and `password`. */
   body?: object
@@ -34,7 +34,7 @@ export interface SessionRoutesOptions<Name extends SchemeName = SchemeName> {
   me?: (request: SignedIn<Name>) => Awaitable<object>
   /** Returns more properties of a session in `GET /sessions`, such as the device. */
   describe?: (session: SessionInfo<SessionData<Name>>) => object
-  /** `false` leaves a route out. Route options take the place of its own: `{ login: { url: '/sign-in' } }`. */
+  /** `false` omits a route. Options replace those of the route: `{ login: { url: '/sign-in' } }`. */
   routes?: { readonly [Route in RouteName]?: false | Partial<RouteOptions> }
 }
 
@@ -45,7 +45,7 @@ type AnyOptions = {
   [Name in SchemeName]: Name extends 'session' ? SessionRoutesOptions<Name> : SessionRoutesOptions<Name> & { scheme: Name }
 }[SchemeName]
 
-/** The operations for the option `openapi` of the session plugin, by which "Authorize" in Swagger UI signs in. */
+/** The operations for the option `openapi` of the session plugin. "Authorize" in Swagger UI signs in with them. */
 export const operations = { login: 'login', status: 'me', logout: 'logout' } as const
 
 /**
@@ -64,7 +64,7 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
   const transform = takeJsonSchemas(app)
   for (const route of Object.keys(ROUTES) as RouteName[]) {
     const { [route]: own } = routes
-    // Sealed cookies exist only in the browsers, so that there is nothing to list or to revoke.
+    // Sealed cookies exist only in browsers, so sessions can be neither listed nor revoked.
     if (own === false || (scheme.backend.directory === undefined && ROUTES[route].url.startsWith('/sessions'))) continue
     const { schema, config, ...others } = ROUTES[route]
     const security = route === 'login' || route === 'logout' ? optional(name) : required(name)
@@ -79,7 +79,7 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
 
 export default sessionRoutes
 
-/** Makes the app of the routes compile JSON Schemas where the app around it has compilers for those of another library. */
+/** Makes the context of the routes compile JSON Schemas, even if the app has compilers for the schemas of another library. */
 function takeJsonSchemas (app: FastifyInstance): object {
   if (app.validatorCompiler === undefined) return {}
   app.setValidatorCompiler(AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions: {} }) as never)
@@ -87,7 +87,7 @@ function takeJsonSchemas (app: FastifyInstance): object {
     const { statusCode, code, error, message } = value as Record<string, unknown>
     return JSON.stringify(value instanceof Error ? { statusCode, code, error, message } : value)
   })
-  // In place of the app's own `transform` of @fastify/swagger, which takes these schemas for those of the library.
+  // Replaces the app's `transform` of @fastify/swagger, which would treat these schemas as those of the other library.
   return { swaggerTransform: ({ schema, url }: object & { schema: unknown, url: string }) => ({ schema, url }) }
 }
 
@@ -127,7 +127,7 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
     async revoke (request, reply) {
       const { id } = request.params as { id: string }
       if (id === of(request).id) of(request).destroy()
-      // The session of another user is as unknown here as one that has ended.
+      // The response for another user's session is the same as for a session that has ended.
       else if ((await manager.find(id))?.principal === principalOf(request)) await manager.revoke(id)
       return await reply.code(204).send()
     },

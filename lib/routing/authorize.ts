@@ -9,7 +9,7 @@ import type { Awaitable } from '../store/store.js'
 import type { Condition } from './requirement.js'
 import type { Plan } from './route.js'
 
-/** A session that a route declares, as it was found in a request. */
+/** A session that a route declares, as it was loaded for a request. */
 export interface Candidate {
   readonly scheme: Scheme
   readonly snapshot: Snapshot | undefined
@@ -22,13 +22,13 @@ interface Failure {
   readonly scheme: string
   /** A sentence that says what the session lacks. */
   readonly why: string
-  /** Seconds: a login within that time would do. */
+  /** Seconds: a login within that time would satisfy the condition. */
   readonly maxAge?: number
 }
 
 /**
- * Checks what a route requires against the sessions of a request and the verifiers of other schemes. Asynchronous only where
- * a verifier or the option `roles` is.
+ * Checks the requirement of a route against the sessions of a request and the verifiers of other schemes. Returns a promise only
+ * if a verifier or the option `roles` does.
  * @throws `FST_SESSION_REQUIRED` (401), `FST_SESSION_FORBIDDEN` (403), or what a verifier throws
  */
 export function authorize (request: FastifyRequest, plan: Plan, candidates: readonly Candidate[]): Awaitable<void> {
@@ -41,7 +41,7 @@ interface Case {
   readonly candidates: readonly Candidate[]
 }
 
-/** Tries the alternatives from `index` on; those before it failed. */
+/** Tries the alternatives from `index` on. The earlier alternatives failed. */
 function tryAlternative (of: Case, index: number, failures: readonly Failure[] | undefined): Awaitable<void> {
   const alternative = of.plan.requirement.alternatives[index]
   if (alternative === undefined) return failures && refuse(failures, of)
@@ -50,7 +50,7 @@ function tryAlternative (of: Case, index: number, failures: readonly Failure[] |
   return chain(failure, (failure) => failure && tryAlternative(of, index + 1, [...failures ?? [], failure]))
 }
 
-/** Returns why the first condition from `index` on that does not hold does not. */
+/** Returns the failure of the first condition from `index` on that does not hold, `undefined` if all hold. */
 function findFailure (of: Case, conditions: readonly Condition[], index: number): Awaitable<Failure | undefined> {
   const condition = conditions[index]
   if (condition === undefined) return undefined
@@ -58,7 +58,7 @@ function findFailure (of: Case, conditions: readonly Condition[], index: number)
   if (failure === undefined) return findFailure(of, conditions, index + 1)
   return chain(failure, (failure) => {
     if (failure === undefined) return findFailure(of, conditions, index + 1)
-    // The session holds and another scheme is missing: a 401 would send the user to sign in again, in vain.
+    // The session holds and another scheme does not. A 401 would make the user sign in again, which would not help.
     const isSignedIn = condition.verifier !== undefined && conditions[0]?.verifier === undefined
     return isSignedIn ? { ...failure, kind: 'forbidden' } : failure
   })
@@ -91,7 +91,7 @@ function askSession (
   })
 }
 
-/** Says which roles are missing. A role that is nearly one of those held is likely to be misspelt in `security`. */
+/** Says which roles are missing. If a role of the session has nearly the same name, `security` probably misspells it. */
 function lacking (missing: readonly string[], held: readonly unknown[]): string {
   const names = held.filter((role) => typeof role === 'string')
   const meant = missing.map((role) => nearest(role, names)).find((role) => role !== undefined)
@@ -102,7 +102,7 @@ function unsatisfied ({ scheme }: Condition): Failure {
   return { kind: 'unauthenticated', scheme, why: `The security scheme "${scheme}" is not satisfied.` }
 }
 
-/** A 403 goes before a 401: a live session that lacks a role gains nothing by signing in again. */
+/** Throws 403 rather than 401 if both apply: signing in again does not help a live session that lacks a role. */
 function refuse (failures: readonly Failure[], { request, candidates }: Case): never {
   const worst = failures.find(({ kind }) => kind === 'forbidden') ?? failures[0]
   const reporting = candidates.find(({ scheme }) => scheme.name === worst?.scheme) ?? candidates[0]

@@ -5,7 +5,7 @@ export interface CrossOriginOptions {
   trusted?: readonly string[]
 }
 
-/** The parts of a request that the check compares. `host` is the host and port that the client asked for, if it named one. */
+/** The parts of a request that the check compares. `host` is the host and port that the client asked for, if any. */
 export interface OriginFacts {
   readonly method: string
   readonly host: string | undefined
@@ -19,10 +19,10 @@ export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTION
 
 /**
  * Returns whether a request may act with the session: `false` if a page of another origin sent it. Follows the algorithm of
- * Go's `net/http.CrossOriginProtection`: Fetch Metadata decides where the browser sends it, Origin against Host where it
- * does not. Clients that send neither header are not browsers, carry no cookies of a victim, and are allowed.
+ * Go's `net/http.CrossOriginProtection`: Fetch Metadata decides if the browser sends it. Otherwise Origin is compared with
+ * Host. Clients that send neither header are not browsers, so they do not carry a victim's cookies and are allowed.
  *
- * The opening of a WebSocket is a GET that browsers send across origins without asking, so it counts as unsafe.
+ * A WebSocket is opened with a GET. Browsers send that across origins without a preflight, so it counts as unsafe.
  */
 export function isSameOrigin (request: OriginFacts, trusted: ReadonlySet<string>): boolean {
   const { headers } = request
@@ -35,8 +35,8 @@ export function isSameOrigin (request: OriginFacts, trusted: ReadonlySet<string>
 }
 
 /**
- * Returns whether a text is an origin as browsers send it. Those of apps and extensions, such as `capacitor://localhost`, have
- * schemes that the URL standard knows no origin for.
+ * Returns whether a text is an origin as browsers send it. The URL standard has no origin for the schemes of apps and extensions,
+ * such as `capacitor://localhost`. For these, the scheme and the host are compared.
  */
 export function isSerializedOrigin (origin: unknown): boolean {
   if (typeof origin !== 'string' || !URL.canParse(origin) || origin.includes('*')) return false
@@ -44,15 +44,15 @@ export function isSerializedOrigin (origin: unknown): boolean {
   return origin === (parsed === 'null' ? `${protocol}//${host}` : parsed) && host !== ''
 }
 
-/** Writes what was compared, for the message of a refusal. */
+/** Returns the compared values as text, for the message of a refusal. */
 export function originsCompared ({ host, protocol, headers: { origin, 'sec-fetch-site': site } }: OriginFacts): string {
   const cause = origin === 'null' ? ' Browsers send "Origin: null" with a form of a page that has Referrer-Policy: no-referrer, as @fastify/helmet sets it: write helmet\'s option referrerPolicy: { policy: "same-origin" }.' : ''
   return `Origin: ${origin ?? 'absent'}, Sec-Fetch-Site: ${site ?? 'absent'}, Host: ${host ?? 'absent'} (${protocol}).${cause}`
 }
 
 /**
- * Returns whether an origin is that of the host. "null" and "file://" have no host, and neither has a request of HTTP/1.0:
- * an empty host never matches. A host may name the default port of its scheme, as some proxies write it.
+ * Returns whether an origin is that of the host. The origins "null" and "file://" have no host, and a request of HTTP/1.0 may
+ * have none: an empty host never matches. A host may name the default port of its scheme, as some proxies do.
  */
 function isAt (origin: string, { protocol, host }: OriginFacts): boolean {
   if (host === undefined || host === '' || !URL.canParse(origin)) return false

@@ -5,10 +5,10 @@ import { compileRequirement, type Resolve } from './requirement.js'
 import { isOurs, nameOf, ownSecurity, type Plan, readRouteConfig, type RouteFacts, takesDefault } from './route.js'
 
 const kRegistry = Symbol('fastify-openapi-session.registry')
-/** The key under which the `config` of a route that was declared after the plugin has its `DeclaredRoute`. */
+/** The key of the `DeclaredRoute` in the `config` of a route that was declared after the plugin. */
 export const kRoute = Symbol('fastify-openapi-session.route')
 
-/** A route that was declared after the plugin. Its plan is compiled when the app is ready, and final from then on. */
+/** A route that was declared after the plugin. Its plan is compiled when the app is ready, and does not change after that. */
 export interface DeclaredRoute {
   readonly server: FastifyInstance
   readonly route: RouteOptions
@@ -16,18 +16,18 @@ export interface DeclaredRoute {
   plan: Plan | null | undefined
 }
 
-/** A route's `config`, as a request sees it: Fastify makes one object per route, with the symbols of the declared one. */
+/** A route's `config`, as a request sees it. Fastify makes one object per route, and copies the symbols of the declared config. */
 export type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }
 
 /**
- * The session schemes registered on one Fastify instance. Those of the instances around it are visible too, as with
- * everything that Fastify encapsulates.
+ * The session schemes registered on one Fastify instance. The schemes of the instances around it are visible, too, as always
+ * in Fastify's encapsulation.
  */
 export class Registry {
   readonly #instance: FastifyInstance
   readonly #own = new Map<string, Scheme>()
   readonly #routes: DeclaredRoute[] = []
-  /** The plans of routes that were declared before the plugin, by their `config`, and of not-found handlers, by the handler. */
+  /** Two kinds of plans: of routes declared before the plugin, by their `config`, and of not-found handlers, by the handler. */
   readonly #earlyPlans = new WeakMap<object, Plan | null>()
 
   constructor (instance: FastifyInstance) {
@@ -50,12 +50,12 @@ export class Registry {
     return Object.hasOwn(instance, kRegistry)
   }
 
-  /** The schemes that were registered on this very instance. */
+  /** The schemes that were registered on this instance itself. */
   get own (): readonly Scheme[] {
     return [...this.#own.values()]
   }
 
-  /** @throws `FST_SESSION_OPTIONS` when the scheme cannot live beside one that is there already */
+  /** @throws `FST_SESSION_OPTIONS` if the scheme conflicts with a registered one */
   add (scheme: Scheme): void {
     for (const other of this.#visible()) {
       if (other.cookie.name === scheme.cookie.name) {
@@ -64,7 +64,7 @@ export class Registry {
     }
     const before = this.own.find(({ settings }) => settings.security)
     if (before && scheme.settings.security) {
-      throw invalidOptions(`the sessions "${before.name}" and "${scheme.name}" both have a default security: keep one, it may name both schemes`)
+      throw invalidOptions(`the sessions "${before.name}" and "${scheme.name}" both have a default security: keep one of them, which may name both schemes`)
     }
     this.#own.set(scheme.name, scheme)
   }
@@ -79,14 +79,14 @@ export class Registry {
   }
 
   /**
-   * Returns the plan of a request's route, `null` where nothing is required.
-   * @throws `FST_SESSION_OPTIONS` naming the route: no request is let in unread
+   * Returns the plan of a request's route, `null` if nothing is required.
+   * @throws `FST_SESSION_OPTIONS` naming the route, so that a wrong `security` lets no request in
    */
   plan (route: RouteFacts): Plan | null {
     const isRoute = route.url !== undefined
     const declared = isRoute ? (route.config as RouteConfig)[kRoute] : undefined
     if (declared !== undefined) return planOf(declared)
-    // Not-found handlers may share their `config`. Fastify makes a function of its own of each.
+    // Not-found handlers may share their `config`, but Fastify makes a separate function for each handler.
     const key = (isRoute ? route.config : route.handler) as object
     const early = this.#earlyPlans.get(key)
     if (early !== undefined) return early
@@ -104,7 +104,7 @@ export class Registry {
       if (maxAge !== undefined) throw new Error('config.session.maxAge needs a session: add security: [{ session: [] }] to the schema of the route')
       return null
     }
-    // Of two with one name, that of the nearest instance counts.
+    // If two schemes have the same name, the scheme of the nearest instance counts.
     const visible = [...this.#visible()].toReversed()
     const schemes = new Map(visible.map((scheme) => [scheme.name, scheme]))
     const verifiers = new Map(visible.flatMap(({ settings }) => [...settings.verifiers]))
@@ -125,7 +125,7 @@ export class Registry {
     return undefined
   }
 
-  /** Compiles with the name of the route in what goes wrong. A getter that throws a falsy value is a refusal, too. */
+  /** Compiles a route's plan. @throws `FST_SESSION_OPTIONS` naming the route, even if a getter throws a falsy value */
   compile (route: RouteFacts): Plan | null {
     try {
       return this.#compile(route)
@@ -142,14 +142,14 @@ export class Registry {
   }
 }
 
-/** Refuses a route that an `onRoute` hook gave the config of another one: its requests would be judged by the plan of that route. */
+/** Refuses a route that got the config of another route from an `onRoute` hook: it would be judged by the other route's plan. */
 function refuseConfigOfAnother ({ route }: DeclaredRoute): void {
   const found = (route.config as RouteConfig | undefined)?.[kRoute]
   if (found === undefined || found.route === route) return
   throw invalidOptions(`${nameOf(route)}: an onRoute hook gave it the config of ${nameOf(found.route)}. Copy the keys that you need, and not the whole object`)
 }
 
-/** Returns the plan of a declared route, as the registry nearest to it compiles it. */
+/** Returns the plan of a declared route. The registry nearest to the route compiles it. */
 function planOf (declared: DeclaredRoute): Plan | null {
   if (declared.plan === undefined) declared.plan = (Registry.of(declared.server) as Registry).compile(declared.route)
   return declared.plan

@@ -10,7 +10,7 @@ export type Verifier = (request: FastifyRequest, scopes: readonly string[]) => b
 /** One scheme that an alternative requires. */
 export interface Condition {
   readonly scheme: string
-  /** Role names for a session scheme; for another scheme, whatever its verifier takes them for. */
+  /** Role names for a session scheme. For another scheme, its verifier gives them a meaning. */
   readonly scopes: readonly string[]
   /** Decides the scheme; `undefined` for a session. */
   readonly verifier: Verifier | undefined
@@ -18,17 +18,17 @@ export interface Condition {
 
 /** A route's `security`, compiled from a copy: enforcement, the OpenAPI document and `documentMatrix` all read this. */
 export interface Requirement {
-  /** One alternative must hold, with all its conditions. Sessions stand first: they are there before a verifier is asked. */
+  /** One alternative must hold, with all its conditions. Sessions come first, so they are checked before a verifier is called. */
   readonly alternatives: ReadonlyArray<readonly Condition[]>
-  /** The session schemes that are named anywhere, in the order of `security`: these are loaded. */
+  /** The session schemes to load: all that `security` names, in its order. */
   readonly sessions: readonly string[]
 }
 
-/** Returns `'session'` for a session scheme, the verifier of another scheme, `undefined` for a scheme that none decides. */
+/** Returns `'session'` for a session scheme, the verifier of another scheme, `undefined` for an unknown scheme. */
 export type Resolve = (scheme: string) => 'session' | Verifier | undefined
 
 /**
- * Compiles a `security` list into frozen copies, so that nothing that is done to the list later changes what is enforced.
+ * Compiles a `security` list into frozen copies. Later changes of the list do not change what is enforced.
  * @param known - the names that a misspelt one may be meant for
  * @throws `Error` with a sentence that says what to write; the caller names the route
  */

@@ -5,15 +5,15 @@ import type { Requirement } from './requirement.js'
 
 /** The options of a single route: `config: { session: { touch: false } }`. */
 export interface SessionRouteConfig {
-  /** `false`: a request here does not move the idle deadline of the session, so that a page that polls keeps no user signed in. */
+  /** `false`: a request here does not move the idle deadline, so that a page that polls does not keep the session alive. */
   touch?: boolean
-  /** Seconds: a session whose login is older gets 401, and the user has to sign in again (step-up, OWASP ASVS 5.0, 7.5.1). */
+  /** Seconds. If the login is older, the response is 401 and the user has to sign in again (step-up, OWASP ASVS 5.0, 7.5.1). */
   maxAge?: number
-  /** More origins whose pages may send unsafe requests to this route: an identity provider that answers with a form, for example. */
+  /** More origins whose pages may send unsafe requests to this route, such as an identity provider that posts a form. */
   crossOrigin?: { trusted: readonly string[] }
 }
 
-/** The options of a route or a not-found handler that matter here, as Fastify gives them to `onRoute` hooks and to requests. */
+/** The options of a route or a not-found handler that the plugin reads. Fastify gives them to `onRoute` hooks and requests. */
 export interface RouteFacts {
   readonly method?: string | readonly string[] | undefined
   /** `undefined` for a not-found handler. */
@@ -28,13 +28,13 @@ export interface RouteFacts {
 /** The requirements of a route, compiled once from a copy of its options. */
 export interface Plan {
   readonly requirement: Requirement
-  /** True if the route has no `security` of its own, and the option `security` stands in. */
+  /** True if the route has no `security` of its own, so that the option `security` applies. */
   readonly isDefault: boolean
   /** The schemes to load, in the order in which the route names them. */
   readonly schemes: readonly Scheme[]
   /** True if a request counts as activity. */
   readonly touch: boolean
-  /** Seconds since the login after which the route asks for a new one. */
+  /** Seconds after a login, after which the route requires a new login. */
   readonly maxAge: number | undefined
   /** More origins to trust. */
   readonly trustedOrigins: readonly string[]
@@ -51,15 +51,15 @@ export function nameOf ({ method, url }: RouteFacts): string {
 }
 
 /**
- * Returns whether a default `security` applies to a route. A not-found handler has none. Neither has a route that answers
- * nothing but OPTIONS: a browser asks with OPTIONS before it may send cookies, so that such a request can satisfy nothing.
+ * Returns whether a default `security` applies to a route. It does not apply to a not-found handler or to a route for OPTIONS
+ * alone. Browsers send preflights without cookies, so that such a request can satisfy no requirement.
  */
 export function takesDefault ({ method, url }: RouteFacts): boolean {
   const methods = [method].flat()
   return url !== undefined && !(methods.length > 0 && methods.every((name) => name === 'OPTIONS'))
 }
 
-/** Returns whether `config.session` is meant for this plugin. On a route without a session it may be that of another plugin. */
+/** Returns whether `config.session` is for this plugin. On a route without a session, it may be for another plugin. */
 export function isOurs (config: unknown): boolean {
   const session = Object((config as { session?: unknown } | undefined)?.session) as object
   return 'touch' in session || 'maxAge' in session || 'crossOrigin' in session
@@ -68,7 +68,7 @@ export function isOurs (config: unknown): boolean {
 /** Reads `config.session` of a route. @throws `Error` with a sentence that says what to write; the caller names the route */
 export function readRouteConfig (config: unknown): Pick<Plan, 'touch' | 'maxAge' | 'trustedOrigins'> {
   const session: unknown = (config as { session?: unknown } | undefined)?.session ?? {}
-  if (typeof session !== 'object') throw new Error('config.session must be an object such as { touch: false }; security: [] makes a route that has no session')
+  if (typeof session !== 'object') throw new Error('config.session must be an object such as { touch: false }. For a route without a session, write security: []')
   const problem = unknownKey(session as object, ['touch', 'maxAge', 'crossOrigin'], 'config.session.')
   if (problem !== undefined) throw new Error(problem)
   const { touch = true, maxAge, crossOrigin: { trusted = [] } = {} } = session as SessionRouteConfig

@@ -10,8 +10,8 @@ export function outermost (app: FastifyInstance): FastifyInstance {
 }
 
 /**
- * Guards the routes outside of the context in which a session is registered: a route there that names the session would be
- * open. Those that are declared after the plugin stop the boot; those from before refuse their requests.
+ * Refuses routes that name a session from outside of its context, where nothing would guard them. A route that is declared after
+ * the plugin stops the boot. A route that was declared before the plugin refuses its requests.
  */
 export function guardOutside (app: FastifyInstance, registry: Registry): void {
   const routes: Array<{ readonly server: FastifyInstance, readonly route: RouteFacts }> = []
@@ -28,7 +28,7 @@ export function guardOutside (app: FastifyInstance, registry: Registry): void {
     }
   }
   outermost(app).addHook('onRequest', refuse)
-  // reply.callNotFound() leads to a not-found handler past the hooks before.
+  // reply.callNotFound() runs a not-found handler without its onRequest hooks.
   outermost(app).addHook('preHandler', (request, reply, done) => {
     if (request.is404) refuse.call(app, request, reply, done)
     else done()
@@ -37,7 +37,7 @@ export function guardOutside (app: FastifyInstance, registry: Registry): void {
 
 /** @throws `FST_SESSION_OPTIONS` */
 function refuseUnguarded (server: FastifyInstance, route: RouteFacts, { own }: Registry): void {
-  // Where a plugin is registered, it refuses what it cannot enforce.
+  // A context with a registry refuses such routes when it compiles them.
   if (Registry.of(server) !== undefined) return
   const security = ownSecurity(route)
   const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []

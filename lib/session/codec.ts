@@ -3,7 +3,7 @@ import { copyJson, type Data, freezeJson, isObject, toJson } from './json.js'
 import type { DataSchema } from './schema/schema.js'
 import type { Times } from './times.js'
 
-/** Data that fit their schema, with the principal that they name. A private copy, frozen before a function of the app gets it. */
+/** Data that fit their schema, with their principal. The data are a private copy, frozen before a function of the app gets them. */
 export interface Content {
   readonly data: Data
   readonly principal: string | undefined
@@ -30,9 +30,9 @@ export interface CodecOptions {
 /** Converts between the data of a session and the payload of its record: the one place that knows both. */
 export class Codec {
   readonly #options: CodecOptions
-  /** The schema's defaults. They may not satisfy the schema. Frozen. */
+  /** The schema's defaults, which alone need not satisfy the schema. Frozen. */
   readonly defaults: Data
-  /** The data of a session in which nothing was put yet: the schema's defaults if they satisfy it. Frozen. */
+  /** The data of an empty session: the schema's defaults, if they satisfy the schema. Frozen. */
   readonly blank: Data | undefined
 
   /** @throws `FST_SESSION_OPTIONS` for a default that JSON cannot hold */
@@ -52,7 +52,7 @@ export class Codec {
     return this.#checked(isObject(copy) ? this.#complete(copy) : copy)
   }
 
-  /** Returns what `update(fn)` makes of the data. @throws `FST_SESSION_INVALID_DATA`, also for another principal */
+  /** Returns the data as changed by `update(fn)`. @throws `FST_SESSION_INVALID_DATA`, also if the principal changes */
   async update (now: Content, fn: (data: any) => unknown): Promise<Content> {
     const data = copyJson(now.data)
     const content = this.accept(await fn(data) ?? data)
@@ -61,7 +61,7 @@ export class Codec {
   }
 
   /**
-   * Copies and checks data that are about to be saved. Objects of `original` are never changed, and are not copied.
+   * Copies and checks data before they are saved. Nothing changes objects of `original`, so they are not copied.
    * @throws `FST_SESSION_INVALID_DATA`
    */
   prepare (data: Data, original?: Data): Content {
@@ -69,7 +69,7 @@ export class Codec {
   }
 
   /**
-   * Writes a payload. What it has in common with an earlier one, which `encode` wrote, is not written again.
+   * Returns a payload. Reuses the parts that it has in common with an earlier payload, which `encode` returned.
    * @throws `FST_SESSION_TOO_LARGE`
    */
   encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, before?: { readonly payload: string, readonly decoded: Decoded }): string {
@@ -88,7 +88,7 @@ export class Codec {
   decode (payload: string): Decoded | Undecodable {
     const envelope = parse(payload)
     if (!isEnvelope(envelope)) return { reason: 'damaged' }
-    // Times that this version does not know are kept, and written again with the record.
+    // A later version may have stored more times. Keep them, and write them again with the record.
     const { v: _v, scheme, secret, data, ...times } = envelope
     if (scheme !== this.#options.scheme) {
       return { reason: 'unfit', detail: 'it belongs to another security scheme: give each app and scheme a store, prefix or table of its own' }
@@ -107,7 +107,7 @@ export class Codec {
     throw tooLarge(`The session's data take ${size} bytes of JSON, and the option maxSize allows ${maxSize}. Keep large things elsewhere and their key in the session.`)
   }
 
-  /** Returns data of a record, with defaults or through `migrate` if they were saved under an older schema. */
+  /** Returns the data of a record. If they were saved under an older schema, fills in defaults or calls `migrate`. */
   #fitted (data: Data): Content {
     const { schema, migrate } = this.#options
     if (schema.fits(data)) return this.#content(data)
@@ -118,7 +118,7 @@ export class Codec {
 
   #complete (data: Data): unknown {
     const completed = this.#options.schema.withDefaults(data)
-    // A schema library may assign a key "__proto__" as a prototype, which is then refused here.
+    // A schema library may set a prototype for a key "__proto__". Such data are refused here.
     return completed === data ? data : toJson(completed)
   }
 
@@ -142,7 +142,7 @@ export class Codec {
   }
 }
 
-/** Calls a function of the options. The message of what it throws may hold data, and stays in `cause`. */
+/** Calls a function of the options. An error that it throws may contain data, so its message is only in `cause`. */
 function withoutMessage<T> (option: string, call: () => T): T {
   try {
     return call()
@@ -176,14 +176,14 @@ const DATA = ',"data":'
 interface Entry {
   readonly payload: string
   readonly decoded: Decoded
-  /** True if `encode` wrote the payload. A payload that was read may be the same JSON in another spelling. */
+  /** True if `encode` returned the payload. A payload that was read may spell the same JSON differently. */
   readonly isWritten: boolean
 }
 
 /**
- * The contents of the payloads seen last, so that the same text is not parsed and checked twice: a page that is opened asks
- * for its parts, too. It is not a cache of sessions: only the store decides whether a session is live and what its payload
- * is. The contents are never changed.
+ * The contents of the payloads seen last, so that the same text is not parsed and checked twice. A page and its parts are
+ * usually requested together. This is not a cache of sessions: every request reads the store, which alone decides whether a
+ * session is live and what its payload is. The contents are never changed.
  */
 export class RecentPayloads {
   #newer = new Map<string, Entry>()
@@ -207,7 +207,7 @@ export class RecentPayloads {
     return decoded
   }
 
-  /** Writes the payload of a session that was read before, and is likely to be read again. @throws `FST_SESSION_TOO_LARGE` */
+  /** Encodes a session that was read before and is likely to be read again. @throws `FST_SESSION_TOO_LARGE` */
   encode (id: string, decoded: Decoded): string {
     const before = this.#newer.get(id) ?? this.#older.get(id)
     const payload = this.#codec.encode(decoded, before?.isWritten === true ? before : undefined)
@@ -225,7 +225,7 @@ export class RecentPayloads {
   }
 }
 
-/** Returns the part before the data of a payload that `encode` wrote, if no object in it can be taken for the data. */
+/** Returns the part of a payload before the data, if `encode` wrote it and no object in this part can be taken for the data. */
 function headIn (payload: string): string | undefined {
   const at = payload.indexOf(DATA)
   return payload.lastIndexOf('{', at) === 0 ? payload.slice(0, at + DATA.length) : undefined

@@ -1,12 +1,12 @@
 import { hash, randomFillSync } from 'node:crypto'
 import { unavailable } from '../errors.js'
 
-/** 128 bits name the record. They are no secret: they appear in logs, in lists and in the store. */
+/** 128 bits name the record. They are not secret: they appear in logs, in lists and in the store. */
 const ID_BYTES = 16
 /** 256 bits prove possession, twice what OWASP ASVS 5.0 (7.2.3) asks for. */
 const SECRET_BYTES = 32
 
-// 16 bytes are 22 characters of base64url and 32 bytes are 43. The last character carries fewer bits: one spelling for each value.
+// In base64url, 16 bytes are 22 characters and 32 bytes are 43. The last character has fewer bits: allow one spelling per value.
 const ID = /^[A-Za-z0-9_-]{21}[AQgw]$/
 const CREDENTIAL = /^[A-Za-z0-9_-]{21}[AQgw]\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/
 const ID_LENGTH = 22
@@ -25,25 +25,25 @@ export interface MintedCredential {
   readonly value: string
 }
 
-/** Returns whether a text has the one form that session ids have. */
+/** Returns whether a text has the form of a session id. */
 export function isSessionId (text: unknown): text is string {
   return typeof text === 'string' && ID.test(text)
 }
 
-/** Reads a cookie value, `undefined` unless it has the one form that credentials have. */
+/** Returns the credential in a cookie value, `undefined` if the value does not have the form of a credential. */
 export function parseCredential (value: string): Credential | undefined {
   if (value.length !== CREDENTIAL_LENGTH || !CREDENTIAL.test(value)) return undefined
   return { id: value.slice(0, ID_LENGTH), secret: value.slice(ID_LENGTH + 1) }
 }
 
-/** Hashes a secret with SHA-256. The secret has 256 bits of entropy, so that no salt and no slow hash is needed. */
+/** Hashes a secret with SHA-256. The secret has 256 bits of entropy, so it needs neither a salt nor a slow hash. */
 export function hashSecret (secret: string): string {
   return hash('sha256', secret, 'base64url')
 }
 
 /**
- * Makes a credential: with a new id, or with a new secret for the session `id` (a renewal).
- * @throws `FST_SESSION_STORE` (503) when the system has no randomness: there is no weaker source to fall back to
+ * Returns a new credential. With `id`, only the secret is new (a renewal).
+ * @throws `FST_SESSION_STORE` (503) if the system's random source fails: a weaker source is never used
  */
 export function mintCredential (id?: string): MintedCredential {
   if (used === pool.length) refill()

@@ -1,13 +1,13 @@
 import { copyJson, type Data, own, put } from './json.js'
 
 /**
- * A copy of data to change. Its objects are those of the original until `data` hands them out: whoever sets one key of large
- * data copies nothing else. The original is never changed.
+ * A copy of data to change. The objects in it are copied only when `data` is read, so setting one key of large data copies
+ * nothing else. The original is never changed.
  */
 export class Draft {
-  /** The original, as long as objects of it may be in the draft. */
+  /** The original, as long as the draft may share objects with it. */
   original: Data | undefined
-  /** The entries. Objects in it must not be changed. */
+  /** The entries. Objects in them must not be changed. */
   readonly entries: Data
 
   constructor (original: Data) {
@@ -15,7 +15,7 @@ export class Draft {
     this.entries = { ...original }
   }
 
-  /** The data, with objects of their own. */
+  /** The data, which share no object with the original. */
   get data (): Data {
     const { entries, original } = this
     if (original === undefined) return entries

@@ -3,10 +3,10 @@ import { invalidData } from '../errors.js'
 /** The data of a session: an object of JSON values. */
 export type Data = Record<string, unknown>
 
-/** How deep session data may be nested. Deeper data cost more than their content is worth, and overflow naive consumers. */
+/** How deep session data may be nested. Deeper data are slow to process, and overflow the stack of recursive code. */
 const MAX_DEPTH = 32
 
-/** Returns the value that an object itself has under a key: `constructor` and `__proto__` are keys like any other. */
+/** Returns an object's own value of a key. `constructor` and `__proto__` are keys like any other. */
 export function own (data: Data, key: string): unknown {
   return Object.hasOwn(data, key) ? data[key] : undefined
 }
@@ -31,14 +31,14 @@ export function copyJson<T> (value: T): T {
   return copy as T
 }
 
-/** Freezes a JSON value at every depth, and returns it. A value that is frozen already was frozen here, at every depth. */
+/** Freezes a JSON value at every depth, and returns it. Skips frozen values: this function froze them, at every depth. */
 export function freezeJson<T> (value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   for (const key of Object.keys(value)) freezeJson((value as Data)[key])
   return Object.freeze(value)
 }
 
-/** Returns whether `value` is written as the same JSON as `json`, whatever the order of keys. */
+/** Returns whether `value` and `json` are the same JSON, in any order of keys. */
 export function sameJson (value: unknown, json: unknown): boolean {
   if (value === json) return true
   if (typeof value !== 'object' || typeof json !== 'object' || value === null || json === null) return false
@@ -54,7 +54,7 @@ function sameItems (value: readonly unknown[], json: readonly unknown[]): boolea
 
 function sameEntries (value: Data, json: Data): boolean {
   for (const key of Object.keys(json)) if (!sameJson(own(value, key), json[key])) return false
-  // JSON leaves `undefined` out, so that such a key is not a difference.
+  // JSON omits keys whose value is `undefined`, so such a key is not a difference.
   for (const key of Object.keys(value)) if (!Object.hasOwn(json, key) && value[key] !== undefined) return false
   return true
 }
@@ -66,8 +66,8 @@ interface Place {
 }
 
 /**
- * Copies any value as JSON would write it. Objects of `original`, which is such a copy already, are not copied.
- * @throws `FST_SESSION_INVALID_DATA` naming the first thing that would not come back from JSON as it is: a Date, NaN, a cycle
+ * Copies any value as JSON would write it. Does not copy objects of `original`, which is such a copy already.
+ * @throws `FST_SESSION_INVALID_DATA` naming the first value that JSON would change, such as a Date, NaN or a cycle
  */
 export function toJson (value: unknown, original?: Data): unknown {
   return isScalar(value) ? value : written(value, undefined, 0, original)
@@ -84,7 +84,7 @@ function written (value: unknown, place: Place | undefined, depth: number, origi
   const part = (item: unknown, key: string | number): unknown => isScalar(item) ? item : written(item, { parent: place, key }, depth + 1)
   if (Array.isArray(value)) {
     const items: unknown[] = []
-    // Not map(), which skips holes.
+    // map() would skip holes.
     for (let index = 0; index < value.length; index++) items.push(part(value[index], index))
     return items
   }
@@ -98,8 +98,8 @@ function written (value: unknown, place: Place | undefined, depth: number, origi
 }
 
 /**
- * Returns whether an object was written as `{ ... }`: its prototype is none, or an object that has none itself. That holds
- * in other realms (Jest, `node:vm`) and for what Fastify parses queries, params and cookies into.
+ * Returns whether an object was written as `{ ... }`. It has no prototype, or its prototype has none. This also works for
+ * objects of other realms (Jest, `node:vm`) and for queries, params and cookies that Fastify parsed.
  */
 export function isPlain (value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)

@@ -1,6 +1,6 @@
 import { type Data, copyJson, own, put, sameJson } from './json.js'
 
-/** Merges two changes of one object: everything that `theirs` has, with the top-level keys on top that `mine` changed since `base`. */
+/** Merges two changes of one object. Returns `theirs` with those top-level keys of `mine` that differ from `base`. */
 export function merge (base: Data, mine: Data, theirs: Data): Data {
   const merged = { ...theirs }
   for (const key of new Set([...Object.keys(base), ...Object.keys(mine)])) {
@@ -11,7 +11,7 @@ export function merge (base: Data, mine: Data, theirs: Data): Data {
   return merged
 }
 
-/** Makes `target` equal to `source`, in keys and order. Values that are equal stay the objects that they are; others are copies. */
+/** Makes `target` equal to `source`, in keys and order. Keeps the objects of values that are equal, and copies the others. */
 export function refill (target: Data, source: Data): void {
   const before = { ...target }
   for (const key of Object.keys(target)) delete target[key]

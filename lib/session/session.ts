@@ -6,69 +6,69 @@ export interface StartOptions {
   absoluteTimeout?: number
   /**
    * Seconds without a request after which the session ends, shorter or longer than the option `idleTimeout`. Default: that
-   * option, or the whole `absoluteTimeout` for a session that is `persistent`: a user who asked to be remembered is not idle.
+   * option. For a `persistent` session, the default is the whole `absoluteTimeout`: a remembered user may stay away for long.
    */
   idleTimeout?: number
 }
 
 /**
- * The session of one request: `request.session` (or `request.<scheme>`), of which a route sees what its `security` declares.
+ * The session of one request: `request.session` (or `request.<scheme>`). Its type follows the `security` of the route.
  *
- * On a route that does not declare the session, `exists` is false, `get` returns `undefined`, and everything else throws
- * `FST_SESSION_NOT_DECLARED`. Once the response has begun, what changes the session throws `FST_SESSION_TOO_LATE`, and `data`
- * is frozen; `update` works at any time.
+ * On a route that does not declare the session, `exists` is false and `get` and `user` are `undefined`. Everything else throws
+ * `FST_SESSION_NOT_DECLARED`. Once the response has begun, methods that change the session throw `FST_SESSION_TOO_LATE`, and
+ * `data` is frozen. `update` works at any time.
  */
 export interface Session<T extends object = Record<string, unknown>, User = any> {
   /** True if a live session was loaded, or started in this request. */
   readonly exists: boolean
   /**
-   * The session's id, which stays the same when it is renewed. Safe to show, to log and to pass to `app.session.revoke`: it
-   * is not the cookie's secret.
-   * @throws `FST_SESSION_REQUIRED` (401) where there is none
+   * The session's id. A renewal does not change it. Safe to show, to log and to pass to `app.session.revoke`, because the id
+   * does not contain the cookie's secret.
+   * @throws `FST_SESSION_REQUIRED` (401) if there is no session
    */
   readonly id: string
   /**
-   * The data, mutable at any depth and saved automatically before the response is sent. Without a session: the
-   * defaults of the schema if they satisfy it, and the first change creates the session.
-   * @throws `FST_SESSION_REQUIRED` (401) when the schema has no such defaults
+   * The data, mutable at any depth and saved automatically before the response is sent. Without a session, `data` has the
+   * defaults of the schema, if they satisfy the schema. The first change then creates the session.
+   * @throws `FST_SESSION_REQUIRED` (401) if there is no session and the schema has no such defaults
    */
   readonly data: T
   /** The result of the option `user`; `undefined` without that option, and for a session that was just started. */
   readonly user: User
-  /** Epoch milliseconds. @throws `FST_SESSION_REQUIRED` (401) where there is no session */
+  /** Epoch milliseconds. @throws `FST_SESSION_REQUIRED` (401) if there is no session */
   readonly createdAt: number
   /** Epoch milliseconds of the login: when the principal was established. @throws `FST_SESSION_REQUIRED` (401) */
   readonly authenticatedAt: number
-  /** Epoch milliseconds, idle or absolute timeout, whichever is sooner. @throws `FST_SESSION_REQUIRED` (401) */
+  /** Epoch milliseconds: idle or absolute timeout, whichever is sooner. @throws `FST_SESSION_REQUIRED` (401) */
   readonly expiresAt: number
-  /** The value of one key, `undefined` where there is no session. */
+  /** Returns the value of one key, `undefined` if there is no session. */
   get<K extends keyof T & string> (key: K): T[K] | undefined
   /** Sets one key; the same as an assignment to `data`. */
   set<K extends keyof T & string> (key: K, value: T[K]): void
-  /** Removes one key, or takes it back to the default that the schema has for it. */
+  /** Removes one key. If the schema has a default for the key, sets the default. */
   unset (key: keyof T & string): void
   /**
-   * Begins a session in place of the one before (a login): another id and secret, the old record deleted, so that a cookie
-   * planted before the login is worth nothing after it (OWASP ASVS 5.0, 7.2.4).
+   * Begins a session in place of the old one: a login. The session gets a new id and secret, and the old record is deleted.
+   * So a cookie planted before the login is worth nothing after it (OWASP ASVS 5.0, 7.2.4).
    * @throws `FST_SESSION_INVALID_DATA` when `data` do not fit the schema
    */
   start (data: T, options?: StartOptions): void
-  /** Gives the session a new secret, for a change of what it may do. The old cookie is dead at once; id, data and timeouts stay. */
+  /** Gives the session a new secret, for a change of its rights. Ends the old cookie at once. Id, data and timeouts stay. */
   renew (): void
-  /** Gives the session a new secret and keeps only the keys named: what @fastify/session means by it, and @fastify/passport calls. */
+  /** Gives the session a new secret and keeps only the keys named, as in @fastify/session. @fastify/passport calls this. */
   regenerate (keep?: ReadonlyArray<keyof T & string>): Promise<void>
   /** Ends the session: deletes the record and the browser's cookie. Idempotent. */
   destroy (): void
   /**
-   * Reads, changes and writes the stored data as one step, now. `fn` gets a copy to change, or returns the new data; it
+   * Reads, changes and writes the stored data as one step, now. `fn` changes the copy that it gets, or returns new data. `fn`
    * runs again on a conflict with another request, so it should do nothing else. It cannot change the principal: see `start`.
    * Returns the data as stored. Works after the response, too.
    * @throws `FST_SESSION_REQUIRED` (401) when the session has ended, `FST_SESSION_CONFLICT` (409)
    */
   update (fn: (data: T) => T | void | Promise<T | void>): Promise<T>
   /**
-   * Saves now what would be saved when the response is sent, and returns the `Set-Cookie` header to send, if there is one:
-   * for hijacked replies and event streams, where nothing does that automatically.
+   * Saves the session now instead of when the response is sent. Returns the `Set-Cookie` header to send, if there is one.
+   * For hijacked replies and event streams, where nothing does that automatically.
    */
   commit (): Promise<string | undefined>
 }
@@ -80,20 +80,20 @@ export interface LiveSession<T extends object = Record<string, unknown>, User = 
 
 type WithoutSession = 'get' | 'set' | 'unset' | 'start' | 'regenerate' | 'destroy' | 'commit'
 
-/** The members without a session. `set` throws `FST_SESSION_REQUIRED` (401) when the schema has no defaults to start from. */
+/** The members if there is no session. `set` throws `FST_SESSION_REQUIRED` (401) if the schema has no defaults to start from. */
 export interface AbsentSession<T extends object = Record<string, unknown>> extends Pick<Session<T>, WithoutSession> {
   readonly exists: false
   readonly user: undefined
 }
 
-/** The members without a session if the schema has a default for every key. The first change creates the session. */
+/** The members if there is no session and the schema has a default for every key. The first change creates the session. */
 export interface BlankSession<T extends object = Record<string, unknown>> extends AbsentSession<T>, Pick<Session<T>, 'data' | 'update'> {}
 
 type NotDeclared<Name extends string> = `Add security: [{ ${Name}: [] }] to the schema of this route`
 
 /**
- * The session of a route that does not declare it. Only `exists`, `get` and `user` can be used. The other methods exist so
- * that the request can be passed to what takes any `FastifyRequest`; to call one does not compile.
+ * The session of a route that does not declare it. Only `exists`, `get` and `user` can be used. The type has the other methods
+ * so that the request can be passed to functions that take any `FastifyRequest`. Calling one of them does not compile.
  */
 export interface UndeclaredSession<Name extends string = string> extends
   Record<Exclude<WithoutSession, 'get'>, (this: NotDeclared<Name>, ...args: any[]) => never> {

@@ -5,7 +5,7 @@ import type { StartOptions } from './session.js'
 /** The times of a session, fixed when it starts. Instants in epoch milliseconds. */
 export interface Times {
   readonly createdAt: number
-  /** When the principal was last established; 0 where that is unknown (an adopted session). */
+  /** When the principal was last established; 0 if that is unknown (an adopted session). */
   readonly authenticatedAt: number
   /** The absolute timeout as an instant. Nothing moves it. */
   readonly deadline: number
@@ -13,13 +13,13 @@ export interface Times {
   readonly idleTimeout?: number
   /** True if the cookie survives the end of the browser's run. */
   readonly persistent: boolean
-  /** The session's rank among the logins of its principal, where clocks disagree; see `Limit`. Default: `authenticatedAt`. */
+  /** The session's rank among the logins of its principal, if clocks disagree; see `Limit`. Default: `authenticatedAt`. */
   readonly rank?: number
 }
 
 /**
- * The rank of a session that is being adopted. Of several requests that adopt one session, one keeps its own: until that is
- * settled, the session costs no other one its place.
+ * The rank of a session that is being adopted. Several requests may adopt one session, but only one keeps its copy. Until that is
+ * decided, the session does not count towards the limit.
  */
 export const UNRANKED = -1
 
@@ -41,23 +41,23 @@ export function beginTimes (scheme: Lifetimes, options: StartOptions, now: numbe
   return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
 }
 
-/** Returns the times of a session that belongs to another principal from `now` on. Its deadline stays. */
+/** Returns the times of a session whose principal changes at `now`. The deadline stays. */
 export function withLogin ({ rank: _rank, ...times }: Times, now: number): Times {
   return { ...times, authenticatedAt: now }
 }
 
-/** The end of a session whose idle timeout passed while a request was under way: a large upload, for example. */
+/** The reason and detail of an event: the idle timeout of a session passed during a request, such as a large upload. */
 export const IDLED = Object.freeze({
   reason: 'idle-meanwhile',
   detail: 'its idle timeout passed while a request was under way: set idleTimeout to more than the longest request takes'
 } as const)
 
-/** Returns whether it was the idle timeout that ended a session since it was read. */
+/** Returns whether the idle timeout has ended a session since it was read. */
 export function hasIdled ({ expiresAt, times: { deadline } }: { readonly expiresAt: number, readonly times: Times }, now: number): boolean {
   return expiresAt <= now && deadline > now
 }
 
-/** Returns when a session that is used `now` ends: after its idle timeout, or at its deadline if that is sooner. */
+/** Returns when a session expires if `now` is its last use: after the idle timeout, or at the deadline if that is sooner. */
 export function expiryOf ({ deadline, idleTimeout }: Times, scheme: Pick<Lifetimes, 'idleTimeout'>, now: number): number {
   return Math.min(now + (idleTimeout ?? scheme.idleTimeout), deadline)
 }

@@ -15,20 +15,20 @@ export interface MemoryStoreOptions {
   readonly now?: () => number
 }
 
-/** How many records each `create` checks for expiry. Two for one free more than any growth adds. */
+/** How many records each `create` checks for expiry. With two checks for each new record, the sweep keeps up with any growth. */
 const SWEPT_PER_CREATE = 2
-/** An idle process frees expired records too, a batch each second (milliseconds): a million within four minutes. */
+/** Milliseconds between two batches. So an idle process also frees expired records: a million within four minutes. */
 const SWEEP_INTERVAL = 1000
 const SWEEP_BATCH = 5000
-/** How many sessions `deleteAll` ends before other work gets its turn. */
+/** How many sessions `deleteAll` ends before it yields to other work. */
 const DELETE_BATCH = 500
 
 /**
  * Sessions in the memory of one process: for tests, and for apps whose users may be signed out by a restart. Every call
- * returns at once, without a promise; only `deleteAll` of more than 500 sessions returns one.
+ * returns a value and not a promise, except `deleteAll` of more than 500 sessions.
  *
- * The store never holds more than `maxSessions` and `maxBytes`. A session that finds no room takes the place of others:
- * of sessions without a principal first, and of those idle for the longest time first. Each eviction is reported.
+ * The store never holds more than `maxSessions` and `maxBytes`. To make room, it evicts sessions: those without a principal
+ * first, and of these the one that is idle for the longest time. Each eviction is reported.
  */
 export class MemoryStore implements SessionStore {
   readonly #entries = new WideMap<Entry>()
@@ -40,7 +40,7 @@ export class MemoryStore implements SessionStore {
   readonly #now: () => number
   readonly #observers = new Observers()
   #bytes = 0
-  /** The line whose entries are being checked for expiry, and the next one of them. */
+  /** The line whose entries are being checked for expiry, and the next entry to check. */
   #checked = this.#guests
   #cursor: Entry | undefined
   #timer: NodeJS.Timeout | undefined
@@ -83,7 +83,7 @@ export class MemoryStore implements SessionStore {
     const entry = this.#live(id)
     if (entry === undefined) return
     if (expiresAt > entry.expiresAt) entry.expiresAt = expiresAt
-    // A touch that gains no time is a sign of activity all the same.
+    // Even a touch that gains no time is a sign of activity.
     this.#takeOut(entry)
     this.#putIn(entry)
   }
@@ -181,7 +181,7 @@ export class MemoryStore implements SessionStore {
     this.#index.remove(entry.principal, entry)
   }
 
-  /** Puts the entry at the end of its line: it is the last one to be evicted. */
+  /** Adds the entry at the end of its line, to be evicted last. */
   #putIn (entry: Entry): void {
     this.#lineOf(entry).add(entry)
     this.#bytes += entry.payload.length
@@ -207,7 +207,7 @@ export class MemoryStore implements SessionStore {
     if (this.size === 0) this.#stopTimer()
   }
 
-  /** Returns where the check goes on: at the start of the other line, unless that is empty. */
+  /** Moves to the other line, unless that is empty. Returns the oldest entry of the line. */
   #nextLine (): Entry {
     const other = this.#checked === this.#guests ? this.#members : this.#guests
     if (other.size > 0) this.#checked = other
@@ -219,12 +219,12 @@ export class MemoryStore implements SessionStore {
     this.#timer = this.#cursor = undefined
   }
 
-  /** Evicts until the limits hold: sessions without a principal first, those idle for the longest time first, never `entry`. */
+  /** Evicts sessions until the limits hold: without a principal first, idle for the longest time first. Never evicts `entry`. */
   #makeRoomFor (entry: Entry, now: number): void {
     const { maxSessions, maxBytes } = this.#limits
     while (this.size > maxSessions || this.#bytes > maxBytes) {
       const { oldest: guest } = this.#guests
-      // `entry` is the newest of its line, and alone it is within the limits: there is another one.
+      // `entry` alone is within the limits, so there is another entry. `entry` is the newest of its line, so it comes last.
       const evicted = (guest === undefined || guest === entry ? this.#members.oldest : guest)!
       const { id, principal, expiresAt } = evicted
       this.#remove(evicted)
@@ -232,7 +232,7 @@ export class MemoryStore implements SessionStore {
     }
   }
 
-  /** @throws an error if the record alone exceeds `maxBytes`: it would evict all others and find no room all the same. */
+  /** @throws an error if the record alone exceeds `maxBytes`: even evicting all others would not make room for it */
   #refuseTooLarge ({ payload: { length } }: SessionRecord): void {
     const { maxBytes } = this.#limits
     if (length > maxBytes) throw new Error(`MemoryStore: a session of ${length} characters is larger than the option maxBytes (${maxBytes})`)

@@ -1,14 +1,14 @@
 import { invalidOptions } from '../../errors.js'
 import { checkedBy, type DataSchema } from './schema.js'
 
-/** A function that Ajv made of a JSON Schema. */
+/** A function that Ajv compiled from a JSON Schema. */
 export interface Validate {
   (data: unknown): unknown
   errors?: ReadonlyArray<{ readonly instancePath: string, readonly message?: string }> | null | undefined
   $async?: boolean
 }
 
-/** Compiles a JSON Schema with the app's Ajv; the result changes data only to fill in defaults, and only if told to. */
+/** Compiles a JSON Schema with the app's Ajv. The result never changes data, except to fill in defaults if told to. */
 export type CompileJsonSchema = (schema: object, useDefaults: boolean) => Promise<Validate>
 
 /** Compiles a JSON Schema. @throws `FST_SESSION_OPTIONS` for a schema that Ajv refuses or that is asynchronous */
@@ -21,7 +21,7 @@ export async function jsonSchema (schema: object, compile: CompileJsonSchema): P
   } catch (cause) {
     throw invalidOptions(`schema is not a JSON Schema that Ajv accepts (${(cause as Error).message}): write { type: "object", properties: { ... } }`, cause)
   }
-  if (check.$async === true) throw invalidOptions('schema is asynchronous ($async), and data are checked at once: take $async out of it')
+  if (check.$async === true) throw invalidOptions('schema is asynchronous ($async), but data are checked synchronously: remove $async')
   return checkedBy(schema, {
     check,
     error (data) {

@@ -9,7 +9,7 @@ import { classicTypeBoxSchema, isClassicTypeBox, isTypeBox, typeBoxSchema } from
 const NOT_OF_OBJECTS = new Set<unknown>(['string', 'number', 'integer', 'boolean', 'null', 'array'])
 
 /**
- * Reads the option `schema`, and loads the library that made the schema and no other.
+ * Reads the option `schema`. Loads only the library that made the schema.
  * @throws `FST_SESSION_OPTIONS` for a schema that could never be checked, that transforms or that is asynchronous
  */
 export async function readSchema (schema: unknown, compile: CompileJsonSchema): Promise<DataSchema> {
@@ -17,7 +17,7 @@ export async function readSchema (schema: unknown, compile: CompileJsonSchema): 
   if (!isSchema(schema)) {
     throw invalidOptions('schema must be the schema of an object: a Standard Schema, such as z.object({ ... }) of Zod, Type.Object({ ... }) of TypeBox, or a JSON Schema { type: "object", ... }')
   }
-  // A JSON Schema has properties of any name, and cannot transform.
+  // A JSON Schema cannot transform, and its properties may have any name, so do not search it.
   const found = isTypeBox(schema) || isClassicTypeBox(schema) || isStandard(schema) ? findTransform(schema) : undefined
   if (found !== undefined) {
     throw invalidOptions(`schema ${found.does} (at ${found.at}), but session data are stored and read as they are: let the schema check the stored form, and do the rest where the data are used`)

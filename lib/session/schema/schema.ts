@@ -1,10 +1,10 @@
 import { copyJson, type Data, isObject } from '../json.js'
 
-/** The parts of a schema that the codec needs, whichever library it comes from. */
+/** The parts of a schema that the codec needs, for a schema of any library. */
 export interface DataSchema {
   /** Returns whether data fit. Never throws. */
   fits (data: unknown): data is Data
-  /** Says where data do not fit and what is expected there; never what is there, which may be a secret. */
+  /** Says where data do not fit and what is expected there. Never quotes the value, which may be a secret. */
   problem (data: unknown): string
   /** Returns data with the schema's defaults filled in: a copy, or the data themselves if nothing was added. Never throws. */
   withDefaults (data: Data): unknown
@@ -19,21 +19,21 @@ export interface Checker {
   fill (data: Data): unknown
 }
 
-/** The schema of sessions that may hold anything. */
+/** The schema that accepts any data. */
 export const anyObject: DataSchema = {
   fits: isObject,
   problem: () => 'an object is expected',
   withDefaults: (data) => data
 }
 
-/** Makes a `DataSchema` of a schema in the form of JSON Schema and the functions that check it. */
+/** Makes a `DataSchema` from a schema in the form of JSON Schema and the functions that check it. */
 export function checkedBy (schema: object, { check, error, fill }: Checker): DataSchema {
-  // A schema that cannot be written as JSON may have a default that cannot.
+  // If a schema cannot be written as JSON, one of its defaults may be the reason.
   const hasDefaults = attempt(() => /"(?:default|\$ref)":/.test(JSON.stringify(schema))) ?? true
   return {
     fits (data): data is Data {
       try {
-        // TypeBox takes some lists for objects, and throws for some values that do not fit.
+        // TypeBox accepts some arrays as objects, and throws for some values that do not fit.
         return isObject(data) && check(data) === true
       } catch {
         return false
@@ -48,7 +48,7 @@ export function checkedBy (schema: object, { check, error, fill }: Checker): Dat
   }
 }
 
-/** Returns what `work` returns, `undefined` when it throws. */
+/** Returns the result of `work`, `undefined` if it throws. */
 export function attempt<T> (work: () => T): T | undefined {
   try {
     return work()

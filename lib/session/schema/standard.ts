@@ -18,7 +18,7 @@ interface Result {
 interface Issue {
   readonly message: string
   readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
-  /** Says what is expected, in Zod, Valibot and ArkType. */
+  /** The expected type or value, in Zod, Valibot and ArkType. */
   readonly expected?: unknown
   /** The kind of the issue, in Zod and ArkType. */
   readonly code?: unknown
@@ -30,7 +30,7 @@ export function isStandard (schema: object): schema is Standard {
   return typeof (schema as Partial<Standard>)['~standard']?.validate === 'function'
 }
 
-/** Reads a Standard Schema. @throws `FST_SESSION_OPTIONS` for one that transforms or is asynchronous, if a first look tells */
+/** Reads a Standard Schema. @throws `FST_SESSION_OPTIONS` if checking an empty object shows that it transforms or is async */
 export function standardSchema (schema: Standard): DataSchema {
   const { vendor } = schema['~standard']
   const judge = (data: unknown): Judgement => attempt(() => judgeResult(data, schema['~standard'].validate(data), vendor)) ?? { problem: 'the schema threw an error' }
@@ -52,7 +52,7 @@ export function standardSchema (schema: Standard): DataSchema {
   }
 }
 
-/** The result of checking data: one of these. */
+/** The result of checking data. It has one of these properties. */
 interface Judgement {
   /** The data with the schema's defaults; the data themselves if none is missing. */
   readonly completed?: unknown
@@ -65,7 +65,7 @@ interface Judgement {
 function judgeResult (data: unknown, result: Result | PromiseLike<Result>, vendor: string): Judgement {
   if ('then' in result) {
     result.then(undefined, () => {})
-    return { refusal: 'the schema is asynchronous, and data are checked at once: take async checks out of it, and make them where the data are set' }
+    return { refusal: 'the schema is asynchronous, but data are checked synchronously: run async checks where the data are set' }
   }
   if (result.issues !== undefined) return { problem: sentence(result.issues[0], vendor) }
   const changed: PropertyKey[] = []
@@ -75,7 +75,7 @@ function judgeResult (data: unknown, result: Result | PromiseLike<Result>, vendo
     : { completed }
 }
 
-/** Says what is expected. Leaves out messages that may quote the value: those of Valibot and ArkType do, those of Zod do not. */
+/** Says what is expected. Omits messages that may quote the value: those of Valibot and ArkType, and custom ones of Zod. */
 function sentence (issue: Issue = { message: '' }, vendor: string): string {
   const at = place(Array.from(issue.path ?? [], (segment) => typeof segment === 'object' ? segment.key : segment))
   const expected = expectation(issue)
@@ -84,7 +84,7 @@ function sentence (issue: Issue = { message: '' }, vendor: string): string {
 }
 
 function expectation ({ expected, code, errors }: Issue): string | undefined {
-  // Several issues in one: the text of the whole quotes the value, in ArkType.
+  // ArkType may combine several issues in one, whose text quotes the value. Use the parts instead.
   if (errors === undefined) return typeof expected === 'string' ? expected : undefined
   const parts = errors.map(expectation)
   return parts.includes(undefined) ? undefined : parts.join(code === 'union' ? ' or ' : ' and ')
@@ -97,8 +97,8 @@ function place (keys: readonly PropertyKey[]): string {
 const CHANGED = Symbol('changed')
 
 /**
- * Returns `input` with what `output` has besides, which are defaults; `input` itself if that is nothing; `CHANGED` if anything
- * else is different, with its place. Keys that `output` lacks stay: they are those that a schema does not know.
+ * Returns `input` with the keys that only `output` has, which are defaults; `input` itself if there are none. If anything else
+ * differs, returns `CHANGED` and adds its place to `changed`. Keeps keys that `output` lacks: the schema does not know them.
  */
 function complete (input: unknown, output: unknown, path: readonly PropertyKey[], changed: PropertyKey[]): unknown {
   if (input === output) return input

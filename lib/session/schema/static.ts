@@ -1,4 +1,4 @@
-/** The type of the data that a schema describes. Where it says nothing, values are `unknown`. */
+/** The type of the data that a schema describes. Values that the schema does not describe are `unknown`. */
 export type DataOf<Schema> = OrAnyObject<
   Schema extends { readonly '~standard': { readonly types?: infer Types } } ? OutputOf<Types>
     : Schema extends { readonly static: unknown } ? (Schema & { params: [] })['static']
@@ -36,7 +36,7 @@ type OfObject<Schema> = Schema extends { readonly properties: infer Properties }
   >
   : Record<string, Schema extends { readonly additionalProperties: infer Value } ? OfJson<Value> : unknown>
 
-/** The properties that are always there: those that are required, and those that have a default. */
+/** The properties that are always present: those that are required, and those that have a default. */
 type Present<Schema, Properties> =
   | (Schema extends { readonly required: ReadonlyArray<infer Name> } ? Name : never)
   | { [Name in keyof Properties]: Properties[Name] extends { readonly default: unknown } ? Name : never }[keyof Properties]

@@ -9,8 +9,8 @@ export interface Transform {
 }
 
 /**
- * Finds a part of a schema that transforms data or is asynchronous, as far as a schema shows what it does: Zod in `_zod.def`,
- * ArkType in `json`, Valibot and TypeBox in themselves. What it does not show is found when data are checked.
+ * Finds a part of a schema that transforms data or is asynchronous, if the schema shows that: Zod in `_zod.def`, ArkType in
+ * `json`, Valibot and TypeBox in the schema itself. Other transformations are found when data are checked.
  */
 export function findTransform (schema: unknown, trail: readonly string[] = [], seen = new Set<unknown>()): Transform | undefined {
   const part = visible(schema)
@@ -40,7 +40,7 @@ function isAsync (value: object): boolean {
 
 const CLASSIC_TRANSFORM = Symbol.for('TypeBox.Transform')
 
-// What Valibot calls a transformation, though it changes the type alone.
+// Valibot calls these transformations, although they change only the type.
 const OF_THE_TYPE = new Set<unknown>(['brand', 'flavor', 'readonly'])
 
 function conductOf (part: Part): Transform['does'] | undefined {

@@ -49,14 +49,14 @@ export async function typeBoxSchema (schema: object): Promise<DataSchema> {
   })
 }
 
-/** Returns what throws the error for a schema library that cannot be loaded. Only an app that uses the library needs it. */
+/** Returns a function that throws the error for a schema library that cannot be loaded. Only apps that use it need it. */
 function notInstalled (name: string): (cause: unknown) => never {
   return (cause) => { throw invalidOptions(`schema was made with ${name}, which the plugin cannot load: install ${name} in the app`, cause) }
 }
 
 /**
- * @sinclair/typebox exists twice in a process that requires and imports it, and each copy has registries of its own. What the app
- * registered in the CommonJS copy becomes known to the other, which checks.
+ * Copies the registries of the CommonJS copy of @sinclair/typebox to the ESM copy, which checks data. A process that both requires
+ * and imports the package has two copies of it, each with registries of its own.
  */
 function shareRegistries (typebox: Classic): void {
   // An app that is bundled into one file has one copy, and no packages to require.

@@ -1,6 +1,6 @@
 import type { SessionRecord } from '../store.js'
 
-/** A session, and its place in the line of its kind. */
+/** A session, and its place in an `IdleLine`. */
 export class Entry {
   readonly id: string
   payload: string
@@ -21,7 +21,7 @@ export class Entry {
     this.older = this.newer = undefined
   }
 
-  /** A copy for the caller, who may do with it what he likes. */
+  /** A copy, which the caller may change. */
   get record (): SessionRecord {
     const { payload, version, expiresAt, principal } = this
     return principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal }
@@ -36,21 +36,21 @@ export class Entry {
 }
 
 /**
- * Returns a text in one piece. The engine holds a composed text as a tree of its parts. Reading a character joins them, which
- * saves a third of the memory of a small session.
+ * Returns a text in one piece. The engine keeps a concatenated text as a tree of its parts. Reading a character joins the parts.
+ * That saves a third of the memory of a small session.
  */
 function joined (text: string): string {
   text.charCodeAt(0)
   return text
 }
 
-/** Entries in the order of their last activity, as a doubly linked list: every step takes the same time at any length. */
+/** Entries in the order of their last activity, in a doubly linked list: each operation takes constant time. */
 export class IdleLine {
   size = 0
   oldest: Entry | undefined
   #newest: Entry | undefined
 
-  /** Adds an entry that is in no line, as the newest. */
+  /** Adds an entry as the newest. The entry must not be in a line. */
   add (entry: Entry): void {
     entry.older = this.#newest
     if (this.#newest === undefined) this.oldest = entry
