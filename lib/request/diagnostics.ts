@@ -7,7 +7,7 @@ export type LoadedAs = 'live' | 'adopted' | 'no-cookie' | 'duplicate-cookie' | '
 /** The part of a session that was saved: an intent, a change of data, or nothing. */
 export type SavedAs = 'none' | 'data' | 'renew' | 'start' | 'destroy' | 'failed'
 
-/** What happened to one session in one request, for the debug line. */
+/** The history of one session in one request, for the debug line. */
 export interface Account {
   readonly scheme: string
   readonly cookie: string
