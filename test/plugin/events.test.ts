@@ -126,7 +126,7 @@ t.test('a request that takes longer than the idle timeout is warned of, with wha
     t.equal((await client.post(url, {})).statusCode, status)
     const warned = log.splice(0).filter(({ level, reqId }) => level === 40 && reqId !== undefined)
     t.match(warned, [{ msg: /set idleTimeout to more than the longest request takes/, session: { id: /./ } }], url)
-    t.ok(warned[0]?.msg.startsWith(told), warned[0]?.msg)
+    t.ok(warned[0]?.msg.startsWith(told), url)
     t.equal((await client.post(url, {})).statusCode, 401)
   }
   wait.seconds = 201

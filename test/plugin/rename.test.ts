@@ -11,7 +11,7 @@ const places: Record<string, () => SessionOptions<'session'>['store']> = {
 
 /** An app, and the same app after its cookie was renamed, with the browser of a user who signed in before that. */
 async function renamed (t: Test, make: () => unknown, options: Options = {}): Promise<Setup> {
-  const place = make() as Options['store']
+  const place = make() as NonNullable<Options['store']>
   const before = await setUp(t, { store: place, cookie: { name: '__Host-old' } })
   before.app.post('/login', { schema: optional }, async ({ session }) => { session.start({ userId: 'ada', roles: [], cart: { tea: 1 } }) })
   await before.client.post('/login')
