@@ -75,8 +75,10 @@ function askSession (
   { scheme, snapshot, user }: Candidate, { scopes }: Condition, maxAge: number | undefined
 ): Awaitable<Failure | undefined> {
   const { name, settings: { principal, roles, now } } = scheme
-  if (snapshot === undefined || (principal !== undefined && snapshot.principal === undefined)) {
-    return { kind: 'unauthenticated', scheme: name, why: `there is no live session "${name}"` }
+  const isGuest = principal !== undefined && snapshot?.principal === undefined
+  if (snapshot === undefined || isGuest) {
+    const why = snapshot === undefined ? `there is no live session "${name}"` : `the option principal returned nothing for the session "${name}": it is a guest's`
+    return { kind: 'unauthenticated', scheme: name, why }
   }
   if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) {
     return { kind: 'unauthenticated', scheme: name, why: `the login is older than ${maxAge} seconds`, maxAge }

@@ -137,3 +137,15 @@ t.test('a request that takes longer than the idle timeout is warned of, with wha
     t.same(log.filter(({ level }) => level === 40), [], `${url}: the absolute timeout is meant to end a session`)
   }
 })
+
+t.test('a live session without a principal is refused with that reason: the option principal may name the wrong key', async (t) => {
+  const { app, client, events } = await setUp(t, { principal: (data: any) => data.userid })
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start(ada) })
+  app.get('/me', { schema: guarded }, async () => 'in')
+  await client.post('/login')
+  t.equal((await client.get('/me')).statusCode, 401)
+  t.match(events.at(-1), { type: 'rejected', reason: 'unauthenticated', detail: /option principal returned nothing for the session "session"/ })
+  client.jar.clear()
+  t.equal((await client.get('/me')).statusCode, 401)
+  t.match(events.at(-1), { detail: 'there is no live session "session"' })
+})
