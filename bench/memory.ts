@@ -68,7 +68,7 @@ async function costOf (ids: readonly string[], call: Call): Promise<number> {
 }
 
 async function costsAmong (count: number): Promise<Record<string, number>> {
-  const store = new MemoryStore({ maxSessions: count + 4 * CALLS })
+  const store = new MemoryStore({ maxSessions: count + 4 * CALLS, maxBytes: 2 ** 40 })
   const expiresAt = Date.now() + IDLE
   const ids = fill(store, count, (index) => `user-${index >> 1}`, expiresAt)
   const { payload } = recordOf('user-1', expiresAt)
@@ -143,7 +143,7 @@ const pause = async (ms: number): Promise<void> => await new Promise((resolve) =
 async function stops (): Promise<Record<string, Stop>> {
   const found: Record<string, Stop> = {}
   let time = Date.now()
-  const store = new MemoryStore({ maxSessions: MANY, now: () => time })
+  const store = new MemoryStore({ maxSessions: MANY, maxBytes: 2 ** 40, now: () => time })
   fill(store, MANY, (index) => index < 100_000 ? 'busy' : `user-${index}`, time + IDLE)
   found['nothing at all, for comparison'] = await longestStop(async () => await pause(2000))
   found['list of a principal with 100,000 sessions'] = await longestStop(async () => {

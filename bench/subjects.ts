@@ -125,7 +125,7 @@ export async function build ({ name, store }: SubjectName, redis: () => Redis): 
     case `${AGAIN.name}, none`: return await app(bare, () => {})
     case 'floor, memory': return await app(async (made) => await made.register(floor, { store: floorInMemory() }), start)
     case 'floor, redis': return await app(async (made) => await made.register(floor, { store: floorInRedis(redis()) }), start)
-    case 'this, memory': return await app(own(new MemoryStore({ maxSessions: MAX_SESSIONS })), start)
+    case 'this, memory': return await app(own(new MemoryStore({ maxSessions: MAX_SESSIONS, maxBytes: 2 ** 40 })), start)
     case 'this, redis': return await app(own(new RedisStore({ client: redis(), prefix: 'own:' })), start)
     case 'this, cookie': return await app(own(sealedCookie({ keys: [makeKey()] })), start)
     case '@fastify/session, memory': return await app(official({}), officialLogin)
