@@ -167,8 +167,7 @@ export class RequestScope implements Scope {
   #saveAll ({ statusCode }: Outgoing): Awaitable<void> {
     const failures: unknown[] = []
     const saves: Array<Awaitable<unknown>> = []
-    for (const handle of this.#sessions) {
-      if (!(handle instanceof SessionHandle)) continue
+    for (const handle of this.#handles) {
       if (!(this.#phase === 'open' ? handle.isPending : this.#phase === 'failed' && handle.isChanged)) continue
       saves.push(rescue<unknown>(() => handle.save(statusCode), (error) => failures.push(error)))
     }

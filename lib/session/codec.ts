@@ -197,9 +197,10 @@ export class RecentPayloads {
 
   /** Decodes a payload, or returns its content if it was seen. */
   decode (id: string, payload: string): Decoded | Undecodable {
-    const seen = this.#newer.get(id) ?? this.#older.get(id)
+    const newer = this.#newer.get(id)
+    const seen = newer ?? this.#older.get(id)
     if (seen?.payload === payload) {
-      if (!this.#newer.has(id)) this.#put(id, seen)
+      if (newer === undefined) this.#put(id, seen)
       return seen.decoded
     }
     const decoded = this.#codec.decode(payload)
