@@ -1,10 +1,10 @@
-import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { MemoryStore } from 'fastify-openapi-session'
 import { adoptExpressSessions, type ExpressStore } from 'fastify-openapi-session/express'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t, { type Test } from 'tap'
-import { expressSession, FileStore, holdNextGet, kept, moved, required, secret, withExpressSession, withFastifySession } from './support.js'
+import { ask, cookieOf, sessionOf, stopTimers } from '../support/harness.js'
+import { expressSession, FileStore, holdNextGet, moved, required, secret, withExpressSession, withFastifySession } from './support.js'
 
 const oldApps: Record<string, { cookieName: string, signIn: (t: Test, store: ExpressStore) => Promise<string> }> = {
   '@fastify/session': { cookieName: 'sessionId', signIn: async (t, store) => await withFastifySession(store) },
@@ -17,7 +17,7 @@ for (const [name, { cookieName, signIn }] of Object.entries(oldApps)) {
     const cookie = await signIn(t, store)
     const { app, events, clock } = await moved(t, store, cookieName)
 
-    const first = await app.inject({ url: '/me', headers: { cookie } })
+    const first = await ask(app, '/me', cookie)
     t.equal(first.statusCode, 200)
     t.match(first.json(), { userId: 'ada', cart: ['tea'] })
     t.notOk('cookie' in first.json(), 'what belongs to the old plugin stays behind')
@@ -25,20 +25,20 @@ for (const [name, { cookieName, signIn }] of Object.entries(oldApps)) {
     t.match(first.headers['set-cookie'], [/^__Host-session=[\w-]{22}\.[\w-]{43};/, new RegExp(`^${cookieName.replace('.', '\\.')}=; Max-Age=0; Path=/`)])
     t.match(events.filter(({ type }) => type === 'created'), [{ reason: 'adopted', principal: 'ada' }])
 
-    const own = kept(first.headers['set-cookie'])
-    t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 200)
-    clock.now += 11_000
-    t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'a copy of the old cookie is worth nothing')
-    t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })).statusCode, 200)
-    t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
-    t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401)
+    const own = cookieOf(first)
+    t.equal((await ask(app, '/me', own)).statusCode, 200)
+    clock.advance(11_000)
+    t.equal((await ask(app, '/me', cookie)).statusCode, 401, 'a copy of the old cookie is worth nothing')
+    t.equal((await ask(app, 'POST /logout', own)).statusCode, 200)
+    t.equal((await ask(app, '/me', own)).statusCode, 401)
+    t.equal((await ask(app, '/me', cookie)).statusCode, 401)
   })
 
   t.test(`parallel requests with one cookie of ${name} all get in, and into the same session`, async (t) => {
     const store = new expressSession.MemoryStore()
     const cookie = await signIn(t, store)
     const { app, events } = await moved(t, store, cookieName)
-    const answers = await Promise.all(Array.from({ length: 10 }, async () => await app.inject({ url: '/me', headers: { cookie } })))
+    const answers = await Promise.all(Array.from({ length: 10 }, async () => await ask(app, '/me', cookie)))
     t.same(answers.map(({ statusCode }) => statusCode), Array.from({ length: 10 }, () => 200))
     const set = answers.filter(({ headers }) => headers['set-cookie'] !== undefined)
     t.equal(set.length, 1, 'one response has the new cookie, and no other one takes the old cookie away')
@@ -53,18 +53,18 @@ t.test('a cookie without a live session of the old app opens no session', async 
   const { app, events } = await moved(t, store, 'sessionId')
   const [id] = Object.keys(store.sessions) as [string]
   for (const value of ['', 'junk', id, `${id}.`, `${id}.${'A'.repeat(43)}`, `.${'A'.repeat(43)}`, '%E0%A4%A', `s:${id}.x`]) {
-    t.equal((await app.inject({ url: '/me', headers: { cookie: `sessionId=${value}` } })).statusCode, 401, value)
+    t.equal((await ask(app, '/me', `sessionId=${value}`)).statusCode, 401, value)
   }
-  t.equal((await app.inject({ url: '/me', headers: { cookie: `${cookie}; ${cookie}` } })).statusCode, 401, 'twice')
+  t.equal((await ask(app, '/me', `${cookie}; ${cookie}`)).statusCode, 401, 'twice')
   t.ok(events.some(({ type, reason }) => type === 'rejected' && reason === 'malformed-cookie'))
   t.equal(Object.keys(store.sessions).length, 1, 'and the record is still there')
 
   const expired = JSON.parse(store.sessions[id] as string) as { cookie: { expires: string } }
   expired.cookie.expires = new Date(Date.now() - 1000).toISOString()
   store.sessions[id] = JSON.stringify(expired)
-  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'expired')
+  t.equal((await ask(app, '/me', cookie)).statusCode, 401, 'expired')
   store.sessions[id] = '{'
-  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'damaged')
+  t.equal((await ask(app, '/me', cookie)).statusCode, 401, 'damaged')
 })
 
 t.test('a session of the plugin goes before an old one, and a route without a session asks no store', async (t) => {
@@ -72,8 +72,8 @@ t.test('a session of the plugin goes before an old one, and a route without a se
   const cookie = await withFastifySession(store)
   const { app } = await moved(t, store, 'sessionId')
   const issued = await (app as any).session.issue({ userId: 'bob' })
-  t.equal((await app.inject({ url: '/me', headers: { cookie: `${issued.cookie}; ${cookie}` } })).json().userId, 'bob')
-  t.equal((await app.inject({ url: '/plain', headers: { cookie } })).headers['set-cookie'], undefined)
+  t.equal((await ask(app, '/me', `${issued.cookie}; ${cookie}`)).json().userId, 'bob')
+  t.equal((await ask(app, '/plain', cookie)).headers['set-cookie'], undefined)
   t.equal(Object.keys(store.sessions).length, 1)
 })
 
@@ -81,13 +81,13 @@ t.test('data are made to fit, or left alone and reported', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const refusing = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, data: () => undefined }) })
-  t.equal((await refusing.app.inject({ url: '/me', headers: { cookie } })).statusCode, 401)
+  t.equal((await ask(refusing.app, '/me', cookie)).statusCode, 401)
   const broken = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, data: () => ({ when: new Date() }) }) })
-  t.equal((await broken.app.inject({ url: '/home', headers: { cookie } })).body, 'false')
+  t.equal((await ask(broken.app, '/home', cookie)).body, 'false')
   t.match(broken.events, [{ type: 'discarded', reason: 'unfit' }])
   t.equal(Object.keys(store.sessions).length, 1, 'nothing is lost')
   const mapping = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, path: '/', domain: 'shop.example', data: (old) => ({ userId: old.userId.toUpperCase() }) }) })
-  const adopted = await mapping.app.inject({ url: '/me', headers: { cookie } })
+  const adopted = await ask(mapping.app, '/me', cookie)
   t.same(adopted.json(), { userId: 'ADA' })
   t.match(adopted.headers['set-cookie'], [/^__Host-session=/, /^sessionId=; Max-Age=0; Domain=shop\.example;/])
 })
@@ -95,12 +95,12 @@ t.test('data are made to fit, or left alone and reported', async (t) => {
 t.test('verify has a say, and a logout in the same request ends both', async (t) => {
   const store = new expressSession.MemoryStore()
   const { app } = await moved(t, store, 'sessionId', { verify: () => false })
-  const refused = await app.inject({ url: '/me', headers: { cookie: await withFastifySession(store) } })
+  const refused = await ask(app, '/me', await withFastifySession(store))
   t.equal(refused.statusCode, 401)
-  t.equal(kept(refused.headers['set-cookie']), '')
+  t.equal(cookieOf(refused), '')
   const other = await moved(t, store, 'sessionId')
-  const out = await other.app.inject({ method: 'POST', url: '/logout', headers: { cookie: await withFastifySession(store) } })
-  t.equal(kept(out.headers['set-cookie']), '')
+  const out = await ask(other.app, 'POST /logout', await withFastifySession(store))
+  t.equal(cookieOf(out), '')
   t.same(Object.keys(store.sessions), [])
 })
 
@@ -111,7 +111,7 @@ t.test('a record of the old plugin without times is adopted', async (t) => {
     const [id] = Object.keys(store.sessions) as [string]
     store.sessions[id] = JSON.stringify({ userId: 'ada', ...(times && { cookie: times }) })
     const { app } = await moved(t, store, 'sessionId')
-    t.same((await app.inject({ url: '/me', headers: { cookie } })).json(), { userId: 'ada' })
+    t.same((await ask(app, '/me', cookie)).json(), { userId: 'ada' })
   }
 })
 
@@ -121,14 +121,14 @@ t.test('an old session that could not be ended once is adopted at the next try, 
   const destroy = store.destroy.bind(store)
   const { app, clock } = await moved(t, store, 'sessionId')
   store.destroy = (id, callback) => callback(new Error('down for a moment'))
-  const failed = await app.inject({ url: '/me', headers: { cookie } })
+  const failed = await ask(app, '/me', cookie)
   t.equal(failed.statusCode, 503)
-  t.equal(kept(failed.headers['set-cookie']), '', 'no client has the new cookie while the old one opens')
+  t.equal(cookieOf(failed), '', 'no client has the new cookie while the old one opens')
   store.destroy = destroy
-  clock.now += 600_000
-  const again = await app.inject({ url: '/me', headers: { cookie } })
+  clock.advance(600_000)
+  const again = await ask(app, '/me', cookie)
   t.equal(again.statusCode, 200)
-  t.equal((await app.inject({ url: '/me', headers: { cookie: kept(again.headers['set-cookie']) } })).statusCode, 200)
+  t.equal((await ask(app, '/me', cookieOf(again))).statusCode, 200)
   t.same(Object.keys(store.sessions), [])
 })
 
@@ -137,15 +137,15 @@ t.test('C9 a late adoption does not revive a session that was adopted and signed
   const cookie = await withFastifySession(store)
   const { app } = await moved(t, store, 'sessionId')
   const held = holdNextGet(store)
-  const late = app.inject({ url: '/me', headers: { cookie } })
+  const late = ask(app, '/me', cookie)
   await held.reached
-  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
-  t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })).statusCode, 200)
+  const own = cookieOf(await ask(app, '/me', cookie))
+  t.equal((await ask(app, 'POST /logout', own)).statusCode, 200)
   held.open()
   const answer = await late
   t.equal(answer.statusCode, 401)
-  t.equal(kept(answer.headers['set-cookie']), '')
-  t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
+  t.equal(cookieOf(answer), '')
+  t.equal((await ask(app, '/me', own)).statusCode, 401)
 })
 
 t.test('C9 a late adoption does not revive a session whose first attempt was stored and answered too late', async (t) => {
@@ -155,22 +155,22 @@ t.test('C9 a late adoption does not revive a session whose first attempt was sto
   const create = store.create.bind(store)
   const { app } = await moved(t, old, 'sessionId', { store })
   const held = holdNextGet(old)
-  const late = app.inject({ url: '/me', headers: { cookie } })
+  const late = ask(app, '/me', cookie)
   await held.reached
   store.create = (id, record) => {
     store.create = create
     create(id, record)
     throw new Error('too late')
   }
-  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 503)
-  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
-  t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 200)
+  t.equal((await ask(app, '/me', cookie)).statusCode, 503)
+  const own = cookieOf(await ask(app, '/me', cookie))
+  t.equal((await ask(app, '/me', own)).statusCode, 200)
   const { sessions: [{ id } = { id: '' }] } = await app.session.list('ada')
-  await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })
+  await ask(app, 'POST /logout', own)
   t.equal(await app.session.revoke(id), false, 'it has ended')
   held.open()
   t.equal((await late).statusCode, 401)
-  t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 401)
+  t.equal((await ask(app, '/me', own)).statusCode, 401)
 })
 
 t.test('an adopted session that was revoked, by its id or for its principal, stays revoked', async (t) => {
@@ -179,15 +179,15 @@ t.test('an adopted session that was revoked, by its id or for its principal, sta
     const cookie = await withFastifySession(old)
     const { app, clock } = await moved(t, old, 'sessionId')
     const other = await app.session.issue({ userId: 'ada', cart: [] } as never)
-    t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 200)
+    t.equal((await ask(app, '/me', cookie)).statusCode, 200)
     const [{ id } = { id: '' }] = (await app.session.list('ada')).sessions.filter((session) => session.id !== other.id)
     if (how === 'revoke') t.equal(await app.session.revoke(id), true)
     else t.equal(await app.session.revokeAll('ada', how === 'revokeAll' ? {} : { except: other.id }), how === 'revokeAll' ? 2 : 1)
-    clock.now += 1000
-    t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, how)
+    clock.advance(1000)
+    t.equal((await ask(app, '/me', cookie)).statusCode, 401, how)
     // The other session has ended by then.
-    clock.now += 1_000_000
-    t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, `${how}: nor later`)
+    clock.advance(1_000_000)
+    t.equal((await ask(app, '/me', cookie)).statusCode, 401, `${how}: nor later`)
     t.same(Object.keys(old.sessions), [], 'the old session has ended where it was kept, too')
     t.equal(await app.session.revokeAll('ada', { except: other.id }), 0)
   }
@@ -198,11 +198,11 @@ t.test('the ten seconds of parallel requests begin when the old session is ended
   const cookie = await withFastifySession(old)
   const { app, clock } = await moved(t, old, 'sessionId')
   app.get('/events', required, async (request, reply) => { reply.hijack(); reply.raw.end('x') })
-  await app.inject({ url: '/events', headers: { cookie, accept: 'text/event-stream' } })
-  clock.now += 60_000
-  const status = async (): Promise<number> => (await app.inject({ url: '/me', headers: { cookie } })).statusCode
+  await ask(app, '/events', cookie, { accept: 'text/event-stream' })
+  clock.advance(60_000)
+  const status = async (): Promise<number> => (await ask(app, '/me', cookie)).statusCode
   t.same([await status(), await status()], [200, 200])
-  clock.now += 11_000
+  clock.advance(11_000)
   t.equal(await status(), 401)
 })
 
@@ -217,7 +217,7 @@ t.test('requests of one old cookie that verify refuses come to an end', async (t
     return false
   }
   const { app } = await moved(t, old, 'sessionId', { verify })
-  const answers = await Promise.all(Array.from({ length: 5 }, async () => await app.inject({ url: '/me', headers: { cookie, accept: 'text/event-stream' } })))
+  const answers = await Promise.all(Array.from({ length: 5 }, async () => await ask(app, '/me', cookie, { accept: 'text/event-stream' })))
   t.same(answers.map(({ statusCode }) => statusCode), [401, 401, 401, 401, 401])
   t.ok(asked <= 5, 'what only the others wrote is no new evidence')
 })
@@ -227,15 +227,15 @@ t.test('a late adoption costs a newer session nothing', async (t) => {
   const cookie = await withFastifySession(old)
   const { app, events } = await moved(t, old, 'sessionId', { maxPerPrincipal: 1 })
   const held = holdNextGet(old)
-  const late = app.inject({ url: '/me', headers: { cookie } })
+  const late = ask(app, '/me', cookie)
   await held.reached
-  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
-  await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })
+  const own = cookieOf(await ask(app, '/me', cookie))
+  await ask(app, 'POST /logout', own)
   const login = await app.session.issue({ userId: 'ada', cart: [] } as never)
   events.length = 0
   held.open()
   t.equal((await late).statusCode, 401)
-  t.equal((await app.inject({ url: '/me', headers: { cookie: login.cookie } })).statusCode, 200)
+  t.equal((await ask(app, '/me', login.cookie)).statusCode, 200)
   t.same(events.map(({ type }) => type), ['rejected'])
 })
 
@@ -247,7 +247,7 @@ t.test('an old session that cannot be ended stays where it is until the new cook
   const { app } = await moved(t, store, 'sessionId', { verify })
   app.get('/events', required, async (request, reply) => {
     store.destroy = (id, callback) => { store.destroy = destroy; callback(new Error('down for a moment')) }
-    const { session } = request as any
+    const session = sessionOf(request)
     await t.rejects(session.commit(), { code: 'FST_SESSION_STORE' })
     const line = await session.commit()
     reply.hijack()
@@ -259,7 +259,7 @@ t.test('an old session that cannot be ended stays where it is until the new cook
   t.equal(Object.keys(store.sessions).length, 1)
   refuses = false
   const answer = await app.inject({ url: '/events', headers })
-  t.equal((await app.inject({ url: '/me', headers: { cookie: kept(answer.headers['set-cookie']) } })).statusCode, 200)
+  t.equal((await ask(app, '/me', cookieOf(answer))).statusCode, 200)
   t.same(Object.keys(store.sessions), [])
 })
 
@@ -272,16 +272,16 @@ t.test('an adopted session that was written while verify looked at it keeps its 
     verify: async () => {
       if (!slow) return true
       slow = false
-      own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
-      own = kept((await app.inject({ method: 'POST', url: '/renew', headers: { cookie: own } })).headers['set-cookie'])
+      own = cookieOf(await ask(app, '/me', cookie))
+      own = cookieOf(await ask(app, 'POST /renew', own))
       return false
     }
   })
-  app.post('/renew', required, async (request) => { (request as any).session.renew() })
-  const late = await app.inject({ url: '/me', headers: { cookie } })
+  app.post('/renew', required, async (request) => { sessionOf(request).renew() })
+  const late = await ask(app, '/me', cookie)
   t.equal(late.statusCode, 401)
-  t.equal(kept(late.headers['set-cookie']), '')
-  t.equal((await app.inject({ url: '/me', headers: { cookie: own } })).statusCode, 200)
+  t.equal(cookieOf(late), '')
+  t.equal((await ask(app, '/me', own)).statusCode, 200)
 })
 
 t.test('an event stream or a WebSocket, which may have no way to hand out a cookie, leaves the old session as it was', async (t) => {
@@ -291,35 +291,35 @@ t.test('an event stream or a WebSocket, which may have no way to hand out a cook
     const { app, clock } = await moved(t, store, 'sessionId')
     app.get('/events', required, async (request, reply) => {
       reply.hijack()
-      reply.raw.end(`data: ${(request as any).session.data.userId}\n\n`)
+      reply.raw.end(`data: ${sessionOf(request).data.userId}\n\n`)
     })
     app.get('/farewell', required, async (request, reply) => {
-      ;(request as any).session.destroy()
-      await (request as any).session.commit()
+      sessionOf(request).destroy()
+      await sessionOf(request).commit()
       reply.hijack()
       reply.raw.end('data: bye\n\n')
     })
     app.get('/by-hooks', required, async () => 'data: x\n\n')
     for (let i = 0; i < 2; i++) {
-      t.equal((await app.inject({ url: '/events', headers: { cookie, ...asks } })).body, 'data: ada\n\n')
-      clock.now += 11_000
+      t.equal((await ask(app, '/events', cookie, asks)).body, 'data: ada\n\n')
+      clock.advance(11_000)
     }
     t.equal(Object.keys(store.sessions).length, 1)
-    const answer = await app.inject({ url: '/by-hooks', headers: { cookie, ...asks } })
-    t.match(kept(answer.headers['set-cookie']), /^__Host-session=/, 'where the answer goes by the hooks, it is handed out')
+    const answer = await ask(app, '/by-hooks', cookie, asks)
+    t.match(cookieOf(answer), /^__Host-session=/, 'where the answer goes by the hooks, it is handed out')
     t.same(Object.keys(store.sessions), [])
 
     const another = await withFastifySession(store)
-    t.equal((await app.inject({ url: '/farewell', headers: { cookie: another, ...asks } })).body, 'data: bye\n\n')
+    t.equal((await ask(app, '/farewell', another, asks)).body, 'data: bye\n\n')
     t.same(Object.keys(store.sessions), [], 'who signs out there signs out of both')
-    t.equal((await app.inject({ url: '/me', headers: { cookie: another } })).statusCode, 401)
+    t.equal((await ask(app, '/me', another)).statusCode, 401)
 
     const third = await withFastifySession(store)
     const destroy = store.destroy.bind(store)
     store.destroy = (id, callback) => callback(new Error('down for a moment'))
-    const failed = await app.inject({ url: '/by-hooks', headers: { cookie: third, ...asks } })
+    const failed = await ask(app, '/by-hooks', third, asks)
     t.equal(failed.statusCode, 503)
-    t.equal(kept(failed.headers['set-cookie']), '', 'no client has the new cookie while the old one opens')
+    t.equal(cookieOf(failed), '', 'no client has the new cookie while the old one opens')
     store.destroy = destroy
   }
 })
@@ -338,11 +338,11 @@ t.test('parallel requests on a store of uneven speed all get in, and stay in', a
     }
     store.get = (id, callback) => { later(() => get(id, callback)) }
     store.destroy = (id, callback) => { later(() => destroy(id, callback)) }
-    const answers = await Promise.all(Array.from({ length: 4 }, async () => await app.inject({ url: '/me', headers: { cookie } })))
+    const answers = await Promise.all(Array.from({ length: 4 }, async () => await ask(app, '/me', cookie)))
     t.same(answers.map(({ statusCode }) => statusCode), [200, 200, 200, 200])
-    const own = answers.map(({ headers }) => kept(headers['set-cookie'])).filter((line) => line !== '')
+    const own = answers.map(cookieOf).filter((line) => line !== '')
     t.equal(own.length, 1)
-    t.equal((await app.inject({ url: '/me', headers: { cookie: own[0] } })).statusCode, 200)
+    t.equal((await ask(app, '/me', own[0])).statusCode, 200)
   }
 })
 
@@ -350,7 +350,7 @@ t.test('a browser is made to forget an old cookie whose prefix asks for Secure',
   const store = new expressSession.MemoryStore()
   const cookie = (await withFastifySession(store)).replace('sessionId=', '__Host-sid=')
   const { app } = await moved(t, store, '__Host-sid')
-  const { headers } = await app.inject({ url: '/me', headers: { cookie } })
+  const { headers } = await ask(app, '/me', cookie)
   t.match(headers['set-cookie'], [/^__Host-session=/, /^__Host-sid=; Max-Age=0; Path=\/;.* Secure/])
 })
 
@@ -359,7 +359,7 @@ t.test('an old store that is down is 503, and signs nobody out', async (t) => {
   const cookie = await withFastifySession(store)
   const down: ExpressStore = { ...store, get: (id, callback) => callback(new Error('secret text of the store')), set: () => {}, destroy: () => {} }
   const { app } = await moved(t, down, 'sessionId')
-  const answer = await app.inject({ url: '/me', headers: { cookie } })
+  const answer = await ask(app, '/me', cookie)
   t.equal(answer.statusCode, 503)
   t.notMatch(answer.body, 'secret text')
   t.equal(answer.headers['set-cookie'], undefined)
@@ -370,11 +370,11 @@ t.test('an old cookie whose file is gone opens no session, and keeps no user fro
   const cookie = await withFastifySession(store)
   const { app, clock } = await moved(t, store, 'sessionId')
   for (const round of ['the first request', 'another one that had the old cookie']) {
-    t.match((await app.inject({ url: '/me', headers: { cookie } })).json(), { userId: 'ada' }, round)
+    t.match((await ask(app, '/me', cookie)).json(), { userId: 'ada' }, round)
   }
-  clock.now += 11_000
-  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401)
-  t.equal((await app.inject({ url: '/home', headers: { cookie } })).statusCode, 200, 'where nobody need be signed in, such as a login')
+  clock.advance(11_000)
+  t.equal((await ask(app, '/me', cookie)).statusCode, 401)
+  t.equal((await ask(app, '/home', cookie)).statusCode, 200, 'where nobody need be signed in, such as a login')
 })
 
 t.test('a new store that is down is 503, and the old session stays', async (t) => {
@@ -383,7 +383,7 @@ t.test('a new store that is down is 503, and the old session stays', async (t) =
   const store = new MemoryStore()
   store.create = () => { throw new Error('down') }
   const { app } = await moved(t, old, 'sessionId', { store })
-  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 503)
+  t.equal((await ask(app, '/me', cookie)).statusCode, 503)
   t.equal(Object.keys(old.sessions).length, 1)
 })
 
@@ -391,22 +391,21 @@ t.test('sealed cookies adopt as well', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const { app } = await moved(t, old, 'sessionId', { store: sealedCookie({ keys: [makeKey()] }) })
-  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
-  t.match((await app.inject({ url: '/me', headers: { cookie: own } })).json(), { userId: 'ada' })
+  const own = cookieOf(await ask(app, '/me', cookie))
+  t.match((await ask(app, '/me', own)).json(), { userId: 'ada' })
 })
 
 t.test('parallel requests that adopt into sealed cookies all get in, for ten seconds', async (t) => {
-  mock.timers.enable({ apis: ['setTimeout'] })
-  t.teardown(() => { mock.timers.reset() })
+  const pass = stopTimers(t)
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const { app } = await moved(t, old, 'sessionId', { store: sealedCookie({ keys: [makeKey()] }) })
-  const status = async (): Promise<number> => (await app.inject({ url: '/me', headers: { cookie } })).statusCode
+  const status = async (): Promise<number> => (await ask(app, '/me', cookie)).statusCode
   t.same(await Promise.all([status(), status(), status()]), [200, 200, 200])
   t.equal(await status(), 200, 'an answer that was lost on the way signs nobody out')
   const destroy = old.destroy.bind(old)
   old.destroy = (id, callback) => { old.destroy = destroy; callback(new Error('down for a moment')) }
-  mock.timers.tick(10_000)
+  pass(10)
   t.equal(await status(), 401)
 })
 

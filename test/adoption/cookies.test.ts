@@ -7,6 +7,7 @@ import { Client } from 'fastify-openapi-session/testing'
 import { sealData } from 'iron-session'
 import t, { type Test } from 'tap'
 import { runBlock } from '../docs/recipe.js'
+import { ask, cookieOf } from '../support/harness.js'
 
 // Its types declare another request.session.
 const secureSession = createRequire(import.meta.url)('@fastify/secure-session') as FastifyPluginAsync<{ key: Buffer }>
@@ -28,8 +29,7 @@ async function withSecureSession (t: Test, data: Record<string, unknown> = { use
     const session = (request as unknown as { session: { set (name: string, value: unknown): void } }).session
     for (const [name, value] of Object.entries(data)) session.set(name, value)
   })
-  const { headers } = await app.inject({ method: 'POST', url: '/login' })
-  return String(headers['set-cookie']).split(';', 1).join()
+  return cookieOf(await ask(app, 'POST /login'))
 }
 
 /** Signs a token with a real app on @fastify/jwt; its cookie. */
@@ -69,9 +69,9 @@ async function adopts (t: Test, app: FastifyInstance, cookie: string, data: obje
   t.equal(browser.jar.get(name), undefined, 'the old cookie is expired')
   t.same((await browser.get('/me')).json(), data)
   t.equal((await browser.post('/logout')).statusCode, 200)
-  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'a copy of the old cookie, after the logout')
+  t.equal((await ask(app, '/me', cookie)).statusCode, 401, 'a copy of the old cookie, after the logout')
   for (const [spelling, respelled] of Object.entries(spellings(decodeURIComponent(cookie.slice(name.length + 1))))) {
-    t.equal((await app.inject({ url: '/me', headers: { cookie: `${name}=${respelled}` } })).statusCode, 401, `a copy of the old cookie, ${spelling}`)
+    t.equal((await ask(app, '/me', `${name}=${respelled}`)).statusCode, 401, `a copy of the old cookie, ${spelling}`)
   }
 }
 
@@ -80,8 +80,8 @@ t.test('sessions of @fastify/secure-session are adopted as the page shows', asyn
   const { app, old } = await runBlock<{ old: FastifyInstance }>(t, 'docs/migration.md', { block: 1, names: 'app, old' })
   t.teardown(() => old.close())
   await adopts(t, app, await withSecureSession(t), { userId: 'ada', cart: ['tea'] })
-  t.equal((await app.inject({ url: '/me', headers: { cookie: await withSecureSession(t, { cart: ['tea'] }) } })).statusCode, 401, 'a guest is not signed in')
-  t.equal((await app.inject({ url: '/me', headers: { cookie: 'session=forged' } })).statusCode, 401)
+  t.equal((await ask(app, '/me', await withSecureSession(t, { cart: ['tea'] }))).statusCode, 401, 'a guest is not signed in')
+  t.equal((await ask(app, '/me', 'session=forged')).statusCode, 401)
 })
 
 t.test('sessions of iron-session are adopted as the page shows', async (t) => {
@@ -89,7 +89,7 @@ t.test('sessions of iron-session are adopted as the page shows', async (t) => {
   const { app } = await runBlock(t, 'docs/migration.md', { block: 2 })
   await adopts(t, app, `session=${encodeURIComponent(await sealData({ userId: 'ada' }, { password }))}`, { userId: 'ada' })
   const forged = await sealData({ userId: 'ada' }, { password: `${password}, and not the right one` })
-  t.equal((await app.inject({ url: '/me', headers: { cookie: `session=${forged}` } })).statusCode, 401)
+  t.equal((await ask(app, '/me', `session=${forged}`)).statusCode, 401)
 })
 
 t.test('tokens of @fastify/jwt are adopted as the page shows', async (t) => {
@@ -97,8 +97,8 @@ t.test('tokens of @fastify/jwt are adopted as the page shows', async (t) => {
   const { app } = await runBlock(t, 'docs/migration.md', { block: 3 })
   const cookie = await withToken(t, '1h')
   await adopts(t, app, cookie, { userId: 'ada' })
-  t.equal((await app.inject({ url: '/me', headers: { cookie: await withToken(t, '1h', 'another secret') } })).statusCode, 401)
-  t.equal((await app.inject({ url: '/me', headers: { cookie: cookie.slice(0, -3) } })).statusCode, 401)
+  t.equal((await ask(app, '/me', await withToken(t, '1h', 'another secret'))).statusCode, 401)
+  t.equal((await ask(app, '/me', cookie.slice(0, -3))).statusCode, 401)
 })
 
 t.test('a cookie that has expired by expiresAt is not adopted, and the login of an adopted one counts as the app says', async (t) => {
@@ -110,9 +110,9 @@ t.test('a cookie that has expired by expiresAt is not adopted, and the login of 
     adopt: adoptCookies({ cookieName: 'old', open: (value) => ({ userId: value }), expiresAt: () => ends.at, authenticatedAt: () => 7000 })
   })
   app.get('/', { schema: { security: [{ session: [] }] } }, async (request) => request.session.authenticatedAt)
-  t.equal((await app.inject({ url: '/', headers: { cookie: 'old=ada' } })).body, '7000')
+  t.equal((await ask(app, '/', 'old=ada')).body, '7000')
   ends.at = Date.now() - 1
-  t.equal((await app.inject({ url: '/', headers: { cookie: 'old=grace' } })).statusCode, 401)
+  t.equal((await ask(app, '/', 'old=grace')).statusCode, 401)
 })
 
 t.test('an error of open is reported and signs no client in', async (t) => {
@@ -124,7 +124,7 @@ t.test('an error of open is reported and signs no client in', async (t) => {
     adopt: adoptCookies({ cookieName: 'old', open () { throw new TypeError('the value, which is not for the log') }, expiresAt: () => Infinity })
   })
   app.get('/', { schema: { security: [{ session: [] }] } }, async () => 'in')
-  for (const value of ['x', '%', '']) t.equal((await app.inject({ url: '/', headers: { cookie: `old=${value}` } })).statusCode, 401)
+  for (const value of ['x', '%', '']) t.equal((await ask(app, '/', `old=${value}`)).statusCode, 401)
   t.match(events.filter(({ type }) => type === 'discarded').map(({ detail }) => detail), ['reading it threw TypeError', 'reading it threw TypeError'])
 })
 

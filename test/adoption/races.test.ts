@@ -3,14 +3,15 @@ import { MemoryStore, type SessionRecord } from 'fastify-openapi-session'
 import { adoptExpressSessions } from 'fastify-openapi-session/express'
 import t, { type Test } from 'tap'
 import { createGate } from '../support/gate.js'
+import { ask, cookieOf, sessionOf, type World } from '../support/harness.js'
 import { ProbeStore } from '../support/probe-store.js'
-import { expressSession, kept, moved, type Moved, required, secret, withFastifySession } from './support.js'
+import { expressSession, moved, required, secret, withFastifySession } from './support.js'
 
 /** The key of a claim has 43 characters, and a session id has 22. */
 const isClaim = (id: string): boolean => id.length === 43
 
 /** An app with a signed-in user of the old one, whose store can be held and broken. */
-async function scene (t: Test, options: object = {}): Promise<Moved & { old: InstanceType<typeof expressSession.MemoryStore>, cookie: string, probe: ProbeStore }> {
+async function scene (t: Test, options: object = {}): Promise<World & { old: InstanceType<typeof expressSession.MemoryStore>, cookie: string, probe: ProbeStore }> {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const probe = new ProbeStore(new MemoryStore())
@@ -18,24 +19,24 @@ async function scene (t: Test, options: object = {}): Promise<Moved & { old: Ins
   return { ...made, old, cookie, probe }
 }
 
-const statusOf = async ({ app }: Moved, cookie: string, url = '/me'): Promise<number> => (await app.inject({ url, headers: { cookie } })).statusCode
+const statusOf = async ({ app }: World, cookie: string, url = '/me'): Promise<number> => (await ask(app, url, cookie)).statusCode
 
 t.test('a parallel request that only reads an adopted session does not undo what the first one saved', async (t) => {
   const world = await scene(t)
   const { app, cookie } = world
   const gate = createGate()
   app.get('/slow', required, async (request) => {
-    const { data } = (request as any).session
+    const { data } = sessionOf(request)
     await gate.pass()
     return data
   })
-  app.post('/add', required, async (request) => { (request as any).session.data.cart.push('cake') })
-  const slow = app.inject({ url: '/slow', headers: { cookie } })
+  app.post('/add', required, async (request) => { sessionOf(request).data.cart.push('cake') })
+  const slow = ask(app, '/slow', cookie)
   await gate.reached
-  const own = kept((await app.inject({ method: 'POST', url: '/add', headers: { cookie } })).headers['set-cookie'])
+  const own = cookieOf(await ask(app, 'POST /add', cookie))
   gate.open()
   t.equal((await slow).headers['set-cookie'], undefined)
-  t.same((await app.inject({ url: '/me', headers: { cookie: own } })).json(), { userId: 'ada', cart: ['tea', 'cake'] })
+  t.same((await ask(app, '/me', own)).json(), { userId: 'ada', cart: ['tea', 'cake'] })
   t.equal((await app.session.list('ada')).sessions.length, 1)
 })
 
@@ -45,18 +46,18 @@ t.test('what two parallel requests change in an adopted session is kept', async 
   const gate = createGate()
   app.post('/set/:key', required, async (request) => {
     const { key } = request.params as { key: string }
-    const { session } = request as any
+    const session = sessionOf(request)
     session.data[key] = true
     if (key === 'slow') await gate.pass()
     else await session.update((data: any) => { data.updated = true })
   })
-  const post = async (key: string) => await app.inject({ method: 'POST', url: `/set/${key}`, headers: { cookie } })
+  const post = async (key: string) => await ask(app, `POST /set/${key}`, cookie)
   const slow = post('slow')
   await gate.reached
-  const own = kept((await post('fast')).headers['set-cookie'])
+  const own = cookieOf(await post('fast'))
   gate.open()
   t.equal((await slow).statusCode, 200)
-  t.same((await app.inject({ url: '/me', headers: { cookie: own } })).json(), { userId: 'ada', cart: ['tea'], fast: true, updated: true, slow: true })
+  t.same((await ask(app, '/me', own)).json(), { userId: 'ada', cart: ['tea'], fast: true, updated: true, slow: true })
 })
 
 t.test('a request that was slower than adoption and logout of another one begins no session, whatever it read or changed', async (t) => {
@@ -65,7 +66,7 @@ t.test('a request that was slower than adoption and logout of another one begins
     const { app, cookie, events } = world
     const gate = createGate()
     app.post('/slow', required, async (request) => {
-      const { session } = request as any
+      const session = sessionOf(request)
       void session.data
       await gate.pass()
       if (work === 'write') session.data.late = true
@@ -74,15 +75,15 @@ t.test('a request that was slower than adoption and logout of another one begins
       if (work === 'regenerate') await session.regenerate(['userId'])
       if (work === 'destroy') session.destroy()
     })
-    const slow = app.inject({ method: 'POST', url: '/slow', headers: { cookie } })
+    const slow = ask(app, 'POST /slow', cookie)
     await gate.reached
-    const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
-    t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })).statusCode, 200)
+    const own = cookieOf(await ask(app, '/me', cookie))
+    t.equal((await ask(app, 'POST /logout', own)).statusCode, 200)
     events.length = 0
     gate.open()
     const answer = await slow
     t.equal(answer.statusCode, work === 'update' ? 401 : 200, work)
-    t.equal(kept(answer.headers['set-cookie']), '', work)
+    t.equal(cookieOf(answer), '', work)
     t.same((await app.session.list('ada')).sessions, [], work)
     t.notOk(events.some(({ type }) => type === 'created'), work)
     if (work === 'write') t.match(events, [{ type: 'discarded', reason: 'ended-meanwhile' }])
@@ -93,9 +94,9 @@ t.test('parallel requests that adopt one session end no session of the limit', a
   const world = await scene(t, { maxPerPrincipal: 2 })
   const { app, cookie, events } = world
   const login = await app.session.issue({ userId: 'ada', cart: [] } as never)
-  const answers = await Promise.all(Array.from({ length: 5 }, async () => await app.inject({ url: '/me', headers: { cookie } })))
+  const answers = await Promise.all(Array.from({ length: 5 }, async () => await ask(app, '/me', cookie)))
   t.same(answers.map(({ statusCode }) => statusCode), [200, 200, 200, 200, 200])
-  const own = answers.map(({ headers }) => kept(headers['set-cookie'])).filter((line) => line !== '')
+  const own = answers.map(cookieOf).filter((line) => line !== '')
   t.equal(own.length, 1)
   t.equal(await statusOf(world, own[0] ?? ''), 200)
   t.equal(await statusOf(world, login.cookie), 200)
@@ -113,14 +114,14 @@ t.test('sign-out everywhere ends a session whose adoption is under way', async (
     if (method === 'create') probe.before = async ({ method, of }) => { if (method === 'create' && isClaim(of)) await gate.pass() }
     const destroy = old.destroy.bind(old)
     old.destroy = (id, callback) => { if (method === 'destroy') void gate.pass().then(() => destroy(id, callback)); else destroy(id, callback) }
-    const adopting = app.inject({ url: '/me', headers: { cookie } })
+    const adopting = ask(app, '/me', cookie)
     await gate.reached
     t.equal(await app.session.revokeAll('ada'), 1)
     gate.open()
-    const own = kept((await adopting).headers['set-cookie'])
+    const own = cookieOf(await adopting)
     if (own !== '') t.equal(await statusOf(world, own), 401)
     t.equal(await statusOf(world, cookie), 401)
-    world.clock.now += 601_000
+    world.clock.advance(601_000)
     t.equal(await statusOf(world, cookie), 401)
   }
 })
@@ -129,12 +130,12 @@ t.test('a session that was adopted, renewed and ended stays ended for its old co
   const world = await scene(t)
   const { app, cookie, old, clock } = world
   const copy = { ...old.sessions }
-  app.post('/renew', required, async (request) => { (request as any).session.renew() })
-  let own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
-  own = kept((await app.inject({ method: 'POST', url: '/renew', headers: { cookie: own } })).headers['set-cookie'])
-  t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie: own } })).statusCode, 200)
+  app.post('/renew', required, async (request) => { sessionOf(request).renew() })
+  let own = cookieOf(await ask(app, '/me', cookie))
+  own = cookieOf(await ask(app, 'POST /renew', own))
+  t.equal((await ask(app, 'POST /logout', own)).statusCode, 200)
   for (const passed of [0, 11_000, 601_000, 3_600_000]) {
-    clock.now += passed
+    clock.advance(passed)
     // The old app saves its session once more, as a request of it that was under way would.
     Object.assign(old.sessions, copy)
     t.equal(await statusOf(world, cookie), 401, `${passed} ms`)
@@ -150,7 +151,7 @@ t.test('the secret of an adopted session is random, and nothing of the old cooki
   for (let round = 0; round < 3; round++) {
     Object.assign(old.sessions, record)
     const { app } = await moved(t, old, 'sessionId')
-    const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+    const own = cookieOf(await ask(app, '/me', cookie))
     for (const part of own.slice('__Host-session='.length).split('.')) values.add(part)
     t.notOk(own.includes(Object.keys(record)[0] as string))
   }
@@ -170,9 +171,9 @@ t.test('an adopted session passes no maxAge, unless the old app knows when its u
     const { app, clock } = world
     app.get('/pay', { ...required, config: { session: { maxAge: 300 } } as never }, async () => 'paid')
     t.equal(await statusOf(world, cookie, '/pay'), status, String(at))
-    const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie']) || cookie
+    const own = cookieOf(await ask(app, '/me', cookie)) || cookie
     t.equal(await statusOf(world, own, '/pay'), status, `${String(at)}, once adopted`)
-    clock.now += 301_000
+    clock.advance(301_000)
     t.equal(await statusOf(world, own, '/pay'), 401, `${String(at)}, five minutes later`)
   }
 })
@@ -190,13 +191,13 @@ t.test('a mapper that throws is reported, and keeps no user from signing in', as
     const cookie = await withFastifySession(store)
     const world = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, ...mapper }) })
     const { app, events } = world
-    app.post('/login', { schema: { security: [{ session: [] }, {}] } }, async (request) => { (request as any).session.start({ userId: 'ada', cart: [] }) })
+    app.post('/login', { schema: { security: [{ session: [] }, {}] } }, async (request) => { sessionOf(request).start({ userId: 'ada', cart: [] }) })
     t.equal(await statusOf(world, cookie), 401, name)
     t.match(events[0], { type: 'discarded', reason: 'unfit' }, name)
     t.notMatch(JSON.stringify(events), 'hunter2', name)
-    const login = await app.inject({ method: 'POST', url: '/login', headers: { cookie } })
+    const login = await ask(app, 'POST /login', cookie)
     t.equal(login.statusCode, 200, name)
-    t.equal(await statusOf(world, `${cookie}; ${kept(login.headers['set-cookie'])}`), 200, name)
+    t.equal(await statusOf(world, `${cookie}; ${cookieOf(login)}`), 200, name)
     t.equal(Object.keys(store.sessions).length, 1, `${name}: the old session is left alone`)
   }
 })
@@ -206,7 +207,7 @@ t.test('an asynchronous mapper is awaited', async (t) => {
   const cookie = await withFastifySession(store)
   const data = async ({ userId }: { userId: string }): Promise<object> => { await turn(); return { userId, cart: [] } }
   const { app } = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, data }) })
-  t.same((await app.inject({ url: '/me', headers: { cookie } })).json(), { userId: 'ada', cart: [] })
+  t.same((await ask(app, '/me', cookie)).json(), { userId: 'ada', cart: [] })
 })
 
 t.test('a claim whose confirmation was lost does not sign the user out', async (t) => {
@@ -219,8 +220,8 @@ t.test('a claim whose confirmation was lost does not sign the user out', async (
   }
   t.equal(await statusOf(world, cookie), 503)
   t.same((await app.session.list('ada')).sessions, [], 'no session is left whose cookie was never sent')
-  clock.now += 600_000
-  const own = kept((await app.inject({ url: '/me', headers: { cookie } })).headers['set-cookie'])
+  clock.advance(600_000)
+  const own = cookieOf(await ask(app, '/me', cookie))
   t.equal(await statusOf(world, own), 200)
 })
 
@@ -230,9 +231,9 @@ t.test('a logout by a parallel request holds although the adoption fails after i
   const gate = createGate()
   const destroy = old.destroy.bind(old)
   old.destroy = (_id, callback) => { old.destroy = destroy; void gate.pass().then(() => callback(new Error('down for a moment'))) }
-  const adopting = app.inject({ url: '/me', headers: { cookie } })
+  const adopting = ask(app, '/me', cookie)
   await gate.reached
-  const logout = await app.inject({ method: 'POST', url: '/logout', headers: { cookie } })
+  const logout = await ask(app, 'POST /logout', cookie)
   t.equal(logout.statusCode, 200)
   t.match(logout.headers['set-cookie'], [/^__Host-session=; Max-Age=0/, /^sessionId=; Max-Age=0/])
   gate.open()

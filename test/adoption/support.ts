@@ -3,11 +3,11 @@ import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import fastifyCookie from '@fastify/cookie'
-import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
-import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
+import Fastify, { type FastifyPluginAsync } from 'fastify'
 import { adoptExpressSessions, type ExpressStore } from 'fastify-openapi-session/express'
 import type { Test } from 'tap'
 import { createGate, type Gate } from '../support/gate.js'
+import { ask, cookieOf, guarded, openWorld, optional, sessionOf, type World } from '../support/harness.js'
 
 const load = createRequire(import.meta.url)
 export const expressSession = load('express-session') as ((options: object) => (request: any, response: any, next: () => void) => void) & {
@@ -15,12 +15,7 @@ export const expressSession = load('express-session') as ((options: object) => (
 }
 export const FileStore = (load('session-file-store') as (session: unknown) => new (options: object) => ExpressStore)(expressSession)
 export const secret = 'the secret that signed the cookies of the old app'
-export const required = { schema: { security: [{ session: [] }] } }
-
-/** The `name=value` pairs that a browser keeps of Set-Cookie lines. */
-export function kept (lines: string | string[] | undefined): string {
-  return [lines ?? []].flat().filter((line) => !line.includes('Max-Age=0')).map((line) => line.split(';')[0]).join('; ')
-}
+export const required = { schema: guarded }
 
 /** Signs in with a real app on @fastify/session; its cookie. */
 export async function withFastifySession (store: ExpressStore): Promise<string> {
@@ -33,9 +28,9 @@ export async function withFastifySession (store: ExpressStore): Promise<string> 
     session.set('cart', ['tea'])
     return 'in'
   })
-  const { headers } = await app.inject({ method: 'POST', url: '/login' })
+  const response = await ask(app, 'POST /login')
   await app.close()
-  return kept(headers['set-cookie'])
+  return cookieOf(response)
 }
 
 /** Signs in with a real server on express-session; its cookie. */
@@ -50,7 +45,7 @@ export async function withExpressSession (t: Test, store: ExpressStore): Promise
   await once(server, 'listening')
   t.teardown(() => { server.close() })
   const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-  return kept(response.headers.getSetCookie())
+  return cookieOf({ headers: { 'set-cookie': response.headers.getSetCookie() } })
 }
 
 /** Holds the answer of a store to its next reading, until the gate opens. */
@@ -67,24 +62,17 @@ export function holdNextGet (store: ExpressStore): Gate {
   return gate
 }
 
-export interface Moved { app: FastifyInstance, events: SessionEvent[], clock: { now: number } }
-
-export async function moved (t: Test, store: ExpressStore, cookieName: string, options: object = {}): Promise<Moved> {
-  const app = Fastify()
-  t.teardown(async () => { await app.close() })
-  const events: SessionEvent[] = []
-  const clock = { now: Date.now() }
-  await app.register(sessionPlugin, {
-    principal: (data: any) => data.userId,
-    onEvent: (event: SessionEvent) => { events.push(event) },
-    now: () => clock.now,
-    store: new MemoryStore({ now: () => clock.now }),
+/** Creates the app that a user of the old one moves to. */
+export async function moved (t: Test, store: ExpressStore, cookieName: string, options: object = {}): Promise<World> {
+  const world = await openWorld(t, {
+    principal: (data) => data.userId,
     adopt: adoptExpressSessions({ cookieName, secret: ['a newer secret', secret], store }),
     ...options
-  } as any)
-  app.get('/me', required, async (request) => (request as any).session.data)
-  app.get('/home', { schema: { security: [{ session: [] }, {}] } }, async (request) => (request as any).session.exists)
-  app.post('/logout', required, async (request) => { (request as any).session.destroy() })
+  })
+  const { app } = world
+  app.get('/me', required, async (request) => sessionOf(request).data)
+  app.get('/home', { schema: optional }, async (request) => sessionOf(request).exists)
+  app.post('/logout', required, async (request) => { sessionOf(request).destroy() })
   app.get('/plain', async () => 'plain')
-  return { app, events, clock }
+  return world
 }

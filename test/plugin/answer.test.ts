@@ -8,17 +8,18 @@ import t from 'tap'
 import { createGate } from '../support/gate.js'
 import { until } from '../support/servers-process.js'
 import sessionPlugin from 'fastify-openapi-session'
-import { Admin, anySession, cookies, guarded, optional, type Setup, setUp, told } from './support.js'
+import { ask, guarded, optional, reported, setCookies, type World } from '../support/harness.js'
+import { Admin, anySession, setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
 /** Makes a store answer later, as one outside of the process does. */
-function answerLater ({ store }: Setup): void {
+function answerLater ({ store }: World): void {
   store.before = async () => {}
 }
 
 /** Holds the first write of a session until the gate opens. */
-function holdSave ({ store }: Setup): ReturnType<typeof createGate> {
+function holdSave ({ store }: World): ReturnType<typeof createGate> {
   const gate = createGate()
   store.before = async ({ method }) => { if (method !== 'read') await gate.pass() }
   return gate
@@ -61,7 +62,7 @@ t.test('a second response is dropped while the session is stored for the first o
     const response = await app.inject({ method: 'POST', url })
     t.equal(response.statusCode, status, url)
     t.equal(response.body, body)
-    t.equal(cookies(response).length, 1)
+    t.equal(setCookies(response).length, 1)
     t.equal(response.headers['cache-control'], 'no-store')
     t.match(response.headers['content-type'] ?? 'none', url === '/redirect' ? 'none' : 'application/json')
     t.equal(log.filter(({ level, msg }) => level === 40 && msg.startsWith('Response already being sent; the second one was dropped')).length, 1)
@@ -80,7 +81,7 @@ t.test('a time limit of the handler that passes while the session is stored does
   })
   const response = await app.inject({ method: 'POST', url: '/' })
   t.match(response, { statusCode: 200, body: '{"in":true}', headers: { 'x-mine': '1', 'content-type': /json/ } })
-  t.equal(cookies(response).length, 1)
+  t.equal(setCookies(response).length, 1)
 })
 
 t.test('a save that fails after the time limit of the handler is a 503', async (t) => {
@@ -93,7 +94,7 @@ t.test('a save that fails after the time limit of the handler is a 503', async (
   const response = await app.inject({ method: 'POST', url: '/' })
   t.match(response, { statusCode: 503, headers: { 'retry-after': '5' } })
   t.match(response.json(), { code: 'FST_SESSION_STORE' })
-  t.same(cookies(response), [])
+  t.same(setCookies(response), [])
 })
 
 t.test('a save that fails after a second response is a 503', async (t) => {
@@ -162,7 +163,7 @@ t.test('a Response of the Fetch standard is a response like any other', async (t
   t.match(login, { statusCode: 201, body: 'in', headers: { 'cache-control': 'no-store', vary: 'Accept, Cookie' } })
   t.notOk('cdn-cache-control' in login.headers)
   t.notOk('surrogate-control' in login.headers)
-  t.match(cookies(login), ['a=1', 'b=2', /^__Host-session=/])
+  t.match(setCookies(login), ['a=1', 'b=2', /^__Host-session=/])
   t.match(await client.get('/see'), { body: 'ada', headers: { 'cache-control': 'private, no-cache', vary: 'Cookie' } })
   t.match(await client.get('/fail'), { statusCode: 500, body: 'oops' })
   t.equal((await app.session.list('ada')).sessions[0]?.data.a, undefined, 'a response of 500 takes back what it did')
@@ -189,7 +190,7 @@ t.test('headers of a Fetch Response are not in the response to an error of a lat
   const answer = await client.get('/')
   t.match(answer.json(), { statusCode: 500, message: 'later' })
   for (const name of ['content-encoding', 'etag']) t.notOk(name in answer.headers, name)
-  t.match(cookies(answer), ['handler=1', /^__Host-session=/])
+  t.match(setCookies(answer), ['handler=1', /^__Host-session=/])
   t.equal(answer.headers['cache-control'], 'no-store')
   t.match(await client.get('/fine'), { body: 'ada', headers: { etag: '"x"' } })
 })
@@ -215,7 +216,7 @@ t.test('of nested contexts that have the plugin, one sees to a response', async 
   client.jar.take((await app.session.issue(ada)).setCookie)
   const answer = await client.get('/')
   t.match(answer, { statusCode: 201, body: 'seen', headers: { etag: '"x"', 'content-type': 'text/css' } })
-  t.match(cookies(answer), ['a=1', /^__Host-session=/])
+  t.match(setCookies(answer), ['a=1', /^__Host-session=/])
 })
 
 t.test('a response that is sent and returned is sent once, where the store takes its time', async (t) => {
@@ -244,7 +245,7 @@ t.test('a response that is sent and returned is sent once, where the store takes
   for (const url of ['/response', '/stream', '/body']) {
     const answer = await client.get(url)
     t.match(answer, { statusCode: 200, body: 'hello' }, url)
-    t.same(cookies(answer), url === '/body' ? ['a=1', 'b=1'] : [])
+    t.same(setCookies(answer), url === '/body' ? ['a=1', 'b=1'] : [])
   }
 })
 
@@ -261,11 +262,11 @@ t.test('a cookie that comes after the hooks, and before the first byte, reaches 
   app.get('/', { schema: guarded }, async ({ session }) => session.data.a)
   for (const url of ['/hook', '/stream']) {
     const { cookie } = await app.session.issue(ada)
-    const response = await app.inject({ url, headers: { cookie } })
-    const [line] = cookies(response)
+    const response = await ask(app, url, cookie)
+    const [line] = setCookies(response)
     t.match(line, /^__Host-session=[\w-]+;/, url)
     t.match(response.headers['cache-control'], /^(private, no-cache|no-store)$/)
-    t.equal((await app.inject({ url: '/', headers: { cookie: line?.split(';')[0] as string } })).body, '1')
+    t.equal((await ask(app, '/', line?.split(';')[0] as string)).body, '1')
   }
 })
 
@@ -284,12 +285,12 @@ t.test('an error handler can renew the session that could not be saved', async (
   })
   app.get('/', { schema: guarded }, async () => 'in')
   const { cookie } = await app.session.issue(ada)
-  const response = await app.inject({ url: '/error', headers: { cookie } })
+  const response = await ask(app, '/error', cookie)
   store.before = undefined
-  const [line] = cookies(response)
+  const [line] = setCookies(response)
   t.match(line, /^__Host-session=[\w-]{22}\.[\w-]{43};/)
   t.match(response.headers['cache-control'], /^(private, no-cache|no-store)$/)
-  t.equal((await app.inject({ url: '/', headers: { cookie: line?.split(';')[0] as string } })).statusCode, 200)
+  t.equal((await ask(app, '/', line?.split(';')[0] as string)).statusCode, 200)
 })
 
 t.test('a change that is made while the session is being stored is reported when the client goes', async (t) => {
@@ -315,7 +316,7 @@ t.test('a change that is made while the session is being stored is reported when
   await gone.reached
   saving.open()
   await until('the loss is reported', async () => events.length > 0)
-  t.same(told(events), ['discarded:after-commit'])
+  t.same(reported(events), ['discarded:after-commit'])
   t.match(await app.session.find(id), { data: { a: 1 } })
 })
 
@@ -337,7 +338,7 @@ t.test('a save that fails after another error is a 503 all the same', async (t) 
       const response = await client.post(`/${status}`)
       t.match(response, { statusCode: 503, headers: { 'retry-after': '5' } }, `${status}`)
       t.match(response.json(), { statusCode: 503, code: 'FST_SESSION_STORE' })
-      t.same(cookies(response), [])
+      t.same(setCookies(response), [])
     }
   }
 })
@@ -359,12 +360,12 @@ t.test('destroy and renew hold where the data cannot be saved, and destroy where
   for (const [url, [status, line, happened]] of Object.entries(outcomes)) {
     const { cookie } = await app.session.issue(ada)
     events.length = 0
-    const response = await app.inject({ method: 'POST', url, headers: { cookie } })
+    const response = await ask(app, `POST ${url}`, cookie)
     t.equal(response.statusCode, 500, url)
-    if (line) t.match(cookies(response)[0], line)
-    else t.same(cookies(response), [])
-    t.same(told(events), happened)
-    t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, status)
+    if (line) t.match(setCookies(response)[0], line)
+    else t.same(setCookies(response), [])
+    t.same(reported(events), happened)
+    t.equal((await ask(app, '/', cookie)).statusCode, status)
   }
 })
 
@@ -401,9 +402,9 @@ t.test('an error handler can still end the session that could not be saved', asy
     store.before = ({ method }) => { if (failing && method === 'update') { failing = false; throw new Error('down') } }
     const response = await client.post(url)
     t.match(response, { statusCode: 200, body: 'you were signed out' }, url)
-    t.match(cookies(response), [/^__Host-session=; Max-Age=0/])
-    t.equal((await app.inject({ url: '/', headers: { cookie } })).body, 'false')
-    t.same(told(events).filter((name) => name !== 'expired:absent'), url === '/unfit' ? ['discarded:server-error', 'destroyed:destroy'] : ['destroyed:destroy'])
+    t.match(setCookies(response), [/^__Host-session=; Max-Age=0/])
+    t.equal((await ask(app, '/', cookie)).body, 'false')
+    t.same(reported(events).filter((name) => name !== 'expired:absent'), url === '/unfit' ? ['discarded:server-error', 'destroyed:destroy'] : ['destroyed:destroy'])
   }
 })
 
@@ -415,7 +416,7 @@ t.test('a cookie that was sent once is not written a second time for the respons
   })
   app.post('/', { schema: guarded }, async ({ session }, reply) => { session.renew(); (session.data as any).a = 'flash'; return reply.header('set-cookie', 'first=1').send('') })
   client.jar.take((await app.session.issue(ada)).setCookie)
-  t.match(cookies(await client.post('/')), ['first=1', 'mine=1', /^__Host-session=; Max-Age=0/])
+  t.match(setCookies(await client.post('/')), ['first=1', 'mine=1', /^__Host-session=; Max-Age=0/])
 })
 
 t.test('data that are set while the end of a session is being stored begin another session', async (t) => {
@@ -435,7 +436,7 @@ t.test('data that are set while the end of a session is being stored begin anoth
   client.jar.take((await app.session.issue({ ...ada, a: 1 })).setCookie)
   events.length = 0
   t.same((await client.post('/')).json(), { roles: [], cart: {}, b: 1 })
-  t.same(told(events), ['destroyed:destroy', 'created:first-write'])
+  t.same(reported(events), ['destroyed:destroy', 'created:first-write'])
   t.same((await client.get('/')).json(), { roles: [], cart: {}, b: 1 })
 })
 
@@ -469,7 +470,7 @@ t.test('a change that a hijacked reply does not commit is reported when the clie
     await once(response, 'data')
     request.destroy()
     await done.reached
-    t.same(told(events), url === '/lost' ? ['discarded:after-commit'] : [], url)
+    t.same(reported(events), url === '/lost' ? ['discarded:after-commit'] : [], url)
     t.equal((await app.session.find(id))?.data.a, url === '/lost' ? undefined : 2)
   }
 })

@@ -5,7 +5,8 @@ import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { Client, createClock } from 'fastify-openapi-session/testing'
 import { createGate } from '../support/gate.js'
 import { ProbeStore } from '../support/probe-store.js'
-import { Admin, cookies, guarded, optional, type Options, setUp, told } from './support.js'
+import { ask, guarded, optional, reported, setCookies } from '../support/harness.js'
+import { Admin, type Options, setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 const both = { security: [{ session: [], bearer: [] }] }
@@ -117,7 +118,7 @@ t.test('a logout that a renewal overtook is final, whether sessions have a princ
     app.get('/', { schema: guarded }, async () => 'in')
     const { cookie, setCookie } = await app.session.issue(ada)
     client.jar.take(setCookie)
-    const logout = app.inject({ method: 'POST', url: '/logout', headers: { cookie } })
+    const logout = ask(app, 'POST /logout', cookie)
     await gate.reached
     for (let times = 0; times < 2; times++) t.equal((await client.post('/renew')).statusCode, 200)
     t.equal((await client.get('/')).statusCode, 200)
@@ -137,13 +138,13 @@ t.test('a renewal that a logout overtook revives nothing and sends no cookie', a
     client.jar.take(setCookie)
     const gate = createGate()
     store.before = async ({ method }) => { if (method === 'update') await gate.pass() }
-    const renewal = app.inject({ method: 'POST', url: '/renew', headers: { cookie } })
+    const renewal = ask(app, 'POST /renew', cookie)
     await gate.reached
     t.equal((await client.post('/logout')).statusCode, 200)
     gate.open()
-    t.same(cookies(await renewal), [])
+    t.same(setCookies(await renewal), [])
     t.equal(await app.session.find(id), undefined)
-    t.ok(told(events).includes('discarded:ended-meanwhile'))
+    t.ok(reported(events).includes('discarded:ended-meanwhile'))
   }
 })
 
@@ -158,7 +159,7 @@ t.test('a save that a renewal overtook reaches the renewed session, whether sess
     app.get('/', { schema: guarded }, async ({ session }) => session.data)
     const { cookie, setCookie } = await app.session.issue(ada)
     client.jar.take(setCookie)
-    t.equal((await app.inject({ method: 'POST', url: '/save', headers: { cookie } })).statusCode, 200)
+    t.equal((await ask(app, 'POST /save', cookie)).statusCode, 200)
     t.match((await client.get('/')).json(), { b: 7 })
   }
 })
@@ -186,9 +187,9 @@ t.test('where one session of a request cannot be read, the cookie of another tha
   app.get('/', { schema: { security: [{ session: [], admin: [] }] } }, async () => 'in')
   const { cookie } = await app.session.issue(ada)
   store.before = () => { release(); throw new Error('down') }
-  const answer = await app.inject({ url: '/', headers: { cookie: `${cookie}; old=1` } })
+  const answer = await ask(app, '/', `${cookie}; old=1`)
   t.equal(answer.statusCode, 503)
-  t.match(cookies(answer), [/^admin=[\w-]{22}\.[\w-]{43};/, /^old=;/])
+  t.match(setCookies(answer), [/^admin=[\w-]{22}\.[\w-]{43};/, /^old=;/])
 })
 
 t.test('a limit of sessions that cannot be kept fails no login, and is kept by the next one', async (t) => {
@@ -220,7 +221,7 @@ t.test('a limit of sessions that cannot be kept fails no login, and is kept by t
   store.before = ({ method }) => { if (method === 'update') throw new Error('down for a moment') }
   t.equal((await client.post('/login')).statusCode, 200)
   store.before = undefined
-  t.same(told(events), ['created:start', 'failed:limit'])
+  t.same(reported(events), ['created:start', 'failed:limit'])
   t.ok(log.some(({ level, session }) => level === 40 && session?.type === 'failed'))
   t.equal((await app.session.list('ada')).sessions.length, 2)
   t.equal((await client.post('/login')).statusCode, 200)
@@ -268,7 +269,7 @@ t.test('a store may return without a promise', async (t) => {
   const record = store.inner.read(id)
   store.read = ((asked: string) => asked === id ? record : undefined) as never
   app.get('/', { schema: guarded }, async ({ session }) => session.data)
-  t.match((await app.inject({ url: '/', headers: { cookie } })).json(), { userId: 'ada' })
+  t.match((await ask(app, '/', cookie)).json(), { userId: 'ada' })
   t.equal((await client.get('/')).statusCode, 401)
 })
 
@@ -310,5 +311,5 @@ t.test('a save that finds its session changed and then gone is discarded, and re
   events.length = 0
   store.update = async (id) => { store.inner.delete(id); return 'conflict' as const }
   t.equal((await client.post('/')).statusCode, 200)
-  t.same(told(events), ['discarded:ended-meanwhile'])
+  t.same(reported(events), ['discarded:ended-meanwhile'])
 })

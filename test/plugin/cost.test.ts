@@ -7,7 +7,8 @@ import type { FastifyInstance, InjectOptions } from 'fastify'
 import sessionPlugin, { MemoryStore, type SessionStore } from 'fastify-openapi-session'
 import { createGate } from '../support/gate.js'
 import { ProbeStore } from '../support/probe-store.js'
-import { guarded, makeApp, optional, Visitor } from './support.js'
+import { ask, guarded, makeApp, optional } from '../support/harness.js'
+import { Visitor } from './support.js'
 
 /** Counts how often the Cookie header of a request is read. */
 function watchCookieHeader (app: FastifyInstance): { looks: number } {
@@ -34,11 +35,11 @@ t.test('a route that declares nothing costs nothing', async (t) => {
   store.take()
   clock = 0
   for (const url of ['/plain', '/empty', '/nowhere']) {
-    const response = await app.inject({ url, headers: { cookie } })
+    const response = await ask(app, url, cookie)
     t.same([response.headers.vary, response.headers['cache-control'], response.headers['set-cookie']], [undefined, undefined, undefined], url)
     t.same({ calls: store.take(), looks: watch.looks, decoded, clock }, { calls: [], looks: 0, decoded: 0, clock: 0 }, url)
   }
-  await app.inject({ url: '/declared', headers: { cookie } })
+  await ask(app, '/declared', cookie)
   t.same(store.take(), ['read'], 'the counters do count')
   t.equal(watch.looks, 1)
   t.equal(decoded, 0, 'a credential needs no decoding')
@@ -49,10 +50,9 @@ async function allocatedByLibrary (app: FastifyInstance, url: string, cookie: st
   const REQUESTS = 1000
   const session = new Session()
   session.connect()
-  const ask = async (): Promise<unknown> => await app.inject({ url, headers: { cookie } })
-  for (let warm = 0; warm < 100; warm++) await ask()
+  for (let warm = 0; warm < 100; warm++) await ask(app, url, cookie)
   await session.post('HeapProfiler.startSampling', { samplingInterval: 512, includeObjectsCollectedByMajorGC: true, includeObjectsCollectedByMinorGC: true } as object)
-  for (let sent = 0; sent < REQUESTS; sent++) await ask()
+  for (let sent = 0; sent < REQUESTS; sent++) await ask(app, url, cookie)
   const { profile } = await session.post('HeapProfiler.stopSampling')
   session.disconnect()
   const own = ({ callFrame, selfSize, children }: HeapProfiler.SamplingHeapProfileNode): number =>

@@ -5,7 +5,8 @@ import { FormatRegistry, type TObject, Type } from '@sinclair/typebox'
 import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { Client } from 'fastify-openapi-session/testing'
-import { cookies, guarded, optional, setUp, told } from './support.js'
+import { ask, guarded, optional, reported, setCookies } from '../support/harness.js'
+import { setUp } from './support.js'
 
 const id = `${'i'.repeat(21)}A`
 const secret = `${'t'.repeat(42)}A`
@@ -28,7 +29,7 @@ async function finding (t: Test, payload: string, options: { schema?: TObject, m
   app.post('/', { schema: guarded }, async ({ session, body }) => { Object.assign(session.data, body) })
   return {
     read: async () => {
-      const response = await app.inject({ url: '/', headers: { cookie } })
+      const response = await ask(app, '/', cookie)
       return { status: response.statusCode, body: response.json() }
     },
     write: async (body) => (await app.inject({ method: 'POST', url: '/', headers: { cookie }, payload: body })).statusCode,
@@ -90,7 +91,7 @@ t.test('a record whose data do not fit is an absent session, and is reported: ne
   for (const [name, migrate, detail] of odd) {
     const { read, events } = await finding(t, stored({ userId: 5, secret: 'hunter2' }), { schema, ...(migrate ? { migrate } : {}) })
     t.same(await read(), { status: 200, body: { exists: false, data: null } }, name)
-    t.same(told(events), ['discarded:unfit'])
+    t.same(reported(events), ['discarded:unfit'])
     t.match(events[0]?.detail, detail)
     t.notMatch(JSON.stringify(events), /hunter2|secret/)
   }
@@ -100,7 +101,7 @@ t.test('a record whose defaults cannot be filled in is an absent session', async
   const schema = Type.Object({ list: Type.Array(Type.String(), { default: [] }), theme: Type.String({ default: 'light' }) })
   const { read, events } = await finding(t, stored({ list: { length: -1 } }), { schema })
   t.same(await read(), { status: 200, body: { exists: false, data: null } })
-  t.same(told(events), ['discarded:unfit'])
+  t.same(reported(events), ['discarded:unfit'])
 })
 
 t.test('a record that the option principal cannot read is an absent session', async (t) => {
@@ -109,7 +110,7 @@ t.test('a record that the option principal cannot read is an absent session', as
   ] as const) {
     const { read, events } = await finding(t, stored({ userId: 'secret' }), { schema: Type.Record(Type.String(), Type.Any()), principal } as never)
     t.same(await read(), { status: 200, body: { exists: false, data: null } })
-    t.same(told(events), ['discarded:unfit'])
+    t.same(reported(events), ['discarded:unfit'])
     t.match(events[0]?.detail, detail)
   }
 })
@@ -142,7 +143,7 @@ t.test('a record with a damaged or unknown payload is an absent session: never a
   for (const payload of payloads) {
     const { read, events } = await finding(t, payload)
     t.same(await read(), { status: 200, body: { exists: false, data: null } }, payload)
-    t.same(told(events), ['discarded:damaged'], payload)
+    t.same(reported(events), ['discarded:damaged'], payload)
   }
 })
 
@@ -178,7 +179,7 @@ t.test('the same JSON in another spelling is the same session, before and after 
 t.test('a deadline in the payload holds, whatever the store says', async (t) => {
   const { read, events } = await finding(t, stored({}, { deadline: now - 1 }))
   t.same((await read()).body, { exists: false, data: null })
-  t.same(told(events), ['expired:absolute'])
+  t.same(reported(events), ['expired:absolute'])
 })
 
 t.test('an expired record that a store returns is an absent session', async (t) => {
@@ -198,7 +199,7 @@ t.test('a session that was damaged by hand does not hide what the list holds bes
   const { id: good } = await app.session.issue({ userId: 'ada', roles: [], cart: {} })
   await store.inner.create('d'.repeat(22), { payload: 'junk', version: 1, expiresAt: clock.now() + 1000, principal: 'ada' })
   t.same((await app.session.list('ada')).sessions.map((info) => info.id), [good])
-  t.same(told(events), ['created:issue', 'discarded:damaged'])
+  t.same(reported(events), ['created:issue', 'discarded:damaged'])
 })
 
 t.test('formats that the app has registered with TypeBox are checked', async (t) => {
@@ -217,7 +218,7 @@ t.test('any TypeBox schema that describes objects is accepted', async (t) => {
     const { app, client } = await setUp(t, { schema: schema as never })
     app.post('/', { schema: optional }, async ({ session }) => { session.start({ kind: 'dog' } as never) })
     app.get('/', { schema: guarded }, async ({ session }) => session.data)
-    t.equal(cookies(await client.post('/')).length, 1)
+    t.equal(setCookies(await client.post('/')).length, 1)
     t.same((await client.get('/')).json(), { kind: 'dog' })
   }
 })

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { guarded, optional, setUp } from './support.js'
+import { guarded, optional } from '../support/harness.js'
+import { setUp } from './support.js'
 
 t.test('an object that a handler gets after it set another key is its own: what it does to it and does not save, no request sees', async (t) => {
   const { app, client } = await setUp(t)

@@ -2,7 +2,8 @@ import t from 'tap'
 import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
 import type { FastifyRequest } from 'fastify'
 import type { SessionEvent, SessionTrace } from 'fastify-openapi-session'
-import { anySession, guarded, optional, setUp } from './support.js'
+import { guarded, optional } from '../support/harness.js'
+import { anySession, setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 

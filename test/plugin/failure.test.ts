@@ -2,12 +2,13 @@ import t, { type Test } from 'tap'
 import { Readable } from 'node:stream'
 import { setTimeout as timer } from 'node:timers/promises'
 import { SessionError } from 'fastify-openapi-session'
-import { anySession, cookies, guarded, optional, setUp, told, type Setup, type VisitorSession } from './support.js'
+import { ask, guarded, optional, reported, setCookies, type World } from '../support/harness.js'
+import { anySession, setUp, type VisitorSession } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 const down = (): never => { throw new Error('ECONNREFUSED redis://:hunter2@10.0.0.1:6379') }
 
-async function world (t: Test): Promise<Setup & { cookie: string }> {
+async function world (t: Test): Promise<World & { cookie: string }> {
   const setup = await setUp(t, { storeTimeout: 0.05, verifiers: { bearer: () => true } })
   const { app, client } = setup
   app.get('/guarded', { schema: guarded }, async () => t.fail('entered'))
@@ -32,7 +33,7 @@ async function world (t: Test): Promise<Setup & { cookie: string }> {
 function isUnavailable (t: Test, response: { statusCode: number, headers: Record<string, unknown>, body: string, json: () => unknown }): void {
   t.match(response.json(), { statusCode: 503, code: 'FST_SESSION_STORE', error: 'Service Unavailable' })
   t.match(response.headers['retry-after'], /^[1-9]\d*$/)
-  t.same(cookies(response), [])
+  t.same(setCookies(response), [])
   t.notMatch(response.body, /ECONNREFUSED|hunter2|handler/)
 }
 
@@ -115,10 +116,10 @@ t.test('save: a store that is down is a 503 without Set-Cookie and without anyth
     const before = (await app.session.find((await firstId(setup)) ?? ''))?.data
     isUnavailable(t, await client.post(url))
     store.before = undefined
-    t.same((await app.inject({ url: '/data', headers: { cookie } })).json(), before, `${url}: the session is as it was`)
+    t.same((await ask(app, '/data', cookie)).json(), before, `${url}: the session is as it was`)
   }
 
-  async function firstId ({ store, client }: Setup): Promise<string | undefined> {
+  async function firstId ({ store, client }: World): Promise<string | undefined> {
     await client.get('/data')
     return store.calls.findLast(({ method }) => method === 'read')?.of
   }
@@ -146,7 +147,7 @@ t.test('save: a login of which half went through leaves no second session', asyn
   isUnavailable(t, await client.post('/start'))
   t.ok(created)
   t.equal(await store.inner.read(created as string), undefined)
-  t.same(told(setup.events), ['created:issue'], 'no event says that something happened')
+  t.same(reported(setup.events), ['created:issue'], 'no event says that something happened')
 })
 
 t.test('save: where undoing a login fails as well, the first error is what the client gets', async (t) => {
@@ -165,8 +166,8 @@ t.test('save: a renewal of a session that ends during a conflict sends no cookie
   }
   const response = await client.post('/renew')
   t.equal(response.statusCode, 200)
-  t.same(cookies(response), [])
-  t.same(told(events), ['created:issue', 'discarded:ended-meanwhile'])
+  t.same(setCookies(response), [])
+  t.same(reported(events), ['created:issue', 'discarded:ended-meanwhile'])
 })
 
 t.test('save: a store that says that a new random id is taken is broken', async (t) => {
@@ -174,7 +175,7 @@ t.test('save: a store that says that a new random id is taken is broken', async 
   setup.store.create = async () => false
   const response = await setup.client.post('/start')
   t.match(response.json(), { statusCode: 503, code: 'FST_SESSION_STORE' })
-  t.same(cookies(response), [])
+  t.same(setCookies(response), [])
 })
 
 t.test('save: a store that hangs is a store that fails', async (t) => {
@@ -205,7 +206,7 @@ t.test('save: a stream is not begun, and HEAD fails as well', async (t) => {
   t.equal(cancelled, 1)
   const head = await client.inject({ method: 'HEAD', url: '/stream' })
   t.equal(head.statusCode, 503)
-  t.same(cookies(head), [])
+  t.same(setCookies(head), [])
 })
 
 t.test('save: a SessionError of the store reaches the client as it is', async (t) => {
@@ -238,7 +239,7 @@ t.test('commit: what was refused stays refused, and the response stores nothing 
     store.before = ({ method }) => { if (method !== 'read') down() }
     const response = await client.post(`/commit/${name}`)
     t.equal(response.body, 'fine')
-    t.same(cookies(response), [])
+    t.same(setCookies(response), [])
     t.same(store.take().filter((method) => method !== 'delete'), [], 'at most a login that was stored is undone')
     t.same((await client.get('/data')).json(), ada)
   }
@@ -262,9 +263,9 @@ t.test('commit: a login that comes while a save fails is not lost with it, and w
   }
   for (const call of calls) {
     const { id, cookie } = await app.session.issue(ada)
-    const response = await app.inject({ method: 'POST', url: `/then/${call}`, headers: { cookie } })
+    const response = await ask(app, `POST /then/${call}`, cookie)
     t.same(response.json(), { start: [true, 'bob', null], destroy: [false, null, null], renew: [true, 'ada', null] }[call], call)
-    t.equal(cookies(response).length, 1)
+    t.equal(setCookies(response).length, 1)
     const left = await app.session.find(id)
     if (call === 'renew') t.same(left?.data, ada)
     else t.equal(left, undefined)
@@ -332,7 +333,7 @@ t.test('what a failed response wanted to save is not reported as lost on top of 
   const setup = await world(t)
   setup.store.before = ({ method }) => { if (method === 'update') down() }
   await setup.client.post('/write')
-  t.same(told(setup.events), ['created:issue'])
+  t.same(reported(setup.events), ['created:issue'])
 })
 
 t.test('the manager rejects with the same errors as a request', async (t) => {

@@ -4,7 +4,7 @@ import Fastify, { type RouteHandlerMethod } from 'fastify'
 import sessionPlugin from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
 import t, { type Test } from 'tap'
-import { cookies, guarded, makeApp, optional } from './support.js'
+import { ask, guarded, makeApp, optional, setCookies } from '../support/harness.js'
 
 /** An app without a schema, with a route for each handler, whose user has signed in. */
 async function foreign (t: Test, handlers: Record<string, RouteHandlerMethod>): Promise<ReturnType<typeof makeApp> & { client: Client }> {
@@ -45,8 +45,8 @@ t.test('destroy(callback) and regenerate(callback) call it when the store has be
   const last = client.jar.header() as string
   const response = await client.post('/destroy')
   t.match(response, { statusCode: 302, headers: { location: '/' } })
-  t.match(cookies(response), [/Max-Age=0/])
-  t.equal((await app.inject({ url: '/data', headers: { cookie: last } })).statusCode, 401)
+  t.match(setCookies(response), [/Max-Age=0/])
+  t.equal((await ask(app, '/data', last)).statusCode, 401)
 })
 
 t.test('what a callback throws is logged, and the process goes on', async (t) => {

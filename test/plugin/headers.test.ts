@@ -4,7 +4,8 @@ import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import sessionPlugin from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
-import { anySession, cookies, guarded, makeApp, optional, setUp, told, Visitor } from './support.js'
+import { ask, guarded, makeApp, optional, reported, setCookies } from '../support/harness.js'
+import { anySession, setUp, Visitor } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
@@ -77,9 +78,9 @@ t.test('Cache-Control keeps responses of a session and of a cookie out of shared
 t.test('the cookie of an ended session does not count as a live session', async (t) => {
   const { app } = await setUp(t)
   app.get('/', { schema: optional }, async () => '')
-  const response = await app.inject({ url: '/', headers: { cookie: '__Host-session=junk' } })
+  const response = await ask(app, '/', '__Host-session=junk')
   t.equal(response.headers['cache-control'], undefined)
-  t.same(cookies(response), [])
+  t.same(setCookies(response), [])
 })
 
 t.test('the WWW-Authenticate header of a 401 names the cookie', async (t) => {
@@ -112,11 +113,11 @@ t.test('the session is found in a Cookie header of any form, and only where it s
     [`${cookie}; sid=junk`, false, ['rejected:duplicate-cookie']], [`${cookie}; ${cookie}`, false, ['rejected:duplicate-cookie']]
   ]
   for (const [header, exists, expected] of cases) {
-    t.equal((await app.inject({ url: '/', headers: { cookie: header } })).json(), exists, header.slice(0, 80))
-    t.same(told(events.splice(0)), expected)
+    t.equal((await ask(app, '/', header)).json(), exists, header.slice(0, 80))
+    t.same(reported(events.splice(0)), expected)
   }
   // Two Cookie headers arrive as one (RFC 9113, 8.2.3).
-  t.equal((await app.inject({ url: '/', headers: { cookie: ['a=b', cookie] as never } })).json(), true)
+  t.equal((await ask(app, '/', ['a=b', cookie] as never)).json(), true)
 })
 
 t.test('a credential comes from the cookie only', async (t) => {
@@ -139,7 +140,7 @@ t.test('@fastify/cookie', async (t) => {
     t.notOk(app.hasRequestDecorator('cookies'))
     await app.register(fastifyCookie)
     app.get('/', async ({ cookies }) => cookies)
-    t.same((await app.inject({ url: '/', headers: { cookie: 'a=b' } })).json(), { a: 'b' })
+    t.same((await ask(app, '/', 'a=b')).json(), { a: 'b' })
   })
 
   await t.test('keeps options of its own where the app registers it first', async (t) => {
@@ -159,7 +160,7 @@ t.test('@fastify/cookie', async (t) => {
     const response = await client.get('/', { cookie: 'x=y' })
     t.same(response.json(), { x: 'y' })
     t.ok(parsed > 0)
-    const [mine, session] = [...cookies(response)].sort((a, b) => b.localeCompare(a)).map((line) => line.replace(/=[^;]*;/, '=...;'))
+    const [mine, session] = [...setCookies(response)].sort((a, b) => b.localeCompare(a)).map((line) => line.replace(/=[^;]*;/, '=...;'))
     t.same([mine, session].sort(), ['__Host-session=...; Path=/; HttpOnly; Secure; SameSite=Lax', 'mine=...; Max-Age=5; Domain=example.com; Path=/elsewhere; SameSite=Strict'].sort(), 'its options are not the session\'s')
   })
 
@@ -174,7 +175,7 @@ t.test('@fastify/cookie', async (t) => {
         session.data.a = 1
         return ''
       })
-      t.same(cookies(await app.inject('/')).map((line) => line.split('=')[0]).sort(), ['__Host-session', 'one', 'two'])
+      t.same(setCookies(await app.inject('/')).map((line) => line.split('=')[0]).sort(), ['__Host-session', 'one', 'two'])
     }
   })
 })
@@ -202,7 +203,7 @@ t.test('unsafe requests from pages of other origins are refused', async (t) => {
   const refused = await client.post('/', {}, { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' })
   t.match(refused.json(), { statusCode: 403, code: 'FST_SESSION_CROSS_ORIGIN' })
   t.same(store.take(), [])
-  t.same(told(events), ['rejected:cross-origin'])
+  t.same(reported(events), ['rejected:cross-origin'])
   t.equal((await client.get('/', { 'sec-fetch-site': 'cross-site' })).body, 'read')
   t.equal((await client.post('/plain', {}, { 'sec-fetch-site': 'cross-site' })).body, 'plain')
   for (const headers of [
@@ -231,7 +232,7 @@ t.test('a refused form says why browsers sent "Origin: null", and what to write'
   t.match(await ask({ origin: 'http://localhost:5173' }), /crossOrigin\.trusted\. Origin: http:\/\/localhost:5173, Sec-Fetch-Site: absent, Host: localhost:80 \(http\)\.$/)
 })
 
-t.test('a cookie that has another path than before is told, and expired where cookie.previous names it', async (t) => {
+t.test('a cookie that has another path than before is reported, and expired where cookie.previous names it', async (t) => {
   for (const previous of [undefined, [{ name: 'sid', path: '/app' }]]) {
     const { app, client, log } = await setUp(t, { cookie: { name: 'sid', ...(previous && { previous }) } })
     app.get('/app', { schema: guarded }, async () => 'in')
@@ -240,7 +241,7 @@ t.test('a cookie that has another path than before is told, and expired where co
     const both = await ask(`${old}; ${current}`)
     await ask(`${old}; ${current}`)
     t.equal(both.statusCode, 401)
-    t.match(cookies(both), previous === undefined ? [] : [/^sid=; Max-Age=0; Path=\/app/])
+    t.match(setCookies(both), previous === undefined ? [] : [/^sid=; Max-Age=0; Path=\/app/])
     t.match(log.filter(({ level }) => level === 40), [{ session: { cookie: 'sid' }, msg: /^a request has two cookies "sid", so neither is used: .*write cookie: \{ previous: \[\{ name: "sid", path: "\/old" \}\] \}$/ }])
     t.equal(log.filter(({ level }) => level === 40).length, 1, 'once')
     t.equal((await ask(current)).statusCode, 200)
@@ -267,9 +268,9 @@ t.test('an error handler cannot change a session that was refused to a page of a
   events.length = 0
   const response = await client.post('/', {}, { origin: 'https://evil.example' })
   t.equal(response.body, 'no')
-  t.same(cookies(response), [])
+  t.same(setCookies(response), [])
   t.same(store.take(), [])
-  t.same(told(events), ['rejected:cross-origin'])
+  t.same(reported(events), ['rejected:cross-origin'])
   t.equal(events[0]?.detail, 'Origin: https://evil.example, Sec-Fetch-Site: absent, Host: localhost:80 (http).')
 })
 
@@ -280,7 +281,7 @@ t.test('a list of cookies that an app keeps for all of its responses gets none o
     reply.header('set-cookie', shared)
     session.start(ada)
   })
-  t.match(cookies(await client.post('/')), [/^seen=1/, /^theme=dark/, /^__Host-session=/])
+  t.match(setCookies(await client.post('/')), [/^seen=1/, /^theme=dark/, /^__Host-session=/])
   t.same(shared, ['seen=1; Path=/', 'theme=dark; Path=/'])
 })
 
@@ -290,7 +291,7 @@ t.test('a Secure cookie over plain http is warned of once, with the cause', asyn
   const login = async (options: object, headers: Record<string, string>, server: object = {}): Promise<string[]> => {
     const { app, log } = await setUp(t, options, server)
     app.post('/', { schema: optional }, async ({ session }) => { session.start(ada) })
-    for (let round = 0; round < 2; round++) t.equal(cookies(await app.inject({ method: 'POST', url: '/', headers })).length, 1)
+    for (let round = 0; round < 2; round++) t.equal(setCookies(await app.inject({ method: 'POST', url: '/', headers })).length, 1)
     return [plainHttp, untrusted].filter((start) => log.filter(({ msg }) => msg.startsWith(start)).length === 1)
   }
   t.same(await login({}, { host: 'shop.example' }), [plainHttp])

@@ -2,7 +2,8 @@
 import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { createGate } from '../support/gate.js'
-import { anySession, guarded, setUp, type VisitorSession } from './support.js'
+import { ask, guarded } from '../support/harness.js'
+import { anySession, setUp, type VisitorSession } from './support.js'
 
 async function isInert (t: Test, request: FastifyRequest, where: string): Promise<void> {
   const session = anySession(request)
@@ -44,7 +45,7 @@ t.test('hooks, handlers and error handlers of undeclared routes find an inert se
   const { cookie } = await app.session.issue({ roles: [], cart: {} })
   store.take()
   for (const [url, status] of [['/plain', 200], ['/none', 200], ['/throws', 400], ['/nowhere', 404]] as const) {
-    const response = await app.inject({ url, headers: { cookie } })
+    const response = await ask(app, url, cookie)
     t.equal(response.statusCode, status, url)
     t.same([response.headers.vary, response.headers['cache-control'], response.headers['set-cookie']], [undefined, undefined, undefined])
   }

@@ -6,7 +6,8 @@ import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { createGate } from '../support/gate.js'
-import { anySession, cookies, guarded, optional, setUp, told, type VisitorSession } from './support.js'
+import { ask, guarded, optional, reported, setCookies } from '../support/harness.js'
+import { anySession, setUp, type VisitorSession } from './support.js'
 
 const ada = { userId: 'ada', roles: ['reader'], cart: {} }
 
@@ -59,7 +60,7 @@ t.test('a change after the response throws at its line, and update() works', asy
   t.match(await app.session.find(id), { data: { ...ada, a: 1 } })
   await app.session.update(id, (data) => { data.b = 2 })
   t.match(await app.session.find(id), { data: { ...ada, a: 1, b: 2 } })
-  t.same(told(events), [])
+  t.same(reported(events), [])
   t.notOk(log.some(({ level }) => level >= 40))
 })
 
@@ -83,9 +84,9 @@ t.test('a change in a stream, or of a hijacked reply whose headers are sent, thr
   for (const url of ['/stream', '/hijacked']) {
     const { id, cookie } = await app.session.issue(ada)
     events.length = 0
-    t.equal((await app.inject({ url, headers: { cookie } })).body, 'onetwo', url)
+    t.equal((await ask(app, url, cookie)).body, 'onetwo', url)
     t.match(await app.session.find(id), { data: { ...ada, a: 1, ...(url === '/hijacked' && { b: 5 }) } })
-    t.same(told(events), [])
+    t.same(reported(events), [])
   }
 })
 
@@ -106,7 +107,7 @@ t.test('a change in a hook after the save, or while the session is being saved, 
   })
   const { id, cookie } = await app.session.issue(ada)
   store.before = async ({ method }) => { if (method === 'update') await saving.pass() }
-  t.equal((await app.inject({ method: 'POST', url: '/', headers: { cookie } })).statusCode, 200)
+  t.equal((await ask(app, 'POST /', cookie)).statusCode, 200)
   await hook.reached
   t.match((await app.session.find(id))?.data, { ...ada, b: 1 })
 })
@@ -135,7 +136,7 @@ t.test('a change after the upgrade to a WebSocket throws at its line, and update
   socket.close()
   await once(socket, 'close')
   t.match(await app.session.find(id), { data: { ...ada, a: 1 } })
-  t.same(told(events), [])
+  t.same(reported(events), [])
 })
 
 t.test('an object that was handed out before the response is checked when the response closes', async (t) => {
@@ -156,7 +157,7 @@ t.test('an object that was handed out before the response is checked when the re
   for (const [late, reported, a] of [['data', true, undefined], ['nested', true, undefined], ['committed', false, 2], ['updated', false, 3], ['nothing', false, undefined]] as const) {
     const { id, cookie } = await app.session.issue(ada)
     events.length = 0
-    t.equal((await app.inject({ url: `/${late}`, headers: { cookie } })).body, 'onetwo')
+    t.equal((await ask(app, `/${late}`, cookie)).body, 'onetwo')
     t.match(events, reported ? [{ type: 'discarded', reason: 'after-commit', id, detail: /use request\.session\.update\(fn\), which saves at any time/ }] : [], late)
     t.equal(events.length, reported ? 1 : 0)
     const stored = (await app.session.find(id))?.data
@@ -193,9 +194,9 @@ t.test('a late save that needs a cookie is refused before anything is stored', a
   const { cookie } = await app.session.issue(ada)
   store.take()
   t.equal((await app.inject('/first')).statusCode, 200)
-  for (const url of ['/principal', '/renew']) t.equal((await app.inject({ url, headers: { cookie } })).statusCode, 200)
+  for (const url of ['/principal', '/renew']) t.equal((await ask(app, url, cookie)).statusCode, 200)
   t.same(store.take(), ['read', 'read'])
-  t.equal((await app.inject({ url: '/renew', headers: { cookie } })).statusCode, 200, 'the cookie is still valid')
+  t.equal((await ask(app, '/renew', cookie)).statusCode, 200, 'the cookie is still valid')
 })
 
 t.test('a sealed session can be updated until the headers are sent', async (t) => {
@@ -211,6 +212,6 @@ t.test('a sealed session can be updated until the headers are sent', async (t) =
     yield 'y'
   })())))
   const { cookie } = await app.session.issue(ada)
-  t.same(cookies(await app.inject({ url: '/yes', headers: { cookie } })), [])
-  t.equal(cookies(await app.inject({ url: '/no', headers: { cookie } })).length, 1)
+  t.same(setCookies(await ask(app, '/yes', cookie)), [])
+  t.equal(setCookies(await ask(app, '/no', cookie)).length, 1)
 })

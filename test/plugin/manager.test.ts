@@ -4,7 +4,8 @@ import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t from 'tap'
 import { createGate } from '../support/gate.js'
 import { ProbeStore } from '../support/probe-store.js'
-import { guarded, setUp, told } from './support.js'
+import { ask, guarded, reported } from '../support/harness.js'
+import { setUp } from './support.js'
 
 const user = (userId: string, a?: number): { userId: string, roles: string[], cart: Record<string, number>, a?: number } =>
   ({ userId, roles: [], cart: {}, ...(a === undefined ? {} : { a }) })
@@ -18,7 +19,7 @@ t.test('issue begins a session without a request', async (t) => {
   t.ok(issued.setCookie.startsWith(issued.cookie))
   t.ok(issued.cookie.startsWith(`__Host-session=${issued.id}.`))
   t.same(events, [{ scheme: 'session', type: 'created', reason: 'issue', id: issued.id, principal: 'ada' }])
-  t.same((await app.inject({ url: '/', headers: { cookie: issued.cookie } })).json(), [issued.id, user('ada')])
+  t.same((await ask(app, '/', issued.cookie)).json(), [issued.id, user('ada')])
   client.jar.take((await app.session.issue(user('ada'), { persistent: true, absoluteTimeout: 60 })).setCookie)
   t.equal((await client.get('/')).statusCode, 200)
   t.match((await app.session.issue(user('ada'), { persistent: true })).setCookie, /Max-Age=7200/)
@@ -64,7 +65,7 @@ t.test('a session that has expired by the clock of the app has ended, also where
   app.get('/', { schema: guarded, config: { session: { touch: false } } }, async () => '')
   clock.advance(100_000)
   t.not(slow.read(id), undefined, 'the store has it')
-  t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
+  t.equal((await ask(app, '/', cookie)).statusCode, 401)
   t.equal(await app.session.find(id), undefined)
   t.same((await app.session.list('ada')).sessions, [])
   t.equal(await app.session.watch(id, { signal: new AbortController().signal }), true, 'a watch ends')
@@ -77,8 +78,8 @@ t.test('revoke ends a session by its id', async (t) => {
   events.length = 0
   t.equal(await app.session.revoke(id), true)
   t.equal(await app.session.revoke(id), false)
-  t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
-  t.same(told(events), ['destroyed:revoke', 'expired:absent', 'rejected:unauthenticated'])
+  t.equal((await ask(app, '/', cookie)).statusCode, 401)
+  t.same(reported(events), ['destroyed:revoke', 'expired:absent', 'rejected:unauthenticated'])
   store.take()
   t.equal(await app.session.revoke('junk'), false)
   t.equal(await app.session.revoke(cookie.split('=')[1] as string), false, 'a credential is not an id')
@@ -93,7 +94,7 @@ t.test('revokeAll ends the sessions of a principal, all but one', async (t) => {
   events.length = 0
   t.equal(await app.session.revokeAll('ada', { except: mine[1]?.id }), 2)
   t.same(events, [{ scheme: 'session', type: 'destroyed', reason: 'revoke', principal: 'ada', detail: '2 sessions' }])
-  const status = async (cookie = ''): Promise<number> => (await app.inject({ url: '/', headers: { cookie } })).statusCode
+  const status = async (cookie = ''): Promise<number> => (await ask(app, '/', cookie)).statusCode
   t.same(await Promise.all(mine.map(({ cookie }) => status(cookie))), [401, 200, 401])
   t.equal(await status(other.cookie), 200)
   t.equal(await app.session.revokeAll('ada', {}), 1)
@@ -120,7 +121,7 @@ t.test('a login above maxPerPrincipal ends the sessions of the oldest logins', a
     clock.advance(1000)
   }
   t.same((await app.session.list('ada')).sessions.map(({ id }) => id), [ids[3], ids[2]])
-  t.same(told(events).filter((event) => event.startsWith('destroyed')), ['destroyed:limit', 'destroyed:limit'])
+  t.same(reported(events).filter((event) => event.startsWith('destroyed')), ['destroyed:limit', 'destroyed:limit'])
   await client.post('/login')
   t.same((await app.session.list('ada')).sessions.map(({ data }) => data.a), [undefined, 3])
   await client.post('/renew')
@@ -254,7 +255,7 @@ t.test('fromCookie returns the session of a Cookie header, as a request would lo
   t.same(store.take(), [])
   t.equal(await app.session.fromCookie('__Host-session=junk'), undefined)
   t.equal(await app.session.fromCookie(`${cookie.slice(0, -43)}${'A'.repeat(43)}`), undefined)
-  t.same(told(events), ['rejected:malformed-cookie', 'rejected:stale-secret'])
+  t.same(reported(events), ['rejected:malformed-cookie', 'rejected:stale-secret'])
   clock.advance(100_000)
   t.equal(await app.session.fromCookie(cookie), undefined)
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import sessionPlugin from 'fastify-openapi-session'
-import { bootError, makeApp } from './support.js'
+import { bootError, makeApp } from '../support/harness.js'
 
 const misplaced: ReadonlyArray<readonly [what: string, route: object, message: RegExp]> = [
   ['security beside the schema', { security: [{ session: [] }] }, /^route GET \/x: `security` stands outside of the schema, where it has no effect: write schema: \{ security: \[\.\.\.\] \}/],

@@ -2,7 +2,8 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import sessionPlugin from 'fastify-openapi-session'
 import t, { type Test } from 'tap'
-import { anySession, guarded, makeApp, optional, setUp, type VisitorSession } from './support.js'
+import { ask, guarded, makeApp, optional } from '../support/harness.js'
+import { anySession, setUp, type VisitorSession } from './support.js'
 
 const ada = { userId: 'ada', roles: ['clerk'], cart: {} }
 const principal = (data: { userId?: string }): string | undefined => data.userId
@@ -30,9 +31,9 @@ t.test('the security of a not-found handler is enforced', async (t) => {
   t.same(await statuses(app, '/open/nowhere'), [200, 200, 403])
   t.same(await statuses(app, '/plain/nowhere'), [200, 200, 200])
   const { cookie } = await app.session.issue(ada)
-  t.same((await app.inject({ url: '/nowhere', headers: { cookie } })).json(), { found: 'ada' })
+  t.same((await ask(app, '/nowhere', cookie)).json(), { found: 'ada' })
   store.take()
-  await app.inject({ url: '/plain/nowhere', headers: { cookie } })
+  await ask(app, '/plain/nowhere', cookie)
   t.same(store.take(), [], 'without security a 404 costs no call of the store')
 })
 

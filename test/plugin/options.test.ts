@@ -5,7 +5,8 @@ import { sealedCookie } from 'fastify-openapi-session/sealed'
 import { Type } from '@sinclair/typebox'
 import { ProbeStore } from '../support/probe-store.js'
 import { chain } from '../../lib/awaitable.js'
-import { anySession, bootError, makeApp, setUp, Visitor } from './support.js'
+import { ask, bootError, makeApp } from '../support/harness.js'
+import { anySession, setUp, Visitor } from './support.js'
 
 /** Options that stop the boot, and what the sentence has to say. */
 const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
@@ -167,7 +168,7 @@ t.test('the defaults are twelve hours of life, a mebibyte of data and two second
   await wait(100_000)
   t.intercept(globalThis, 'setTimeout', { value: (callback: () => void) => { timers.push(callback); return { ref () {}, unref () {} } } })
   let status: number | undefined
-  const response = app.inject({ url: '/', headers: { cookie } }).then(({ statusCode }) => { status = statusCode })
+  const response = ask(app, '/', cookie).then(({ statusCode }) => { status = statusCode })
   await new Promise(setImmediate)
   await wait(1900)
   t.equal(status, undefined)

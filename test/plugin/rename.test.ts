@@ -2,7 +2,8 @@ import t, { type Test } from 'tap'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { MemoryStore, type SessionOptions } from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
-import { cookies, guarded, optional, type Options, setUp, type Setup } from './support.js'
+import { guarded, optional, setCookies, type World } from '../support/harness.js'
+import { type Options, setUp } from './support.js'
 
 const places: Record<string, () => SessionOptions<'session'>['store']> = {
   'a store': () => new MemoryStore(),
@@ -10,7 +11,7 @@ const places: Record<string, () => SessionOptions<'session'>['store']> = {
 }
 
 /** An app, and the same app after its cookie was renamed, with the browser of a user who signed in before that. */
-async function renamed (t: Test, make: () => unknown, options: Options = {}): Promise<Setup> {
+async function renamed (t: Test, make: () => unknown, options: Options = {}): Promise<World> {
   const place = make() as NonNullable<Options['store']>
   const before = await setUp(t, { store: place, cookie: { name: '__Host-old' } })
   before.app.post('/login', { schema: optional }, async ({ session }) => { session.start({ userId: 'ada', roles: [], cart: { tea: 1 } }) })
@@ -31,11 +32,11 @@ for (const [name, make] of Object.entries(places)) {
       const { client } = await renamed(t, make)
       const first = await client.inject({ method, url })
       t.equal(first.statusCode, 200, url)
-      t.match(cookies(first), [/^__Host-new=[^;]+;/, /^__Host-old=; .*Max-Age=0/], url)
+      t.match(setCookies(first), [/^__Host-new=[^;]+;/, /^__Host-old=; .*Max-Age=0/], url)
       for (let round = 0; round < 2; round++) {
         const next = await client.get('/')
         t.match(next.json(), { userId: 'ada', cart: { tea: 1 } }, url)
-        t.same(cookies(next), [], url)
+        t.same(setCookies(next), [], url)
       }
     }
   })
@@ -54,7 +55,7 @@ for (const [name, make] of Object.entries(places)) {
       const { client } = await renamed(t, make, options)
       const response = await client.inject({ method: url === '/open' ? 'GET' : 'POST', url })
       t.equal(response.statusCode, 200, url)
-      t.match(cookies(response).at(-1), /^__Host-old=; .*Max-Age=0/, url)
+      t.match(setCookies(response).at(-1), /^__Host-old=; .*Max-Age=0/, url)
       t.equal(client.jar.get('__Host-old'), undefined, url)
     }
   })

@@ -5,12 +5,13 @@ import sessionPlugin from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
 import Fastify from 'fastify'
 import { createGate } from '../support/gate.js'
-import { guarded, type Options, optional, type Setup, setUp, told, Visitor } from './support.js'
+import { ask, guarded, optional, reported, type World } from '../support/harness.js'
+import { type Options, setUp, Visitor } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 const owned: Options = { principal: (data) => data.userId }
 
-async function world (t: Parameters<typeof setUp>[0], options: Options = {}): Promise<Setup> {
+async function world (t: Parameters<typeof setUp>[0], options: Options = {}): Promise<World> {
   const setup = await setUp(t, { ...owned, ...options })
   setup.app.post('/login', { schema: optional }, async ({ session }) => { session.start(ada) })
   setup.app.post('/renew', { schema: guarded }, async ({ session }) => { session.renew() })
@@ -18,14 +19,14 @@ async function world (t: Parameters<typeof setUp>[0], options: Options = {}): Pr
   return setup
 }
 
-const signedIn = async ({ app }: Setup): Promise<Client> => {
+const signedIn = async ({ app }: World): Promise<Client> => {
   const client = new Client(app)
   client.jar.take((await app.session.issue(ada)).setCookie)
   return client
 }
 
 /** Holds the next call of a method, before it or after it. */
-function hold ({ store }: Setup, method: string, when: 'before' | 'after' = 'before'): ReturnType<typeof createGate> {
+function hold ({ store }: World, method: string, when: 'before' | 'after' = 'before'): ReturnType<typeof createGate> {
   const gate = createGate()
   store[when] = async (call) => {
     if (call.method !== method) return
@@ -80,14 +81,14 @@ t.test('parallel renewals of one session write once each, and one of them hands 
   })
   events.length = 0
   store.take()
-  const renewals = await Promise.all(Array.from({ length: 10 }, async () => await app.inject({ method: 'POST', url: '/renew-together', headers: { cookie } })))
+  const renewals = await Promise.all(Array.from({ length: 10 }, async () => await ask(app, 'POST /renew-together', cookie)))
   t.same([...new Set(renewals.map(({ statusCode }) => statusCode))], [200])
   const lines = renewals.flatMap(({ headers }) => headers['set-cookie'] ?? [])
   t.equal(lines.length, 1)
-  t.same(told(events), ['renewed:renew'])
+  t.same(reported(events), ['renewed:renew'])
   client.jar.take(lines)
   t.equal((await client.get('/')).statusCode, 200)
-  t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
+  t.equal((await ask(app, '/', cookie)).statusCode, 401)
 })
 
 t.test('maxPerPrincipal counts a session that is being renewed once', async (t) => {
@@ -129,7 +130,7 @@ t.test('the id of a session stays the same through all renewals', async (t) => {
   t.match(await app.session.find(id), { id, data: ada })
   events.length = 0
   t.equal(await app.session.revoke(id), true)
-  t.same(told(events), ['destroyed:revoke'])
+  t.same(reported(events), ['destroyed:revoke'])
   t.equal((await client.get('/')).statusCode, 401)
   t.equal(await app.session.revoke(id), false)
 })
@@ -172,10 +173,10 @@ t.test('a slow logout ends a session that was renewed in between, also where tha
   const client = await signedIn(setup)
   const cookie = client.jar.header() as string
   const renewal = client.post('/slow-renew')
-  const logout = app.inject({ method: 'POST', url: '/slow-logout', headers: { cookie } })
+  const logout = ask(app, 'POST /slow-logout', cookie)
   await Promise.all([renewing.reached, leaving.reached])
   clock.advance(90_000)
-  t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 200, 'it goes on')
+  t.equal((await ask(app, '/', cookie)).statusCode, 200, 'it goes on')
   clock.advance(20_000)
   renewing.open()
   await renewal
@@ -195,14 +196,14 @@ t.test('a cookie with an old secret touches nothing, is reported, and keeps no s
   store.take()
   events.length = 0
   for (let seconds = 0; seconds < 1000; seconds += 200) {
-    const response = await app.inject({ url: '/', headers: { cookie } })
+    const response = await ask(app, '/', cookie)
     t.equal(response.statusCode, 401)
     t.equal(response.headers['set-cookie'], undefined, 'the browser may have the new cookie by now')
     t.same(store.take(), ['read'])
     clock.advance(200_000)
   }
   t.match(events[0], { type: 'rejected', reason: 'stale-secret', id, principal: 'ada' })
-  t.equal(told(events).filter((event) => event === 'rejected:stale-secret').length, 5)
+  t.equal(reported(events).filter((event) => event === 'rejected:stale-secret').length, 5)
   t.equal(store.inner.read(id), undefined)
 })
 
@@ -214,8 +215,8 @@ t.test('a logout with an old secret ends nothing', async (t) => {
   const cookie = client.jar.header() as string
   await client.post('/renew')
   events.length = 0
-  t.equal((await app.inject({ method: 'POST', url: '/logout', headers: { cookie } })).statusCode, 200)
-  t.same(told(events), ['rejected:stale-secret'])
+  t.equal((await ask(app, 'POST /logout', cookie)).statusCode, 200)
+  t.same(reported(events), ['rejected:stale-secret'])
   t.equal((await client.get('/')).statusCode, 200)
 })
 
@@ -266,7 +267,7 @@ t.test('verify ends the session that it judged, and not one that was changed in 
     app.get('/', { schema: guarded }, async ({ session }) => session.data.a)
     const client = new Client(app)
     client.jar.take((await app.session.issue({ ...ada, a: 1 })).setCookie)
-    const late = app.inject({ url: '/', headers: { cookie: client.jar.header() as string } })
+    const late = ask(app, '/', client.jar.header() as string)
     await gate.reached
     if (meanwhile !== 'nothing') await client.post('/password')
     generation = 2
@@ -276,7 +277,7 @@ t.test('verify ends the session that it judged, and not one that was changed in 
     t.equal(response.statusCode, 401, meanwhile)
     t.equal(response.headers['set-cookie'] === undefined, meanwhile !== 'nothing', 'the cookie of a session that lives stays')
     t.equal((await client.get('/')).statusCode, meanwhile === 'nothing' ? 401 : 200)
-    t.equal(told(events).includes('destroyed:verify'), meanwhile === 'nothing')
+    t.equal(reported(events).includes('destroyed:verify'), meanwhile === 'nothing')
   }
 })
 
@@ -316,7 +317,7 @@ t.test('what one request does to its session happens in the order of the calls',
     t.same([a, userId], [undefined, 'bob'])
     events.length = 0
     t.match((await client.post('/update-destroy')).headers['set-cookie'], /Max-Age=0/)
-    t.same(told(events), ['destroyed:destroy'])
+    t.same(reported(events), ['destroyed:destroy'])
     t.equal((await client.get('/')).json().exists, false)
   }
 })

@@ -7,7 +7,8 @@ import websocket from '@fastify/websocket'
 import sessionPlugin from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
 import { ProbeStore } from '../support/probe-store.js'
-import { anySession, bootError, guarded, makeApp, optional, setUp, Visitor } from './support.js'
+import { ask, bootError, guarded, makeApp, optional } from '../support/harness.js'
+import { anySession, setUp, Visitor } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
@@ -298,6 +299,6 @@ t.test('the session is there from the onRequest hook on', async (t) => {
   app.get('/late', { schema: optional }, async () => '')
   t.match((await app.inject('/early')).json(), { code: 'FST_SESSION_NOT_DECLARED', message: /after this plugin's onRequest hook/ })
   seen.length = 0
-  t.equal((await app.inject({ url: '/late', headers: { cookie } })).statusCode, 200)
+  t.equal((await ask(app, '/late', cookie)).statusCode, 200)
   t.same(seen, [false, true])
 })

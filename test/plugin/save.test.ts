@@ -1,16 +1,17 @@
 import t from 'tap'
 import { Readable } from 'node:stream'
 import { createGate } from '../support/gate.js'
-import { anySession, cookies, guarded, optional, setUp, told, type Setup } from './support.js'
+import { ask, guarded, optional, reported, setCookies, type World } from '../support/harness.js'
+import { anySession, setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
-function dataRoute ({ app }: Setup): void {
+function dataRoute ({ app }: World): void {
   app.get('/data', { schema: optional }, async ({ session }) => ({ exists: session.exists, ...session.data }))
 }
 
 /** Signs the client in. */
-async function signIn (setup: Setup): Promise<string> {
+async function signIn (setup: World): Promise<string> {
   const { cookie, setCookie } = await setup.app.session.issue(ada)
   setup.client.jar.take(setCookie)
   setup.store.take()
@@ -19,7 +20,7 @@ async function signIn (setup: Setup): Promise<string> {
 }
 
 /** Signs the client in to an app that then has a route that gives its data. */
-async function signedIn (setup: Setup): Promise<string> {
+async function signedIn (setup: World): Promise<string> {
   dataRoute(setup)
   return await signIn(setup)
 }
@@ -38,7 +39,7 @@ t.test('an untouched session is not written', async (t) => {
   for (const url of ['/', '/back']) {
     const response = await client.get(url)
     t.equal(response.statusCode, 200)
-    t.same(cookies(response), [])
+    t.same(setCookies(response), [])
     t.same(store.take(), ['read'], url)
   }
 })
@@ -49,7 +50,7 @@ t.test('a new session without data has no record and no cookie', async (t) => {
   app.post('/', { schema: optional }, async ({ session }) => { session.unset('a'); session.destroy() })
   for (const response of [await client.get('/'), await client.post('/')]) {
     t.equal(response.statusCode, 200)
-    t.same(cookies(response), [])
+    t.same(setCookies(response), [])
     t.equal(response.headers.vary, 'Cookie')
     t.equal(response.headers['cache-control'], undefined)
   }
@@ -90,22 +91,22 @@ t.test('a status of 500 and above saves no data, and destroy and renew hold', as
   dataRoute(setup)
   for (const url of ['/data', '/throw', '/start']) {
     const response = await client.post(url)
-    t.same(cookies(response), [], url)
+    t.same(setCookies(response), [], url)
     t.same(store.take(), [], url)
-    t.same(told(events.splice(0)), ['discarded:server-error'], url)
+    t.same(reported(events.splice(0)), ['discarded:server-error'], url)
   }
   await signIn(setup)
   for (const url of ['/data', '/throw', '/start']) {
     await client.post(url)
     t.same(store.take(), ['read'], url)
-    t.same(told(events.splice(0)), ['discarded:server-error'])
+    t.same(reported(events.splice(0)), ['discarded:server-error'])
     t.notOk('a' in (await client.get('/data')).json())
     store.take()
   }
   const before = client.jar.get('__Host-session')
   t.equal((await client.post('/renew')).statusCode, 500)
   t.not(client.jar.get('__Host-session'), before)
-  t.same(told(events.splice(0)), ['discarded:server-error', 'renewed:renew'])
+  t.same(reported(events.splice(0)), ['discarded:server-error', 'renewed:renew'])
   t.same((await client.get('/data')).json(), { exists: true, ...ada })
   t.equal((await client.post('/refused')).statusCode, 499)
   t.equal((await client.get('/data')).json().a, 4, 'below 500 they are')
@@ -158,7 +159,7 @@ t.test('parallel requests that change different top-level keys: both are kept', 
   t.equal((await requests[1])?.statusCode, 200)
   t.same((await client.get('/data')).json(), { exists: true, roles: [], cart: { tea: 1 }, a: 1, b: 2 })
   t.same(store.take(), ['read', 'read', 'update', 'update', 'read', 'update', 'read'])
-  t.same(told(events), [], 'nothing was lost, so there is nothing to tell')
+  t.same(reported(events), [], 'nothing was lost, so there is nothing to tell')
 })
 
 t.test('parallel requests that change the same key: the later commit wins', async (t) => {
@@ -232,7 +233,7 @@ t.test('two changes that do not fit together are a 409', async (t) => {
     gate.open()
     const response = await slow
     t.match(response.json(), { statusCode: 409, code: 'FST_SESSION_CONFLICT', message: /at the same time/ })
-    t.same(cookies(response), [])
+    t.same(setCookies(response), [])
     t.same((await client.get('/')).json(), { b: 1 })
   }
   gate.open()
@@ -240,13 +241,13 @@ t.test('two changes that do not fit together are a 409', async (t) => {
 })
 
 t.test('a session that has ended stays ended, whatever a concurrent request does', async (t) => {
-  type Death = (setup: Setup, cookie: string) => Promise<unknown>
+  type Death = (setup: World, cookie: string) => Promise<unknown>
   const deaths: Record<string, Death> = {
-    logout: async ({ app }, cookie) => { await app.inject({ method: 'POST', url: '/logout', headers: { cookie } }) },
+    logout: async ({ app }, cookie) => { await ask(app, 'POST /logout', cookie) },
     revoke: async ({ app }) => { for (const { id } of (await app.session.list('ada')).sessions) await app.session.revoke(id) },
     'revoke all': async ({ app }) => { await app.session.revokeAll('ada') },
     'idle timeout': async ({ clock }) => { clock.advance(100_000) },
-    'another login': async ({ app }, cookie) => { await app.inject({ method: 'POST', url: '/login', headers: { cookie } }) }
+    'another login': async ({ app }, cookie) => { await ask(app, 'POST /login', cookie) }
   }
   const late = ['/read', '/write', '/renew', '/switch', '/commit']
   for (const [name, die] of Object.entries(deaths)) {
@@ -274,12 +275,12 @@ t.test('a session that has ended stays ended, whatever a concurrent request does
         gate.open()
         const response = await slow
         t.equal(response.statusCode, 200)
-        t.same(cookies(response), [])
+        t.same(setCookies(response), [])
         if (url === '/commit') t.equal(response.json(), false)
-        t.equal((await app.inject({ url: '/data', headers: { cookie } })).json().exists, false)
+        t.equal((await ask(app, '/data', cookie)).json().exists, false)
         t.equal((await app.session.list('ada')).sessions.length, name === 'another login' ? 1 : 0)
         t.same((await app.session.list('eve')).sessions, [])
-        if (url !== '/read') t.ok(told(events).includes(`discarded:${name === 'idle timeout' ? 'idle' : 'ended'}-meanwhile`), 'and is reported')
+        if (url !== '/read') t.ok(reported(events).includes(`discarded:${name === 'idle timeout' ? 'idle' : 'ended'}-meanwhile`), 'and is reported')
       })
     }
   }
@@ -298,7 +299,7 @@ t.test('two renewals at once leave one session', async (t) => {
   await Promise.all(gates.map(({ reached }) => reached))
   for (const gate of gates) gate.open()
   const answers = await Promise.all(requests)
-  t.equal(answers.flatMap(cookies).length, 1)
+  t.equal(answers.flatMap(setCookies).length, 1)
   t.equal((await app.session.list('ada')).sessions.length, 1)
   t.equal((await client.get('/data')).json().exists, true)
 })
@@ -332,10 +333,10 @@ t.test('what a request with the old cookie saves after a renewal goes to the ren
   for (const gate of Object.values(gates)) gate.open()
   const answers = await Promise.all(slow)
   t.same(answers.map(({ statusCode }) => statusCode), [200, 200])
-  t.same(answers.flatMap(cookies), [], 'a request with the old cookie gets no new one')
+  t.same(answers.flatMap(setCookies), [], 'a request with the old cookie gets no new one')
   t.match((await client.get('/data')).json(), { exists: true, userId: 'ada', a: 1, b: 2 })
-  t.equal((await app.inject({ url: '/data', headers: { cookie: old } })).json().exists, false)
-  t.same(told(events).filter((event) => event.startsWith('discarded')), [])
+  t.equal((await ask(app, '/data', old)).json().exists, false)
+  t.same(reported(events).filter((event) => event.startsWith('discarded')), [])
 })
 
 t.test('a logout that is slower than a renewal ends the renewed session', async (t) => {
@@ -352,7 +353,7 @@ t.test('a logout that is slower than a renewal ends the renewed session', async 
   const renewed = `__Host-session=${client.jar.get('__Host-session')}`
   gate.open()
   t.equal((await slow).statusCode, 200)
-  t.equal((await app.inject({ url: '/data', headers: { cookie: renewed } })).json().exists, false)
+  t.equal((await ask(app, '/data', renewed)).json().exists, false)
   t.same((await app.session.list('ada')).sessions.map(({ id }) => id), [other.id], 'other sessions of the same person go on')
 })
 
@@ -377,7 +378,7 @@ t.test('a save that conflicts for as long as a store call may take is a 409', as
   for (const url of ['/save', '/update', '/renew']) {
     const response = await client.post(url)
     t.match(response.json(), { statusCode: 409, code: 'FST_SESSION_CONFLICT' })
-    t.same(cookies(response), [])
+    t.same(setCookies(response), [])
     t.notOk(store.take().includes('create'), 'no second record is created')
   }
   t.same((await client.get('/data')).json(), { exists: true, ...ada })
@@ -398,12 +399,12 @@ t.test('data that a hijacked reply did not commit are reported as discarded', as
     reply.raw.end('bye')
   })
   const cookie = await signedIn(setup)
-  t.equal((await app.inject({ url: '/hijacked', headers: { cookie } })).body, 'bye')
+  t.equal((await ask(app, '/hijacked', cookie)).body, 'bye')
   t.match(events.splice(0), [{ type: 'discarded', reason: 'after-commit', detail: /await session\.commit\(\) before the first byte/ }])
   t.same(store.take(), ['read'])
   t.ok(log.some(({ level, msg }) => level === 40 && msg.startsWith('session discarded: after-commit: ')), 'as a warning')
-  t.equal((await app.inject({ url: '/fine', headers: { cookie } })).body, 'bye')
-  t.same(told(events), [])
+  t.equal((await ask(app, '/fine', cookie)).body, 'bye')
+  t.same(reported(events), [])
   const { a, b } = (await client.get('/data')).json()
   t.same([a, b], [undefined, 1])
 })
@@ -422,14 +423,14 @@ t.test('a discarded change is reported once in nested contexts', async (t) => {
   client.jar.take((await app.session.issue(ada)).setCookie)
   events.length = 0
   await client.get('/')
-  t.same(told(events), ['discarded:after-commit'])
+  t.same(reported(events), ['discarded:after-commit'])
 })
 
 t.test('the cookie goes out only when the record is stored, and before the first byte', async (t) => {
   const { app, store } = await setUp(t)
   const order: string[] = []
   store.after = ({ method }) => { order.push(method) }
-  app.addHook('onSend', async (request, reply) => { order.push(`onSend ${cookies({ headers: reply.getHeaders() }).length}`) })
+  app.addHook('onSend', async (request, reply) => { order.push(`onSend ${setCookies({ headers: reply.getHeaders() }).length}`) })
   app.get('/', { schema: optional }, async ({ session }) => {
     session.start(ada)
     return Readable.from((function * () { order.push('bytes'); yield 'x' })())
@@ -460,7 +461,7 @@ t.test('data that JSON cannot hold are refused by name', async (t) => {
   for (const [index, [, complaint]] of wrong.entries()) {
     const response = await client.post(`/${index}`)
     t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_INVALID_DATA', message: complaint })
-    t.same(cookies(response), [])
+    t.same(setCookies(response), [])
     t.same(store.take(), [])
   }
   t.equal((await client.post('/fine')).statusCode, 200)

@@ -3,7 +3,8 @@ import Fastify from 'fastify'
 import sessionPlugin, { MemoryStore, type Session, type SessionEvent } from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
 import { ProbeStore } from '../support/probe-store.js'
-import { Admin, bootError, cookies, guarded, makeApp, optional, setUp, told, Visitor } from './support.js'
+import { ask, bootError, guarded, makeApp, optional, reported, setCookies } from '../support/harness.js'
+import { Admin, setUp, Visitor } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
@@ -31,7 +32,7 @@ t.test('several sessions live in one app, each with its cookie, schema and store
 
   t.equal((await client.get('/either')).statusCode, 401)
   const both = await client.post('/both')
-  t.same(cookies(both).map((line) => line.replace(/=[\w-]{22}\.[\w-]{43};/, '=...;')).sort(), [
+  t.same(setCookies(both).map((line) => line.replace(/=[\w-]{22}\.[\w-]{43};/, '=...;')).sort(), [
     '__Host-admin=...; Path=/; HttpOnly; Secure; SameSite=Strict', '__Host-session=...; Path=/; HttpOnly; Secure; SameSite=Lax'
   ])
   t.same([shop.take(), office.take()], [['create'], ['create']])
@@ -62,7 +63,7 @@ t.test('what one session stores is stored, whether the other can be stored or no
   const client = new Client(app)
   const response = await client.post('/')
   t.equal(response.statusCode, 503)
-  t.same(cookies(response).map((line) => line.split('=')[0]), ['__Host-session'])
+  t.same(setCookies(response).map((line) => line.split('=')[0]), ['__Host-session'])
   t.equal((await client.get('/')).json(), true)
 })
 
@@ -73,7 +74,7 @@ t.test('a credential of one session does not open the other', async (t) => {
   await app.register(sessionPlugin, { scheme: 'admin', store: new ProbeStore(store), cookie: { name: '__Host-admin' } })
   app.get('/', { schema: { security: [{ admin: [] }] } }, async () => 'in')
   const { cookie } = await app.session.issue({ ...ada, name: 'Boss', level: 3 } as never)
-  t.equal((await app.inject({ url: '/', headers: { cookie: cookie.replace('session', 'admin') } })).statusCode, 401)
+  t.equal((await ask(app, '/', cookie.replace('session', 'admin'))).statusCode, 401)
 })
 
 t.test('two sessions on one store are refused', async (t) => {
@@ -111,8 +112,8 @@ t.test('several apps in one process share nothing', async (t) => {
   for (const { cookie, other } of [
     { cookie: `sid=${one.client.jar.get('__Host-session')}`, other: two },
     { cookie: `__Host-session=${two.client.jar.get('sid')}`, other: one }
-  ]) t.equal((await other.app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
-  t.same([told(one.events)[0], told(two.events)[0]], ['created:start', 'created:start'])
+  ]) t.equal((await ask(other.app, '/', cookie)).statusCode, 401)
+  t.same([reported(one.events)[0], reported(two.events)[0]], ['created:start', 'created:start'])
   t.equal(one.store.take().filter((method) => method === 'create').length, 1)
   await one.app.close()
   t.same([one.store.closed, two.store.closed], [1, 0])

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { FastifyRequest } from 'fastify'
-import { type Options, setUp, told, bootError, type Setup, anySession } from './support.js'
+import { bootError, reported, type World } from '../support/harness.js'
+import { anySession, type Options, setUp } from './support.js'
 
 type Security = ReadonlyArray<Record<string, readonly string[]>>
 
@@ -8,7 +9,7 @@ const asBearer = (request: FastifyRequest): boolean => request.headers.authoriza
 const withCsrf = (request: FastifyRequest): boolean => request.headers['x-csrf'] === 'good'
 
 /** An app with `GET /` under a `security`, and ways to get a session of each kind. */
-async function world (t: Test, security: Security | undefined, options: Options = {}): Promise<Setup> {
+async function world (t: Test, security: Security | undefined, options: Options = {}): Promise<World> {
   const setup = await setUp(t, {
     principal: (data) => data.userId,
     roles: (data) => data.roles,
@@ -24,16 +25,16 @@ async function world (t: Test, security: Security | undefined, options: Options 
 
 const visitors = {
   nobody: async () => {},
-  guest: async ({ app, client }: Setup) => { client.jar.take((await app.session.issue({ roles: [], cart: { tea: 1 } })).setCookie) },
-  ada: async ({ app, client }: Setup) => { client.jar.take((await app.session.issue({ userId: 'ada', roles: [], cart: {} })).setCookie) },
-  admin: async ({ app, client }: Setup) => { client.jar.take((await app.session.issue({ userId: 'ada', roles: ['admin', 'writer'], cart: {} })).setCookie) }
+  guest: async ({ app, client }: World) => { client.jar.take((await app.session.issue({ roles: [], cart: { tea: 1 } })).setCookie) },
+  ada: async ({ app, client }: World) => { client.jar.take((await app.session.issue({ userId: 'ada', roles: [], cart: {} })).setCookie) },
+  admin: async ({ app, client }: World) => { client.jar.take((await app.session.issue({ userId: 'ada', roles: ['admin', 'writer'], cart: {} })).setCookie) }
 }
 
 type Answers = Record<keyof typeof visitors, number>
 
 async function answers (t: Test, security: Security | undefined, headers: Record<string, string> = {}, options: Options = {}): Promise<Answers> {
   const found: Partial<Answers> = {}
-  for (const [name, arrive] of Object.entries(visitors) as Array<[keyof typeof visitors, (setup: Setup) => Promise<void>]>) {
+  for (const [name, arrive] of Object.entries(visitors) as Array<[keyof typeof visitors, (setup: World) => Promise<void>]>) {
     const setup = await world(t, security, options)
     await arrive(setup)
     found[name] = (await setup.client.get('/', headers)).statusCode
@@ -90,7 +91,7 @@ t.test('a 403 names the missing roles', async (t) => {
   const response = await setup.client.get('/')
   t.match(response.json(), { statusCode: 403, code: 'FST_SESSION_FORBIDDEN', message: /"owner"/ })
   t.notMatch(response.json().message, /admin|writer/)
-  t.same(told(setup.events.slice(-1)), ['rejected:forbidden'])
+  t.same(reported(setup.events.slice(-1)), ['rejected:forbidden'])
 })
 
 t.test('one of two alternatives must hold', async (t) => {
@@ -297,7 +298,7 @@ t.test('a verify that returns false is a 401, and the session ends', async (t) =
   const refused = await client.get('/')
   t.equal(refused.statusCode, 401)
   t.match(refused.headers['set-cookie'], /^__Host-session=; Max-Age=0/)
-  t.same(told(events.slice(-2)), ['destroyed:verify', 'rejected:unauthenticated'])
+  t.same(reported(events.slice(-2)), ['destroyed:verify', 'rejected:unauthenticated'])
   disabled = false
   store.take()
   await visitors.ada(setup)

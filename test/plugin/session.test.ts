@@ -1,5 +1,6 @@
 import t from 'tap'
-import { anySession, cookies, guarded, optional, setUp, told } from './support.js'
+import { ask, guarded, optional, reported, setCookies } from '../support/harness.js'
+import { anySession, setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 
@@ -32,7 +33,7 @@ t.test('a first write begins the session when it is saved: not there before, the
   })
   const response = await client.post('/')
   const { id, line } = response.json<{ id: string, line: string }>()
-  t.same(cookies(response), [line])
+  t.same(setCookies(response), [line])
   t.match(await app.session.find(id), { id, data: { a: 1 } })
   t.notOk(store.take().includes('create'), 'and once')
 })
@@ -42,7 +43,7 @@ t.test('data without a session are the defaults of the schema', async (t) => {
   app.get('/', { schema: optional }, async ({ session }) => session.data)
   const response = await client.get('/')
   t.same(response.json(), { roles: [], cart: {} })
-  t.same(cookies(response), [], 'looking makes no session')
+  t.same(setCookies(response), [], 'looking makes no session')
   t.same(store.take(), [])
 })
 
@@ -154,8 +155,8 @@ t.test('start begins another session, with another id and secret, and deletes th
   t.not(client.jar.get('__Host-session'), before)
   const me = await client.get('/')
   t.same(me.json(), { id: login.json().id, data: { userId: 'ada', roles: [], cart: { tea: 1 }, a: 1 } })
-  t.equal((await app.inject({ url: '/', headers: { cookie: `__Host-session=${before}` } })).statusCode, 401)
-  t.same(told(events), ['created:first-write', 'destroyed:replaced', 'created:start', 'expired:absent', 'rejected:unauthenticated'])
+  t.equal((await ask(app, '/', `__Host-session=${before}`)).statusCode, 401)
+  t.same(reported(events), ['created:first-write', 'destroyed:replaced', 'created:start', 'expired:absent', 'rejected:unauthenticated'])
 })
 
 t.test('start takes a copy', async (t) => {
@@ -202,7 +203,7 @@ t.test('start takes timeouts and persistence for one session', async (t) => {
   const login = async (options: object): Promise<{ cookie: string, left: unknown }> => {
     client.jar.clear()
     const response = await client.post('/', options)
-    return { cookie: cookies(response)[0]?.replace(/=[\w-]{22}\.[\w-]{43};/, '=...;') ?? '', left: response.json() }
+    return { cookie: setCookies(response)[0]?.replace(/=[\w-]{22}\.[\w-]{43};/, '=...;') ?? '', left: response.json() }
   }
   const session = '__Host-session=...; Path=/; HttpOnly; Secure; SameSite=Lax'
   const persistent = (seconds: number): string => session.replace(' Path', ` Max-Age=${seconds}; Path`)
@@ -264,12 +265,12 @@ t.test('renew gives the session a new secret and keeps its id, data and times', 
   clock.advance(60_000)
   const renewed = await client.post('/renew')
   t.same(store.take(), ['read', 'update'])
-  t.equal(cookies(renewed).length, 1)
+  t.equal(setCookies(renewed).length, 1)
   t.same((await client.get('/')).json(), { id: renewed.json().id, createdAt: start, authenticatedAt: start, data: ada })
-  t.equal((await app.inject({ url: '/', headers: { cookie: `__Host-session=${before}` } })).statusCode, 401, 'the old secret is dead')
+  t.equal((await ask(app, '/', `__Host-session=${before}`)).statusCode, 401, 'the old secret is dead')
   t.equal((await client.post('/both')).statusCode, 200)
   t.equal((await client.get('/')).json().data.a, 5)
-  t.match(told(events), ['created:issue', 'renewed:renew', 'rejected:stale-secret', 'rejected:unauthenticated', 'renewed:renew'])
+  t.match(reported(events), ['created:issue', 'renewed:renew', 'rejected:stale-secret', 'rejected:unauthenticated', 'renewed:renew'])
   client.jar.clear()
   t.equal((await client.post('/none')).statusCode, 401)
   // The absolute deadline has not moved.
@@ -308,13 +309,13 @@ t.test('regenerate gives the session a new secret and keeps only the keys named'
   t.same((await client.post('/', {})).json(), { roles: [], cart: {} })
   t.not(client.jar.get('__Host-session'), before)
   t.same((await client.get('/')).json(), { roles: [], cart: {} })
-  t.equal((await app.inject({ url: '/', headers: { cookie: `__Host-session=${before}` } })).statusCode, 401)
+  t.equal((await ask(app, '/', `__Host-session=${before}`)).statusCode, 401)
   await arrive()
   t.same((await client.post('/', { keep: ['cart', 'b', 'userId'] })).json(), { userId: 'ada', roles: [], cart: { tea: 1 } })
   await arrive()
   t.same((await client.post('/set')).json(), { roles: [], cart: { tea: 1 }, a: 7 })
   t.same((await client.get('/')).json(), { roles: [], cart: { tea: 1 }, a: 7 })
-  t.equal(told(events).filter((event) => event === 'renewed:regenerate').length, 3)
+  t.equal(reported(events).filter((event) => event === 'renewed:regenerate').length, 3)
 })
 
 t.test('regenerate keeps the defaults of a schema that has required keys', async (t) => {
@@ -332,9 +333,9 @@ t.test('regenerate without a session begins none by itself', async (t) => {
   const { app, client, store } = await setUp(t)
   app.post('/', { schema: optional }, async ({ session }) => { await session.regenerate() })
   app.post('/set', { schema: optional }, async ({ session }) => { await session.regenerate(); session.set('a', 1) })
-  t.same(cookies(await client.post('/')), [])
+  t.same(setCookies(await client.post('/')), [])
   t.same(store.take(), [])
-  t.equal(cookies(await client.post('/set')).length, 1)
+  t.equal(setCookies(await client.post('/set')).length, 1)
   t.same(store.take(), ['create'])
 })
 
@@ -368,12 +369,12 @@ t.test('destroy ends the session on the server and in the browser, and is idempo
   t.same(store.take(), ['read', 'delete'])
   t.equal(logout.headers['set-cookie'], '__Host-session=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax')
   t.equal(client.jar.header(), undefined)
-  t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
-  const again = await app.inject({ method: 'POST', url: '/logout', headers: { cookie } })
+  t.equal((await ask(app, '/', cookie)).statusCode, 401)
+  const again = await ask(app, 'POST /logout', cookie)
   t.equal(again.statusCode, 200)
   t.match(again.headers['set-cookie'], /Max-Age=0/, 'a dead cookie goes as well')
-  t.same(cookies(await client.post('/logout')), [], 'who sent none is sent none')
-  t.same(told(events), ['created:issue', 'destroyed:destroy', 'expired:absent', 'rejected:unauthenticated', 'expired:absent'])
+  t.same(setCookies(await client.post('/logout')), [], 'who sent none is sent none')
+  t.same(reported(events), ['created:issue', 'destroyed:destroy', 'expired:absent', 'rejected:unauthenticated', 'expired:absent'])
 })
 
 t.test('of destroy and start in one request the later call counts', async (t) => {
@@ -391,7 +392,7 @@ t.test('of destroy and start in one request the later call counts', async (t) =>
   t.same(store.take(), ['read', 'delete'])
   t.same((await client.get('/')).json(), { exists: false })
   store.take()
-  t.same(cookies(await client.post('/in-out')), [])
+  t.same(setCookies(await client.post('/in-out')), [])
   t.same(store.take(), [], 'a session that ended before it was stored was never there')
 })
 
@@ -403,7 +404,7 @@ t.test('data that are set after destroy begin another session', async (t) => {
   client.jar.take(setCookie)
   await client.post('/')
   t.same((await client.get('/')).json(), { roles: [], cart: {}, b: 1 })
-  t.equal((await app.inject({ url: '/', headers: { cookie } })).statusCode, 401)
+  t.equal((await ask(app, '/', cookie)).statusCode, 401)
   client.jar.clear()
   await client.post('/')
   t.same((await client.get('/')).json(), { roles: [], cart: {}, b: 1 })
@@ -461,7 +462,7 @@ t.test('an update of a session that has ended is a 401', async (t) => {
   })
   client.jar.take((await app.session.issue(ada)).setCookie)
   t.match((await client.post('/')).json(), { statusCode: 401, code: 'FST_SESSION_REQUIRED' })
-  t.same(told(events), ['created:issue', 'destroyed:revoke', 'discarded:ended-meanwhile'])
+  t.same(reported(events), ['created:issue', 'destroyed:revoke', 'discarded:ended-meanwhile'])
 })
 
 t.test('update saves a start, a renewal or an end before it', async (t) => {
@@ -497,7 +498,7 @@ t.test('two first updates at once make one session', async (t) => {
   })
   app.get('/', { schema: guarded }, async ({ session }) => session.data)
   const response = await client.post('/')
-  t.equal(cookies(response).length, 1)
+  t.equal(setCookies(response).length, 1)
   t.same(response.json(), { roles: [], cart: {}, a: 11, b: 2 })
   t.same((await client.get('/')).json(), { roles: [], cart: {}, a: 11, b: 2 })
   t.equal(store.take().filter((method) => method === 'create').length, 1)
@@ -536,7 +537,7 @@ t.test('commit saves now and returns the Set-Cookie header', async (t) => {
   })
   app.get('/', { schema: guarded }, async ({ session }) => session.data)
   const response = await client.post('/')
-  t.same(cookies(response), [response.body], 'once')
+  t.same(setCookies(response), [response.body], 'once')
   t.same((await client.get('/')).json(), { roles: [], cart: {}, a: 1, b: 2 })
   t.match((await client.post('/end')).body, /^__Host-session=; Max-Age=0/)
 })
@@ -561,7 +562,7 @@ t.test('two commits at once store once', async (t) => {
     const lines = await Promise.all([session.commit(), session.commit()])
     t.equal(lines[0], lines[1])
   })
-  t.equal(cookies(await client.post('/')).length, 1)
+  t.equal(setCookies(await client.post('/')).length, 1)
   t.same(store.take(), ['create'])
 })
 
@@ -585,10 +586,10 @@ t.test('a change of principal makes another session, with another id and secret'
   }
   t.equal(new Set(seen).size, 4)
   for (const token of seen.slice(0, 3)) {
-    t.equal((await app.inject({ url: '/', headers: { cookie: `__Host-session=${token}` } })).statusCode, 401)
+    t.equal((await ask(app, '/', `__Host-session=${token}`)).statusCode, 401)
   }
   t.equal((await client.get('/')).statusCode, 401)
-  t.same(told(events).slice(0, 4), ['created:first-write', 'renewed:principal', 'renewed:principal', 'renewed:principal'])
+  t.same(reported(events).slice(0, 4), ['created:first-write', 'renewed:principal', 'renewed:principal', 'renewed:principal'])
   t.same((await app.session.list('ada')).sessions, [])
   t.same((await app.session.list('eve')).sessions, [])
 })

@@ -1,11 +1,10 @@
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import sessionPlugin, { MemoryStore, optional as optionalSecurity, required, type Session, type SessionData, type SessionEvent, type SessionOptions } from 'fastify-openapi-session'
-import { Client, createClock } from 'fastify-openapi-session/testing'
+import type { FastifyInstance } from 'fastify'
+import type { Session, SessionData, SessionOptions } from 'fastify-openapi-session'
 import { Type } from '@sinclair/typebox'
 import type { Test } from 'tap'
-import { ProbeStore } from '../support/probe-store.js'
+import { openWorld, type ServerOptions, type World } from '../support/harness.js'
 
-/** What most tests keep: a visitor, who may be nobody yet. */
+/** The data of most tests: a visitor, who may be a guest. */
 export const Visitor = Type.Object({
   userId: Type.Optional(Type.String()),
   roles: Type.Array(Type.String(), { default: [] }),
@@ -14,7 +13,7 @@ export const Visitor = Type.Object({
   b: Type.Optional(Type.Integer())
 })
 
-/** A second session in the same app. */
+/** The data of a second session in the same app. */
 export const Admin = Type.Object({
   name: Type.String(),
   level: Type.Integer({ default: 1 })
@@ -30,9 +29,6 @@ declare module 'fastify-openapi-session' {
   }
 }
 
-export const guarded = { security: required('session') }
-export const optional = { security: optionalSecurity('session') }
-
 /** A session with all of its members, whatever the route declares. */
 export type VisitorSession = Session<SessionData<'session'>>
 
@@ -41,61 +37,18 @@ export function anySession (request: { readonly session: unknown }): VisitorSess
   return request.session as VisitorSession
 }
 
-/** A line of the log as pino writes it. */
-export type LogLine = Record<string, any> & { readonly level: number, readonly msg: string }
-
 export type Options = Omit<SessionOptions<'session'>, 'scheme'>
 
-export interface Setup {
-  readonly app: FastifyInstance
-  readonly store: ProbeStore
-  readonly clock: ReturnType<typeof createClock>
-  readonly events: SessionEvent[]
-  readonly log: LogLine[]
-  readonly client: Client
+/** Creates an app whose sessions are visitors'. */
+export async function setUp (t: Test, options: Options = {}, server: ServerOptions = {}): Promise<World> {
+  return await openWorld(t, { schema: Visitor, ...options } as SessionOptions<string, any>, { level: 'trace', ...server })
 }
 
-/** An app without the plugin that writes its log into a list. */
-export function makeApp (t: Test, server: FastifyServerOptions = {}): { app: FastifyInstance, log: LogLine[] } {
-  const log: LogLine[] = []
-  const stream = { write: (line: string) => { log.push(JSON.parse(line)) } }
-  const app = Fastify({ logger: { level: 'trace', stream }, ...server })
-  t.teardown(() => app.close())
-  return { app, log }
-}
-
-/** An app with the plugin, a store that can be looked into, and a clock that stands still. */
-export async function setUp (t: Test, options: Options = {}, server: FastifyServerOptions = {}): Promise<Setup> {
-  const { app, log } = makeApp(t, server)
-  const clock = createClock()
-  const events: SessionEvent[] = []
-  const { store = new ProbeStore(new MemoryStore({ now: clock.now })) } = options
-  await app.register(sessionPlugin, {
-    schema: Visitor,
-    now: clock.now,
-    onEvent: (event) => { events.push(event) },
-    ...options,
-    store
-  })
-  return { app, store: store as ProbeStore, clock, events, log, client: new Client(app) }
-}
-
-/** What happened, shorter: `created:start`. */
-export function told (events: readonly SessionEvent[]): string[] {
-  return events.map(({ type, reason }) => `${type}:${reason}`)
-}
-
-/** The `Set-Cookie` lines of a response. */
-export function cookies (response: { headers: Record<string, unknown> }): string[] {
-  return [response.headers['set-cookie'] ?? []].flat() as string[]
-}
-
-/** The boot of an app that has to fail; resolves its error. */
-export async function bootError (boot: () => PromiseLike<unknown>): Promise<Error & { code?: string }> {
-  try {
-    await boot()
-  } catch (error) {
-    return error as Error & { code?: string }
-  }
-  throw new Error('the app started')
+/** Signs the client of an app in. Returns its Cookie header. Forgets the calls and events of the login. */
+export async function signIn ({ app, client, store, events }: World, data: SessionData<'session'>): Promise<string> {
+  const { cookie, setCookie } = await (app as FastifyInstance).session.issue(data)
+  client.jar.take(setCookie)
+  store.take()
+  events.length = 0
+  return cookie
 }

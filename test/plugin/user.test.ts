@@ -1,7 +1,8 @@
 /** The options `user`, `roles` and `verify`, which see the data of a loaded session. */
 import t from 'tap'
 import { createGate } from '../support/gate.js'
-import { cookies, guarded, optional, setUp, told } from './support.js'
+import { ask, guarded, optional, reported, setCookies } from '../support/harness.js'
+import { setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 const admins = { security: [{ session: ['admin'] }] }
@@ -47,8 +48,8 @@ t.test('a user that is null or undefined ends the session', async (t) => {
       const response = await client.get(url)
       t.equal(response.statusCode, url === '/' ? 401 : 200)
       if (url === '/optional') t.same(response.json(), { exists: false, user: null })
-      t.match(cookies(response), [/^__Host-session=; Max-Age=0/])
-      t.equal(told(events)[0], 'destroyed:verify')
+      t.match(setCookies(response), [/^__Host-session=; Max-Age=0/])
+      t.equal(reported(events)[0], 'destroyed:verify')
       t.equal(await app.session.find(id), undefined)
     }
   }
@@ -77,7 +78,7 @@ t.test('an option user that fails lets no request in and ends no session', async
   client.jar.take((await app.session.issue(ada)).setCookie)
   const response = await client.get('/')
   t.equal(response.statusCode, 502)
-  t.same(cookies(response), [])
+  t.same(setCookies(response), [])
   error = undefined
   t.equal((await client.get('/')).body, 'in')
 })
@@ -95,15 +96,15 @@ t.test('a session that another request changed while its user was asked for is n
   app.get('/', { schema: guarded }, async () => 'in')
   const { id, cookie, setCookie } = await app.session.issue({ ...ada, a: 1 })
   client.jar.take(setCookie)
-  const late = app.inject({ url: '/', headers: { cookie } })
+  const late = ask(app, '/', cookie)
   await gate.reached
   await app.session.update(id, (data) => { data.a = 2 })
   events.length = 0
   gate.open()
   const response = await late
   t.equal(response.statusCode, 401)
-  t.same(cookies(response), [])
-  t.same(told(events), ['rejected:unauthenticated'])
+  t.same(setCookies(response), [])
+  t.same(reported(events), ['rejected:unauthenticated'])
   t.equal((await client.get('/')).body, 'in')
 })
 

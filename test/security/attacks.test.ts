@@ -9,9 +9,9 @@ import { createGate } from '../support/gate.js'
 import { backends } from './backends.js'
 import { breakable } from './failing.js'
 import { rounds } from './rounds.js'
-import {
-  alone, bootError, cookies, createWorld, guarded, managerOf, onEach, type Options, plugin, replay, sessionOf, type SessionStore, startSlow, stored, tokenOf, type World
-} from './support.js'
+import { ask, guarded, managerOf, plugin, sessionOf, setCookies } from '../support/harness.js'
+import { only } from './place.js'
+import { alone, bootErrorOf, createWorld, onEach, type Options, replay, type SessionStore, startSlow, stored, tokenOf, type World } from './support.js'
 
 /** An app with a guarded route that nothing has requested yet, and a document. */
 async function documented (t: Test, transform: (app: FastifyInstance, subject: any) => unknown): Promise<FastifyInstance> {
@@ -91,7 +91,7 @@ const endings: Record<string, (world: World, id: string, token: string) => unkno
   'signed out everywhere': ({ app }) => managerOf(app).revokeAll('ada'),
   'revoked': ({ app }, id) => managerOf(app).revoke(id),
   'expired': ({ clock }) => { clock.advance(1_800_001) },
-  'renewed, so that its old cookie is dead': ({ app }, _id, token) => app.inject({ method: 'POST', url: '/do/renew', headers: { cookie: `__Host-session=${token}` } })
+  'renewed, so that its old cookie is dead': ({ app }, _id, token) => ask(app, 'POST /do/renew', `__Host-session=${token}`)
 }
 
 onEach(t, 'a client that withholds the body of a request until its session has ended does not reach the handler', async (t, backend) => {
@@ -116,7 +116,7 @@ onEach(t, 'a client that withholds the body of a request until its session has e
 
 alone.test('a client that withholds the body of a request until its sealed session has ended does not reach the handler', async (t) => {
   const ends: Record<string, (world: World, token: string) => unknown> = {
-    'signed out': ({ app }, token) => app.inject({ method: 'POST', url: '/logout', headers: { cookie: `__Host-session=${token}` } }),
+    'signed out': ({ app }, token) => ask(app, 'POST /logout', `__Host-session=${token}`),
     'expired': ({ clock }) => { clock.advance(1_800_001) }
   }
   for (const [name, end] of Object.entries(ends)) {
@@ -165,7 +165,7 @@ alone.test('a slow request that only reads hands out no sealed cookie after the 
     const before = tokenOf(ada)
     await ada.post('/logout')
     t.equal(tokenOf(ada), '')
-    t.same(cookies(await slow.release()), [], work)
+    t.same(setCookies(await slow.release()), [], work)
     t.equal(await replay(world, before), 401, `${work}: nor does this process take the old one`)
   }
 })
@@ -241,7 +241,7 @@ alone.test('what commit() refused with 409 or 503 is not saved with the response
 
 alone.test('the error of a driver is logged without statement, parameters and data', async (t) => {
   const { backend, probe } = breakable()
-  const world = await createWorld(t, backend, {}, {}, 'trace')
+  const world = await createWorld(t, backend, {}, { level: 'trace' })
   let caught: any
   world.app.setErrorHandler((error, request, reply) => {
     caught = error
@@ -261,8 +261,8 @@ alone.test('the error of a driver is logged without statement, parameters and da
   t.equal((await ada.post('/put', { password: 'hunter2' })).statusCode, 503)
   t.match(caught.cause, { message: 'the server closed the connection', code: '57P01' })
   t.equal(caught.cause.cause.message, 'the pool is empty')
-  t.match(world.log.join(''), 'the server closed the connection')
-  for (const text of [world.log.join(''), inspect(caught, { depth: 10, showHidden: true }), JSON.stringify(caught)]) t.notMatch(text, 'hunter2')
+  t.match(JSON.stringify(world.log), 'the server closed the connection')
+  for (const text of [JSON.stringify(world.log), inspect(caught, { depth: 10, showHidden: true }), JSON.stringify(caught)]) t.notMatch(text, 'hunter2')
   const loop = new Error('it is its own cause')
   loop.cause = loop
   probe.before = ({ method }) => { if (method === 'update') throw loop }
@@ -277,7 +277,7 @@ alone.test('a requirement that cannot be read, whatever its getter throws, lets 
       () => ({ security: new Proxy([], { get () { throw thrown } }) }),
       () => ({ security: [new Proxy({}, { ownKeys () { throw thrown } })] })
     ]) {
-      const late = await bootError({}, (app) => { app.get('/secret', { schema: schema() as never }, async () => 'in') }).catch((error: unknown) => error)
+      const late = await bootErrorOf(t, {}, (app) => { app.get('/secret', { schema: schema() as never }, async () => 'in') }).catch((error: unknown) => error)
       t.match(late, { code: 'FST_SESSION_OPTIONS' }, `declared after the plugin: ${String(thrown)}`)
       const app = Fastify()
       app.get('/secret', { schema: schema() as never }, async () => 'in')
@@ -331,7 +331,7 @@ alone.test('without Fetch Metadata, a page of http://host does not pass for one 
 
 alone.test('a store that a client fills with carts of guests signs no user out', async (t) => {
   const store = new ProbeStore(new MemoryStore({ maxSessions: 50 }))
-  const world = await createWorld(t, { make: async () => ({ store, atRest: async () => '', count: async () => 0, leftovers: async () => [] }) })
+  const world = await createWorld(t, only(store))
   const users = await Promise.all(Array.from({ length: 10 }, (_, index) => world.signedIn(`user${index}`)))
   for (let index = 0; index < 200; index++) await world.visitor().post('/put', { cart: index })
   t.same(await Promise.all(users.map(async (user) => (await user.get('/me')).statusCode)), users.map(() => 200))

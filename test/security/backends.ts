@@ -11,7 +11,7 @@ import root from 'tap'
 import { startRedis } from '../support/servers-redis.js'
 import { temporaryDirectory, until } from '../support/servers-process.js'
 import { mariadb, postgres, sqlite } from './databases.js'
-import { type Backend, recorded } from './place.js'
+import { type Backend, only, recorded } from './place.js'
 
 const memory: Backend = {
   name: 'memory',
@@ -114,9 +114,7 @@ const sealed: Backend = {
   sealed: true,
   shared: false,
   share: 0.3,
-  async make () {
-    return { store: sealedCookie({ keys: [makeKey()] }), atRest: async () => '', count: async () => 0, leftovers: async () => [] }
-  }
+  make: async (t, now) => await only(sealedCookie({ keys: [makeKey()] })).make(t, now)
 }
 
 /** A store of express-session in one process, which is where it keeps all promises. */

@@ -8,22 +8,21 @@ import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import session from 'express-session'
 import t, { type Test } from 'tap'
 import { ProbeStore } from '../support/probe-store.js'
-import { type Options, plugin } from './support.js'
+import { makeApp, plugin } from '../support/harness.js'
+import type { Options } from './support.js'
 
 const DECLARED = { schema: { security: [{ session: [] }] } }
 const outside = (): MemoryStore => new ProbeStore() as unknown as MemoryStore
 
 /** Boots an app; resolves its warnings, or the sentence that stopped it. */
 async function boot (t: Test, build: (app: FastifyInstance) => unknown, env?: string): Promise<string[]> {
-  const log: string[] = []
   const before = process.env['NODE_ENV']
   if (env !== undefined) process.env['NODE_ENV'] = env
-  const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg) } } } })
-  t.teardown(() => app.close().catch(() => {}))
+  const { app, log } = makeApp(t)
   try {
     await build(app)
     await app.ready()
-    return log
+    return log.map(({ msg }) => msg)
   } catch (error) {
     t.equal((error as { code?: string }).code, 'FST_SESSION_OPTIONS', (error as Error).message)
     return [`refused: ${(error as Error).message}`]

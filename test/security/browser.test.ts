@@ -4,7 +4,8 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { openChromium } from '../support/browser.js'
-import { guarded, type Options, optional, plugin, sessionOf } from './support.js'
+import { guarded, optional, plugin, sessionOf } from '../support/harness.js'
+import type { Options } from './support.js'
 
 /** What the server saw of one request that could have changed something. */
 interface Seen { readonly method: string, readonly url: string, readonly site: string | undefined, readonly origin: string | undefined, readonly cookie: boolean, readonly status: number, readonly setCookie: boolean }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { backends } from './backends.js'
-import { bootError, COOKIE, cookies, createWorld, guarded, alone, onEach, type Options, replay, told, tokenOf } from './support.js'
+import { ask, guarded, managerOf, plugin, reported, setCookies } from '../support/harness.js'
+import { alone, bootErrorOf, COOKIE, createWorld, onEach, type Options, replay, tokenOf } from './support.js'
 
 /** The attributes of a `Set-Cookie` line, sorted, without the name and value. */
 const attributes = (line: string): string[] => line.split('; ').slice(1).sort()
@@ -8,9 +9,9 @@ const attributes = (line: string): string[] => line.split('; ').slice(1).sort()
 onEach(t, 'C1 the cookie is __Host-, Secure, HttpOnly, Path=/, SameSite=Lax and without Domain: on create, renew and delete', async (t, backend) => {
   const world = await createWorld(t, backend)
   const client = world.visitor()
-  const [created = ''] = cookies(await client.post('/login', { userId: 'ada' }))
-  const [renewed = ''] = cookies(await client.post('/do/renew'))
-  const [deleted = ''] = cookies(await client.post('/logout'))
+  const [created = ''] = setCookies(await client.post('/login', { userId: 'ada' }))
+  const [renewed = ''] = setCookies(await client.post('/do/renew'))
+  const [deleted = ''] = setCookies(await client.post('/logout'))
   for (const line of [created, renewed, deleted]) t.match(line, new RegExp(`^${COOKIE}=`))
   const expected = ['HttpOnly', 'Path=/', 'SameSite=Lax', 'Secure']
   t.same(attributes(created), expected)
@@ -28,9 +29,9 @@ alone.test('C1 whatever the attributes, the line that deletes the cookie has the
   for (const [name, options] of Object.entries(cookie)) {
     const world = await createWorld(t, backends['memory'], { cookie: options })
     const client = world.visitor()
-    const [created = ''] = cookies(await client.post('/login', { userId: 'ada' }))
+    const [created = ''] = setCookies(await client.post('/login', { userId: 'ada' }))
     const [sent = ''] = created.split(';')
-    const [deleted = ''] = cookies(await world.app.inject({ method: 'POST', url: '/logout', headers: { cookie: sent } }))
+    const [deleted = ''] = setCookies(await ask(world.app, 'POST /logout', sent))
     const lasting = (line: string): string[] => attributes(line).filter((attribute) => !/^(Max-Age|Expires)=/.test(attribute))
     t.same(lasting(deleted), lasting(created), name)
     t.match(deleted, /Max-Age=0/, name)
@@ -44,7 +45,7 @@ alone.test('C1 a __Host- or __Secure- cookie that browsers would drop stops the 
     { name: '__HOST-id', path: '/app' }, { name: '__Secure-id', secure: false }, { domain: 'example.com' }, { path: '/app' }
   ]
   for (const cookie of wrong) {
-    const { code, message } = await bootError({ cookie })
+    const { code, message } = await bootErrorOf(t, { cookie })
     t.equal(code, 'FST_SESSION_OPTIONS', JSON.stringify(cookie))
     t.match(message, /needs secure: true/)
   }
@@ -52,7 +53,7 @@ alone.test('C1 a __Host- or __Secure- cookie that browsers would drop stops the 
 
 alone.test('C34 SameSite=None and Partitioned without Secure stop the boot', async (t) => {
   for (const cookie of [{ sameSite: 'none', secure: false }, { partitioned: true, secure: false }] as const) {
-    const { code, message } = await bootError({ cookie })
+    const { code, message } = await bootErrorOf(t, { cookie })
     t.equal(code, 'FST_SESSION_OPTIONS')
     t.match(message, /needs cookie.secure: true/)
   }
@@ -63,7 +64,7 @@ alone.test('C34 no attribute can smuggle another header or attribute in', async 
     { name: 'a b' }, { name: 'a=b' }, { name: 'a;b' }, { name: 'a\r\nb' }, { name: '' }, { path: 'app' }, { path: '/a; Domain=evil.example' }, { path: '/\r\nx' },
     { domain: 'example.com; HttpOnly' }, { domain: 'a\r\nb' }, { domain: '' }, { sameSite: 'Lax; Domain=evil.example' }, { secure: 'auto' }
   ]
-  for (const cookie of wrong) t.equal((await bootError({ cookie: cookie as never })).code, 'FST_SESSION_OPTIONS', JSON.stringify(cookie))
+  for (const cookie of wrong) t.equal((await bootErrorOf(t, { cookie: cookie as never })).code, 'FST_SESSION_OPTIONS', JSON.stringify(cookie))
 })
 
 const id = 'A'.repeat(22)
@@ -99,12 +100,12 @@ const malformed: Record<string, string> = {
 onEach(t, 'C2 a cookie value that is not a credential reaches no store and opens no session', async (t, backend) => {
   const world = await createWorld(t, backend)
   for (const [name, value] of Object.entries(malformed)) {
-    const response = await world.app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${value}` } })
+    const response = await ask(world.app, '/me', `${COOKIE}=${value}`)
     t.equal(response.statusCode, 401, name)
-    t.same(cookies(response), [], name)
+    t.same(setCookies(response), [], name)
   }
   t.equal(await world.place.atRest(), '', 'no call of the store')
-  t.same(told(world.events).filter((event) => event === 'rejected:malformed-cookie').length, Object.keys(malformed).length - 1, 'each told, but for the empty one')
+  t.same(reported(world.events).filter((event) => event === 'rejected:malformed-cookie').length, Object.keys(malformed).length - 1, 'each told, but for the empty one')
 })
 
 onEach(t, 'C3 a request that has the cookie twice has no session, in both orders, and it is reported', async (t, backend) => {
@@ -116,8 +117,8 @@ onEach(t, 'C3 a request that has the cookie twice has no session, in both orders
     `${COOKIE}=${token}; a=b; ${COOKIE}=${other}`, `${COOKIE}=${token}; ${COOKIE}=`, `${COOKIE}=; ${COOKIE}=${token}`
   ]) {
     world.events.length = 0
-    t.equal((await world.app.inject({ url: '/me', headers: { cookie: header } })).statusCode, 401, header)
-    t.same(told(world.events), ['rejected:duplicate-cookie', 'rejected:unauthenticated'])
+    t.equal((await ask(world.app, '/me', header)).statusCode, 401, header)
+    t.same(reported(world.events), ['rejected:duplicate-cookie', 'rejected:unauthenticated'])
   }
   t.equal(await replay(world, token), 200, 'alone it opens the session')
 })
@@ -126,10 +127,10 @@ alone.test('C3 the name inside another name or value is another cookie', async (
   const world = await createWorld(t)
   const token = tokenOf(await world.signedIn())
   for (const header of [`x${COOKIE}=${token}`, `${COOKIE}x=${token}`, `a=${COOKIE}=${token}`, `a="; ${COOKIE.slice(1)}=${token}`, `${COOKIE.toLowerCase()}=${token}`]) {
-    t.equal((await world.app.inject({ url: '/me', headers: { cookie: header } })).statusCode, 401, header)
+    t.equal((await ask(world.app, '/me', header)).statusCode, 401, header)
   }
   for (const header of [`a=b;${COOKIE}=${token}`, ` ${COOKIE}=${token} `, `x${COOKIE}=no; ${COOKIE}=${token}; ${COOKIE}x=no`]) {
-    t.equal((await world.app.inject({ url: '/me', headers: { cookie: header } })).statusCode, 200, header)
+    t.equal((await ask(world.app, '/me', header)).statusCode, 200, header)
   }
 })
 
@@ -165,7 +166,6 @@ alone.test('C31 every 401 says how to authenticate, and never with a password bo
 alone.test('C31 the challenge names the cookie that is missing, where a route asks for several', async (t) => {
   const world = await createWorld(t)
   await world.app.register(async (app) => {
-    const { plugin, managerOf } = await import('./support.js')
     await app.register(plugin, { scheme: 'admin', cookie: { name: '__Host-admin' }, now: world.clock.now })
     app.get('/both', { schema: { security: [{ session: [], admin: [] }] } }, async () => 'in')
     t.ok(managerOf(app, 'admin'))

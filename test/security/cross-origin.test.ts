@@ -4,7 +4,8 @@ import { text } from 'node:stream/consumers'
 import type { HTTPMethods } from 'fastify'
 import Fastify from 'fastify'
 import t from 'tap'
-import { bootError, cookies, createWorld, guarded, managerOf, optional, plugin, sessionOf, told, tokenOf } from './support.js'
+import { ask, guarded, managerOf, optional, plugin, reported, sessionOf, setCookies } from '../support/harness.js'
+import { bootErrorOf, createWorld, tokenOf } from './support.js'
 
 const SITES = ['same-origin', 'same-site', 'cross-site', 'none', undefined, 'junk', ''] as const
 const ORIGINS = {
@@ -41,7 +42,7 @@ t.test('C16 method x Sec-Fetch-Site x Origin, login included', async (t) => {
           const response = await app.inject({ method: method as 'GET', url, headers: { ...headers, ...(url === '/guarded' ? { cookie: `__Host-session=${tokenOf(ada)}` } : {}) } })
           const expected = allowed(method, site, name)
           const is = response.statusCode === 200 && entered === before + 1
-          const refused = response.statusCode === 403 && entered === before && cookies(response).length === 0
+          const refused = response.statusCode === 403 && entered === before && setCookies(response).length === 0
           if (expected ? !is : !refused) wrong.push(`${method} ${url} ${site} ${origin}: ${response.statusCode}`)
         }
       }
@@ -57,9 +58,9 @@ t.test('C16 the 403 says what it is, touches no store and no cookie, and is told
   world.events.length = 0
   const response = await ada.inject({ method: 'POST', url: '/logout', headers: { origin: 'https://evil.example' } })
   t.match(response.json(), { statusCode: 403, code: 'FST_SESSION_CROSS_ORIGIN' })
-  t.same(cookies(response), [])
+  t.same(setCookies(response), [])
   t.equal(response.headers['vary'], 'Cookie')
-  t.same(told(world.events), ['rejected:cross-origin'])
+  t.same(reported(world.events), ['rejected:cross-origin'])
   t.equal(await world.place.atRest(), before)
   t.equal((await ada.get('/me')).statusCode, 200)
 })
@@ -76,7 +77,7 @@ t.test('C16 trusted origins are trusted exactly, and also across sites', async (
   }
   t.equal(await post({ 'sec-fetch-site': 'cross-site' }), 403, 'trust needs an origin')
   for (const origin of ['*', 'app.example', 'https://app.example/', 'https://*.app.example', 'null', 'HTTPS://APP.EXAMPLE', '']) {
-    t.equal((await bootError({ crossOrigin: { trusted: [origin] } })).code, 'FST_SESSION_OPTIONS', origin)
+    t.equal((await bootErrorOf(t, { crossOrigin: { trusted: [origin] } })).code, 'FST_SESSION_OPTIONS', origin)
   }
 })
 
@@ -151,8 +152,8 @@ t.test('C18 the proxy is not believed unasked', async (t) => {
   const forged = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https', 'x-forwarded-for': '127.0.0.1', forwarded: 'host=evil.example' }
   t.equal((await ada.inject({ method: 'POST', url: '/do/touch', headers: { ...forged, origin: 'https://evil.example' } })).statusCode, 403)
   t.equal((await ada.inject({ method: 'POST', url: '/do/touch', headers: { ...forged, origin: 'http://localhost:80' } })).statusCode, 200)
-  const [plain = ''] = cookies(await world.visitor().post('/login', { userId: 'ada' }))
-  const [behind = ''] = cookies(await world.visitor().inject({ method: 'POST', url: '/login', payload: { userId: 'ada' }, headers: forged }))
+  const [plain = ''] = setCookies(await world.visitor().post('/login', { userId: 'ada' }))
+  const [behind = ''] = setCookies(await world.visitor().inject({ method: 'POST', url: '/login', payload: { userId: 'ada' }, headers: forged }))
   t.equal(behind.replace(/=[^;]*/, ''), plain.replace(/=[^;]*/, ''), 'the cookie is the same')
   const asked = await createWorld(t, undefined, {}, { trustProxy: true })
   const bob = await asked.signedIn()
@@ -163,7 +164,7 @@ t.test('C18 the proxy is not believed unasked', async (t) => {
 t.test('C18 a Secure cookie that a browser will drop is reported once, with the cause', async (t) => {
   const sent = (headers: Record<string, string>, count = 3) => async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> => {
     for (let i = 0; i < count; i++) await world.visitor().inject({ method: 'POST', url: '/login', payload: { userId: 'ada' }, headers })
-    return world.log.map((line) => (JSON.parse(line) as { msg: string }).msg)
+    return world.log.map(({ msg }) => msg)
   }
   const plain = await sent({ host: 'shop.example' })(await createWorld(t))
   t.equal(plain.length, 1, 'once')
@@ -180,5 +181,5 @@ t.test('C18 a Secure cookie that a browser will drop is reported once, with the 
 t.test('C16 app.session.issue and what a server sends itself are no browser', async (t) => {
   const world = await createWorld(t)
   const { cookie } = await managerOf(world.app).issue({ userId: 'ada' })
-  t.equal((await world.app.inject({ method: 'POST', url: '/do/touch', headers: { cookie } })).statusCode, 200)
+  t.equal((await ask(world.app, 'POST /do/touch', cookie)).statusCode, 200)
 })

@@ -13,7 +13,8 @@ import { bare, bundle } from '../support/bundle.js'
 import { startPostgres } from '../support/servers-postgres.js'
 import { temporaryDirectory } from '../support/servers-process.js'
 import { startRedis } from '../support/servers-redis.js'
-import { guarded, managerOf, plugin, sessionsOf } from './support.js'
+import { ask, guarded, managerOf, plugin } from '../support/harness.js'
+import { sessionsOf } from './support.js'
 
 const dyingApp = new URL('./fixtures/dying-app.ts', import.meta.url)
 
@@ -85,7 +86,7 @@ async function lookAt (t: Test, { kind, reopen, endless }: Place, cookie: string
   const app = Fastify()
   await app.register(plugin, { store: reopen(), storeTimeout: 30, principal: (data) => data.userId })
   app.get('/me', { schema: guarded }, async () => 'in')
-  const status = async (): Promise<number> => (await app.inject({ url: '/me', headers: { cookie } })).statusCode
+  const status = async (): Promise<number> => (await ask(app, '/me', cookie)).statusCode
   t.equal(await status(), old, `${kind}: all or nothing`)
   t.same(await endless(), [], `${kind}: everything that is kept has an end`)
   await managerOf(app).revokeAll('ada')

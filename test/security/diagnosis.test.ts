@@ -2,25 +2,24 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { SessionStore } from 'fastify-openapi-session'
 import t from 'tap'
 import { breakable } from './failing.js'
-import { COOKIE, createWorld, managerOf, alone, onEach, optional, sessionOf, startSlow, tokenOf, type World, sessionsOf } from './support.js'
+import { ask, type LogLine, managerOf, optional, sessionOf } from '../support/harness.js'
+import { alone, COOKIE, createWorld, onEach, sessionsOf, startSlow, tokenOf, type World } from './support.js'
 
-interface Line { level: number, msg: string, session?: { loaded?: string, saved?: string, setCookie?: boolean, cookie?: string, scheme?: string, reason?: string, detail?: string } }
-
-/** The lines that explain what became of a session, since the last look. */
-function explained ({ log }: World): Line[] {
-  return log.splice(0).map((line) => JSON.parse(line) as Line).filter(({ session }) => session?.loaded !== undefined)
+/** Takes the lines that explain what became of a session out of the log. */
+function explained ({ log }: World): LogLine[] {
+  return log.splice(0).filter(({ session }) => session?.loaded !== undefined)
 }
 
 onEach(t, 'a debug line says why a session was not loaded and why a cookie was not set', async (t, backend) => {
   const generation = { now: 1 }
-  const world = await createWorld(t, backend, { verify: (data) => data.userId !== 'banned' || generation.now === 1 }, {}, 'debug')
+  const world = await createWorld(t, backend, { verify: (data) => data.userId !== 'banned' || generation.now === 1 }, { level: 'debug' })
   const { app, clock } = world
-  const line = async (request: () => Promise<unknown>): Promise<Line> => {
+  const line = async (request: () => Promise<unknown>): Promise<LogLine> => {
     world.log.length = 0
     await request()
     const lines = explained(world)
     t.equal(lines.length, 1, 'one line')
-    const [found] = lines as [Line]
+    const [found] = lines as [LogLine]
     t.equal(found.level, 20)
     t.match(found.session, { scheme: 'session', cookie: COOKIE })
     return found
@@ -32,8 +31,8 @@ onEach(t, 'a debug line says why a session was not loaded and why a cookie was n
     ['unchanged', () => ada.get('/me'), { loaded: 'live', saved: 'none', setCookie: false }, /cookie not set: the session did not change/],
     ['created', () => world.visitor().post('/put', { n: 1 }), { loaded: 'no-cookie', saved: 'data', setCookie: true }, /cookie set/],
     ['renewed', () => ada.post('/do/renew'), { loaded: 'live', saved: 'renew', setCookie: true }, /cookie set/],
-    ['twice', () => app.inject({ url: '/seen', headers: { cookie: `${COOKIE}=a; ${COOKIE}=b` } }), { loaded: 'duplicate-cookie' }, /has the cookie twice/],
-    ['unknown', () => app.inject({ url: '/seen', headers: { cookie: `${COOKIE}=${'A'.repeat(22)}.${'A'.repeat(43)}` } }), { loaded: 'ended' }, /belongs to no live session/],
+    ['twice', () => ask(app, '/seen', `${COOKIE}=a; ${COOKIE}=b`), { loaded: 'duplicate-cookie' }, /has the cookie twice/],
+    ['unknown', () => ask(app, '/seen', `${COOKIE}=${'A'.repeat(22)}.${'A'.repeat(43)}`), { loaded: 'ended' }, /belongs to no live session/],
     ['cross-origin', () => ada.inject({ method: 'POST', url: '/do/touch', headers: { origin: 'https://evil.example' } }), { loaded: 'cross-origin', setCookie: false }, /page of another origin/],
     ['ended', () => ada.post('/logout'), { loaded: 'live', saved: 'destroy', setCookie: true }, /cookie set/],
     ['ended twice', () => ada.post('/logout'), { loaded: 'no-cookie', saved: 'none', setCookie: false }, /cookie not set/]
@@ -56,7 +55,7 @@ onEach(t, 'a debug line says why a session was not loaded and why a cookie was n
 
 alone.test('a debug line says why a session was not saved', async (t) => {
   const broken = breakable()
-  const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 }, {}, 'debug')
+  const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 }, { level: 'debug' })
   world.app.post('/fails', { schema: optional }, async (request) => {
     sessionOf(request).data.n = 1
     throw new Error('no')
@@ -85,12 +84,12 @@ alone.test('a debug line says why a session was not saved', async (t) => {
 })
 
 alone.test('no debug line is written for a route without a session, nor on a higher level', async (t) => {
-  const world = await createWorld(t, undefined, {}, {}, 'debug')
+  const world = await createWorld(t, undefined, {}, { level: 'debug' })
   const ada = await world.signedIn()
   world.log.length = 0
   await ada.get('/plain')
   t.same(explained(world), [])
-  const quiet = await createWorld(t, undefined, {}, {}, 'info')
+  const quiet = await createWorld(t, undefined, {}, { level: 'info' })
   await (await quiet.signedIn()).get('/me')
   t.same(explained(quiet), [])
 })
@@ -110,7 +109,7 @@ alone.test('each event is published on the diagnostics channel, with its request
 alone.test('an async listener that rejects does not end the process', async (t) => {
   const world = await createWorld(t, undefined, { onEvent: (async () => { throw new Error('async listener broke') }) as never })
   t.equal((await (await world.signedIn()).get('/me')).statusCode, 200)
-  t.match(world.log.join(''), /async listener broke/)
+  t.match(JSON.stringify(world.log), /async listener broke/)
 })
 
 /** Every spelling in which a token might be found in a text. */
@@ -134,7 +133,7 @@ onEach(t, 'C26 no secret of a cookie is in logs, bodies, errors, events or the c
   const listen = (message: unknown): void => { messages.push(JSON.stringify((message as { event: unknown }).event)) }
   subscribe('fastify-openapi-session:event', listen)
   t.teardown(() => unsubscribe('fastify-openapi-session:event', listen))
-  const world = await createWorld(t, backend, { maxSize: 2000 }, {}, 'trace')
+  const world = await createWorld(t, backend, { maxSize: 2000 }, { level: 'trace' })
   const { app } = world
   app.post('/throws', { schema: optional }, async (request) => {
     request.log.info({ req: request, session: sessionOf(request), manager: managerOf(app) }, 'everything that a handler has at hand')
@@ -150,7 +149,7 @@ onEach(t, 'C26 no secret of a cookie is in logs, bodies, errors, events or the c
   const bodies: string[] = []
   const [tokens, secrets] = [new Set<string>(), new Set<string>()]
   const ada = world.visitor()
-  const ask = async (url: string, body?: object, headers: Record<string, string> = {}): Promise<void> => {
+  const asAda = async (url: string, body?: object, headers: Record<string, string> = {}): Promise<void> => {
     const response = await ada.post(url, body, headers)
     bodies.push(response.body, JSON.stringify(Object.entries(response.headers).filter(([name]) => name !== 'set-cookie')))
     if (tokenOf(ada) === '') return
@@ -158,21 +157,21 @@ onEach(t, 'C26 no secret of a cookie is in logs, bodies, errors, events or the c
     // The id before the dot may be shown.
     secrets.add(tokenOf(ada).replace(/^.*\./, ''))
   }
-  await ask('/put', { n: 1 })
-  await ask('/login', { userId: 'ada' })
-  for (const url of ['/throws', '/logs', '/do/renew', '/do/update', '/do/become', '/add/n', '/nowhere']) await ask(url)
-  await ask('/put', { n: 'x'.repeat(2000) })
-  await ask('/do/touch', undefined, { origin: 'https://evil.example' })
+  await asAda('/put', { n: 1 })
+  await asAda('/login', { userId: 'ada' })
+  for (const url of ['/throws', '/logs', '/do/renew', '/do/update', '/do/become', '/add/n', '/nowhere']) await asAda(url)
+  await asAda('/put', { n: 'x'.repeat(2000) })
+  await asAda('/do/touch', undefined, { origin: 'https://evil.example' })
   bodies.push((await ada.get('/admin')).body, (await ada.get('/me')).body)
   const list = backend.sealed ? [] : await sessionsOf(app, 'eve')
   bodies.push(JSON.stringify(list))
-  await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${[...tokens][0] ?? ''}; ${COOKIE}=${[...tokens][1] ?? ''}` } })
-  if (!backend.sealed) await whileDown(world, async () => ask('/put', { n: 2 }))
-  await ask('/logout')
+  await ask(app, '/me', `${COOKIE}=${[...tokens][0] ?? ''}; ${COOKIE}=${[...tokens][1] ?? ''}`)
+  if (!backend.sealed) await whileDown(world, async () => asAda('/put', { n: 2 }))
+  await asAda('/logout')
   // A malformed cookie may hold a secret, with a character too many.
-  for (const value of [...tokens].flatMap((token) => [token, `${token}A`])) await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${value}` } })
+  for (const value of [...tokens].flatMap((token) => [token, `${token}A`])) await ask(app, '/me', `${COOKIE}=${value}`)
   t.ok(tokens.size >= 4)
-  const everything = { log: world.log.join(''), bodies: bodies.join(''), events: JSON.stringify(world.events), channel: messages.join('') }
+  const everything = { log: JSON.stringify(world.log), bodies: bodies.join(''), events: JSON.stringify(world.events), channel: messages.join('') }
   t.ok(everything.log.length > 10_000 && everything.events.length > 500 && everything.channel.length > 500, 'there was something to search')
   for (const [where, text] of Object.entries(everything)) {
     const found = [...secrets].flatMap((secret) => spellings(secret).filter((spelling) => text.toLowerCase().includes(spelling.toLowerCase())))

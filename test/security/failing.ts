@@ -1,6 +1,6 @@
 import { MemoryStore } from 'fastify-openapi-session'
 import { ProbeStore } from '../support/probe-store.js'
-import type { Backend } from './place.js'
+import { type Backend, only } from './place.js'
 
 /** What a store's own error may say, and no client may read. */
 export const SECRET = 'connect ECONNREFUSED redis://:hunter2@10.0.0.5:6379'
@@ -17,9 +17,9 @@ export function breakable (): { backend: Pick<Backend, 'make'>, probe: ProbeStor
   return {
     probe,
     backend: {
-      async make (_t, now) {
+      async make (t, now) {
         Object.assign(probe, { inner: new MemoryStore({ now }) })
-        return { store: probe, atRest: async () => JSON.stringify(probe.calls), count: async () => (probe.inner as MemoryStore).size, leftovers: async () => [] }
+        return await only(probe, { atRest: async () => JSON.stringify(probe.calls), count: async () => (probe.inner as MemoryStore).size }).make(t, now)
       }
     },
     break (method, failure) {

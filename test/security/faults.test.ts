@@ -10,7 +10,8 @@ import { backends } from './backends.js'
 import type { Backend } from './place.js'
 import { rounds } from './rounds.js'
 import { isSelected } from './selection.js'
-import { alone, guarded, managerOf, onEach, optional, plugin, sessionOf, sessionsOf } from './support.js'
+import { ask, guarded, managerOf, optional, plugin, sessionOf } from '../support/harness.js'
+import { alone, onEach, sessionsOf } from './support.js'
 
 const SKEW = 300_000
 
@@ -30,14 +31,14 @@ for (const backend of Object.values(backends).filter((backend) => backend.shared
     const [behind, ahead] = [await start(clock.now), await start(() => clock.now() + SKEW)]
     for (const [by, at] of [[behind, ahead], [ahead, behind], [behind, behind], [ahead, ahead]] as const) {
       const { cookie } = await managerOf(by).issue({ userId: 'ada' })
-      const ask = async (url: string, app = at): Promise<number> => (await app.inject({ url, headers: { cookie } })).statusCode
+      const status = async (url: string): Promise<number> => (await ask(at, url, cookie)).statusCode
       const begun = clock.now()
       clock.advance(1_800_000 - SKEW - 1000)
-      t.equal(await ask('/me'), 200, 'idle: before the time less the skew')
+      t.equal(await status('/me'), 200, 'idle: before the time less the skew')
       clock.advance(2 * SKEW + 2000)
-      t.equal(await ask('/me'), 401, 'idle: after the time and the skew')
+      t.equal(await status('/me'), 401, 'idle: after the time and the skew')
       const next = await managerOf(by).issue({ userId: 'ada' })
-      const touch = async (): Promise<number> => (await at.inject({ url: '/touch', headers: { cookie: next.cookie } })).statusCode
+      const touch = async (): Promise<number> => (await ask(at, '/touch', next.cookie)).statusCode
       const second = clock.now()
       while (clock.now() < second + 3_600_000 - SKEW - 600_000) {
         clock.advance(600_000)
@@ -142,7 +143,7 @@ for (const { name, share, make } of [backends['memory'], backends['redis']] as B
     const old = await manager.find(id)
     const whole = sessions.every(({ data }) => data.a === data.b)
     const expected = url === '/login' || url === '/renew' ? sessions.length === 1 : url === '/write' ? old !== undefined : sessions.length <= 1
-    const { statusCode } = await app.inject({ url: '/me', headers: { cookie } })
+    const { statusCode } = await ask(app, '/me', cookie)
     // A renewal that was made, and whose cookie did not arrive, leaves the session to its timeouts.
     const opens = statusCode === (old === undefined ? 401 : 200) || (url === '/renew' && statusCode === 401)
     if (!whole || !expected || !opens) broken.push(`${url}, phase ${phase}: ${JSON.stringify({ sessions, statusCode })}`)

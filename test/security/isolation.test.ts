@@ -6,7 +6,9 @@ import { Client } from 'fastify-openapi-session/testing'
 import t from 'tap'
 import { ProbeStore } from '../support/probe-store.js'
 import { backends } from './backends.js'
-import { cookies, COOKIE, createWorld, managerOf, alone, onEach, optional, plugin, replay, sessionOf, told, tokenOf, sessionsOf } from './support.js'
+import { ask, managerOf, optional, plugin, reported, sessionOf, setCookies } from '../support/harness.js'
+import { only } from './place.js'
+import { alone, COOKIE, createWorld, onEach, replay, sessionsOf, tokenOf } from './support.js'
 
 onEach(t, 'C24 two apps in one process share nothing', async (t, backend) => {
   const [one, two] = [await createWorld(t, backend), await createWorld(t, backend)]
@@ -39,13 +41,13 @@ alone.test('C24 two registrations in one app, with other stores, schemas, timeou
   t.same([(await client.get('/shop')).statusCode, (await client.get('/desk')).statusCode], [200, 401])
   await client.post('/staff')
   t.same([(await client.get('/shop')).json(), (await client.get('/desk')).json()], [{ userId: 'ada' }, { name: 'eve' }])
-  const [line = '', other = ''] = cookies(await client.post('/logout'))
+  const [line = '', other = ''] = setCookies(await client.post('/logout'))
   t.match(line, /^__Host-session=;/)
   t.equal(other, '')
   t.same([(await client.get('/shop')).statusCode, (await client.get('/desk')).statusCode], [401, 200])
   t.equal(shop.size, 0)
   for (const [from, to, url] of [['__Host-staff', COOKIE, '/shop'], [COOKIE, '__Host-staff', '/desk']] as const) {
-    t.equal((await app.inject({ url, headers: { cookie: `${to}=${client.jar.get(from) ?? ''}` } })).statusCode, 401, 'the cookie of one is none of the other')
+    t.equal((await ask(app, url, `${to}=${client.jar.get(from) ?? ''}`)).statusCode, 401, 'the cookie of one is none of the other')
   }
 })
 
@@ -58,8 +60,8 @@ alone.test('C24 a token of one scheme is none of another that uses the same plac
   app.get('/admin', { schema: { security: [{ admin: [] }] } as never }, async () => 'secret')
   app.get('/shop', { schema: { security: [{ session: [] }] } }, async () => 'tea')
   const { cookie } = await managerOf(app).issue({ userId: 'ada' })
-  t.equal((await app.inject({ url: '/shop', headers: { cookie } })).statusCode, 200)
-  t.equal((await app.inject({ url: '/admin', headers: { cookie: cookie.replace(COOKIE, '__Host-admin') } })).statusCode, 401)
+  t.equal((await ask(app, '/shop', cookie)).statusCode, 200)
+  t.equal((await ask(app, '/admin', cookie.replace(COOKIE, '__Host-admin'))).statusCode, 401)
   t.same(await sessionsOf(app, 'ada', 'admin'), [])
 })
 
@@ -133,7 +135,7 @@ alone.test('C25 a requirement that is hidden from Object.entries does not open a
 
 alone.test('C35 data over the limit are refused before the store is called', async (t) => {
   const probe = new ProbeStore()
-  const world = await createWorld(t, { make: async () => ({ store: probe, atRest: async () => '', count: async () => (probe.inner as MemoryStore).size, leftovers: async () => [] }) }, { maxSize: 1000 })
+  const world = await createWorld(t, only(probe, { count: async () => (probe.inner as MemoryStore).size }), { maxSize: 1000 })
   const ada = await world.signedIn()
   probe.take()
   const tooLarge = await ada.post('/put', { text: 'x'.repeat(1000) })
@@ -149,7 +151,7 @@ alone.test('C35 data over the limit are refused before the store is called', asy
 
 alone.test('C35 a MemoryStore never holds more than maxSessions, whoever asks for them', async (t) => {
   const store = new MemoryStore({ maxSessions: 100 })
-  const world = await createWorld(t, { make: async () => ({ store, atRest: async () => '', count: async () => store.size, leftovers: async () => [] }) })
+  const world = await createWorld(t, only(store, { count: async () => store.size }))
   for (let i = 0; i < 500; i++) {
     await world.visitor().post('/put', { cart: i })
     if (store.size > 100) t.fail(`${store.size} sessions`)
@@ -164,7 +166,7 @@ onEach(t, 'C36 exactly one event for each thing that happens, with its reason', 
   const happens = async (what: () => unknown): Promise<string[]> => {
     events.length = 0
     await what()
-    return told(events)
+    return reported(events)
   }
   t.same(await happens(() => ada.get('/seen')), [])
   t.same(await happens(() => ada.get('/me')), ['rejected:unauthenticated'])
@@ -179,8 +181,8 @@ onEach(t, 'C36 exactly one event for each thing that happens, with its reason', 
   t.same(await happens(() => ada.post('/do/become')), ['renewed:principal'])
   t.same(await happens(() => ada.post('/do/regenerate')), ['renewed:regenerate'])
   t.same(await happens(() => ada.inject({ method: 'POST', url: '/put', headers: { origin: 'https://evil.example' } })), ['rejected:cross-origin'])
-  t.same(await happens(() => world.app.inject({ url: '/seen', headers: { cookie: `${COOKIE}=x` } })), ['rejected:malformed-cookie'])
-  t.same(await happens(() => world.app.inject({ url: '/seen', headers: { cookie: `${COOKIE}=x; ${COOKIE}=y` } })), ['rejected:duplicate-cookie'])
+  t.same(await happens(() => ask(world.app, '/seen', `${COOKIE}=x`)), ['rejected:malformed-cookie'])
+  t.same(await happens(() => ask(world.app, '/seen', `${COOKIE}=x; ${COOKIE}=y`)), ['rejected:duplicate-cookie'])
   t.same(await happens(() => ada.post('/logout')), ['destroyed:destroy'])
   t.same(await happens(() => ada.post('/logout')), [])
   t.same(await happens(() => managerOf(world.app).issue({ userId: 'ada' })), ['created:issue'])
@@ -227,5 +229,5 @@ alone.test('C36 each event names scheme, session and principal, and never a toke
 alone.test('C36 a listener that throws is logged, and the request goes on', async (t) => {
   const world = await createWorld(t, backends['memory'], { onEvent: () => { throw new Error('listener broke') } })
   t.equal((await (await world.signedIn()).get('/me')).statusCode, 200)
-  t.match(world.log.join(''), /listener broke/)
+  t.match(JSON.stringify(world.log), /listener broke/)
 })

@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
 import { backends } from './backends.js'
 import { isSelected } from './selection.js'
-import { COOKIE, cookies, createWorld, managerOf, onEach, replay, type SessionStore, startSlow, stored, told, tokenOf, type World, sessionsOf } from './support.js'
+import { ask, managerOf, reported, sessionOf, setCookies } from '../support/harness.js'
+import { COOKIE, createWorld, onEach, replay, sessionsOf, type SessionStore, startSlow, stored, tokenOf, type World } from './support.js'
 
-const tokenIn = (response: { headers: Record<string, unknown> }): string => cookies(response)[0]?.slice(COOKIE.length + 1).split(';')[0] as string
+const tokenIn = (response: { headers: Record<string, unknown> }): string => setCookies(response)[0]?.slice(COOKIE.length + 1).split(';')[0] as string
 
 onEach(t, 'C9 a late logout ends the session, however often it was renewed in between', async (t, backend) => {
   const world = await createWorld(t, backend)
@@ -15,7 +16,7 @@ onEach(t, 'C9 a late logout ends the session, however often it was renewed in be
     const renewed = tokenOf(ada)
     t.equal(await replay(world, renewed), 200)
     const answer = await logout.release()
-    t.match(cookies(answer)[0], /Max-Age=0/)
+    t.match(setCookies(answer)[0], /Max-Age=0/)
     t.equal(await replay(world, renewed), 401, `renewed ${times} times`)
     t.equal(await replay(world, old), 401)
     t.same(await sessionsOf(world.app, 'ada'), [])
@@ -25,7 +26,6 @@ onEach(t, 'C9 a late logout ends the session, however often it was renewed in be
 onEach(t, 'C9 a late login over a session that was renewed in between leaves one session', async (t, backend) => {
   const world = await createWorld(t, backend)
   world.app.post('/slow-login', { schema: { security: [{ session: [] }] } }, async (request) => {
-    const { sessionOf } = await import('./support.js')
     void sessionOf(request).data
     await world.gates.get('login')?.pass()
     sessionOf(request).start({ userId: 'ada', fresh: true })
@@ -54,11 +54,11 @@ onEach(t, 'C10 a late save is kept although the session was renewed in between',
     await ada.post('/put', { n: 2 })
     const answer = await slow.release()
     t.equal(answer.statusCode, 200, work)
-    t.same(cookies(answer), [], 'the browser has the cookie of the renewal')
+    t.same(setCookies(answer), [], 'the browser has the cookie of the renewal')
     t.equal(await replay(world, token), 200)
     t.same((await ada.get('/me')).json(), { userId: 'ada', roles: [], n: 2, kept: 1, late: work !== 'renew' }, work)
   }
-  t.notOk(told(world.events).includes('discarded:ended-meanwhile'))
+  t.notOk(reported(world.events).includes('discarded:ended-meanwhile'))
   t.equal((await sessionsOf(world.app, 'ada')).length, 1)
 }, stored)
 
@@ -81,7 +81,7 @@ onEach(t, 'C7 a request with the cookie from before a renewal cannot take the se
   const renewed = tokenIn(await ada.post('/do/renew'))
   const answer = await slow.release()
   t.equal(answer.statusCode, 409)
-  t.same(cookies(answer), [])
+  t.same(setCookies(answer), [])
   t.equal(await replay(world, renewed), 200)
   t.same(await sessionsOf(world.app, 'eve'), [])
   t.equal(await world.place.count(), 1)
@@ -93,9 +93,9 @@ onEach(t, 'C9 a late login by data does not begin a session when the session it 
   const slow = await startSlow(world, ada, 'become')
   await managerOf(world.app).revokeAll('ada')
   const answer = await slow.release()
-  t.same(cookies(answer), [])
+  t.same(setCookies(answer), [])
   t.equal(await world.place.count(), 0)
-  t.ok(told(world.events).includes('discarded:ended-meanwhile'))
+  t.ok(reported(world.events).includes('discarded:ended-meanwhile'))
 }, stored)
 
 onEach(t, 'C9 a late logout or save of one session does not reach another session of the same principal', async (t, backend) => {
@@ -114,7 +114,6 @@ onEach(t, 'C9 a late logout or save of one session does not reach another sessio
 onEach(t, 'C7 a late save of a guest does not reach the user who has signed in since', async (t, backend) => {
   const world = await createWorld(t, backend)
   world.app.post('/slow-guest', { schema: { security: [{ session: [] }, {}] } }, async (request) => {
-    const { sessionOf } = await import('./support.js')
     void sessionOf(request).data
     await world.gates.get('guest')?.pass()
     sessionOf(request).data.roles = ['admin']
@@ -130,7 +129,7 @@ onEach(t, 'C7 a late save of a guest does not reach the user who has signed in s
   gate.open()
   await slow
   t.same((await guest.get('/me')).json(), { userId: 'ada', roles: [], cart: 1 })
-  t.ok(told(world.events).includes('discarded:ended-meanwhile'))
+  t.ok(reported(world.events).includes('discarded:ended-meanwhile'))
 }, stored)
 
 for (const backend of Object.values(backends).filter((backend) => backend.shared && isSelected(backend))) {
@@ -157,7 +156,7 @@ for (const backend of Object.values(backends).filter((backend) => backend.shared
     const [ahead, behind] = await two(t, 120, 100)
     const ada = await ahead.signedIn()
     const slow = await startSlow(ahead, ada, 'destroy')
-    const renewed = tokenIn(await behind.app.inject({ method: 'POST', url: '/do/renew', headers: { cookie: `${COOKIE}=${tokenOf(ada)}` } }))
+    const renewed = tokenIn(await ask(behind.app, 'POST /do/renew', `${COOKIE}=${tokenOf(ada)}`))
     ahead.clock.advance(60_000)
     t.equal((await slow.release()).statusCode, 200)
     t.equal(await replay(behind, renewed), 401)

@@ -2,27 +2,28 @@ import type { Client } from 'fastify-openapi-session/testing'
 import t from 'tap'
 import { backends } from './backends.js'
 import { rounds } from './rounds.js'
-import { COOKIE, cookies, createWorld, managerOf, alone, onEach, replay, startSlow, stored, told, tokenOf, workNames, sessionsOf } from './support.js'
+import { ask, managerOf, reported, setCookies } from '../support/harness.js'
+import { alone, COOKIE, createWorld, onEach, replay, sessionsOf, startSlow, stored, tokenOf, workNames } from './support.js'
 
 onEach(t, 'C8 a logout ends the session on the server and in the browser, once and twice (CVE-2024-31999)', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   const token = tokenOf(ada)
   t.equal(await replay(world, token), 200)
-  const [line = ''] = cookies(await ada.post('/logout'))
+  const [line = ''] = setCookies(await ada.post('/logout'))
   t.match(line, new RegExp(`^${COOKIE}=; Max-Age=0; Path=/; .*HttpOnly; Secure; SameSite=Lax$`))
   t.equal(tokenOf(ada), '')
   t.equal((await ada.get('/me')).statusCode, 401)
   if (!backend.sealed) {
     t.equal(await replay(world, token), 401, 'the server does not know it any more')
     t.equal(await world.place.count(), 0)
-    const again = await world.app.inject({ method: 'POST', url: '/logout', headers: { cookie: `${COOKIE}=${token}` } })
+    const again = await ask(world.app, 'POST /logout', `${COOKIE}=${token}`)
     t.equal(again.statusCode, 200)
-    t.match(cookies(again)[0], /Max-Age=0/, 'a browser that still has the cookie is told again')
+    t.match(setCookies(again)[0], /Max-Age=0/, 'a browser that still has the cookie is told again')
   }
   const twice = await ada.post('/logout')
   t.equal(twice.statusCode, 200)
-  t.same(cookies(twice), [], 'one that has none is not')
+  t.same(setCookies(twice), [], 'one that has none is not')
 })
 
 alone.test('C8 a sealed cookie is ended on the server by verify and a number per user', async (t) => {
@@ -33,7 +34,7 @@ alone.test('C8 a sealed cookie is ended on the server by verify and a number per
   const token = tokenOf(ada)
   t.equal(await replay(world, token), 200)
   generation.set('ada', 2)
-  const [line = ''] = cookies(await ada.get('/me'))
+  const [line = ''] = setCookies(await ada.get('/me'))
   t.match(line, /Max-Age=0/)
   t.equal(await replay(world, token), 401)
 })
@@ -46,10 +47,10 @@ onEach(t, 'C9 nothing revives a session that was ended meanwhile (CVE-2025-46336
       const ada = await world.signedIn(`ada${round}`)
       const token = tokenOf(ada)
       const slow = await startSlow(world, ada, work)
-      await world.app.inject({ method: 'POST', url: '/logout', headers: { cookie: `${COOKIE}=${token}` } })
+      await ask(world.app, 'POST /logout', `${COOKIE}=${token}`)
       const answer = await slow.release()
       world.gates.clear()
-      const tokens = [token, ...cookies(answer).filter((line) => !line.includes('Max-Age=0')).map((line) => line.slice(COOKIE.length + 1).split(';')[0] as string)]
+      const tokens = [token, ...setCookies(answer).filter((line) => !line.includes('Max-Age=0')).map((line) => line.slice(COOKIE.length + 1).split(';')[0] as string)]
       const alive = await Promise.all(tokens.map((each) => replay(world, each)))
       if (alive.includes(200) || tokens.length > 1 || await world.place.count() > 0) {
         t.fail(`${work}, round ${round}: alive again`, { alive, tokens })
@@ -140,7 +141,7 @@ onEach(t, 'C11 the idle timeout is the server\'s', async (t, backend) => {
   world.clock.advance(601_000)
   t.equal(await replay(world, bobs), 401, 'a second after')
   if (!backend.sealed) t.equal(await replay(world, token), 401, 'also where a request came in between')
-  t.ok(told(world.events).includes('expired:absent'))
+  t.ok(reported(world.events).includes('expired:absent'))
 })
 
 onEach(t, 'C11 each request moves it, and one with touch: false does not', async (t, backend) => {
@@ -174,7 +175,7 @@ onEach(t, 'C12 the absolute timeout: neither activity nor a renewal moves it', a
   world.clock.advance(1)
   t.equal((await ada.get('/me')).statusCode, 401, 'at the deadline')
   for (const token of tokens) t.equal(await replay(world, token), 401)
-  t.ok(told(world.events).some((event) => event.startsWith('expired:')))
+  t.ok(reported(world.events).some((event) => event.startsWith('expired:')))
 })
 
 onEach(t, 'C12 a change of principal does not move it either, a login does', async (t, backend) => {
@@ -205,11 +206,11 @@ onEach(t, 'C14 strangers leave no record and get no cookie', async (t, backend) 
   const world = await createWorld(t, backend)
   for (let i = 0; i < rounds(1000, 1000, backend.share); i++) {
     const response = await world.visitor().inject(i % 2 === 0 ? '/seen' : { method: 'POST', url: '/logout' })
-    if (response.statusCode !== 200 || cookies(response).length > 0) t.fail(`request ${i}`, { status: response.statusCode, headers: response.headers })
+    if (response.statusCode !== 200 || setCookies(response).length > 0) t.fail(`request ${i}`, { status: response.statusCode, headers: response.headers })
   }
   t.equal(await world.place.atRest(), '', 'no call of the store')
   t.equal(await world.place.count(), 0)
-  t.same(told(world.events), [])
+  t.same(reported(world.events), [])
 })
 
 onEach(t, 'C27 list, revoke one, the others, all', async (t, backend) => {

@@ -4,7 +4,8 @@ import { backends } from './backends.js'
 import { rounds } from './rounds.js'
 import { breakable } from './failing.js'
 import { isSelected } from './selection.js'
-import { alone, createWorld, onEach, replay, sessionsOf, type SessionStore, stored, told, tokenOf, type World } from './support.js'
+import { reported } from '../support/harness.js'
+import { alone, createWorld, onEach, replay, sessionsOf, type SessionStore, stored, tokenOf, type World } from './support.js'
 
 onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reason', async (t, backend) => {
   const world = await createWorld(t, backend, { maxPerPrincipal: 2 })
@@ -16,7 +17,7 @@ onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reas
   const bob = tokenOf(await world.signedIn('bob'))
   t.same(await Promise.all(tokens.map((token) => replay(world, token))), [401, 401, 200, 200])
   t.equal(await replay(world, bob), 200, 'others are not concerned')
-  t.equal(told(world.events).filter((event) => event === 'destroyed:limit').length, 2)
+  t.equal(reported(world.events).filter((event) => event === 'destroyed:limit').length, 2)
   t.equal((await sessionsOf(world.app, 'ada')).length, 2)
 }, stored)
 
@@ -136,5 +137,5 @@ onEach(t, 'revocation reaches requests under way: what they do is not stored, an
   t.equal((await bob.get('/me')).statusCode, 200)
   disabled.clear()
   t.equal((await ada.get('/me')).statusCode, 401, 'it ended: enabling the account does not bring it back')
-  t.ok(told(world.events).includes('destroyed:verify'))
+  t.ok(reported(world.events).includes('destroyed:verify'))
 })

@@ -28,6 +28,11 @@ export interface Backend {
   readonly make: (t: Test, now: () => number) => Promise<Place>
 }
 
+/** Returns a backend of this one store. It shows what it keeps only by `shown`. */
+export function only (store: Place['store'], shown: Partial<Place> = {}): Pick<Backend, 'make'> {
+  return { make: async () => ({ store, atRest: async () => '', count: async () => 0, leftovers: async () => [], ...shown }) }
+}
+
 const METHODS = ['create', 'read', 'touch', 'update', 'delete', 'list', 'deleteAll'] as const
 
 /** Writes down whatever a store is given. */

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { createWorld, managerOf, onEach, payloadOf, plant, replay, sessionsOf, stored, told } from './support.js'
+import { managerOf, reported } from '../support/harness.js'
+import { createWorld, onEach, payloadOf, plant, replay, sessionsOf, stored } from './support.js'
 
 onEach(t, 'C21 a record whose data name another principal than the record opens no session', async (t, backend) => {
   const world = await createWorld(t, backend)
@@ -7,7 +8,7 @@ onEach(t, 'C21 a record whose data name another principal than the record opens 
   t.equal(await replay(world, value), 401)
   t.equal(await replay(world, value, '/admin'), 401)
   t.same(await sessionsOf(world.app, 'ada'), [])
-  t.equal(told(world.events)[0], 'discarded:unfit')
+  t.equal(reported(world.events)[0], 'discarded:unfit')
 }, stored)
 
 onEach(t, 'C27 sessions from before the option principal are entered in the list when they are used', async (t, backend) => {

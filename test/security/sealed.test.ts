@@ -3,7 +3,9 @@ import Fastify from 'fastify'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t from 'tap'
 import { backends } from './backends.js'
-import { bootError, COOKIE, cookies, createWorld, managerOf, plugin, replay, told, tokenOf } from './support.js'
+import { ask, managerOf, plugin, reported, setCookies } from '../support/harness.js'
+import { only } from './place.js'
+import { bootErrorOf, COOKIE, createWorld, replay, tokenOf } from './support.js'
 
 const cookieOf = (setCookie: string): string => setCookie.slice(setCookie.indexOf('=') + 1).split(';')[0] as string
 
@@ -14,7 +16,7 @@ async function openedBy (value: string, options: Record<string, unknown>): Promi
   await app.register(plugin, { principal: (data) => data.userId, ...others, ...(cookie && { cookie }) })
   const name = (options['scheme'] ?? 'session') as string
   app.get('/me', { schema: { security: [{ [name]: [] }] } }, async () => 'in')
-  const { statusCode } = await app.inject({ url: '/me', headers: { cookie: `${cookie?.name ?? COOKIE}=${value}` } })
+  const { statusCode } = await ask(app, '/me', `${cookie?.name ?? COOKIE}=${value}`)
   await app.close()
   return statusCode
 }
@@ -50,7 +52,7 @@ t.test('C22 a sealed cookie opens for its scheme, its cookie name, its format an
 
 t.test('C22 the content of a sealed cookie with the right key is checked, too', async (t) => {
   const key = makeKey()
-  const world = await createWorld(t, { make: async () => ({ store: sealedCookie({ keys: [key] }), atRest: async () => '', count: async () => 0, leftovers: async () => [] }) })
+  const world = await createWorld(t, only(sealedCookie({ keys: [key] })))
   for (const text of ['', ' ', '{}', 'x 1 2 {}', `x y ${Date.now() + 1e6} {}`, `x 1 ${Date.now() + 1e6} null`, 'x 1 NaN {"v":1}', 'no spaces', '1\n2\n3\n4']) {
     const nonce = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'base64url'), nonce).setAAD(Buffer.from(JSON.stringify(['fastify-openapi-session', 1, 'session', COOKIE])))
@@ -70,8 +72,8 @@ t.test('C22 a cookie that an old key opened is sealed again with the first key, 
     return {
       issue: async () => cookieOf((await managerOf(app).issue({ userId: 'ada' })).setCookie),
       async send (value) {
-        const answer = await app.inject({ url: '/me', headers: { cookie: `${COOKIE}=${value}` } })
-        return { status: answer.statusCode, set: cookies(answer).map(cookieOf) }
+        const answer = await ask(app, '/me', `${COOKIE}=${value}`)
+        return { status: answer.statusCode, set: setCookies(answer).map(cookieOf) }
       }
     }
   }
@@ -100,7 +102,7 @@ t.test('C22 any flipped bit is rejected', async (t) => {
   t.equal(accepted, 0, `${bytes.length * 8} bits`)
   for (const cut of [0, 1, 12, 27, 28, 29, bytes.length - 1]) t.equal(await replay(world, bytes.subarray(0, cut).toString('base64url')), 401, `cut to ${cut} bytes`)
   for (const other of [`${value}A`, `${value}=`, ` ${value.slice(0, 9)} ${value.slice(9)}`, value.toUpperCase(), `${value}.`, `"${value}"`, `%${value}`]) t.equal(await replay(world, other), 401)
-  t.notOk(told(world.events).some((event) => event.startsWith('discarded')), 'none of them was even opened')
+  t.notOk(reported(world.events).some((event) => event.startsWith('discarded')), 'none of them was even opened')
 })
 
 t.test('C22 the same data are sealed into another cookie every time', async (t) => {
@@ -136,7 +138,7 @@ t.test('C23 weak keys stop the boot', async (t) => {
   }
   t.throws(() => sealedCookie(undefined as never), { code: 'FST_SESSION_OPTIONS' })
   t.doesNotThrow(() => sealedCookie({ keys: [good, makeKey(), randomBytes(32)] }))
-  t.equal((await bootError({ store: { keys: [good] } as never })).code, 'FST_SESSION_OPTIONS', 'keys without sealedCookie() are no store')
+  t.equal((await bootErrorOf(t, { store: { keys: [good] } as never })).code, 'FST_SESSION_OPTIONS', 'keys without sealedCookie() are no store')
   try {
     sealedCookie({ keys: [good, 'hunter2'] })
   } catch (error) {
@@ -151,10 +153,10 @@ t.test('C35 a sealed cookie that browsers would drop is refused before anything 
   const tooLarge = await ada.post('/put', { text: 'x'.repeat(4000) })
   t.equal(tooLarge.statusCode, 500)
   t.equal(tooLarge.json<{ code: string }>().code, 'FST_SESSION_TOO_LARGE')
-  t.same(cookies(tooLarge), [])
+  t.same(setCookies(tooLarge), [])
   t.equal(tokenOf(ada), before)
   let size = 4000
   while ((await ada.post('/put', { text: 'é"'.repeat(size) })).statusCode !== 200) size -= 8
-  const [line = ''] = cookies(await ada.post('/put', { text: 'é"'.repeat(size), again: 1 }))
+  const [line = ''] = setCookies(await ada.post('/put', { text: 'é"'.repeat(size), again: 1 }))
   t.ok(line === '' || Buffer.byteLength(line) <= 4096, 'what is sent fits')
 })

@@ -9,7 +9,8 @@ import { createGate } from '../support/gate.js'
 import { backends } from './backends.js'
 import type { Backend } from './place.js'
 import { breakable } from './failing.js'
-import { COOKIE, cookies, createWorld, guarded, managerOf, alone, onEach, optional, replay, sessionOf, stored, told, type World } from './support.js'
+import { guarded, managerOf, optional, reported, sessionOf, setCookies } from '../support/harness.js'
+import { alone, COOKIE, createWorld, onEach, replay, stored, type World } from './support.js'
 
 type Socket = import('ws').WebSocket
 const cookieOf = (line = ''): string => line.slice(COOKIE.length + 1).split(';')[0] as string
@@ -34,9 +35,9 @@ onEach(t, 'commit() saves for a hijacked reply, and returns the Set-Cookie heade
   const client = world.visitor()
   const response = await client.post('/raw')
   t.equal(response.body, 'raw')
-  t.equal(cookies(response).length, 1)
+  t.equal(setCookies(response).length, 1)
   t.equal((await client.get('/me')).statusCode, 200)
-  t.same(told(world.events), ['created:start'])
+  t.same(reported(world.events), ['created:start'])
 })
 
 alone.test('a hijacked reply without commit() saves nothing, and an event says so', async (t) => {
@@ -71,7 +72,7 @@ onEach(t, 'a stream is saved and its cookie set before the first byte, and what 
   t.equal(response.body, 'first last')
   t.equal(response.headers['cache-control'], 'no-store')
   t.same((await client.get('/me')).json(), { userId: 'ada', roles: [] }, 'the late change is not there')
-  t.same(told(world.events), ['created:start', 'discarded:after-commit'])
+  t.same(reported(world.events), ['created:start', 'discarded:after-commit'])
 })
 
 /** What changes a session, and cannot be saved once the response has begun. */
@@ -123,11 +124,11 @@ onEach(t, 'a change of a session after its response has begun fails at the line 
     const response = await ada.get(`/${how}`)
     t.equal(response.statusCode, 200)
     t.same(found[how], REFUSED, how)
-    t.same(cookies(response), [])
+    t.same(setCookies(response), [])
   }
   const saved = backend.sealed ? {} : { hijacked: true, stream: true }
   t.same((await ada.get('/me')).json(), { userId: 'ada', roles: [], ...saved })
-  t.same(told(world.events), ['created:start'])
+  t.same(reported(world.events), ['created:start'])
 })
 
 /** Event streams by @fastify/sse that end when the session does. */
@@ -256,7 +257,7 @@ onEach(t, '@fastify/websocket: an open socket lives on when its session is renew
   await once(socket, 'message')
   t.equal((await managerOf(world.app).find(id))?.data.said, 1)
   t.notOk(closed)
-  await world.app.inject({ method: 'POST', url: '/logout', headers: withToken(cookieOf(cookies(renewed)[0])) })
+  await world.app.inject({ method: 'POST', url: '/logout', headers: withToken(cookieOf(setCookies(renewed)[0])) })
   const [code] = await once(socket, 'close') as [number]
   t.equal(code, 1008)
 }, stored)

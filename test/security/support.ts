@@ -1,10 +1,13 @@
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest, type FastifyServerOptions } from 'fastify'
-import sessionPlugin, { type Session, type SessionEvent, type SessionInfo, type SessionManager, type SessionOptions, type SessionStore } from 'fastify-openapi-session'
-import { Client, CookieJar, createClock } from 'fastify-openapi-session/testing'
+import type { FastifyInstance } from 'fastify'
+import type { Session, SessionInfo, SessionOptions, SessionStore } from 'fastify-openapi-session'
+import { type Client, createClock } from 'fastify-openapi-session/testing'
 import { Type } from '@sinclair/typebox'
 import root, { type Test } from 'tap'
 import { mintCredential } from '../../lib/session/credential.js'
 import { createGate, type Gate } from '../support/gate.js'
+import {
+  ask, bootError, guarded, makeApp, managerOf, openWorld, optional, plugin, sessionOf, type ServerOptions, type World as SharedWorld
+} from '../support/harness.js'
 import { backends } from './backends.js'
 import type { Backend, Place } from './place.js'
 import { isFirstRun, isSelected } from './selection.js'
@@ -16,76 +19,46 @@ export const Visitor = Type.Object({
 }, { additionalProperties: true })
 
 export type Options = SessionOptions<string, any>
-export type Clock = ReturnType<typeof createClock>
 
-export interface World {
-  readonly app: FastifyInstance
+export interface World extends Omit<SharedWorld, 'store' | 'client'> {
   readonly place: Place
-  readonly clock: Clock
-  readonly events: SessionEvent[]
-  /** Lines of the log, as written, from level `warn` on unless the test asks for more. */
-  readonly log: string[]
-  /** A browser of its own. */
-  readonly visitor: () => Client
-  /** Somebody signed in as `user`. */
+  /** Returns a browser in which `user` is signed in. */
   readonly signedIn: (user?: string, roles?: readonly string[]) => Promise<Client>
   /** What a request to `/slow/:work` waits at. */
   readonly gates: Map<string, Gate>
 }
 
 export const COOKIE = '__Host-session'
-export const guarded = { security: [{ session: [] }] }
-export const optional = { security: [{ session: [] }, {}] }
-
-export const plugin = sessionPlugin as unknown as FastifyPluginAsync<Options>
-
-export function sessionOf (request: FastifyRequest, name = 'session'): Session<any> {
-  return (request as unknown as Record<string, Session<any>>)[name] as Session<any>
-}
-
-export function managerOf (app: FastifyInstance, name = 'session'): SessionManager<any> {
-  return (app as unknown as Record<string, SessionManager<any>>)[name] as SessionManager<any>
-}
 
 /** The live sessions of a principal. */
 export async function sessionsOf (app: FastifyInstance, principal: string, name = 'session'): Promise<ReadonlyArray<SessionInfo<any>>> {
   return (await managerOf(app, name).list(principal)).sessions
 }
 
-/** An app on one backend with the shop's routes, a clock that stands still and ears everywhere. */
+/** Creates an app on one backend, with the shop's routes. */
 export async function createWorld (
-  t: Test, { make }: Pick<Backend, 'make'> = backends['memory'] as Backend, options: Options = {}, server: FastifyServerOptions = {}, level = 'warn'
+  t: Test, { make }: Pick<Backend, 'make'> = backends['memory'] as Backend, options: Options = {}, server: ServerOptions = {}
 ): Promise<World> {
-  const log: string[] = []
-  const app = Fastify({ logger: { level, stream: { write: (line: string) => { log.push(line) } } }, ...server })
-  t.teardown(() => app.close())
   const clock = createClock()
   const place = await make(t, clock.now)
-  const events: SessionEvent[] = []
-  await app.register(plugin, {
+  const world = await openWorld(t, {
+    clock,
     schema: Visitor,
     store: place.store,
-    now: clock.now,
     // On a busy machine a server may take its time; tests of the limit set their own.
     storeTimeout: 30,
     principal: (data) => data.userId,
     roles: (data) => data.roles,
-    onEvent: (event) => { events.push(event) },
     ...options
-  })
+  }, server)
   const gates = new Map<string, Gate>()
-  addRoutes(app, gates)
-  const visitor = (): Client => new Client(app, new CookieJar(clock.now))
+  addRoutes(world.app, gates)
   return {
-    app,
+    ...world,
     place,
-    clock,
-    events,
-    log,
     gates,
-    visitor,
     async signedIn (user = 'ada', roles = []) {
-      const client = visitor()
+      const client = world.visitor()
       await client.post('/login', { userId: user, roles })
       return client
     }
@@ -163,9 +136,9 @@ export function tokenOf (client: Client, name = COOKIE): string {
   return client.jar.get(name) ?? ''
 }
 
-/** What a request with this cookie, and no other, is answered. */
+/** Sends a request with this session cookie and no other. Returns the status. */
 export async function replay ({ app }: Pick<World, 'app'>, token: string, url = '/me', name = COOKIE): Promise<number> {
-  return (await app.inject({ url, headers: { cookie: `${name}=${token}` } })).statusCode
+  return (await ask(app, url, `${name}=${token}`)).statusCode
 }
 
 /** Puts a record into the store as no app wrote it. Returns its id, and the cookie value that would open it. */
@@ -187,16 +160,6 @@ export function payloadOf ({ clock }: Pick<World, 'clock'>, secret: string, fiel
   return JSON.stringify({ v: 1, scheme: 'session', secret, createdAt: 1, authenticatedAt: 1, deadline: clock.now() + 1e7, persistent: false, ...fields })
 }
 
-/** The `Set-Cookie` lines of a response. */
-export function cookies (response: { headers: Record<string, unknown> }): string[] {
-  return [response.headers['set-cookie'] ?? []].flat() as string[]
-}
-
-/** What happened, shorter: `created:start`. */
-export function told (events: readonly SessionEvent[]): string[] {
-  return events.map(({ type, reason }) => `${type}:${reason}`)
-}
-
 /** One test of a promise on each backend that can keep it. */
 export function onEach (t: Test, name: string, run: (t: Test, backend: Backend) => Promise<void>, wanted: (backend: Backend) => boolean = () => true): void {
   const chosen = Object.values(backends).filter((backend) => isSelected(backend) && wanted(backend))
@@ -216,19 +179,14 @@ export const alone = {
 /** Backends with a store: those where a session can be ended from elsewhere. */
 export const stored = ({ sealed }: Backend): boolean => !sealed
 
-/** The error that stops a boot. */
-export async function bootError (options: Options, routes: (app: FastifyInstance) => unknown = () => {}, server: FastifyServerOptions = {}): Promise<Error & { code?: string }> {
-  const app = Fastify(server)
-  try {
+/** Returns the error of the boot of an app with these options and routes. */
+export async function bootErrorOf (t: Test, options: Options, routes: (app: FastifyInstance) => unknown = () => {}): Promise<Error & { code?: string }> {
+  const { app } = makeApp(t)
+  return await bootError(async () => {
     await app.register(plugin, options)
     await routes(app)
     await app.ready()
-  } catch (error) {
-    return error as Error & { code?: string }
-  } finally {
-    await app.close().catch(() => {})
-  }
-  throw new Error('the app started')
+  })
 }
 
 export type { SessionStore }

@@ -5,7 +5,8 @@ import { mintCredential } from '../../lib/session/credential.js'
 import { backends } from './backends.js'
 import type { Backend } from './place.js'
 import { rounds } from './rounds.js'
-import { COOKIE, cookies, createWorld, managerOf, alone, onEach, replay, sessionsOf, type SessionStore, startSlow, stored, told, tokenOf, type World } from './support.js'
+import { ask, managerOf, reported, sessionOf, setCookies } from '../support/harness.js'
+import { alone, COOKIE, createWorld, onEach, replay, sessionsOf, type SessionStore, startSlow, stored, tokenOf, type World } from './support.js'
 
 alone.test('C4 a session id has 128 random bits and a secret has 256, and neither ever repeats', async (t) => {
   const [ids, secrets] = [new Set<string>(), new Set<string>()]
@@ -37,7 +38,7 @@ onEach(t, 'C4 without randomness there is no session: 503, no cookie, no weaker 
   t.throws(() => { while (true) mintCredential() }, { code: 'FST_SESSION_STORE' })
   const response = await world.app.inject({ method: 'POST', url: '/login', payload: { userId: 'ada' } })
   t.equal(response.statusCode, 503)
-  t.same(cookies(response), [])
+  t.same(setCookies(response), [])
   t.notMatch(response.body, /entropy/)
   t.equal(await world.place.count(), 0)
 })
@@ -55,7 +56,7 @@ alone.test('C4 without randomness nothing is sealed anew', async (t) => {
   syncBuiltinESMExports()
   const response = await visitor.post('/do/write')
   t.match(response, { statusCode: 503, headers: { 'retry-after': '5' } })
-  t.same(cookies(response), [])
+  t.same(setCookies(response), [])
 })
 
 onEach(t, 'C5 a session id that the client chose is never used (CVE-2024-38513)', async (t, backend) => {
@@ -114,7 +115,7 @@ onEach(t, 'C6 an id, a leaked record and the cookie before a renewal sign nobody
   world.events.length = 0
   const another = mintCredential().value.split('.')[1] as string
   for (const value of [id, `${id}.`, `${id}.${hash}`, `${id}.${another}`, before]) t.equal(await replay(world, value), 401, value)
-  t.same(told(world.events).filter((event) => event !== 'rejected:unauthenticated').slice(-3), Array.from({ length: 3 }, () => 'rejected:stale-secret'))
+  t.same(reported(world.events).filter((event) => event !== 'rejected:unauthenticated').slice(-3), Array.from({ length: 3 }, () => 'rejected:stale-secret'))
   t.equal(await replay(world, tokenOf(ada)), 200, 'and none of that touched the session')
 }, stored)
 
@@ -140,7 +141,7 @@ onEach(t, 'C7 a login, a renewal and a change of principal give a new cookie, an
 }, stored)
 
 async function seen ({ app }: World, token: string): Promise<boolean> {
-  return (await app.inject({ url: '/seen', headers: { cookie: `${COOKIE}=${token}` } })).json<{ exists: boolean }>().exists
+  return (await ask(app, '/seen', `${COOKIE}=${token}`)).json<{ exists: boolean }>().exists
 }
 
 onEach(t, 'C7 an attacker who planted the cart of a guest has neither the login nor what comes after it', async (t, backend) => {
@@ -177,26 +178,24 @@ onEach(t, 'C7 of several renewals at once one wins, and only its cookie opens th
     const old = tokenOf(ada)
     const slow = await Promise.all([1, 2, 3, 4].map(() => startSlow(world, ada, 'renew')))
     const answers = await Promise.all(slow.map(({ release }) => release()))
-    const tokens = answers.flatMap(cookies).map((line) => line.slice(COOKIE.length + 1).split(';')[0] as string)
+    const tokens = answers.flatMap(setCookies).map((line) => line.slice(COOKIE.length + 1).split(';')[0] as string)
     const alive = (await Promise.all(tokens.map((token) => replay(world, token)))).filter((status) => status === 200)
     t.equal(await replay(world, old), 401)
     t.equal(tokens.length, 1, 'one of the four renewed it, and only that one was given a token')
     t.equal(alive.length, 1)
     t.equal((await sessionsOf(world.app, `ada${round}`)).length, 1)
   }
-  t.notOk(told(world.events).includes('discarded:ended-meanwhile'))
+  t.notOk(reported(world.events).includes('discarded:ended-meanwhile'))
 }, stored)
 
 alone.test('C7 a session that is being renewed is revoked, or spared, by its id', async (t: Test) => {
   const world = await createWorld(t, backends['memory'] as Backend)
   world.app.post('/revoke-self', { schema: { security: [{ session: [] }] } }, async (request) => {
-    const { sessionOf } = await import('./support.js')
     const session = sessionOf(request)
     session.renew()
     return { revoked: await managerOf(world.app).revoke(session.id) }
   })
   world.app.post('/others-out', { schema: { security: [{ session: [] }] } }, async (request) => {
-    const { sessionOf } = await import('./support.js')
     const session = sessionOf(request)
     session.renew()
     return { ended: await managerOf(world.app).revokeAll('bob', { except: session.id }) }

@@ -7,7 +7,8 @@ import type { Test } from 'tap'
 import { everything } from '../support/everything.js'
 import { createGate, type Gate } from '../support/gate.js'
 import { ProbeStore } from '../support/probe-store.js'
-import { guarded, optional, Visitor } from '../plugin/support.js'
+import { guarded, optional } from '../support/harness.js'
+import { Visitor } from '../plugin/support.js'
 import { rounds } from '../security/rounds.js'
 
 /** Makes the place where the sessions of one app live; what it holds open ends with `t`. */
