@@ -1,10 +1,9 @@
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
-import sessionPlugin, { type Session, type SessionOptions, type SessionStore } from 'fastify-openapi-session'
+import type { FastifyInstance } from 'fastify'
+import type { SessionOptions, SessionStore } from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
 import { Type } from '@sinclair/typebox'
+import { guarded, makeApp, optional, plugin, sessionOf } from '../support/harness.js'
 import type { Scope } from '../support/servers-process.js'
-
-interface Data { user: string, count: number }
 
 /** The long form, by `LONG=1` or `FAULTS=long`, is what the documentation tells figures of; the short one is for every change. */
 export const isLong = process.env['LONG'] === '1' || process.env['FAULTS'] === 'long'
@@ -12,16 +11,11 @@ export const isLong = process.env['LONG'] === '1' || process.env['FAULTS'] === '
 /** What a user asks: an app in this process, or one that is reached in some other way. */
 export type App = Pick<FastifyInstance, 'inject'>
 
-const plugin = sessionPlugin as unknown as FastifyPluginAsync<SessionOptions<string, any>>
-const guarded = { security: [{ session: [] }] }
-const sessionOf = (request: FastifyRequest): Session<Data> => (request as unknown as { session: Session<Data> }).session
-
 /** Sign in, count, look, sign out: what a user does who will notice when something is lost. */
 export async function createApp (t: Scope, store: SessionStore, options: Pick<SessionOptions<string, any>, 'storeTimeout'> = {}): Promise<FastifyInstance> {
-  const app = Fastify()
-  t.teardown(() => app.close())
+  const { app } = makeApp(t, { level: 'silent' })
   await app.register(plugin, { schema: Type.Object({ user: Type.String(), count: Type.Integer() }), store, principal: (data) => data.user, ...options })
-  app.post('/login', { schema: { security: [{ session: [] }, {}] } }, async (request) => {
+  app.post('/login', { schema: optional }, async (request) => {
     sessionOf(request).start({ user: (request.body as { user: string }).user, count: 0 })
     return { count: 0 }
   })

@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest, type FastifySchema } from 'fastify'
-import sessionPlugin, { type Adoption, type Session, type SessionEvent, type SessionInfo, type SessionManager, type SessionOptions, type SessionStore } from 'fastify-openapi-session'
+import Fastify, { type FastifyInstance, type FastifySchema } from 'fastify'
+import type { Adoption, Session, SessionInfo, SessionStore } from 'fastify-openapi-session'
 import type { ManualClock } from 'fastify-openapi-session/testing'
+import { managerOf, plugin, sessionOf } from '../support/harness.js'
 
 /** Seconds. */
 export const IDLE = 1800
@@ -70,9 +71,6 @@ class OldSessions {
   }
 }
 
-const sessionOf = (request: FastifyRequest): Session<any> => (request as unknown as { session: Session<any> }).session
-const managerOf = (app: FastifyInstance): SessionManager<any> => (app as unknown as { session: SessionManager<any> }).session
-
 /**
  * Makes the app that random histories use. Routes under `/own` require a session with a principal. Those under `/any` take
  * a guest's, too. `/old`, `/job`, `/from`, `/list` and `/clock` reach what no request of a browser does.
@@ -81,7 +79,7 @@ export async function createModelApp (store: SessionStore, clock: ManualClock, r
   const app = Fastify()
   const old = new OldSessions(random)
   let discarded = 0
-  await app.register(sessionPlugin as unknown as FastifyPluginAsync<SessionOptions<string, any>>, {
+  await app.register(plugin, {
     store: unhurried(store, random),
     now: clock.now,
     idleTimeout: IDLE,
@@ -90,7 +88,7 @@ export async function createModelApp (store: SessionStore, clock: ManualClock, r
     maxPerPrincipal: MOST,
     principal: (data) => data.principal,
     adopt: old.adoption,
-    onEvent: ({ type, reason }: SessionEvent) => { if (type === 'discarded' && reason === 'ended-meanwhile') discarded++ }
+    onEvent: ({ type, reason }) => { if (type === 'discarded' && reason === 'ended-meanwhile') discarded++ }
   })
   addVisits(app)
   addWork(app, '/own', { security: [{ session: [] }] })

@@ -1,10 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import sessionPlugin, { MemoryStore, type Session, type SessionStore } from 'fastify-openapi-session'
 import { createClock } from 'fastify-openapi-session/testing'
 import t, { type Test } from 'tap'
 import { holds } from '../fuzz/property.js'
+import { ask, cookieOf, guarded, makeApp } from '../support/harness.js'
 
 const clock = createClock()
 
@@ -93,10 +94,10 @@ async function run ({ app, store, late, discarded }: Site, scheduler: fc.Schedul
     await store.turn('send')
     const key = `key${n}`
     const sent = cookie
-    const { statusCode, headers } = await app.inject({ method: 'POST', url: `/${work}/${key}`, headers: { cookie } })
-    const [line] = [headers['set-cookie'] ?? []].flat()
-    if (line !== undefined && !line.includes('Max-Age=0')) {
-      cookies.add(cookie = line.split(';')[0] as string)
+    const response = await ask(app, `POST /${work}/${key}`, cookie)
+    const { statusCode } = response
+    if (cookieOf(response) !== '') {
+      cookies.add(cookie = cookieOf(response))
       replaced.push(sent)
     }
     const isDone = await late.get(key) ?? true
@@ -106,7 +107,7 @@ async function run ({ app, store, late, discarded }: Site, scheduler: fc.Schedul
   // What the runtime lets go of at the next turn would pile up otherwise.
   await turn()
 
-  const answers = await Promise.all(Array.from(cookies, async (sent) => await app.inject({ url: '/data', headers: { cookie: sent } })))
+  const answers = await Promise.all(Array.from(cookies, async (sent) => await ask(app, '/data', sent)))
   const live = answers.filter(({ statusCode }) => statusCode === 200).map((answer) => answer.json())
   const kept = (await Promise.all(['ada', 'bob'].map(async (principal) => (await app.session.list(principal)).sessions))).flat()
   return judge({ asked, outcomes, live, kept: kept.length, replaced, discarded: discarded() - discardedBefore })
@@ -143,10 +144,9 @@ function judge ({ asked, outcomes, live, kept, replaced, discarded }: Findings):
 
 async function siteOn (t: Test): Promise<Site> {
   const store = new ScheduledStore()
-  const app = Fastify()
   const late = new Map<string, Promise<boolean>>()
   let discarded = 0
-  t.teardown(() => app.close())
+  const { app } = makeApp(t)
   await app.register(sessionPlugin, {
     store: store.store,
     now: clock.now,
@@ -155,15 +155,14 @@ async function siteOn (t: Test): Promise<Site> {
     principal: (data: any) => data.userId,
     onEvent: ({ reason }) => { if (reason === 'ended-meanwhile') discarded++ }
   })
-  const guarded = { schema: { security: [{ session: [] }] } }
-  app.get('/data', guarded, async (request) => request.session.data)
+  app.get('/data', { schema: guarded }, async (request) => request.session.data)
   for (const [name, work] of Object.entries(works)) {
-    app.post<{ Params: { key: string } }>(`/${name}/:key`, guarded, async (request) => {
+    app.post<{ Params: { key: string } }>(`/${name}/:key`, { schema: guarded }, async (request) => {
       await work(request.session as Session<any>, request.params.key, app)
       return ''
     })
   }
-  app.post<{ Params: { key: string } }>(`/${LATE}/:key`, guarded, async ({ session, params: { key } }, reply) => {
+  app.post<{ Params: { key: string } }>(`/${LATE}/:key`, { schema: guarded }, async ({ session, params: { key } }, reply) => {
     const sent = new Promise((resolve) => { reply.raw.once('finish', resolve) })
     const updated = sent.then(async () => { await (session as Session<any>).update((data) => { data[key] = 1 }) })
     late.set(key, updated.then(() => true, () => false))

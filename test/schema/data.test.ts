@@ -1,6 +1,6 @@
 import t from 'tap'
 import { libraries } from './libraries.js'
-import { bootError, cookie, keep, kept, setUp } from './support.js'
+import { cookie, keep, kept, refusal, setUp } from './support.js'
 
 const ada = { userId: 'ada', visits: 3, theme: 'dark', profile: { name: 'Ada', tags: ['first'] } }
 
@@ -106,19 +106,19 @@ for (const { name, visitor, strict, renamed, dated, text, transforming, asynchro
     // A library in which such a schema cannot be written has nothing to refuse.
     if (dated) {
       t.test('a default that JSON cannot hold stops the boot', async (t) => {
-        t.match(await bootError(t, dated), { code: 'FST_SESSION_OPTIONS', message: /schema has a default that JSON cannot hold, such as a Date/ })
+        t.match(await refusal(t, dated), { code: 'FST_SESSION_OPTIONS', message: /schema has a default that JSON cannot hold, such as a Date/ })
       })
     }
 
     if (text) {
       t.test('a schema that is not of objects stops the boot', async (t) => {
-        t.match(await bootError(t, text), { code: 'FST_SESSION_OPTIONS', message: /schema must be the schema of an object/ })
+        t.match(await refusal(t, text), { code: 'FST_SESSION_OPTIONS', message: /schema must be the schema of an object/ })
       })
     }
 
     if (transforming.length + secretlyTransforming.length > 0) t.test('a schema that transforms stops the boot', async (t) => {
       for (const [schema, where] of transforming) {
-        const error = await bootError(t, schema)
+        const error = await refusal(t, schema)
         t.match(error, { code: 'FST_SESSION_OPTIONS', message: /schema transforms data \(at .*let the schema check the stored form/ }, String(where))
         t.match(error.message, where)
       }
@@ -133,7 +133,7 @@ for (const { name, visitor, strict, renamed, dated, text, transforming, asynchro
 
     if (asynchronous.length + secretlyAsynchronous.length > 0) t.test('an asynchronous schema stops the boot', async (t) => {
       for (const schema of asynchronous) {
-        t.match(await bootError(t, schema), { code: 'FST_SESSION_OPTIONS', message: /schema .*is asynchronous/ })
+        t.match(await refusal(t, schema), { code: 'FST_SESSION_OPTIONS', message: /schema .*is asynchronous/ })
       }
       for (const schema of secretlyAsynchronous) {
         const { client } = await setUp(t, schema)

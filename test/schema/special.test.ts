@@ -10,7 +10,7 @@ import Fastify from 'fastify'
 import sessionPlugin from 'fastify-openapi-session'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import * as mini from 'zod/mini'
-import { bootError, cookie, keep, setUp } from './support.js'
+import { cookie, keep, refusal, setUp } from './support.js'
 
 const { FormatRegistry, Kind, Type, TypeRegistry } = imported
 const common = createRequire(import.meta.url)('@sinclair/typebox') as typeof imported
@@ -33,8 +33,8 @@ t.test('formats and kinds of TypeBox count in whichever module copy they were re
       t.match((await client.post('/set', { [key]: value })).json(), { statusCode: 500, message: new RegExp(`/${key}: `) })
     }
   }
-  t.match(await bootError(t, Type.Object({ a: Type.String({ format: 'neither' }) })), { message: /format "neither".*FormatRegistry\.Set\("neither"/ })
-  t.match(await bootError(t, Type.Object({ a: Type.Unsafe({ [Kind]: 'Neither' }) })), { message: /register kinds of your own before/ })
+  t.match(await refusal(t, Type.Object({ a: Type.String({ format: 'neither' }) })), { message: /format "neither".*FormatRegistry\.Set\("neither"/ })
+  t.match(await refusal(t, Type.Object({ a: Type.Unsafe({ [Kind]: 'Neither' }) })), { message: /register kinds of your own before/ })
 })
 
 t.test('a JSON Schema is checked with what the app gave its Ajv, but without coercion', async (t) => {
@@ -58,7 +58,7 @@ t.test('a JSON Schema is checked with what the app gave its Ajv, but without coe
   ] as const) {
     t.match((await client.post('/set', data)).json(), { code: 'FST_SESSION_INVALID_DATA', message: complaint })
   }
-  t.match(await bootError(t, schema), { code: 'FST_SESSION_OPTIONS', message: /schema is not a JSON Schema that Ajv accepts \(.*"even"/ }, 'another app has no such keyword')
+  t.match(await refusal(t, schema), { code: 'FST_SESSION_OPTIONS', message: /schema is not a JSON Schema that Ajv accepts \(.*"even"/ }, 'another app has no such keyword')
 })
 
 t.test('a JSON Schema may refer to the shared schemas of the app, and be one', async (t) => {
@@ -115,7 +115,7 @@ t.test('without a schema, data may be any object', async (t) => {
 
 t.test('what describes no objects, and what is not a schema, stops the boot', async (t) => {
   for (const schema of [null, 5, 'object', [], () => ({}), { type: 'array' }]) {
-    t.match(await bootError(t, schema), { code: 'FST_SESSION_OPTIONS', message: /schema/ }, String(schema))
+    t.match(await refusal(t, schema), { code: 'FST_SESSION_OPTIONS', message: /schema/ }, String(schema))
   }
 })
 
@@ -148,12 +148,12 @@ t.test('a schema that throws accepts nothing', async (t) => {
 
 t.test('a first look tells that a schema transforms or is asynchronous', async (t) => {
   const transforms = /schema cannot be used for a session: the schema transforms the data, but/
-  t.match(await bootError(t, standard(() => ({ value: 'text' }))), { message: transforms })
-  t.match(await bootError(t, standard(() => ({ value: new Map() }))), { message: transforms })
-  t.match(await bootError(t, standard(() => ({ value: [] }))), { message: transforms })
-  t.match(await bootError(t, standard(() => ({ value: null }))), { message: transforms })
-  t.match(await bootError(t, standard((data) => ({ value: { n: (data.n ?? 0) + 1 } }))), { message: /the schema transforms \/n, but/ }, 'its own defaults')
-  t.match(await bootError(t, standard(() => Promise.reject(new Error('later')))), { message: /the schema is asynchronous/ })
+  t.match(await refusal(t, standard(() => ({ value: 'text' }))), { message: transforms })
+  t.match(await refusal(t, standard(() => ({ value: new Map() }))), { message: transforms })
+  t.match(await refusal(t, standard(() => ({ value: [] }))), { message: transforms })
+  t.match(await refusal(t, standard(() => ({ value: null }))), { message: transforms })
+  t.match(await refusal(t, standard((data) => ({ value: { n: (data.n ?? 0) + 1 } }))), { message: /the schema transforms \/n, but/ }, 'its own defaults')
+  t.match(await refusal(t, standard(() => Promise.reject(new Error('later')))), { message: /the schema is asynchronous/ })
 })
 
 t.test('a transform of any part of the data is told from a default', async (t) => {
@@ -198,7 +198,7 @@ t.test('what is expected is said for alternatives, too, and never what was found
 })
 
 t.test('schemas of Zod Mini are looked through as well', async (t) => {
-  t.match(await bootError(t, mini.object({ word: mini.pipe(mini.string(), mini.transform(Number)) })), { message: /schema transforms data \(at shape\.word\.out\)/ })
+  t.match(await refusal(t, mini.object({ word: mini.pipe(mini.string(), mini.transform(Number)) })), { message: /schema transforms data \(at shape\.word\.out\)/ })
 })
 
 t.test('names of keys are not mistaken for what a schema does', async (t) => {

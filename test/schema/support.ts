@@ -1,32 +1,23 @@
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
-import { Client } from 'fastify-openapi-session/testing'
 import { createHash } from 'node:crypto'
+import { MemoryStore } from 'fastify-openapi-session'
 import type { Test } from 'tap'
+import { bootError, guarded, openWorld, optional, type ServerOptions, type World } from '../support/harness.js'
 
-export interface Setup {
-  readonly app: FastifyInstance
-  readonly client: Client
-  readonly store: MemoryStore
-  readonly events: SessionEvent[]
-}
+export type Setup = Omit<World, 'store'> & { readonly store: MemoryStore }
 
 /** Returns an app whose sessions have a schema, with routes that start, read and change one. */
-export async function setUp (t: Test, schema: unknown, options: object = {}, server: FastifyServerOptions = {}): Promise<Setup> {
-  const app = Fastify(server)
-  t.teardown(() => app.close())
+export async function setUp (t: Test, schema: unknown, options: object = {}, server: ServerOptions = {}): Promise<Setup> {
   const store = new MemoryStore()
-  const events: SessionEvent[] = []
-  const onEvent = (event: SessionEvent): void => { events.push(event) }
-  await app.register(sessionPlugin, { schema, store, onEvent, ...options } as never)
-  app.post('/start', { schema: { security: [{}, { session: [] }] } }, async ({ session, body }) => { session.start(body as never); return {} })
-  app.post('/set', { schema: { security: [{ session: [] }] } }, async ({ session, body }) => { Object.assign(session.data, body); return {} })
-  app.post('/unset', { schema: { security: [{ session: [] }] } }, async ({ session, body }) => {
+  const world = await openWorld(t, { schema, store, ...options } as never, server)
+  const { app } = world
+  app.post('/start', { schema: optional }, async ({ session, body }) => { session.start(body as never); return {} })
+  app.post('/set', { schema: guarded }, async ({ session, body }) => { Object.assign(session.data, body); return {} })
+  app.post('/unset', { schema: guarded }, async ({ session, body }) => {
     for (const key of body as never[]) session.unset(key)
     return {}
   })
-  app.get('/', { schema: { security: [{ session: [] }, {}] } }, async ({ session }) => session.exists ? session.data : 'no session')
-  return { app, client: new Client(app), store, events }
+  app.get('/', { schema: optional }, async ({ session }) => session.exists ? session.data : 'no session')
+  return { ...world, store }
 }
 
 const id = `${'i'.repeat(21)}A`
@@ -53,12 +44,7 @@ export function keep (store: MemoryStore, data: unknown): void {
 
 export const kept = (store: MemoryStore): { readonly version: number, readonly payload: string } | undefined => store.read(id)
 
-/** Returns the error that an app with a schema does not boot with. */
-export async function bootError (t: Test, schema: unknown, options: object = {}, server: FastifyServerOptions = {}): Promise<Error & { code?: string }> {
-  try {
-    await setUp(t, schema, options, server)
-  } catch (error) {
-    return error as Error & { code?: string }
-  }
-  throw new Error('the app started')
+/** Returns the error that an app with this schema does not boot with. */
+export async function refusal (t: Test, schema: unknown, options: object = {}, server: ServerOptions = {}): Promise<Error & { code?: string }> {
+  return await bootError(() => setUp(t, schema, options, server))
 }

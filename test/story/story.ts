@@ -1,13 +1,11 @@
-import type { AddressInfo } from 'node:net'
-import Fastify from 'fastify'
 import sessionPlugin, { type SessionStore } from 'fastify-openapi-session'
 import type { SealedCookie } from 'fastify-openapi-session/sealed'
-import { CookieJar } from 'fastify-openapi-session/testing'
 import type { Test } from 'tap'
 import { everything } from '../support/everything.js'
 import { createGate, type Gate } from '../support/gate.js'
 import { ProbeStore } from '../support/probe-store.js'
-import { guarded, optional } from '../support/harness.js'
+import { guarded, makeApp, optional } from '../support/harness.js'
+import { Browser } from '../support/http-browser.js'
 import { Visitor } from '../plugin/support.js'
 import { rounds } from '../security/rounds.js'
 
@@ -15,25 +13,6 @@ import { rounds } from '../security/rounds.js'
 export type MakePlace<Place> = (t: Test) => Promise<Place> | Place
 
 const ada = { userId: 'ada', roles: [], cart: {} }
-
-/** Sends requests over HTTP with the cookies of one browser. */
-class Browser {
-  readonly jar = new CookieJar()
-  readonly #origin: string
-
-  constructor (origin: string) {
-    this.#origin = origin
-  }
-
-  async ask (method: 'GET' | 'POST', path: string, headers: Record<string, string> = {}): Promise<{ status: number, body: any, setCookie: string[] }> {
-    const cookie = this.jar.header(path)
-    const response = await fetch(this.#origin + path, { method, headers: { ...(cookie === undefined ? {} : { cookie }), ...headers } })
-    const setCookie = response.headers.getSetCookie()
-    this.jar.take(setCookie)
-    const text = await response.text()
-    return { status: response.status, body: text === '' ? undefined : JSON.parse(text), setCookie }
-  }
-}
 
 interface World {
   readonly visit: () => Browser
@@ -48,7 +27,7 @@ interface World {
 }
 
 async function open (t: Test, place: SessionStore | SealedCookie): Promise<World> {
-  const app = Fastify()
+  const { app } = makeApp(t)
   const gates = new Map<string, Gate>()
   const probe = 'create' in place ? new ProbeStore(place) : undefined
   await app.register(sessionPlugin, { schema: Visitor, store: probe ?? place as SealedCookie, storeTimeout: 30, principal: (data) => data.userId })
@@ -65,10 +44,9 @@ async function open (t: Test, place: SessionStore | SealedCookie): Promise<World
     await wait(request)
   })
   app.post('/renew', { schema: guarded }, async (request) => { request.session.renew(); await wait(request) })
-  await app.listen({ host: '127.0.0.1', port: 0 })
-  t.teardown(() => app.close())
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
   return {
-    visit: () => new Browser(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`),
+    visit: () => new Browser(address),
     gate (name) {
       const gate = createGate()
       gates.set(name, gate)
@@ -90,36 +68,36 @@ const SHARE = everything ? 1 : 0.1
 export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCookie>, share = SHARE): Promise<void> {
   await t.test('a visit goes from a cart over a refusal and a login to a logout', async (t) => {
     const browser = (await open(t, await make(t))).visit()
-    t.same((await browser.ask('GET', '/home')).body, { exists: false, cart: {} })
-    await browser.ask('POST', '/cart')
-    t.same((await browser.ask('GET', '/home')).body, { exists: true, cart: { tea: 1 } })
-    t.equal((await browser.ask('GET', '/me')).status, 401, 'a guest with a cart is not signed in')
-    await browser.ask('POST', '/login')
-    t.same((await browser.ask('GET', '/me')).body, { ...ada, cart: { tea: 1 } })
-    await browser.ask('POST', '/set?field=a&value=5')
-    t.equal((await browser.ask('GET', '/me')).body.a, 5)
-    t.match((await browser.ask('POST', '/logout')).setCookie, [/Max-Age=0/])
-    t.equal((await browser.ask('GET', '/me')).status, 401)
-    t.same((await browser.ask('GET', '/home')).body, { exists: false, cart: {} })
+    t.same((await browser.send('GET', '/home')).json, { exists: false, cart: {} })
+    await browser.send('POST', '/cart')
+    t.same((await browser.send('GET', '/home')).json, { exists: true, cart: { tea: 1 } })
+    t.equal((await browser.send('GET', '/me')).status, 401, 'a guest with a cart is not signed in')
+    await browser.send('POST', '/login')
+    t.same((await browser.send('GET', '/me')).json, { ...ada, cart: { tea: 1 } })
+    await browser.send('POST', '/set?field=a&value=5')
+    t.equal((await browser.send('GET', '/me')).json.a, 5)
+    t.match((await browser.send('POST', '/logout')).setCookie, [/Max-Age=0/])
+    t.equal((await browser.send('GET', '/me')).status, 401)
+    t.same((await browser.send('GET', '/home')).json, { exists: false, cart: {} })
   })
 
   await t.test('a login makes a planted cookie worthless (session fixation)', async (t) => {
     const world = await open(t, await make(t))
     const [attacker, victim] = [world.visit(), world.visit()]
-    await attacker.ask('POST', '/cart')
+    await attacker.send('POST', '/cart')
     const planted = attacker.jar.get('__Host-session') as string
     victim.jar.take(`__Host-session=${planted}; Path=/`)
-    await victim.ask('POST', '/login')
+    await victim.send('POST', '/login')
     t.not(victim.jar.get('__Host-session'), planted)
-    t.equal((await victim.ask('GET', '/me')).body.userId, 'ada')
-    t.equal((await attacker.ask('GET', '/me')).status, 401)
+    t.equal((await victim.send('GET', '/me')).json.userId, 'ada')
+    t.equal((await attacker.send('GET', '/me')).status, 401)
 
     const invented = `${'A'.repeat(22)}.${'A'.repeat(43)}`
     const other = world.visit()
     other.jar.take(`__Host-session=${invented}; Path=/`)
-    await other.ask('POST', '/login')
+    await other.send('POST', '/login')
     t.not(other.jar.get('__Host-session'), invented)
-    t.equal((await world.visit().ask('GET', '/me', { cookie: `__Host-session=${invented}` })).status, 401)
+    t.equal((await world.visit().send('GET', '/me', { cookie: `__Host-session=${invented}` })).status, 401)
   })
 
   const requests = rounds(1000, 1000, share)
@@ -128,7 +106,7 @@ export async function anywhere (t: Test, make: MakePlace<SessionStore | SealedCo
     let cookies = 0
     for (let round = 0; round < requests / 10; round++) {
       const answers = await Promise.all(Array.from({ length: 10 }, async (_, index) =>
-        await visit().ask(index % 2 === 0 ? 'GET' : 'POST', index % 2 === 0 ? '/home' : '/logout')))
+        await visit().send(index % 2 === 0 ? 'GET' : 'POST', index % 2 === 0 ? '/home' : '/logout')))
       cookies += answers.flatMap(({ setCookie }) => setCookie).length
     }
     t.equal(cookies, 0)
@@ -142,17 +120,17 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 
   await t.test(`two parallel requests that change two fields lose nothing, in ${changes} rounds`, async (t) => {
     const world = await open(t, await make(t))
     const browser = world.visit()
-    await browser.ask('POST', '/login')
+    await browser.send('POST', '/login')
     const lost: string[] = []
     for (let round = 1; round <= changes; round++) {
       const gates = [world.gate('a'), world.gate('b')]
-      const writes = (['a', 'b'] as const).map((field) => browser.ask('POST', `/set?field=${field}&value=${round}`, { 'x-gate': field }))
+      const writes = (['a', 'b'] as const).map((field) => browser.send('POST', `/set?field=${field}&value=${round}`, { 'x-gate': field }))
       // Both have read the session before either saves it.
       await Promise.all(gates.map(({ reached }) => reached))
       for (const gate of gates) gate.open()
       const statuses = (await Promise.all(writes)).map(({ status }) => status)
-      const { body } = await browser.ask('GET', '/me')
-      if (String(statuses) !== '200,200' || body.a !== round || body.b !== round) lost.push(`${round}: ${String(statuses)} ${JSON.stringify(body)}`)
+      const { json } = await browser.send('GET', '/me')
+      if (String(statuses) !== '200,200' || json.a !== round || json.b !== round) lost.push(`${round}: ${String(statuses)} ${JSON.stringify(json)}`)
     }
     t.same(lost, [])
   })
@@ -163,19 +141,19 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 
     const alive: string[] = []
     for (let round = 0; round < logouts; round++) {
       const browser = world.visit()
-      await browser.ask('POST', '/login')
+      await browser.send('POST', '/login')
       const cookie = `__Host-session=${browser.jar.get('__Host-session')}`
       const gates = [world.gate('read'), world.gate('write'), world.gate('renew')]
       const slow = [
-        browser.ask('GET', '/me', { 'x-gate': 'read' }),
-        browser.ask('POST', `/set?field=a&value=${round}`, { 'x-gate': 'write' }),
-        browser.ask('POST', '/renew', { 'x-gate': 'renew' })
+        browser.send('GET', '/me', { 'x-gate': 'read' }),
+        browser.send('POST', `/set?field=a&value=${round}`, { 'x-gate': 'write' }),
+        browser.send('POST', '/renew', { 'x-gate': 'renew' })
       ]
       await Promise.all(gates.map(({ reached }) => reached))
-      await browser.ask('POST', '/logout')
+      await browser.send('POST', '/logout')
       for (const gate of gates) gate.open()
       const answers = await Promise.all(slow)
-      const { status } = await world.visit().ask('GET', '/me', { cookie })
+      const { status } = await world.visit().send('GET', '/me', { cookie })
       const handedOut = answers.flatMap(({ setCookie }) => setCookie).length
       if (status !== 401 || handedOut > 0 || answers.some((answer) => answer.status !== 200)) alive.push(`${round}: ${status}, ${handedOut} cookies`)
     }
@@ -188,16 +166,16 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 
     const left: string[] = []
     for (let round = 0; round < rounds(20, 20, share); round++) {
       const browsers = Array.from({ length: 4 }, () => world.visit())
-      for (const browser of browsers) await browser.ask('POST', '/login')
+      for (const browser of browsers) await browser.send('POST', '/login')
       const gates = browsers.map((_, index) => world.gate(`renew ${index}`))
-      const renewals = browsers.map((browser, index) => browser.ask('POST', '/renew', { 'x-gate': `renew ${index}` }))
+      const renewals = browsers.map((browser, index) => browser.send('POST', '/renew', { 'x-gate': `renew ${index}` }))
       await Promise.all(gates.map(({ reached }) => reached))
       // All of them store their new secret while everything is being ended.
       for (const gate of gates) gate.open()
       await Promise.all([...renewals, world.revokeAll()])
       // A session that has ended must not come back, and none may stay hidden.
       for (const browser of browsers) {
-        const { status } = await browser.ask('GET', '/me')
+        const { status } = await browser.send('GET', '/me')
         if (status !== 401) left.push(`${round}: ${status}`)
       }
       const listed = await world.list()
@@ -212,17 +190,17 @@ export async function onServer (t: Test, make: MakePlace<SessionStore>, share = 
       const left: string[] = []
       for (let round = 0; round < rounds(20, 20, share); round++) {
         const browser = world.visit()
-        await browser.ask('POST', '/login')
+        await browser.send('POST', '/login')
         const cookie = `__Host-session=${browser.jar.get('__Host-session')}`
         const update = createGate()
         world.holdUpdates(when, update)
-        const renewal = browser.ask('POST', '/renew')
+        const renewal = browser.send('POST', '/renew')
         await update.reached
         const ended = await world.revokeAll()
         update.open()
         world.holdUpdates(when, undefined)
         const { status, setCookie } = await renewal
-        const [old, latest] = [await world.visit().ask('GET', '/me', { cookie }), await browser.ask('GET', '/me')]
+        const [old, latest] = [await world.visit().send('GET', '/me', { cookie }), await browser.send('GET', '/me')]
         const listed = await world.list()
         const handedOut = when === 'before' ? 0 : 1
         if (ended !== 1 || status !== 200 || setCookie.length !== handedOut || old.status !== 401 || latest.status !== 401 || listed !== 0) {

@@ -6,6 +6,7 @@ import sessionPlugin, {
 } from 'fastify-openapi-session'
 import { Client, CookieJar, createClock, type ManualClock } from 'fastify-openapi-session/testing'
 import { ProbeStore } from './probe-store.js'
+import type { Scope } from './servers-process.js'
 
 /** The schema of a route that requires a session, and of one where it is optional. */
 export const guarded = { security: required('session') }
@@ -22,11 +23,6 @@ export function sessionOf (request: FastifyRequest, scheme = 'session'): Session
 /** Returns `app.session`, or the manager of another scheme. */
 export function managerOf (app: FastifyInstance, scheme = 'session'): SessionManager<any> {
   return (app as unknown as Record<string, SessionManager<any>>)[scheme] as SessionManager<any>
-}
-
-/** A test, or anything else with an end. */
-interface Scope {
-  readonly teardown: (end: () => unknown) => void
 }
 
 /** A line of the log as pino writes it. */
