@@ -24,7 +24,6 @@ export async function open (t: Test, browser: Browser, baseURL: string, options:
   const context = await browser.newContext({ baseURL, ...options })
   t.teardown(() => context.close())
   const page = await context.newPage()
-  page.setDefaultTimeout(240_000)
   page.on('pageerror', (error) => t.fail(error.message))
   page.on('console', (message) => {
     // Swagger UI's own styles break its own policy. And Chromium reports each answer of 4xx as an error.

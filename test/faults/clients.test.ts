@@ -66,8 +66,8 @@ async function pinged (t: Test, url: string, connect: (typeof clients)[string]):
 }
 
 /** Milliseconds after which the app answers, and before which the driver gives up: waiting for a connection, and for an answer. */
-const LIMIT = 250
-const hasty = { max: 10, connectionTimeoutMillis: 150, query_timeout: 200 }
+const LIMIT = isLong ? 250 : 2500
+const hasty = { max: 10, connectionTimeoutMillis: LIMIT * 0.6, query_timeout: LIMIT * 0.8 }
 /** Limits that a busy machine meets: a server that was killed refuses connections at once. */
 const patient = { max: 10, connectionTimeoutMillis: 20_000, query_timeout: 20_000 }
 

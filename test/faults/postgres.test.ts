@@ -9,8 +9,8 @@ import { createApp, isLong } from './support.js'
 const durable = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' }
 
 /** Milliseconds after which the app answers, and before which the driver gives up: waiting for a connection, and for an answer. */
-const LIMIT = 250
-const driver = { max: 10, connectionTimeoutMillis: 150, query_timeout: 200 }
+const LIMIT = isLong ? 250 : 2500
+const driver = { max: 10, connectionTimeoutMillis: LIMIT * 0.6, query_timeout: LIMIT * 0.8 }
 
 /** Limits for the short form of F1, that a busy machine meets: a server that was killed refuses connections at once. */
 const patient = { max: 10, connectionTimeoutMillis: 20_000, query_timeout: 20_000 }

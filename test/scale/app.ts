@@ -10,12 +10,12 @@ import { SqlStore } from 'fastify-openapi-session/sql'
 const url = process.argv[2] as string
 
 function store (): SessionStore {
-  if (url.startsWith('redis:')) return new RedisStore({ client: new Redis(url), prefix: 'scale:' })
+  if (url.startsWith('redis:')) return new RedisStore({ client: new Redis(url), prefix: 'scale:', timeout: 60 })
   return new SqlStore({ db: new Kysely({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 5 }) }) }) })
 }
 
 const app = Fastify()
-await app.register(sessionPlugin, { store: store(), principal: (data: any) => data.user } as any)
+await app.register(sessionPlugin, { store: store(), storeTimeout: 60, principal: (data: any) => data.user } as any)
 const optional = { schema: { security: [{ session: [] }, {}] } }
 const required = { schema: { security: [{ session: [] }] } }
 

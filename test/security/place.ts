@@ -10,7 +10,7 @@ export interface Place {
   /** How many records are kept now. */
   readonly count: () => Promise<number>
   /**
-   * Resolves what is still there once the store has freed what has expired by its own clock, after two seconds in real time too:
+   * Resolves what is still there once the store has freed what has expired by its own clock, after five seconds in real time too:
    * records, and whatever else it keeps about them.
    */
   readonly leftovers: () => Promise<unknown[]>

@@ -80,7 +80,7 @@ t.test('PostgreSQL', async (t) => {
   })
 
   await t.test('when no connection is to be had, every call is rejected, and works again afterwards', async (t) => {
-    const db = open(server, { max: 1, connectionTimeoutMillis: 50 })
+    const db = open(server, { max: 1, connectionTimeoutMillis: 3000 })
     t.teardown(() => db.destroy())
     await createTable(db)
     const store = new SqlStore({ db, sweepInterval: 0 })

@@ -22,6 +22,9 @@ const args = [
   '--js-flags=--no-enable-lazy-source-positions'
 ]
 
+/** Milliseconds that a test waits for what the browser does: a busy machine takes its time. */
+const PATIENCE = 240_000
+
 /** Starts the system's Chromium, headless, with a new empty profile. */
 async function launch (): Promise<Browser> {
   const browser = await chromium.launch({
@@ -31,9 +34,15 @@ async function launch (): Promise<Browser> {
     args,
     // Playwright turns the cache off, and people's browsers have it on: whole pages come back out of it as they were.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
-    timeout: 240_000
+    timeout: PATIENCE
   })
   root.teardown(() => browser.close())
+  const { newContext } = browser
+  browser.newContext = async (options) => {
+    const context = await newContext.call(browser, options)
+    context.setDefaultTimeout(PATIENCE)
+    return context
+  }
   return browser
 }
 

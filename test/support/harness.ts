@@ -100,9 +100,17 @@ export async function bootError (boot: () => PromiseLike<unknown>): Promise<Erro
   throw new Error('the app started')
 }
 
-/** Stops the timers of this process until the test ends. Returns a function that lets seconds pass for them. */
-export function stopTimers (t: Scope, apis: ReadonlyArray<'setTimeout' | 'setInterval'> = ['setTimeout']): (seconds: number) => void {
-  mock.timers.enable({ apis: [...apis] })
-  t.teardown(() => mock.timers.reset())
-  return (seconds) => mock.timers.tick(seconds * 1000)
+/** Stops `setTimeout` and `performance.now` of this process until the test ends. Returns a function that lets seconds pass for them. */
+export function stopTimers (t: Scope): (seconds: number) => void {
+  let time = performance.now()
+  const { mock: clock } = mock.method(performance, 'now', () => time)
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => {
+    mock.timers.reset()
+    clock.restore()
+  })
+  return (seconds) => {
+    time += seconds * 1000
+    mock.timers.tick(seconds * 1000)
+  }
 }

@@ -39,7 +39,7 @@ const slots = 16_384
 /** A node's bus listens on its port plus 10000, so that sum has to be a port too. */
 async function startNode (t: Scope): Promise<RedisServer> {
   const directory = temporaryDirectory(t, 'redis-cluster')
-  const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '5000']
+  const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '240000']
   return await onFreePort((port) => startOn(t, port > 55_535 ? port - 20_000 : port, directory, args), 20)
 }
 

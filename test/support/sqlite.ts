@@ -44,7 +44,7 @@ export function openNodeSqlite (file = ':memory:'): Database | undefined {
   const module: NodeSqlite = createRequire(import.meta.url)('node:sqlite')
   const database = new module.DatabaseSync(file)
   database.prepare('pragma synchronous = off').run()
-  database.prepare('pragma busy_timeout = 5000').all()
+  database.prepare('pragma busy_timeout = 240000').all()
   return {
     close: () => database.close(),
     prepare: (sql) => {

@@ -19,7 +19,6 @@ export class DocsPage {
     const context = 'newContext' in browser ? await browser.newContext() : browser
     if (context !== browser) t.teardown(() => context.close())
     const page = await context.newPage()
-    page.setDefaultTimeout(240_000)
     page.on('pageerror', (error) => t.fail(error.message))
     await page.goto(url + path)
     await page.locator('.opblock').first().waitFor()

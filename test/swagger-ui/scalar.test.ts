@@ -30,7 +30,6 @@ t.test('Scalar: a description that tells the truth, and calls of the same origin
 
   const browser = await openChromium()
   const page = await browser.newPage()
-  page.setDefaultTimeout(240_000)
   await page.goto(`${url}/reference`)
   const run = async (method: 'get' | 'post', path: string) => {
     await page.getByRole('button', { name: `Test Request (${method} ${path})` }).click()

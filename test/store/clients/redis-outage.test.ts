@@ -50,7 +50,8 @@ for (const [client, follow] of Object.entries(followers)) {
     const followed = await follow(t, [...sentinels], name)
     const store = new RedisStore({ client: followed, prefix: 'session:', timeout: 0.5 })
     const inspector = ioredis(t, new Redis(replica.url))
-    await new RedisStore({ client: followed, prefix: 'session:', timeout: 240 }).create('a', record())
+    const patient = new RedisStore({ client: followed, prefix: 'session:', timeout: 240 })
+    await patient.create('a', record())
     await until('the replica has the session', async () => await inspector.exists('session:id:a') === 1)
     await primary.kill9()
     let found: SessionRecord | undefined
@@ -59,6 +60,6 @@ for (const [client, follow] of Object.entries(followers)) {
       return found !== undefined
     })
     t.equal(found?.principal, 'user')
-    t.equal(await store.create('b', record()), 2)
+    t.equal(await patient.create('b', record()), 2)
   })
 }
