@@ -132,7 +132,7 @@ t.test('an old session that could not be ended once is adopted at the next try, 
   t.same(Object.keys(store.sessions), [])
 })
 
-t.test('C9 a late adoption does not revive a session that was adopted and signed out in between', async (t) => {
+t.test('a late adoption does not revive a session that was adopted and signed out in between', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const { app } = await moved(t, store, 'sessionId')
@@ -148,7 +148,7 @@ t.test('C9 a late adoption does not revive a session that was adopted and signed
   t.equal((await ask(app, '/me', own)).statusCode, 401)
 })
 
-t.test('C9 a late adoption does not revive a session whose first attempt was stored and answered too late', async (t) => {
+t.test('a late adoption does not revive a session whose first attempt was stored and answered too late', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const store = new MemoryStore()
@@ -354,7 +354,7 @@ t.test('a browser is made to forget an old cookie whose prefix asks for Secure',
   t.match(headers['set-cookie'], [/^__Host-session=/, /^__Host-sid=; Max-Age=0; Path=\/;.* Secure/])
 })
 
-t.test('an old store that is down is 503, and signs nobody out', async (t) => {
+t.test('an old store that is down is a 503, and no user is signed out', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const down: ExpressStore = { ...store, get: (id, callback) => callback(new Error('secret text of the store')), set: () => {}, destroy: () => {} }

@@ -23,19 +23,7 @@ const STILL: Readonly<Record<string, number>> = {
   'example/server.ts': 1,
   'example/session.ts': 1,
   'example/stores.ts': 2,
-  'example/users.ts': 4,
-  'test/adoption/adoption.test.ts': 1,
-  'test/example/pages.test.ts': 1,
-  'test/example/users.test.ts': 2,
-  'test/fuzz/http.test.ts': 2,
-  'test/openapi/refusal.test.ts': 1,
-  'test/security/cross-origin.test.ts': 1,
-  'test/security/isolation.test.ts': 1,
-  'test/security/life.test.ts': 1,
-  'test/security/limit.test.ts': 1,
-  'test/security/token.test.ts': 2,
-  'test/swagger-ui/foreign.test.ts': 2,
-  'test/swagger-ui/form.test.ts': 1
+  'example/users.ts': 4
 }
 
 /** Returns the files of a directory whose text people read. */

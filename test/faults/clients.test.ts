@@ -37,14 +37,14 @@ function counting (client: RedisClient): { client: RedisClient, pending: () => n
 }
 
 for (const [name, connect] of Object.entries(clients)) {
-  t.test(`F1: Redis is killed again and again under ${name}, and nothing acknowledged is lost`, async (t) => {
+  t.test(`Redis is killed again and again under ${name}, and nothing acknowledged is lost`, async (t) => {
     const server = await startRedis(t, { args: durable })
     const client = await connect(t, server.url)
     const app = await createApp(t, new RedisStore({ client, prefix: 'session:', timeout: isLong ? 0.25 : 2 }))
     await survivesKills(t, app, server, isLong ? [10_000, 20] : [600, 2])
   })
 
-  t.test(`F2: Redis hangs under ${name}, and requests do not`, async (t) => {
+  t.test(`Redis hangs under ${name}, and requests do not`, async (t) => {
     const [limit, maxPending] = [200, 100]
     const server = await startRedis(t)
     const { ping, ...own } = await pinged(t, server.url, connect)
@@ -82,14 +82,14 @@ async function poolOn (t: Test, server: SqlServer, options: pg.PoolConfig): Prom
   return pool
 }
 
-t.test('F1: PostgreSQL is killed again and again under a pool of pg, and nothing acknowledged is lost', async (t) => {
+t.test('PostgreSQL is killed again and again under a pool of pg, and nothing acknowledged is lost', async (t) => {
   const server = await startPostgres(t, { settings: { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' } })
   const pool = await poolOn(t, server, isLong ? hasty : patient)
   const app = await createApp(t, new SqlStore({ db: pool, sweepInterval: 0 }), { storeTimeout: isLong ? LIMIT / 1000 : 20 })
   await survivesKills(t, app, server, isLong ? [10_000, 20] : [600, 2])
 })
 
-t.test('F2: PostgreSQL hangs under a pool of pg, and requests do not', async (t) => {
+t.test('PostgreSQL hangs under a pool of pg, and requests do not', async (t) => {
   const server = await startPostgres(t)
   const pool = await poolOn(t, server, hasty)
   const app = await createApp(t, new SqlStore({ db: pool, sweepInterval: 0 }), { storeTimeout: LIMIT / 1000 })

@@ -55,14 +55,14 @@ class RemoteApp implements Mortal {
   }
 }
 
-t.test('F1: an app on files is killed again and again, and nothing acknowledged is lost', async (t) => {
+t.test('an app on files is killed again and again, and nothing acknowledged is lost', async (t) => {
   const remote = new RemoteApp(await bundle(t, new URL('./fixtures/file-app.ts', import.meta.url)), temporaryDirectory(t, 'killed'))
   t.teardown(() => remote.kill9())
   await remote.restart()
   await survivesKills(t, remote.app, remote, isLong ? [10_000, 20] : [400, 2])
 })
 
-t.test('F9: files of sessions that have expired are removed', async (t) => {
+t.test('files of sessions that have expired are removed', async (t) => {
   const directory = temporaryDirectory(t, 'expired')
   const { setInterval } = globalThis
   // It looks every ten seconds; the short form, fifty times as often.

@@ -12,7 +12,7 @@ const durable = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' 
 const LIMIT = isLong ? 250 : 2500
 const driver = { max: 10, connectionTimeoutMillis: LIMIT * 0.6, query_timeout: LIMIT * 0.8 }
 
-/** Limits for the short form of F1, that a busy machine meets: a server that was killed refuses connections at once. */
+/** Limits for the short form of kills, that a busy machine meets: a server that was killed refuses connections at once. */
 const patient = { max: 10, connectionTimeoutMillis: 20_000, query_timeout: 20_000 }
 
 async function connect (t: Test, server: SqlServer, options: pg.PoolConfig = driver): Promise<{ pool: pg.Pool, db: Kysely<any> }> {
@@ -31,7 +31,7 @@ async function table (t: Test, server: SqlServer): Promise<Kysely<any>> {
   return db
 }
 
-t.test('F1: PostgreSQL is killed again and again, and nothing acknowledged is lost', async (t) => {
+t.test('PostgreSQL is killed again and again, and nothing acknowledged is lost', async (t) => {
   const server = await startPostgres(t, { settings: durable })
   await table(t, server)
   const { db } = await connect(t, server, isLong ? driver : patient)
@@ -39,7 +39,7 @@ t.test('F1: PostgreSQL is killed again and again, and nothing acknowledged is lo
   await survivesKills(t, app, server, isLong ? [10_000, 20] : [800, 2])
 })
 
-t.test('F2: PostgreSQL hangs, and requests do not', async (t) => {
+t.test('PostgreSQL hangs, and requests do not', async (t) => {
   const server = await startPostgres(t)
   await table(t, server)
   const { pool, db } = await connect(t, server)
@@ -57,7 +57,7 @@ t.test('F2: PostgreSQL hangs, and requests do not', async (t) => {
   }, isLong ? [10, 2000] : [2, 1000])
 })
 
-t.test('F9: rows of sessions that have expired are swept away', async (t) => {
+t.test('rows of sessions that have expired are swept away', async (t) => {
   const server = await startPostgres(t)
   const db = await table(t, server)
   const { db: own } = await connect(t, server, {})

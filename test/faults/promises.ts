@@ -10,7 +10,7 @@ export interface Mortal {
   restart (): Promise<void>
 }
 
-/** F1: users go on while `server` is killed again and again. Nothing that was acknowledged is lost or undone. */
+/** Users go on while `server` is killed again and again. Nothing that was acknowledged is lost or undone. */
 export async function survivesKills (t: Test, app: App, server: Mortal, [requests, kills]: readonly [requests: number, kills: number]): Promise<void> {
   const findings = new Findings()
   let done = false
@@ -60,7 +60,7 @@ export interface Hang {
   readonly limit: number
 }
 
-/** F2: the server stops and answers nothing, a thousand requests a second come, and all of them are answered in time. */
+/** The server stops and answers nothing, a thousand requests a second come, and all of them are answered in time. */
 export async function answersInTime (t: Test, app: App, hang: Hang, [stops, length]: readonly [stops: number, length: number]): Promise<void> {
   const { limit } = hang
   const findings = new Findings()
@@ -103,7 +103,7 @@ export async function answersInTime (t: Test, app: App, hang: Hang, [stops, leng
   t.ok(p99 <= limit + 50 + 2 * slack, `99 of 100 answers within ${Math.round(p99)} ms, of which the machine was busy for ${Math.round(slack)} ms at worst`)
 }
 
-/** F9: sessions of a second are gone, and what was kept about them, within a minute. */
+/** Sessions of a second end, and nothing that was kept about them is left. */
 export async function leavesNothing (t: Test, create: (id: string, principal: string) => Promise<unknown>, left: () => Promise<number>, sessions: number): Promise<void> {
   const most = 250
   let kept = 0

@@ -15,13 +15,13 @@ function connect (t: Test, port: number): Redis {
   return client
 }
 
-t.test('F1: Redis is killed again and again, and nothing acknowledged is lost', async (t) => {
+t.test('Redis is killed again and again, and nothing acknowledged is lost', async (t) => {
   const server = await startRedis(t, { args: durable })
   const app = await createApp(t, new RedisStore({ client: connect(t, server.port), prefix: 'session:', timeout: isLong ? 0.25 : 2 }))
   await survivesKills(t, app, server, isLong ? [10_000, 20] : [1200, 3])
 })
 
-t.test('F2: Redis hangs, and requests do not', async (t) => {
+t.test('Redis hangs, and requests do not', async (t) => {
   const limit = 200
   const maxPending = 100
   const server = await startRedis(t)
@@ -38,7 +38,7 @@ t.test('F2: Redis hangs, and requests do not', async (t) => {
   }, isLong ? [10, 2000] : [2, 1000])
 })
 
-t.test('F9: sessions that have expired leave nothing behind', async (t) => {
+t.test('sessions that have expired leave nothing behind', async (t) => {
   const client = connect(t, (await startRedis(t)).port)
   const store = new RedisStore({ client, prefix: 'session:' })
   const create = (id: string, principal: string): Promise<number | boolean> => store.create(id, { payload: '{}', version: 1, expiresAt: Date.now() + 1000, principal })

@@ -15,7 +15,7 @@ async function statusOf ({ app }: World, cookie: string, url = '/me'): Promise<{
   return { status, body }
 }
 
-onEach(t, 'F6 any Cookie header is answered 401, or 200 for exactly the session that it names alone', async (t, backend) => {
+onEach(t, 'any Cookie header gets 401, or 200 for exactly the one session that it names', async (t, backend) => {
   const world = await createWorld(t, backend)
   const token = tokenOf(await world.signedIn('ada'))
   const around = fc.tuple(headerText, headerText).map(([before, after]) => `${before}; ${COOKIE}=${token}; ${after}`)
@@ -28,7 +28,7 @@ onEach(t, 'F6 any Cookie header is answered 401, or 200 for exactly the session 
   }), Math.ceil(300 * backend.share), 10_000)
 })
 
-alone.test('F6 a sealed cookie that was changed in any way is 401', async (t) => {
+alone.test('a sealed cookie that was changed in any way is 401', async (t) => {
   const world = await createWorld(t, backends['sealed'])
   const value = tokenOf(await world.signedIn())
   const bytes = Buffer.from(value, 'base64url')
@@ -40,7 +40,7 @@ alone.test('F6 a sealed cookie that was changed in any way is 401', async (t) =>
 /** A change of a text: bytes over others, cut out, put in, or doubled. */
 const change = fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), cut: fc.nat({ max: 12 }), put: fc.oneof(fc.string({ maxLength: 6 }), fc.constantFrom('', '"', '}', '{', ',', ':', '\\', 'null', '[]', '1e999', '"userId":"eve"', '__proto__', '\u0000', '\ud800')) })
 
-onEach(t, 'F6 a stored record that was changed in any way makes nobody somebody else, and never a 5xx', async (t, backend) => {
+onEach(t, 'a stored record that was changed at random makes no user another one, and never a 5xx', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { store } = world.place as unknown as { store: any }
   const life = { v: 1, scheme: 'session', createdAt: world.clock.now(), authenticatedAt: world.clock.now(), deadline: world.clock.now() + 4e7, persistent: false }
@@ -63,7 +63,7 @@ onEach(t, 'F6 a stored record that was changed in any way makes nobody somebody 
   }), backend.name === 'memory' ? 10_000 : Math.ceil(300 * backend.share), backend.name === 'memory' ? 100_000 : 10_000)
 }, stored)
 
-alone.test('F6 what a request puts into its session is kept as it is or refused, and stays the person\'s own', async (t) => {
+alone.test('what a request puts into its session is kept as it is or refused, and stays the person\'s own', async (t) => {
   const world = await createWorld(t)
   const ada = await world.signedIn('ada')
   const bob = await world.signedIn('bob')

@@ -47,7 +47,7 @@ t.test('an option principal that throws nothing fails the save', async (t) => {
   t.same(store.take(), ['read'])
 })
 
-t.test('C31 every 401 has a challenge and every 503 its Retry-After, also under an error handler of the app', async (t) => {
+t.test('every 401 has a challenge and every 503 its Retry-After, also under an error handler of the app', async (t) => {
   const { app, client, store } = await setUp(t, { storeTimeout: 0.05, verifiers: { bearer: () => false, 'api.key': () => { throw Object.assign(new Error('mine'), { statusCode: 401, headers: { 'www-authenticate': 'Bearer realm="mine"' } }) } } })
   app.get('/session', { schema: guarded }, async () => 'in')
   app.get('/foreign', { schema: { security: [{ bearer: [] }] } }, async () => 'in')

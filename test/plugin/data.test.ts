@@ -115,7 +115,7 @@ t.test('a record that the option principal cannot read is an absent session', as
   }
 })
 
-t.test('C25 a stored key "__proto__" becomes no object\'s prototype when defaults are filled in', async (t) => {
+t.test('a stored key "__proto__" becomes no object\'s prototype when defaults are filled in', async (t) => {
   const schema = Type.Object({ a: Type.Object({ level: Type.Integer({ default: 1 }) }, { default: {} }) })
   const { read, events } = await finding(t, stored(JSON.parse('{"a":{"__proto__":{"level":9,"isAdmin":true}}}')), { schema })
   t.same(await read(), { status: 200, body: { exists: false, data: null } })

@@ -138,7 +138,7 @@ async function attackFrom (t: Test, context: BrowserContext, origin: string, sho
   await page.close()
 }
 
-t.test('C16 in Chromium: what pages of other origins send changes nothing, and what the shop\'s own pages send does', async (t) => {
+t.test('in Chromium, requests of other origins\' pages change nothing, and those of the shop\'s own pages do', async (t) => {
   const browser: Browser = await openChromium()
   for (const sameSite of ['lax', 'none'] as const) {
     await t.test(`SameSite=${sameSite}`, async (t) => {
@@ -179,7 +179,7 @@ t.test('C16 in Chromium: what pages of other origins send changes nothing, and w
   }
 })
 
-t.test('C16 in Chromium: a trusted origin may, and only that one', async (t) => {
+t.test('in Chromium, requests of a trusted origin pass, and of no other origin', async (t) => {
   const browser = await openChromium()
   const pages = await openPages(t)
   const [friend, other] = [`http://friend.localhost:${pages}`, `http://other.localhost:${pages}`]

@@ -6,7 +6,7 @@ import { alone, bootErrorOf, COOKIE, createWorld, onEach, type Options, replay, 
 /** The attributes of a `Set-Cookie` line, sorted, without the name and value. */
 const attributes = (line: string): string[] => line.split('; ').slice(1).sort()
 
-onEach(t, 'C1 the cookie is __Host-, Secure, HttpOnly, Path=/, SameSite=Lax and without Domain: on create, renew and delete', async (t, backend) => {
+onEach(t, 'the cookie is __Host-, Secure, HttpOnly, Path=/, SameSite=Lax and without Domain: on create, renew and delete', async (t, backend) => {
   const world = await createWorld(t, backend)
   const client = world.visitor()
   const [created = ''] = setCookies(await client.post('/login', { userId: 'ada' }))
@@ -19,7 +19,7 @@ onEach(t, 'C1 the cookie is __Host-, Secure, HttpOnly, Path=/, SameSite=Lax and 
   t.same(attributes(deleted), ['Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'HttpOnly', 'Max-Age=0', 'Path=/', 'SameSite=Lax', 'Secure'])
 })
 
-alone.test('C1 whatever the attributes, the line that deletes the cookie has the same name, path, domain and flags', async (t) => {
+alone.test('the Set-Cookie header that deletes a cookie has the name, path, domain and flags of the one that set it', async (t) => {
   const cookie = {
     plain: { secure: false },
     strict: { name: 'id', path: '/app', sameSite: 'strict' },
@@ -39,7 +39,7 @@ alone.test('C1 whatever the attributes, the line that deletes the cookie has the
   }
 })
 
-alone.test('C1 a __Host- or __Secure- cookie that browsers would drop stops the boot', async (t) => {
+alone.test('a __Host- or __Secure- cookie that browsers would drop stops the boot', async (t) => {
   const wrong: Array<NonNullable<Options['cookie']>> = [
     { name: '__Host-id', domain: 'example.com' }, { name: '__Host-id', path: '/app' }, { name: '__Host-id', secure: false },
     { name: '__HOST-id', path: '/app' }, { name: '__Secure-id', secure: false }, { domain: 'example.com' }, { path: '/app' }
@@ -51,7 +51,7 @@ alone.test('C1 a __Host- or __Secure- cookie that browsers would drop stops the 
   }
 })
 
-alone.test('C34 SameSite=None and Partitioned without Secure stop the boot', async (t) => {
+alone.test('SameSite=None and Partitioned without Secure stop the boot', async (t) => {
   for (const cookie of [{ sameSite: 'none', secure: false }, { partitioned: true, secure: false }] as const) {
     const { code, message } = await bootErrorOf(t, { cookie })
     t.equal(code, 'FST_SESSION_OPTIONS')
@@ -59,7 +59,7 @@ alone.test('C34 SameSite=None and Partitioned without Secure stop the boot', asy
   }
 })
 
-alone.test('C34 no attribute can smuggle another header or attribute in', async (t) => {
+alone.test('no option of the cookie injects another header or attribute', async (t) => {
   const wrong = [
     { name: 'a b' }, { name: 'a=b' }, { name: 'a;b' }, { name: 'a\r\nb' }, { name: '' }, { path: 'app' }, { path: '/a; Domain=evil.example' }, { path: '/\r\nx' },
     { domain: 'example.com; HttpOnly' }, { domain: 'a\r\nb' }, { domain: '' }, { sameSite: 'Lax; Domain=evil.example' }, { secure: 'auto' }
@@ -97,7 +97,7 @@ const malformed: Record<string, string> = {
   'JSON': '{"userId":"ada"}'
 }
 
-onEach(t, 'C2 a cookie value that is not a credential reaches no store and opens no session', async (t, backend) => {
+onEach(t, 'a cookie value that is not a credential reaches no store and opens no session', async (t, backend) => {
   const world = await createWorld(t, backend)
   for (const [name, value] of Object.entries(malformed)) {
     const response = await ask(world.app, '/me', `${COOKIE}=${value}`)
@@ -108,7 +108,7 @@ onEach(t, 'C2 a cookie value that is not a credential reaches no store and opens
   t.same(reported(world.events).filter((event) => event === 'rejected:malformed-cookie').length, Object.keys(malformed).length - 1, 'each told, but for the empty one')
 })
 
-onEach(t, 'C3 a request that has the cookie twice has no session, in both orders, and it is reported', async (t, backend) => {
+onEach(t, 'a request that has the cookie twice has no session, in both orders, and it is reported', async (t, backend) => {
   const world = await createWorld(t, backend)
   const token = tokenOf(await world.signedIn())
   const other = tokenOf(await world.signedIn('bob'))
@@ -123,7 +123,7 @@ onEach(t, 'C3 a request that has the cookie twice has no session, in both orders
   t.equal(await replay(world, token), 200, 'alone it opens the session')
 })
 
-alone.test('C3 the name inside another name or value is another cookie', async (t) => {
+alone.test('a cookie whose name or value contains the session cookie\'s name is another cookie', async (t) => {
   const world = await createWorld(t)
   const token = tokenOf(await world.signedIn())
   for (const header of [`x${COOKIE}=${token}`, `${COOKIE}x=${token}`, `a=${COOKIE}=${token}`, `a="; ${COOKIE.slice(1)}=${token}`, `${COOKIE.toLowerCase()}=${token}`]) {
@@ -134,7 +134,7 @@ alone.test('C3 the name inside another name or value is another cookie', async (
   }
 })
 
-onEach(t, 'C32 a credential counts in the cookie only: not in the query, the body, a header or another cookie', async (t, backend) => {
+onEach(t, 'a credential counts in the cookie only: not in the query, the body, a header or another cookie', async (t, backend) => {
   const world = await createWorld(t, backend)
   world.app.post('/echo', { schema: guarded }, async () => 'in')
   const token = tokenOf(await world.signedIn())
@@ -150,7 +150,7 @@ onEach(t, 'C32 a credential counts in the cookie only: not in the query, the bod
   for (const place of places) t.equal((await world.app.inject(place)).statusCode, 401, JSON.stringify(place).slice(0, 60))
 })
 
-alone.test('C31 every 401 says how to authenticate, and never with a password box of the browser', async (t) => {
+alone.test('every 401 has a challenge that opens no password box in a browser', async (t) => {
   const world = await createWorld(t)
   const token = tokenOf(await world.signedIn())
   world.clock.advance(43_200_000)
@@ -163,7 +163,7 @@ alone.test('C31 every 401 says how to authenticate, and never with a password bo
   }
 })
 
-alone.test('C31 the challenge names the cookie that is missing, where a route asks for several', async (t) => {
+alone.test('the challenge names the cookie that is missing, where a route asks for several', async (t) => {
   const world = await createWorld(t)
   await world.app.register(async (app) => {
     await app.register(plugin, { scheme: 'admin', cookie: { name: '__Host-admin' }, now: world.clock.now })

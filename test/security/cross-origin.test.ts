@@ -21,7 +21,7 @@ function allowed (method: string, site: string | undefined, origin: keyof typeof
   return ['absent', 'empty', 'same', 'upper'].includes(origin)
 }
 
-t.test('C16 method x Sec-Fetch-Site x Origin, login included', async (t) => {
+t.test('unsafe requests of other origins are refused for every method, Sec-Fetch-Site and Origin, the login included', async (t) => {
   const world = await createWorld(t)
   const { app } = world
   for (const method of ['TRACE', 'PROPFIND', 'MKCOL', 'SEARCH', 'PURGE']) app.addHttpMethod(method, { hasBody: false })
@@ -51,7 +51,7 @@ t.test('C16 method x Sec-Fetch-Site x Origin, login included', async (t) => {
   t.same(wrong, [], `${METHODS.length * SITES.length * Object.keys(ORIGINS).length * 2} requests`)
 })
 
-t.test('C16 the 403 says what it is, touches no store and no cookie, and is told', async (t) => {
+t.test('a cross-origin 403 names its cause, calls no store, sets no cookie, and is reported', async (t) => {
   const world = await createWorld(t)
   const ada = await world.signedIn()
   const before = await world.place.atRest()
@@ -65,7 +65,7 @@ t.test('C16 the 403 says what it is, touches no store and no cookie, and is told
   t.equal((await ada.get('/me')).statusCode, 200)
 })
 
-t.test('C16 trusted origins are trusted exactly, and also across sites', async (t) => {
+t.test('trusted origins match exactly, across sites as well', async (t) => {
   const world = await createWorld(t, undefined, { crossOrigin: { trusted: ['https://app.example', 'http://localhost:5173'] } })
   const ada = await world.signedIn()
   const post = async (headers: Record<string, string>): Promise<number> => (await ada.inject({ method: 'POST', url: '/do/touch', headers })).statusCode
@@ -81,7 +81,7 @@ t.test('C16 trusted origins are trusted exactly, and also across sites', async (
   }
 })
 
-t.test('C16 it can be turned off, and is checked where any scheme of a route wants it', async (t) => {
+t.test('the cross-origin check can be turned off, and applies if any scheme of the route has it', async (t) => {
   const off = await createWorld(t, undefined, { crossOrigin: false })
   t.equal((await off.visitor().inject({ method: 'POST', url: '/login', payload: { userId: 'ada' }, headers: { origin: 'https://evil.example' } })).statusCode, 200)
   const app = Fastify()
@@ -95,7 +95,7 @@ t.test('C16 it can be turned off, and is checked where any scheme of a route wan
   t.equal((await app.inject({ method: 'POST', url: '/one', headers })).statusCode, 200)
 })
 
-t.test('C16 an upgrade counts as unsafe whatever its method says', async (t) => {
+t.test('an upgrade counts as an unsafe request, whatever its method', async (t) => {
   const world = await createWorld(t)
   const ada = await world.signedIn()
   const upgrade = { connection: 'upgrade', upgrade: 'websocket' }
@@ -105,7 +105,7 @@ t.test('C16 an upgrade counts as unsafe whatever its method says', async (t) => 
   t.equal((await ada.get('/me', { origin: 'https://evil.example' })).statusCode, 200, 'a plain GET is read only')
 })
 
-t.test('C16 a request without Host, as HTTP/1.0 allows, has no origin of its own', async (t) => {
+t.test('a request without Host, as HTTP/1.0 allows, has no origin of its own', async (t) => {
   const world = await createWorld(t)
   const address = await world.app.listen({ port: 0, host: '127.0.0.1' })
   const ask = async (lines: string[]): Promise<string> => {
@@ -120,7 +120,7 @@ t.test('C16 a request without Host, as HTTP/1.0 allows, has no origin of its own
   t.match(await ask(['POST /logout HTTP/1.1', 'Host:', 'Origin: file://', 'Content-Length: 0', 'Connection: close']), /403/)
 })
 
-t.test('C16 a Host that names the default port, or is no host at all', async (t) => {
+t.test('a Host with the default port is the same origin, and a malformed Host matches no origin', async (t) => {
   const world = await createWorld(t)
   const ask = async (host: string, origin: string): Promise<number> => (await world.app.inject({ method: 'POST', url: '/logout', headers: { host, origin } })).statusCode
   t.equal(await ask('shop.example:443', 'https://shop.example'), 200)
@@ -129,7 +129,7 @@ t.test('C16 a Host that names the default port, or is no host at all', async (t)
   for (const host of ['shop.example:80', 'shop.example:444', 'evil', 'shop.example.evil', 'a b', '[', 'x@', ':']) t.equal(await ask(host, 'https://shop.example'), 403, host)
 })
 
-t.test('C16 HTTP/2: the authority is the host', async (t) => {
+t.test('the :authority of an HTTP/2 request is its host', async (t) => {
   const app = Fastify({ http2: true })
   t.teardown(() => app.close())
   await app.register(plugin, {})
@@ -146,7 +146,7 @@ t.test('C16 HTTP/2: the authority is the host', async (t) => {
   t.equal(await ask({}), 200)
 })
 
-t.test('C18 the proxy is not believed unasked', async (t) => {
+t.test('headers of a proxy count only with trustProxy', async (t) => {
   const world = await createWorld(t)
   const ada = await world.signedIn()
   const forged = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https', 'x-forwarded-for': '127.0.0.1', forwarded: 'host=evil.example' }
@@ -161,7 +161,7 @@ t.test('C18 the proxy is not believed unasked', async (t) => {
   t.equal((await bob.inject({ method: 'POST', url: '/do/touch', headers: { 'x-forwarded-host': 'shop.example', origin: 'https://evil.example' } })).statusCode, 403)
 })
 
-t.test('C18 a Secure cookie that a browser will drop is reported once, with the cause', async (t) => {
+t.test('a Secure cookie that a browser will drop is reported once, with the cause', async (t) => {
   const sent = (headers: Record<string, string>, count = 3) => async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> => {
     for (let i = 0; i < count; i++) await world.visitor().inject({ method: 'POST', url: '/login', payload: { userId: 'ada' }, headers })
     return world.log.map(({ msg }) => msg)
@@ -178,7 +178,7 @@ t.test('C18 a Secure cookie that a browser will drop is reported once, with the 
   t.same(await sent({ host: 'shop.example' })(await createWorld(t, undefined, { cookie: { secure: false } })), [])
 })
 
-t.test('C16 app.session.issue and what a server sends itself are no browser', async (t) => {
+t.test('app.session.issue and requests that a server sends pass the cross-origin check', async (t) => {
   const world = await createWorld(t)
   const { cookie } = await managerOf(world.app).issue({ userId: 'ada' })
   t.equal((await ask(world.app, 'POST /do/touch', cookie)).statusCode, 200)

@@ -96,7 +96,7 @@ async function lookAt (t: Test, { kind, reopen, endless }: Place, cookie: string
   await app.close()
 }
 
-t.test('F3 an app that is killed in the middle of a login, a renewal or a logout leaves all or nothing of it, and no record without an end', async (t) => {
+t.test('an app that is killed in the middle of a login, a renewal or a logout leaves all or nothing of it, and no record without an end', async (t) => {
   const [program, ...places] = await Promise.all([bundle(t, dyingApp), redis(t), file(t), postgres(t)])
   const start = (): ChildProcess => {
     const child = fork(program, places.map(({ kind, address }) => `${kind}=${address}`), bare)

@@ -16,7 +16,7 @@ import { alone, onEach, sessionsOf } from './support.js'
 const SKEW = 300_000
 
 for (const backend of Object.values(backends).filter((backend) => backend.shared && isSelected(backend))) {
-  t.test(`F7 clocks five minutes apart, ${backend.name}: expiry is off by no more than that`, async (t) => {
+  t.test(`clocks five minutes apart, ${backend.name}: expiry is off by no more than that`, async (t) => {
     const clock = createClock()
     const place = await backend.make(t, clock.now)
     const make = place.another as (now: () => number) => SessionStore
@@ -56,7 +56,7 @@ const Two = Type.Object({ userId: Type.String(), names: Type.Array(Type.String()
 const toTwo = (old: any): unknown => ({ userId: old.userId, names: [old.name], n: old.n })
 const toOne = (next: any): unknown => ({ userId: next.userId, name: next.names.join(' '), n: next.n })
 
-onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate no user is signed out', async (t, backend) => {
+onEach(t, 'two versions of the schema take turns: no 500, and with migrate no user is signed out', async (t, backend) => {
   for (const migrating of [true, false]) {
     const clock = createClock()
     const place = await backend.make(t, clock.now)
@@ -91,7 +91,7 @@ onEach(t, 'F8 two versions of the schema take turns: no 500, and with migrate no
   }
 })
 
-for (const { name, share, make } of [backends['memory'], backends['redis']] as Backend[]) alone.test(`F10 clients that give up, in every phase of every request, ${name}: all or nothing`, async (t) => {
+for (const { name, share, make } of [backends['memory'], backends['redis']] as Backend[]) alone.test(`clients that give up, in every phase of every request, ${name}: all or nothing`, async (t) => {
   const place = await make(t, Date.now)
   let calls = 0
   let pending = 0

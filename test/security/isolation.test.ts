@@ -10,7 +10,7 @@ import { ask, managerOf, optional, plugin, reported, sessionOf, setCookies } fro
 import { only } from './place.js'
 import { alone, COOKIE, createWorld, onEach, replay, sessionsOf, tokenOf } from './support.js'
 
-onEach(t, 'C24 two apps in one process share nothing', async (t, backend) => {
+onEach(t, 'two apps in one process share nothing', async (t, backend) => {
   const [one, two] = [await createWorld(t, backend), await createWorld(t, backend)]
   const ada = await one.signedIn('ada')
   const bob = await two.signedIn('bob')
@@ -22,7 +22,7 @@ onEach(t, 'C24 two apps in one process share nothing', async (t, backend) => {
   t.equal((await bob.get('/me')).statusCode, 200, 'the end of one is not that of the other')
 })
 
-alone.test('C24 two registrations in one app, with other stores, schemas, timeouts and cookies, do not meet', async (t) => {
+alone.test('two registrations in one app, with other stores, schemas, timeouts and cookies, do not meet', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const shop = new MemoryStore()
@@ -51,7 +51,7 @@ alone.test('C24 two registrations in one app, with other stores, schemas, timeou
   }
 })
 
-alone.test('C24 a token of one scheme is none of another that uses the same place', async (t) => {
+alone.test('a cookie of one scheme opens no session of another scheme in the same store', async (t) => {
   const inner = new MemoryStore()
   const app = Fastify()
   t.teardown(() => app.close())
@@ -67,7 +67,7 @@ alone.test('C24 a token of one scheme is none of another that uses the same plac
 
 const RESERVED = ['__proto__', 'constructor', 'prototype', 'cookie', 'save', 'toString', 'hasOwnProperty', 'valueOf', 'toJSON', 'then', 'destroy', 'id', 'data', 'v', 'deadline', 'get', 'set', '__defineGetter__', '$ref', '']
 
-onEach(t, 'C25 reserved keys are plain data', async (t, backend) => {
+onEach(t, 'keys such as __proto__ are plain data', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { app } = world
   app.post('/key', { schema: optional }, async (request) => {
@@ -97,7 +97,7 @@ onEach(t, 'C25 reserved keys are plain data', async (t, backend) => {
   t.notOk(world.events.some(({ reason }) => reason === 'server-error'))
 })
 
-alone.test('C25 data that carry a prototype give nobody a role', async (t) => {
+alone.test('data with a prototype grant no role', async (t) => {
   const world = await createWorld(t)
   world.app.post('/raw', { schema: optional }, async (request) => { sessionOf(request).start(JSON.parse((request.body as { text: string }).text)) })
   for (const text of ['{"userId":"ada","__proto__":{"roles":["admin"]}}', '{"userId":"ada","constructor":{"prototype":{"roles":["admin"]}}}', '{"__proto__":{"userId":"ada","roles":["admin"]}}']) {
@@ -108,7 +108,7 @@ alone.test('C25 data that carry a prototype give nobody a role', async (t) => {
   t.notOk('roles' in {})
 })
 
-alone.test('C25 scheme names that mean something to JavaScript are refused or are names like any other', async (t) => {
+alone.test('scheme names that are names of JavaScript are refused, or work like any other', async (t) => {
   for (const scheme of ['__proto__', 'constructor', 'prototype', 'hasOwnProperty', 'toString', 'then', 'log', 'server', 'body', 'headers', 'raw', 'ready', 'close', 'inject', 'a b', 'a\r\nb', '']) {
     const app = Fastify()
     try {
@@ -123,7 +123,7 @@ alone.test('C25 scheme names that mean something to JavaScript are refused or ar
   }
 })
 
-alone.test('C25 a requirement that is hidden from Object.entries does not open a route', async (t) => {
+alone.test('a requirement that is hidden from Object.entries does not open a route', async (t) => {
   for (const requirement of [Object.create({ session: [] }), new Map([['session', []]]), new (class { get session (): [] { return [] } })(), [], 'session', 5, null, undefined, () => []]) {
     const app = Fastify()
     await app.register(plugin)
@@ -133,7 +133,7 @@ alone.test('C25 a requirement that is hidden from Object.entries does not open a
   }
 })
 
-alone.test('C35 data over the limit are refused before the store is called', async (t) => {
+alone.test('data over the limit are refused before the store is called', async (t) => {
   const probe = new ProbeStore()
   const world = await createWorld(t, only(probe, { count: async () => (probe.inner as MemoryStore).size }), { maxSize: 1000 })
   const ada = await world.signedIn()
@@ -149,7 +149,7 @@ alone.test('C35 data over the limit are refused before the store is called', asy
   t.equal((await ada.post('/put', { text: 'é'.repeat(Math.floor(room / 2)) })).statusCode, 200)
 })
 
-alone.test('C35 a MemoryStore never holds more than maxSessions, whoever asks for them', async (t) => {
+alone.test('a MemoryStore never holds more than maxSessions', async (t) => {
   const store = new MemoryStore({ maxSessions: 100 })
   const world = await createWorld(t, only(store, { count: async () => store.size }))
   for (let i = 0; i < 500; i++) {
@@ -159,7 +159,7 @@ alone.test('C35 a MemoryStore never holds more than maxSessions, whoever asks fo
   t.equal(store.size, 100)
 })
 
-onEach(t, 'C36 exactly one event for each thing that happens, with its reason', async (t, backend) => {
+onEach(t, 'each thing that happens is reported in exactly one event, with its reason', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { events, clock } = world
   const ada = world.visitor()
@@ -201,7 +201,7 @@ onEach(t, 'C36 exactly one event for each thing that happens, with its reason', 
   }
 })
 
-onEach(t, 'C36 the end of a session at its absolute deadline is reported once', async (t, backend) => {
+onEach(t, 'the end of a session at its absolute deadline is reported once', async (t, backend) => {
   const { events, clock, signedIn } = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 3600 })
   const ada = await signedIn()
   for (let second = 500; second <= 3500; second += 500) {
@@ -215,7 +215,7 @@ onEach(t, 'C36 the end of a session at its absolute deadline is reported once', 
   t.equal(events.length, 1)
 })
 
-alone.test('C36 each event names scheme, session and principal, and never a token', async (t) => {
+alone.test('each event names scheme, session and principal, and never a token', async (t) => {
   const world = await createWorld(t)
   const ada = await world.signedIn()
   const tokens = [tokenOf(ada)]
@@ -226,7 +226,7 @@ alone.test('C36 each event names scheme, session and principal, and never a toke
   for (const token of tokens) t.notMatch(JSON.stringify(world.events), token)
 })
 
-alone.test('C36 a listener that throws is logged, and the request goes on', async (t) => {
+alone.test('a listener that throws is logged, and the request goes on', async (t) => {
   const world = await createWorld(t, backends['memory'], { onEvent: () => { throw new Error('listener broke') } })
   t.equal((await (await world.signedIn()).get('/me')).statusCode, 200)
   t.match(JSON.stringify(world.log), /listener broke/)

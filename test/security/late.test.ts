@@ -6,7 +6,7 @@ import { COOKIE, createWorld, onEach, replay, sessionsOf, type SessionStore, sta
 
 const tokenIn = (response: { headers: Record<string, unknown> }): string => setCookies(response)[0]?.slice(COOKIE.length + 1).split(';')[0] as string
 
-onEach(t, 'C9 a late logout ends the session, however often it was renewed in between', async (t, backend) => {
+onEach(t, 'a late logout ends the session, however often it was renewed in between', async (t, backend) => {
   const world = await createWorld(t, backend)
   for (const times of [1, 2, 3]) {
     const ada = await world.signedIn()
@@ -23,7 +23,7 @@ onEach(t, 'C9 a late logout ends the session, however often it was renewed in be
   }
 }, stored)
 
-onEach(t, 'C9 a late login over a session that was renewed in between leaves one session', async (t, backend) => {
+onEach(t, 'a late login over a session that was renewed in between leaves one session', async (t, backend) => {
   const world = await createWorld(t, backend)
   world.app.post('/slow-login', { schema: { security: [{ session: [] }] } }, async (request) => {
     void sessionOf(request).data
@@ -43,7 +43,7 @@ onEach(t, 'C9 a late login over a session that was renewed in between leaves one
   t.equal((await sessionsOf(world.app, 'ada')).length, 1)
 }, stored)
 
-onEach(t, 'C10 a late save is kept although the session was renewed in between', async (t, backend) => {
+onEach(t, 'a late save is kept although the session was renewed in between', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   await ada.post('/put', { n: 1, kept: 1 })
@@ -62,7 +62,7 @@ onEach(t, 'C10 a late save is kept although the session was renewed in between',
   t.equal((await sessionsOf(world.app, 'ada')).length, 1)
 }, stored)
 
-onEach(t, 'C10 what another request saves while this one changes the principal is kept', async (t, backend) => {
+onEach(t, 'what another request saves while this one changes the principal is kept', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   const slow = await startSlow(world, ada, 'become')
@@ -74,7 +74,7 @@ onEach(t, 'C10 what another request saves while this one changes the principal i
   t.equal(await world.place.count(), 1)
 }, stored)
 
-onEach(t, 'C7 a request with the cookie from before a renewal cannot take the session to another principal', async (t, backend) => {
+onEach(t, 'a request with the cookie from before a renewal cannot take the session to another principal', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   const slow = await startSlow(world, ada, 'become')
@@ -87,7 +87,7 @@ onEach(t, 'C7 a request with the cookie from before a renewal cannot take the se
   t.equal(await world.place.count(), 1)
 }, stored)
 
-onEach(t, 'C9 a late login by data does not begin a session when the session it would change has ended', async (t, backend) => {
+onEach(t, 'a late login by data does not begin a session when the session it would change has ended', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   const slow = await startSlow(world, ada, 'become')
@@ -98,7 +98,7 @@ onEach(t, 'C9 a late login by data does not begin a session when the session it 
   t.ok(reported(world.events).includes('discarded:ended-meanwhile'))
 }, stored)
 
-onEach(t, 'C9 a late logout or save of one session does not reach another session of the same principal', async (t, backend) => {
+onEach(t, 'a late logout or save of one session does not reach another session of the same principal', async (t, backend) => {
   const world = await createWorld(t, backend)
   const [ada, other] = [await world.signedIn(), await world.signedIn()]
   await other.post('/do/renew')
@@ -111,7 +111,7 @@ onEach(t, 'C9 a late logout or save of one session does not reach another sessio
   t.notOk(left[0]?.data.late, 'nothing of one came into the other')
 }, stored)
 
-onEach(t, 'C7 a late save of a guest does not reach the user who has signed in since', async (t, backend) => {
+onEach(t, 'a late save of a guest does not reach the user who has signed in since', async (t, backend) => {
   const world = await createWorld(t, backend)
   world.app.post('/slow-guest', { schema: { security: [{ session: [] }, {}] } }, async (request) => {
     void sessionOf(request).data
@@ -142,7 +142,7 @@ for (const backend of Object.values(backends).filter((backend) => backend.shared
     return [ahead, await createWorld(t, { make: async () => ({ ...ahead.place, store }) }, { idleTimeout, now })]
   }
 
-  t.test(`C8 a logout by a process for which the session has expired holds where the clock is behind, ${backend.name}`, async (t) => {
+  t.test(`a logout by a process for which the session has expired holds where the clock is behind, ${backend.name}`, async (t) => {
     const [ahead, behind] = await two(t, 600, 120)
     const ada = await ahead.signedIn()
     const token = tokenOf(ada)
@@ -152,7 +152,7 @@ for (const backend of Object.values(backends).filter((backend) => backend.shared
     t.equal(await replay(behind, token), 401)
   })
 
-  t.test(`C8 a logout where the clock is ahead ends a session that was renewed where it is behind, ${backend.name}`, async (t) => {
+  t.test(`a logout where the clock is ahead ends a session that was renewed where it is behind, ${backend.name}`, async (t) => {
     const [ahead, behind] = await two(t, 120, 100)
     const ada = await ahead.signedIn()
     const slow = await startSlow(ahead, ada, 'destroy')

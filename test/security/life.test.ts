@@ -5,7 +5,7 @@ import { rounds } from './rounds.js'
 import { ask, managerOf, reported, setCookies } from '../support/harness.js'
 import { alone, COOKIE, createWorld, onEach, replay, sessionsOf, startSlow, stored, tokenOf, workNames } from './support.js'
 
-onEach(t, 'C8 a logout ends the session on the server and in the browser, once and twice (CVE-2024-31999)', async (t, backend) => {
+onEach(t, 'a logout ends the session on the server and in the browser, once and twice (CVE-2024-31999)', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   const token = tokenOf(ada)
@@ -26,7 +26,7 @@ onEach(t, 'C8 a logout ends the session on the server and in the browser, once a
   t.same(setCookies(twice), [], 'one that has none is not')
 })
 
-alone.test('C8 a sealed cookie is ended on the server by verify and a number per user', async (t) => {
+alone.test('a sealed cookie is ended on the server by verify and a number per user', async (t) => {
   const generation = new Map([['ada', 1]])
   const world = await createWorld(t, backends['sealed'], { verify: (data) => data.generation === generation.get(data.userId) })
   const ada = world.visitor()
@@ -39,7 +39,7 @@ alone.test('C8 a sealed cookie is ended on the server by verify and a number per
   t.equal(await replay(world, token), 401)
 })
 
-onEach(t, 'C9 nothing revives a session that was ended meanwhile (CVE-2025-46336), F4', async (t, backend) => {
+onEach(t, 'a session that a logout ended stays ended for every slow request (CVE-2025-46336)', async (t, backend) => {
   const world = await createWorld(t, backend)
   const count = rounds(25, 1000, backend.share)
   for (const work of workNames) {
@@ -61,7 +61,7 @@ onEach(t, 'C9 nothing revives a session that was ended meanwhile (CVE-2025-46336
   }
 }, stored)
 
-onEach(t, 'C9 nor one that was revoked, or that expired, while a request was under way', async (t, backend) => {
+onEach(t, 'a session that was revoked or expired during a request stays ended', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ends: Record<string, () => unknown> = {
     revoke: async () => { for (const { id } of await sessionsOf(world.app, 'ada')) await managerOf(world.app).revoke(id) },
@@ -82,7 +82,7 @@ onEach(t, 'C9 nor one that was revoked, or that expired, while a request was und
   }
 }, stored)
 
-onEach(t, 'C9 signing out everywhere is final for renewals and logins by cookie that are under way', async (t, backend) => {
+onEach(t, 'signing out everywhere is final for renewals and logins by cookie that are under way', async (t, backend) => {
   const world = await createWorld(t, backend)
   for (let round = 0; round < rounds(30, 500, backend.share); round++) {
     const clients = await Promise.all([1, 2, 3].map(() => world.signedIn()))
@@ -101,7 +101,7 @@ onEach(t, 'C9 signing out everywhere is final for renewals and logins by cookie 
   t.pass('final in every round')
 }, stored)
 
-onEach(t, 'C10 no update is lost: ten parallel requests, ten keys, F5', async (t, backend) => {
+onEach(t, 'no update is lost: ten parallel requests, ten keys', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   const count = rounds(40, 200, backend.share)
@@ -119,7 +119,7 @@ onEach(t, 'C10 no update is lost: ten parallel requests, ten keys, F5', async (t
   t.equal(kept, count * 10)
 }, stored)
 
-onEach(t, 'C10 update() on one key never loses one: the sum is exact', async (t, backend) => {
+onEach(t, 'parallel calls of update() on one key are all kept: the sum is exact', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   const count = rounds(20, 100, backend.share)
@@ -130,7 +130,7 @@ onEach(t, 'C10 update() on one key never loses one: the sum is exact', async (t,
   t.equal((await ada.get('/me')).json<{ n: number }>().n, count * 10)
 }, stored)
 
-onEach(t, 'C11 the idle timeout is the server\'s', async (t, backend) => {
+onEach(t, 'the server enforces the idle timeout', async (t, backend) => {
   const world = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 3600 })
   const ada = await world.signedIn()
   const token = tokenOf(ada)
@@ -144,7 +144,7 @@ onEach(t, 'C11 the idle timeout is the server\'s', async (t, backend) => {
   t.ok(reported(world.events).includes('expired:absent'))
 })
 
-onEach(t, 'C11 each request moves it, and one with touch: false does not', async (t, backend) => {
+onEach(t, 'each request moves the idle deadline, unless its route has touch: false', async (t, backend) => {
   const world = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 36_000 })
   world.app.get('/poll', { schema: { security: [{ session: [] }] }, config: { session: { touch: false } } as never }, async () => 'alive')
   const ada = await world.signedIn()
@@ -158,7 +158,7 @@ onEach(t, 'C11 each request moves it, and one with touch: false does not', async
   t.equal((await ada.get('/poll')).statusCode, 401)
 })
 
-onEach(t, 'C12 the absolute timeout: neither activity nor a renewal moves it', async (t, backend) => {
+onEach(t, 'neither activity nor a renewal moves the absolute deadline', async (t, backend) => {
   const world = await createWorld(t, backend, { idleTimeout: 600, absoluteTimeout: 3600 })
   const ada = await world.signedIn()
   const end = world.clock.now() + 3_600_000
@@ -178,7 +178,7 @@ onEach(t, 'C12 the absolute timeout: neither activity nor a renewal moves it', a
   t.ok(reported(world.events).some((event) => event.startsWith('expired:')))
 })
 
-onEach(t, 'C12 a change of principal does not move it either, a login does', async (t, backend) => {
+onEach(t, 'a change of principal does not move the absolute deadline, and a login does', async (t, backend) => {
   const world = await createWorld(t, backend, { idleTimeout: 3000, absoluteTimeout: 3600 })
   const ada = await world.signedIn()
   world.clock.advance(2_000_000)
@@ -190,7 +190,7 @@ onEach(t, 'C12 a change of principal does not move it either, a login does', asy
   t.equal((await ada.get('/me')).statusCode, 200)
 })
 
-onEach(t, 'C12 a store that keeps what it should have dropped does not move it', async (t, backend) => {
+onEach(t, 'a store that keeps expired records does not move the absolute deadline', async (t, backend) => {
   // One whose clock is five minutes behind.
   const world = await createWorld(t, { ...backend, make: async (t, now) => await backend.make(t, () => now() - 300_000) }, { idleTimeout: 600, absoluteTimeout: 3600 })
   const ada = await world.signedIn()
@@ -202,7 +202,7 @@ onEach(t, 'C12 a store that keeps what it should have dropped does not move it',
   t.equal(await replay(world, token), 401)
 }, stored)
 
-onEach(t, 'C14 strangers leave no record and get no cookie', async (t, backend) => {
+onEach(t, 'requests without a cookie leave no record and get no cookie', async (t, backend) => {
   const world = await createWorld(t, backend)
   for (let i = 0; i < rounds(1000, 1000, backend.share); i++) {
     const response = await world.visitor().inject(i % 2 === 0 ? '/seen' : { method: 'POST', url: '/logout' })
@@ -213,7 +213,7 @@ onEach(t, 'C14 strangers leave no record and get no cookie', async (t, backend) 
   t.same(reported(world.events), [])
 })
 
-onEach(t, 'C27 list, revoke one, the others, all', async (t, backend) => {
+onEach(t, 'sessions of a principal are listed and revoked: one, all others, all', async (t, backend) => {
   const world = await createWorld(t, backend)
   const app = managerOf(world.app)
   const clients: Client[] = []
@@ -241,7 +241,7 @@ onEach(t, 'C27 list, revoke one, the others, all', async (t, backend) => {
   t.same(await sessionsOf(world.app, 'ada'), [])
 }, stored)
 
-onEach(t, 'C27 an id that nobody has, or that is none, revokes nothing', async (t, backend) => {
+onEach(t, 'an unknown or malformed id revokes nothing', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   for (const id of ['', 'x', tokenOf(ada), '../../etc/passwd', '*', '__proto__', 'A'.repeat(22), 'A'.repeat(43), '%', '\0']) {
@@ -252,7 +252,7 @@ onEach(t, 'C27 an id that nobody has, or that is none, revokes nothing', async (
   t.equal((await ada.get('/me')).statusCode, 200)
 }, stored)
 
-onEach(t, 'C27 sessions that expired leave nothing behind, neither in the list nor in any index', async (t, backend) => {
+onEach(t, 'expired sessions leave nothing in the list or in an index', async (t, backend) => {
   // Some stores leave it to a server, whose clock no test can move, to drop what has expired.
   const world = await createWorld(t, backend, { idleTimeout: 5, absoluteTimeout: 5 })
   world.clock.advance(Math.max(0, Date.now() - world.clock.now()))

@@ -90,7 +90,7 @@ for (const backend of Object.values(backends).filter((backend) => backend.shared
   })
 }
 
-onEach(t, 'maxPerPrincipal: a renewal takes nobody\'s place, a change of principal counts, guests do not', async (t, backend) => {
+onEach(t, 'maxPerPrincipal: a renewal ends no other session, a change of principal counts, guests do not', async (t, backend) => {
   const world = await createWorld(t, backend, { maxPerPrincipal: 2 })
   const [one, two] = [await world.signedIn(), await world.signedIn()]
   await one.post('/do/renew')

@@ -2,7 +2,7 @@ import t from 'tap'
 import { managerOf, reported } from '../support/harness.js'
 import { createWorld, onEach, payloadOf, plant, replay, sessionsOf, stored } from './support.js'
 
-onEach(t, 'C21 a record whose data name another principal than the record opens no session', async (t, backend) => {
+onEach(t, 'a record whose data name another principal than the record opens no session', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { value } = await plant(world, (secret) => payloadOf(world, secret, { data: { userId: 'adb', roles: ['admin'] } }), 'ada')
   t.equal(await replay(world, value), 401)
@@ -11,7 +11,7 @@ onEach(t, 'C21 a record whose data name another principal than the record opens 
   t.equal(reported(world.events)[0], 'discarded:unfit')
 }, stored)
 
-onEach(t, 'C27 sessions from before the option principal are entered in the list when they are used', async (t, backend) => {
+onEach(t, 'sessions from before the option principal are entered in the list when they are used', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { id, value } = await plant(world, (secret) => payloadOf(world, secret, { data: { userId: 'ada', roles: [] } }))
   t.same(await sessionsOf(world.app, 'ada'), [])

@@ -8,7 +8,7 @@ import { alone, COOKIE, createWorld, onEach, payloadOf, plant, replay, sessionsO
 
 const vary = (response: { headers: Record<string, unknown> }): string[] => String(response.headers['vary'] ?? '').toLowerCase().split(',').map((name) => name.trim())
 
-onEach(t, 'C15 every response of a declaring route varies by cookie, and no shared cache may keep one that saw a session (CVE-2023-30861, CVE-2025-48947)', async (t, backend) => {
+onEach(t, 'every response of a declaring route varies by cookie, and no shared cache may keep one that saw a session (CVE-2023-30861, CVE-2025-48947)', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { app } = world
   const accessors: Record<string, (request: any) => unknown> = {
@@ -40,7 +40,7 @@ onEach(t, 'C15 every response of a declaring route varies by cookie, and no shar
   t.equal(plain.headers['cache-control'], undefined)
 })
 
-onEach(t, 'C15 no cache may keep a response that sets or deletes the cookie, whatever the handler says', async (t, backend) => {
+onEach(t, 'no cache may keep a response that sets or deletes the cookie, whatever the handler says', async (t, backend) => {
   const world = await createWorld(t, backend)
   const choices = Object.entries({ a: undefined, b: 'public, max-age=600', c: 's-maxage=60', d: 'max-age=3600, immutable', e: '' })
   for (const [path, caching] of choices) {
@@ -63,7 +63,7 @@ onEach(t, 'C15 no cache may keep a response that sets or deletes the cookie, wha
   }
 })
 
-alone.test('C15 the Cache-Control of the handler stays where no cookie is set, and its Vary gets one more name', async (t) => {
+alone.test('the Cache-Control of the handler stays where no cookie is set, and its Vary gets one more name', async (t) => {
   const world = await createWorld(t)
   world.app.get('/kept', { schema: optional }, async (request, reply) => {
     reply.header('cache-control', 'private, max-age=5').header('vary', 'Accept, Origin')
@@ -80,7 +80,7 @@ alone.test('C15 the Cache-Control of the handler stays where no cookie is set, a
   t.equal((await ada.get('/star')).headers['vary'], '*')
 })
 
-alone.test('C15 cookies of the app and of other plugins are sent beside the session cookie', async (t) => {
+alone.test('cookies of the app and of other plugins are sent beside the session cookie', async (t) => {
   const world = await createWorld(t)
   await world.app.register(async (app) => {
     if (!app.hasReplyDecorator('setCookie')) await app.register(fastifyCookie)
@@ -96,7 +96,7 @@ alone.test('C15 cookies of the app and of other plugins are sent beside the sess
 })
 
 for (const [how, failure] of Object.entries(failures)) {
-  alone.test(`C19 a store that ${how} on load: 503, the handler is not entered, the cookie stays`, async (t) => {
+  alone.test(`a store that ${how} on load is a 503: the handler does not run, and the cookie stays`, async (t) => {
     const broken = breakable()
     const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 })
     let entered = 0
@@ -124,7 +124,7 @@ for (const [how, failure] of Object.entries(failures)) {
     if (how === 'throws') t.ok(JSON.stringify(world.log).includes('ECONNREFUSED'), `the log has the cause: ${SECRET.slice(0, 20)}`)
   })
 
-  alone.test(`C20 a store that ${how} on save: 503, no cookie, no byte of the handler`, async (t) => {
+  alone.test(`a store that ${how} on save is a 503 without a cookie and without a byte of the handler`, async (t) => {
     const broken = breakable()
     const world = await createWorld(t, broken.backend, { storeTimeout: 0.05 })
     world.app.post('/stream', { schema: optional }, async (request, reply) => {
@@ -166,7 +166,7 @@ for (const [how, failure] of Object.entries(failures)) {
   })
 }
 
-alone.test('C20 a response of 500 saves nothing but an end or a renewal', async (t) => {
+alone.test('a response of 500 saves nothing but an end or a renewal', async (t) => {
   const world = await createWorld(t)
   const failing = (does: (request: any) => unknown) => async (request: any) => {
     await does(request)
@@ -192,7 +192,7 @@ alone.test('C20 a response of 500 saves nothing but an end or a renewal', async 
   t.same(await sessionsOf(world.app, 'ada'), [])
 })
 
-alone.test('C20 a failure in the error handler, in the serializer or in another onSend hook hands out nothing that is not stored', async (t) => {
+alone.test('a failure in the error handler, in the serializer or in another onSend hook hands out nothing that is not stored', async (t) => {
   const world = await createWorld(t)
   const { app } = world
   await app.register(async (app) => {
@@ -224,7 +224,7 @@ alone.test('C20 a failure in the error handler, in the serializer or in another 
   t.equal(tokenOf(visitor) === '' ? 0 : 1, await world.place.count(), 'what was stored before the other hook failed is handed out: all or nothing')
 })
 
-onEach(t, 'C21 a record that cannot be read opens no session, is reported in an event, and is never a 500', async (t, backend) => {
+onEach(t, 'a record that cannot be read opens no session, is reported in an event, and is never a 500', async (t, backend) => {
   const world = await createWorld(t, backend)
   const like = (fields: object) => (secret: string) => payloadOf(world, secret, { data: {}, ...fields })
   const payloads = [
@@ -243,7 +243,7 @@ onEach(t, 'C21 a record that cannot be read opens no session, is reported in an 
   }
 }, stored)
 
-alone.test('C21 a principal in the index does not sign in a session whose data name none', async (t) => {
+alone.test('a principal in the index does not sign in a session whose data name none', async (t) => {
   const world = await createWorld(t, backends['memory'])
   const { value } = await plant(world, (secret) => payloadOf(world, secret, { data: { roles: [] } }), 'ada')
   t.equal(await replay(world, value), 401)

@@ -8,7 +8,7 @@ import { rounds } from './rounds.js'
 import { ask, managerOf, reported, sessionOf, setCookies } from '../support/harness.js'
 import { alone, COOKIE, createWorld, onEach, replay, sessionsOf, type SessionStore, startSlow, stored, tokenOf, type World } from './support.js'
 
-alone.test('C4 a session id has 128 random bits and a secret has 256, and neither ever repeats', async (t) => {
+alone.test('a session id has 128 random bits and a secret has 256, and neither ever repeats', async (t) => {
   const [ids, secrets] = [new Set<string>(), new Set<string>()]
   const bits = Array.from({ length: 384 }, () => 0)
   for (let i = 0; i < 100_000; i++) {
@@ -24,7 +24,7 @@ alone.test('C4 a session id has 128 random bits and a secret has 256, and neithe
   t.same(bits.filter((set) => Math.abs(set - 5000) > 350), [])
 })
 
-onEach(t, 'C4 without randomness there is no session: 503, no cookie, no weaker source', async (t, backend) => {
+onEach(t, 'a login without randomness is a 503 without a cookie', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { randomFillSync, randomBytes } = crypto
   t.teardown(() => {
@@ -43,7 +43,7 @@ onEach(t, 'C4 without randomness there is no session: 503, no cookie, no weaker 
   t.equal(await world.place.count(), 0)
 })
 
-alone.test('C4 without randomness nothing is sealed anew', async (t) => {
+alone.test('without randomness no cookie is sealed', async (t) => {
   const world = await createWorld(t, backends['sealed'] as Backend)
   const visitor = world.visitor()
   await visitor.post('/login', { userId: 'ada' })
@@ -59,7 +59,7 @@ alone.test('C4 without randomness nothing is sealed anew', async (t) => {
   t.same(setCookies(response), [])
 })
 
-onEach(t, 'C5 a session id that the client chose is never used (CVE-2024-38513)', async (t, backend) => {
+onEach(t, 'a session id that the client chose is never used (CVE-2024-38513)', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { id, value: planted } = mintCredential()
   const victim = world.visitor()
@@ -86,7 +86,7 @@ function spellings (secret: string): string[] {
   return [secret, bytes.toString('hex'), bytes.toString('base64'), bytes.toString('latin1'), encodeURIComponent(secret), Buffer.from(secret).toString('base64').replace(/=+$/, ''), Buffer.from(secret).toString('hex')]
 }
 
-onEach(t, 'C6 only the hash of a cookie\'s secret is at rest (CVE-2019-16782)', async (t, backend) => {
+onEach(t, 'only the hash of a cookie\'s secret is at rest (CVE-2019-16782)', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   const tokens = [tokenOf(ada)]
@@ -103,7 +103,7 @@ onEach(t, 'C6 only the hash of a cookie\'s secret is at rest (CVE-2019-16782)', 
   }
 }, stored)
 
-onEach(t, 'C6 an id, a leaked record and the cookie before a renewal sign nobody in', async (t, backend) => {
+onEach(t, 'an id, a leaked record and the cookie from before a renewal open no session', async (t, backend) => {
   const world = await createWorld(t, backend)
   const ada = await world.signedIn()
   const before = tokenOf(ada)
@@ -119,7 +119,7 @@ onEach(t, 'C6 an id, a leaked record and the cookie before a renewal sign nobody
   t.equal(await replay(world, tokenOf(ada)), 200, 'and none of that touched the session')
 }, stored)
 
-onEach(t, 'C7 a login, a renewal and a change of principal give a new cookie, and the old one is worth nothing at once (CVE-2023-29019)', async (t, backend) => {
+onEach(t, 'a login, a renewal and a change of principal give a new cookie, and the old one is worth nothing at once (CVE-2023-29019)', async (t, backend) => {
   const world = await createWorld(t, backend)
   const client = world.visitor()
   const steps: Array<[string, string, object?]> = [
@@ -144,7 +144,7 @@ async function seen ({ app }: World, token: string): Promise<boolean> {
   return (await ask(app, '/seen', `${COOKIE}=${token}`)).json<{ exists: boolean }>().exists
 }
 
-onEach(t, 'C7 an attacker who planted the cart of a guest has neither the login nor what comes after it', async (t, backend) => {
+onEach(t, 'an attacker who planted the cart of a guest has neither the login nor what comes after it', async (t, backend) => {
   const world = await createWorld(t, backend)
   const attacker = world.visitor()
   await attacker.post('/put', { cart: 1 })
@@ -160,7 +160,7 @@ onEach(t, 'C7 an attacker who planted the cart of a guest has neither the login 
   t.equal((await attacker.get('/me')).statusCode, 401, 'whatever the attacker has now, if anything, is a cart of their own')
 }, stored)
 
-onEach(t, 'C7 update() cannot change whom a session belongs to', async (t, backend) => {
+onEach(t, 'update() cannot change whom a session belongs to', async (t, backend) => {
   const world = await createWorld(t, backend)
   const client = world.visitor()
   await client.post('/put', { cart: 1 })
@@ -171,7 +171,7 @@ onEach(t, 'C7 update() cannot change whom a session belongs to', async (t, backe
   t.equal((await ada.get('/me')).json<{ userId: string }>().userId, 'ada')
 })
 
-onEach(t, 'C7 of several renewals at once one wins, and only its cookie opens the session', async (t, backend) => {
+onEach(t, 'of several concurrent renewals one wins, and only its cookie opens the session', async (t, backend) => {
   const world = await createWorld(t, backend)
   for (let round = 0; round < rounds(30, 1000, backend.share); round++) {
     const ada = await world.signedIn(`ada${round}`)
@@ -188,7 +188,7 @@ onEach(t, 'C7 of several renewals at once one wins, and only its cookie opens th
   t.notOk(reported(world.events).includes('discarded:ended-meanwhile'))
 }, stored)
 
-alone.test('C7 a session that is being renewed is revoked, or spared, by its id', async (t: Test) => {
+alone.test('a session that is being renewed is revoked, or spared, by its id', async (t: Test) => {
   const world = await createWorld(t, backends['memory'] as Backend)
   world.app.post('/revoke-self', { schema: { security: [{ session: [] }] } }, async (request) => {
     const session = sessionOf(request)

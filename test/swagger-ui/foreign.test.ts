@@ -70,7 +70,7 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       t.same(calls('/api').map((call) => call.url), ['/api/login'])
     })
 
-    await t.test(`a server that is no web address is no link, and harms nothing: ${end.name}`, async (t) => {
+    await t.test(`a server without a web address is not a link, and breaks nothing: ${end.name}`, async (t) => {
       for (const server of ['javascript://x/%0Aopener.name=1//', 'http://[bad']) {
         const { url } = await showing(t, end, (document) => {
           document.servers = [{ url: server }]
