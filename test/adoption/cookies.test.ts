@@ -7,7 +7,7 @@ import { Client } from 'fastify-openapi-session/testing'
 import { sealData } from 'iron-session'
 import t, { type Test } from 'tap'
 import { runBlock } from '../docs/recipe.js'
-import { ask, cookieOf } from '../support/harness.js'
+import { ask, cookieOf, guarded, openWorld, sessionOf } from '../support/harness.js'
 
 // Its types declare another request.session.
 const secureSession = createRequire(import.meta.url)('@fastify/secure-session') as FastifyPluginAsync<{ key: Buffer }>
@@ -113,6 +113,23 @@ t.test('a cookie that has expired by expiresAt is not adopted, and the login of 
   t.equal((await ask(app, '/', 'old=ada')).body, '7000')
   ends.at = Date.now() - 1
   t.equal((await ask(app, '/', 'old=grace')).statusCode, 401)
+})
+
+t.test('a copy of an adopted cookie opens no session for as long as the cookie could have lived, whatever became of the session', async (t) => {
+  const DAY = 86_400_000
+  const ends = Date.now() + 30 * DAY
+  const { app, clock } = await openWorld(t, {
+    principal: (data) => data.userId,
+    adopt: adoptCookies({ cookieName: 'old', open: (value) => ({ userId: value }), expiresAt: () => ends })
+  })
+  app.get('/', { schema: guarded }, async () => 'in')
+  app.post('/logout', { schema: guarded }, async (request) => { sessionOf(request).destroy() })
+  const own = cookieOf(await ask(app, '/', 'old=ada'))
+  await ask(app, 'POST /logout', own)
+  for (const passed of [60_000, DAY, 28 * DAY]) {
+    clock.advance(passed)
+    t.equal((await ask(app, '/', 'old=ada')).statusCode, 401, `${passed} ms later`)
+  }
 })
 
 t.test('an error of open is reported and signs no client in', async (t) => {

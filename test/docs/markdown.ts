@@ -10,7 +10,7 @@ export function textOf (file: string): string {
 /** The pages that people read, relative to the project's root. */
 export function pages (): string[] {
   const docs = readdirSync(new URL('docs', root), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
-  return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'example/README.md', ...docs.sort()]
+  return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'example/README.md', 'test/README.md', ...docs.sort()]
 }
 
 /**

@@ -83,6 +83,8 @@ t.test('a requirement asks for every role that it names', async (t) => {
   t.same(await answers(t, [{ session: ['admin', 'writer'] }]), { nobody: 401, guest: 401, ada: 403, admin: 200 })
   t.same(await answers(t, [{ session: ['admin', 'owner'] }]), { nobody: 401, guest: 401, ada: 403, admin: 403 })
   t.same(await answers(t, [{ session: ['owner'] }, { session: ['writer'] }]), { nobody: 401, guest: 401, ada: 403, admin: 200 })
+  // Signing in again does not help a user without the role, whatever the alternative before it requires.
+  t.same(await answers(t, [{ bearer: [] }, { session: ['admin'] }]), { nobody: 401, guest: 401, ada: 403, admin: 200 })
 })
 
 t.test('a 403 names the missing roles', async (t) => {
@@ -221,6 +223,20 @@ t.test('a requirement that cannot be enforced stops the boot', async (t) => {
     t.match(error.message, complaint)
     t.match(error.message, 'route GET /in/x')
   }
+})
+
+t.test('what an app changes in a requirement after the boot does not change what is enforced', async (t) => {
+  const roles = ['admin']
+  const requirement: Record<string, string[]> = { session: roles }
+  const security = [requirement]
+  const setup = await world(t, security)
+  await setup.app.ready()
+  roles.length = 0
+  delete requirement['session']
+  security.push({})
+  t.equal((await setup.client.get('/')).statusCode, 401)
+  await visitors.ada(setup)
+  t.equal((await setup.client.get('/')).statusCode, 403)
 })
 
 t.test('config.session of a route is checked at boot', async (t) => {
