@@ -2,6 +2,7 @@ import t from 'tap'
 import type { SwaggerOptions } from '@fastify/swagger'
 import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { cookieOf } from '../support/harness.js'
 import { appOf, documentOf, faultsOf, nothing, openapi30, openapi31, statuses } from './documents.js'
 
 const guarded = { schema: { security: [{ session: ['admin'] }] } }
@@ -161,7 +162,7 @@ t.test('zod routes by fastify-type-provider-zod', async (t) => {
     t.same(statuses(document.paths['/default'].get), ['200', '401', '503'])
     t.same(document.paths['/user'].get.responses['200'].content['application/json'].schema, { $ref: '#/components/schemas/User' })
     const login = await app.inject({ method: 'POST', url: '/login', body: { name: 'Ada' } })
-    const cookie = String(login.headers['set-cookie']).split(';')[0] as string
+    const cookie = cookieOf(login)
     t.same((await app.inject({ url: '/user', headers: { cookie } })).json(), { id: '1', name: 'Ada' })
     t.equal((await app.inject('/user')).statusCode, 401)
     t.equal((await app.inject({ method: 'POST', url: '/login', body: {} })).statusCode, 400)

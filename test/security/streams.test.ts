@@ -9,15 +9,14 @@ import { createGate } from '../support/gate.js'
 import { backends } from './backends.js'
 import type { Backend } from './place.js'
 import { breakable } from './failing.js'
-import { guarded, managerOf, optional, reported, sessionOf, setCookies } from '../support/harness.js'
-import { alone, COOKIE, createWorld, onEach, replay, stored, type World } from './support.js'
+import { ask, cookieOf, guarded, managerOf, optional, reported, sessionOf, setCookies } from '../support/harness.js'
+import { alone, COOKIE, createWorld, onEach, stored, type World } from './support.js'
 
 type Socket = import('ws').WebSocket
-const cookieOf = (line = ''): string => line.slice(COOKIE.length + 1).split(';')[0] as string
 
 /** A request over a real connection, answered as soon as its headers are there. */
 async function open (t: Test, url: string, cookie: string): Promise<IncomingMessage> {
-  const request = get(url, { headers: { cookie: `${COOKIE}=${cookie}`, accept: 'text/event-stream' } })
+  const request = get(url, { headers: { cookie, accept: 'text/event-stream' } })
   t.teardown(() => { request.destroy() })
   const [response] = await once(request, 'response') as [IncomingMessage]
   return response.on('error', () => {})
@@ -156,22 +155,22 @@ onEach(t, '@fastify/sse: commit() before the first event, and the stream ends wi
   const world = await createWorld(t, backend)
   const url = await withEvents(t, world)
   const { cookie, id } = await managerOf(world.app).issue({ userId: 'ada' })
-  const token = cookieOf(cookie)
-  const response = await open(t, url, token)
+  const response = await open(t, url, cookie)
   t.equal(response.statusCode, 200)
   t.equal(response.headers['cache-control'], 'no-store')
   const [chunk] = await once(response, 'data') as [Buffer]
   t.match(chunk.toString(), /hello/)
   t.match((await managerOf(world.app).find(id))?.data, { seen: true })
+  const ended = once(response, 'end')
   await managerOf(world.app).revoke(id)
-  await once(response, 'end')
-  t.equal(await replay(world, token), 401)
+  await ended
+  t.equal((await ask(world.app, '/me', cookie)).statusCode, 401)
 }, stored)
 
 alone.test('@fastify/sse is guarded like any route', async (t) => {
   const world = await createWorld(t)
   const url = await withEvents(t, world)
-  const response = await open(t, url, 'A'.repeat(43))
+  const response = await open(t, url, `${COOKIE}=${'A'.repeat(43)}`)
   t.equal(response.statusCode, 401)
   t.equal(response.headers['www-authenticate'], `Cookie cookie-name="${COOKIE}"`)
   response.resume()
@@ -207,15 +206,13 @@ async function withSockets (app: FastifyInstance, every = 0.02): Promise<Chat> {
   }
 }
 
-const withToken = (token: string): Record<string, string> => ({ cookie: `${COOKIE}=${token}` })
-
 onEach(t, '@fastify/websocket: guarded before the upgrade, also against the pages of others', async (t, backend) => {
   const world = await createWorld(t, backend)
   const chat = await withSockets(world.app)
   const { cookie } = await managerOf(world.app).issue({ userId: 'ada' })
-  const own = withToken(cookieOf(cookie))
+  const own = { cookie }
   await t.rejects(chat.connect({}), /401/)
-  await t.rejects(chat.connect(withToken('A'.repeat(43))), /401/)
+  await t.rejects(chat.connect({ cookie: `${COOKIE}=${'A'.repeat(43)}` }), /401/)
   await t.rejects(chat.connect({ ...own, origin: 'https://evil.example' }), /403/)
   await t.rejects(chat.connect({ ...own, origin: 'null' }), /403/)
   await t.rejects(chat.connect({ ...own, 'sec-fetch-site': 'cross-site' }), /403/)
@@ -225,10 +222,10 @@ onEach(t, '@fastify/websocket: guarded before the upgrade, also against the page
   socket.terminate()
 }, stored)
 
-const ends: Record<string, (world: World, id: string, token: string) => unknown> = {
+const ends: Record<string, (world: World, id: string, cookie: string) => unknown> = {
   'revoke': ({ app }, id) => managerOf(app).revoke(id),
   'revokeAll': ({ app }) => managerOf(app).revokeAll('ada'),
-  'logout elsewhere': ({ app }, _id, token) => app.inject({ method: 'POST', url: '/logout', headers: withToken(token) }),
+  'logout elsewhere': ({ app }, _id, cookie) => ask(app, 'POST /logout', cookie),
   'idle timeout': ({ clock }) => clock.advance(1_800_001),
   'absolute timeout': ({ clock }) => clock.advance(43_200_001)
 }
@@ -238,9 +235,10 @@ onEach(t, '@fastify/websocket: an open socket is closed when its session ends', 
     const world = await createWorld(t, backend)
     const chat = await withSockets(world.app)
     const { cookie, id } = await managerOf(world.app).issue({ userId: 'ada' })
-    const socket = await chat.connect(withToken(cookieOf(cookie)))
-    await end(world, id, cookieOf(cookie))
-    const [code] = await once(socket, 'close') as [number]
+    const socket = await chat.connect({ cookie })
+    const closed = once(socket, 'close') as Promise<[number]>
+    await end(world, id, cookie)
+    const [code] = await closed
     t.equal(code, 1008, name)
   }
 }, stored)
@@ -249,24 +247,23 @@ onEach(t, '@fastify/websocket: an open socket lives on when its session is renew
   const world = await createWorld(t, backend)
   const chat = await withSockets(world.app)
   const { cookie, id } = await managerOf(world.app).issue({ userId: 'ada' })
-  const socket = await chat.connect(withToken(cookieOf(cookie)))
-  let closed = false
-  socket.on('close', () => { closed = true })
-  const renewed = await world.app.inject({ method: 'POST', url: '/do/renew', headers: withToken(cookieOf(cookie)) })
+  const socket = await chat.connect({ cookie })
+  let isClosed = false
+  const closed = once(socket, 'close').then(([code]) => { isClosed = true; return code })
+  const renewed = await ask(world.app, 'POST /do/renew', cookie)
   socket.send('write')
   await once(socket, 'message')
   t.equal((await managerOf(world.app).find(id))?.data.said, 1)
-  t.notOk(closed)
-  await world.app.inject({ method: 'POST', url: '/logout', headers: withToken(cookieOf(setCookies(renewed)[0])) })
-  const [code] = await once(socket, 'close') as [number]
-  t.equal(code, 1008)
+  t.notOk(isClosed)
+  await ask(world.app, 'POST /logout', cookieOf(renewed))
+  t.equal(await closed, 1008)
 }, stored)
 
 onEach(t, '@fastify/websocket: update() saves what messages change, touch keeps the session alive, and nothing is revived', async (t, backend) => {
   const world = await createWorld(t, backend)
   const chat = await withSockets(world.app, 60)
   const { cookie, id } = await managerOf(world.app).issue({ userId: 'ada' })
-  const socket = await chat.connect(withToken(cookieOf(cookie)))
+  const socket = await chat.connect({ cookie })
   const refused: string[] = []
   const say = async (...texts: string[]): Promise<void> => {
     const answers = new Promise<void>((resolve) => {
@@ -286,11 +283,11 @@ onEach(t, '@fastify/websocket: update() saves what messages change, touch keeps 
     world.clock.advance(1_500_000)
     await say('touch')
   }
-  t.equal(await replay(world, cookieOf(cookie)), 200)
+  t.equal((await ask(world.app, '/me', cookie)).statusCode, 200)
   await managerOf(world.app).revoke(id)
   await say('write')
   t.same(refused, ['FST_SESSION_REQUIRED'])
-  t.equal(await replay(world, cookieOf(cookie)), 401)
+  t.equal((await ask(world.app, '/me', cookie)).statusCode, 401)
   t.equal(await world.place.count(), 0)
   socket.terminate()
 }, stored)
@@ -299,11 +296,11 @@ alone.test('@fastify/websocket: a change in an open socket that no cookie could 
   const world = await createWorld(t)
   const chat = await withSockets(world.app, 60)
   const { cookie } = await managerOf(world.app).issue({ userId: 'ada' })
-  const socket = await chat.connect(withToken(cookieOf(cookie)))
+  const socket = await chat.connect({ cookie })
   socket.send('change')
   const [answer] = await once(socket, 'message') as [Buffer]
   t.same(JSON.parse(answer.toString()), REFUSED)
-  t.equal(await replay(world, cookieOf(cookie)), 200)
+  t.equal((await ask(world.app, '/me', cookie)).statusCode, 200)
   socket.terminate()
 })
 
