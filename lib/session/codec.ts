@@ -40,7 +40,7 @@ export class Codec {
   /** @throws `FST_SESSION_OPTIONS` for a default that JSON cannot hold */
   constructor (options: CodecOptions) {
     this.#options = options
-    this.#head = `{"v":1,"scheme":${JSON.stringify(options.scheme)},"secret":`
+    this.#head = `{"v":1,"scheme":${JSON.stringify(options.scheme)},"secret":"`
     try {
       this.defaults = freezeJson(toJson(options.schema.withDefaults({})) as Data)
     } catch (cause) {
@@ -73,7 +73,7 @@ export class Codec {
 
   /** Returns the part of a payload before its data. */
   head ({ times, secretHash }: Decoded): string {
-    return `${this.#head}${JSON.stringify(secretHash)},${written(times)},"data":`
+    return `${this.#head}${secretHash}",${written(times)},"data":`
   }
 
   /** Returns a payload. @throws `FST_SESSION_TOO_LARGE` */
@@ -163,9 +163,9 @@ function parse (text: string): unknown {
 type Envelope = Times & { readonly v: 1, readonly scheme: unknown, readonly secret: string, readonly data: Data }
 
 function isEnvelope (value: unknown): value is Envelope {
-  if (!isObject(value) || value['v'] !== 1 || typeof value['secret'] !== 'string' || !isObject(value['data'])) return false
-  const { createdAt, authenticatedAt, deadline, persistent, idleTimeout = 0, rank = 0 } = value
-  return Number.isFinite(createdAt) && Number.isFinite(authenticatedAt) && Number.isFinite(deadline) &&
+  if (!isObject(value) || value['v'] !== 1 || !isObject(value['data'])) return false
+  const { secret, createdAt, authenticatedAt, deadline, persistent, idleTimeout = 0, rank = 0 } = value
+  return typeof secret === 'string' && /^[\w-]*$/.test(secret) && Number.isFinite(createdAt) && Number.isFinite(authenticatedAt) && Number.isFinite(deadline) &&
     Number.isFinite(idleTimeout) && Number.isFinite(rank) && typeof persistent === 'boolean'
 }
 
