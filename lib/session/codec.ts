@@ -72,13 +72,12 @@ export class Codec {
   }
 
   /** Returns the part of a payload before its data. */
-  head ({ times, secretHash }: Decoded): string {
+  head ({ times, secretHash }: Pick<Decoded, 'times' | 'secretHash'>): string {
     return `${this.#head}${secretHash}",${written(times)},"data":`
   }
 
   /** Returns a payload. @throws `FST_SESSION_TOO_LARGE` */
-  encode (decoded: Decoded, head = this.head(decoded)): string {
-    const { data } = decoded
+  encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, head = this.head({ times, secretHash })): string {
     const payload = `${head}${JSON.stringify(data)}}`
     // A UTF-16 code unit takes three bytes of UTF-8 at most.
     if (payload.length * 3 > this.#options.maxSize) this.#checkSize(data)
