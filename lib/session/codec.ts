@@ -76,9 +76,9 @@ export class Codec {
     return `${this.#head}${secretHash}",${written(times)},"data":`
   }
 
-  /** Returns a payload. @throws `FST_SESSION_TOO_LARGE` */
-  encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, head = this.head({ times, secretHash })): string {
-    const payload = `${head}${JSON.stringify(data)}}`
+  /** Returns a payload. `text` is the JSON of the data. @throws `FST_SESSION_TOO_LARGE` */
+  encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, head = this.head({ times, secretHash }), text = JSON.stringify(data)): string {
+    const payload = `${head}${text}}`
     // A UTF-16 code unit takes three bytes of UTF-8 at most.
     if (payload.length * 3 > this.#options.maxSize) this.#checkSize(data)
     return payload
@@ -177,6 +177,8 @@ function written (times: Times): string {
 
 /** UTF-16 code units of payloads that each of the two generations of `RecentPayloads` holds. */
 const GENERATION = 1_048_576
+/** From this length on, a payload is put together from the texts of its values: most of them did not change. */
+const LARGE = 1024
 
 interface Entry {
   readonly payload: string
@@ -195,6 +197,8 @@ export class RecentPayloads {
   #older = new Map<string, Entry>()
   #size = 0
   readonly #codec: Codec
+  /** The JSON of objects in large data. Nothing changes these objects, and the next version of the data shares most of them. */
+  readonly #texts = new WeakMap<object, string>()
 
   constructor (codec: Codec) {
     this.#codec = codec
@@ -218,9 +222,21 @@ export class RecentPayloads {
     const before = this.#newer.get(id) ?? this.#older.get(id)
     const isAlike = before?.decoded.times === decoded.times && before.decoded.secretHash === decoded.secretHash
     const head = (isAlike ? before.head : undefined) ?? this.#codec.head(decoded)
-    const payload = this.#codec.encode(decoded, head)
+    const text = before !== undefined && before.payload.length >= LARGE ? this.#write(decoded.data) : undefined
+    const payload = this.#codec.encode(decoded, head, text)
     this.#put(id, { payload, decoded, head })
     return payload
+  }
+
+  #write (data: Data): string {
+    return `{${Object.keys(data).map((key) => `${JSON.stringify(key)}:${this.#textOf(data[key])}`).join()}}`
+  }
+
+  #textOf (value: unknown): string {
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+    let text = this.#texts.get(value)
+    if (text === undefined) this.#texts.set(value, text = JSON.stringify(value))
+    return text
   }
 
   #put (id: string, entry: Entry): void {
