@@ -1,6 +1,7 @@
 import type { Directory, Snapshot } from '../backend/backend.js'
 import { authenticationRequired, invalidOptions } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
+import { cookieValue, DUPLICATE } from '../request/load.js'
 import { mintCredential } from '../session/credential.js'
 import { copyJson } from '../session/json.js'
 import type { StartOptions } from '../session/session.js'
@@ -34,14 +35,6 @@ export interface SessionPage<T extends object = Record<string, unknown>> {
   readonly cursor: string | undefined
 }
 
-/** Which page of a principal's sessions to return. */
-export interface ListOptions {
-  /** About how many sessions. Default 100. */
-  limit?: number | undefined
-  /** The `cursor` of the page before. Default: the first page. */
-  cursor?: string | undefined
-}
-
 /** The sessions of a scheme beyond a single request: `app.session` (or `app.<scheme>`). */
 export interface SessionManager<T extends object = Record<string, unknown>> {
   /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
@@ -69,8 +62,8 @@ export interface SessionManager<T extends object = Record<string, unknown>> {
    * closes before that. For open connections: a WebSocket, an event stream.
    */
   watch (id: string, options?: WatchOptions): Promise<boolean>
-  /** Returns live sessions of a principal, 100 to a page by default. */
-  list (principal: string, options?: ListOptions): Promise<SessionPage<T>>
+  /** Returns live sessions of a principal, about `limit` (default 100) on a page. `cursor` is that of the page before. */
+  list (principal: string, options?: { limit?: number | undefined, cursor?: string | undefined }): Promise<SessionPage<T>>
   /** Ends a session, also for requests that are running: what they save is discarded. Returns whether it was live. */
   revoke (id: string): Promise<boolean>
   /** Ends all sessions of a principal, all but that with the id `except`. Returns how many ended. */
@@ -82,60 +75,56 @@ export interface SessionManager<T extends object = Record<string, unknown>> {
   revokeEverything (): Promise<void>
 }
 
-/** The parts of the app that the manager needs beside its scheme. */
-export interface ManagerContext {
-  /** Aborts when the app begins to close. */
-  readonly closing: AbortSignal
-  /** Finds the cookie of the scheme in a `Cookie` header, or a former one; `undefined` if there is none or more than one. */
-  readonly cookieIn: (header: string | undefined) => { readonly name: string, readonly value: string } | undefined
-}
-
-export function createManager (scheme: Scheme, { closing, cookieIn }: ManagerContext): SessionManager {
-  const { backend, codec, settings, line, cookie, reportOn } = scheme
-  return Object.freeze({
-    async issue (data: object, options: StartOptions = {}) {
+/** @param closing aborts when the app begins to close */
+export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
+  const { name, backend, codec, settings, line, cookie, reportOn } = scheme
+  const manager: SessionManager<any> = {
+    async issue (data, options = {}) {
       const times = beginTimes(settings, options, settings.now())
       const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'issue' } as const
       const { snapshot: { id }, value = '' } = await backend.create(session, reportOn())
       return { id, cookie: `${cookie.name}=${value}`, setCookie: line(value, times) }
     },
-    async find (id: string, { touch }: { touch?: boolean | undefined } = {}) {
-      return info(await directory(scheme, 'find').find(id, touch))
+    async find (id, { touch } = {}) {
+      const found = await directory(scheme, 'find').find(id, touch)
+      return found && info(found)
     },
-    async update (id: string, fn: (data: any) => unknown) {
+    async update (id, fn) {
       const base = await directory(scheme, 'update').find(id)
       const compute = async (now: Snapshot) => ({ ...await codec.update(now, fn), expiresAt: now.expiresAt })
       const saved = base && await backend.save(base, compute, reportOn())
-      if (saved === undefined) throw authenticationRequired([{ scheme: scheme.name, cookieName: cookie.name }])
+      if (saved === undefined) throw authenticationRequired([{ scheme: name, cookieName: cookie.name }])
       return copyJson(saved.snapshot.data)
     },
-    async fromCookie (header: string | undefined) {
-      const found = cookieIn(header)
-      return found && info(await backend.load(found.value, true, reportOn(), found.name))
+    async fromCookie (header) {
+      for (const { name } of [cookie, ...cookie.previous]) {
+        const value = cookieValue(header, name)
+        if (value === DUPLICATE) return undefined
+        if (value === undefined || value === '') continue
+        const found = await backend.load(value, true, reportOn(), name)
+        return found && info(found)
+      }
+      return undefined
     },
-    async watch (id: string, options?: WatchOptions) {
+    async watch (id, options) {
       const { find } = directory(scheme, 'watch')
-      return await watch(() => find(id), { ...settings, closing }, options)
+      return await watch(() => find(id), settings, closing, options)
     },
-    async list (principal: string, { limit = 100, cursor }: ListOptions = {}) {
+    async list (principal, { limit = 100, cursor: from } = {}) {
       if (!Number.isInteger(limit) || limit < 1) throw invalidOptions('limit must be a whole number, 1 or more')
-      const page = await directory(scheme, 'list').list(text(principal), limit, cursor)
-      const sessions = page.sessions.map((session) => info(session) as SessionInfo).sort((a, b) => b.authenticatedAt - a.authenticatedAt)
-      return { sessions, cursor: page.cursor }
+      const { sessions, cursor } = await directory(scheme, 'list').list(text(principal), limit, from)
+      return { sessions: sessions.map(info).sort((a, b) => b.authenticatedAt - a.authenticatedAt), cursor }
     },
-    async revoke (id: string) {
-      return await directory(scheme, 'revoke').revoke(id)
-    },
-    async revokeAll (principal: string, { except }: { except?: string | undefined } = {}) {
-      return await directory(scheme, 'revokeAll').revokeAll(text(principal), except)
-    },
+    revoke: async (id) => await directory(scheme, 'revoke').revoke(id),
+    revokeAll: async (principal, { except } = {}) => await directory(scheme, 'revokeAll').revokeAll(text(principal), except),
     async revokeEverything () {
       const { revokeEverything } = directory(scheme, 'revokeEverything')
-      if (revokeEverything === undefined) throw invalidOptions(`app.${scheme.name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
-      if (settings.adopt !== undefined) throw invalidOptions(`app.${scheme.name}.revokeEverything() does not end the sessions of the plugin before, which would be adopted again: take the option adopt out first`)
+      if (revokeEverything === undefined) throw invalidOptions(`app.${name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
+      if (settings.adopt !== undefined) throw invalidOptions(`app.${name}.revokeEverything() does not end the sessions of the plugin before, which would be adopted again: take the option adopt out first`)
       await revokeEverything()
     }
-  })
+  }
+  return Object.freeze(manager)
 }
 
 function directory ({ name, backend, settings }: Scheme, method: string): Directory {
@@ -155,8 +144,6 @@ function text (principal: unknown): string {
   throw invalidOptions(`a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
 }
 
-function info (session: Snapshot | undefined): SessionInfo | undefined {
-  if (session === undefined) return undefined
-  const { id, principal, data, times: { createdAt, authenticatedAt }, expiresAt } = session
+function info ({ id, principal, data, times: { createdAt, authenticatedAt }, expiresAt }: Snapshot): SessionInfo {
   return { id, principal, data: copyJson(data), createdAt, authenticatedAt, expiresAt }
 }

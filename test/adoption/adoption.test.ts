@@ -1,7 +1,9 @@
 import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { MemoryStore } from 'fastify-openapi-session'
+import Fastify from 'fastify'
+import sessionPlugin, { type Adoption, MemoryStore } from 'fastify-openapi-session'
 import { adoptExpressSessions, type ExpressStore } from 'fastify-openapi-session/express'
+import { adoptCookies } from 'fastify-openapi-session/migration'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t, { type Test } from 'tap'
 import { expressSession, FileStore, holdNextGet, kept, moved, required, secret, withExpressSession, withFastifySession } from './support.js'
@@ -65,6 +67,29 @@ t.test('a cookie without a live session of the old app opens no session', async 
   t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'expired')
   store.sessions[id] = '{'
   t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 401, 'damaged')
+})
+
+t.test('the log says why an old cookie opened no session, and which option to check', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const log: string[] = []
+  const lines = async (adopt: Adoption, value: string): Promise<string[]> => {
+    const app = Fastify({ logger: { level: 'debug', stream: { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg) } } } })
+    t.teardown(() => app.close())
+    await app.register(sessionPlugin, { adopt })
+    app.get('/', required, async () => 'in')
+    log.length = 0
+    t.equal((await app.inject({ url: '/', headers: { cookie: value } })).statusCode, 401)
+    return log.filter((line) => line.startsWith('session '))
+  }
+  const express = (secret: string): Adoption => adoptExpressSessions({ cookieName: 'sessionId', secret, store })
+  const [signature = '', , summary = ''] = await lines(express('a secret that signed no cookie'), cookie)
+  t.equal(signature, 'session rejected: malformed-cookie: the signature of the cookie "sessionId" does not verify: check the secret in the option adopt')
+  t.match(summary, /^session "session" not loaded: the request has only the old cookie/)
+  const sealed = adoptCookies({ cookieName: 'old', open: () => undefined, expiresAt: () => 0 })
+  t.match(await lines(sealed, 'old=sealed-with-another-key'), [/^session expired: absent: the cookie "old" leads to no live session.*check the store or the key in the option adopt$/, /./, /./])
+  t.match((await lines(express(secret), `${cookie}; ${cookie}`)).at(-1), /has the cookie twice/)
+  t.match((await lines(express(secret), 'sessionId=')).at(-1), /has no such cookie/)
 })
 
 t.test('a session of the plugin goes before an old one, and a route without a session asks no store', async (t) => {

@@ -125,7 +125,7 @@ t.test('an error of open is reported and signs no client in', async (t) => {
   })
   app.get('/', { schema: { security: [{ session: [] }] } }, async () => 'in')
   for (const value of ['x', '%', '']) t.equal((await app.inject({ url: '/', headers: { cookie: `old=${value}` } })).statusCode, 401)
-  t.match(events.filter(({ type }) => type === 'discarded').map(({ detail }) => detail), ['reading it threw TypeError', 'reading it threw TypeError'])
+  t.match(events.filter(({ type }) => type === 'discarded').map(({ detail }) => detail), ['adoptCookies: open threw TypeError', 'adoptCookies: open threw TypeError'])
 })
 
 t.test('wrong options of adoptCookies stop the boot with a sentence', async (t) => {
