@@ -18,7 +18,7 @@ export interface Account {
 }
 
 const NOT_LOADED: Readonly<Partial<Record<LoadedAs, string>>> = {
-  'not-adopted': 'the request has only the old cookie, which leads to no session: the old session has ended or was adopted before, or an event before this line says why',
+  'not-adopted': 'the request has only the old cookie, and there is no session to adopt',
   'no-cookie': 'the request has no such cookie',
   'duplicate-cookie': 'the request has the cookie twice, so that one of the two may be forged',
   ended: 'its cookie belongs to no live session: the session expired or was ended, or the cookie is not from this app',
