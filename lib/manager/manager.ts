@@ -8,12 +8,12 @@ import type { StartOptions } from '../session/session.js'
 import { beginTimes } from '../session/times.js'
 import { watch, type WatchOptions } from './watch.js'
 
-/** A session that was begun without a request. */
+/** A session that `issue` began. */
 export interface IssuedSession {
   readonly id: string
-  /** `name=value`, as a client sends it in its `Cookie` header. It is the credential: treat it like a password. */
+  /** `name=value`, as a client sends it in its `Cookie` header. It contains the secret: treat it like a password. */
   readonly cookie: string
-  /** The `Set-Cookie` header that hands it to a browser. */
+  /** The `Set-Cookie` header that gives the cookie to a browser. */
   readonly setCookie: string
 }
 
@@ -29,7 +29,7 @@ export interface SessionInfo<T extends object = Record<string, unknown>> {
 
 /** One page of a principal's sessions. */
 export interface SessionPage<T extends object = Record<string, unknown>> {
-  /** The latest login first, within the page. */
+  /** The latest login of the page comes first. */
   readonly sessions: ReadonlyArray<SessionInfo<T>>
   /** Requests the next page; `undefined` on the last page. */
   readonly cursor: string | undefined
@@ -40,42 +40,41 @@ export interface SessionManager<T extends object = Record<string, unknown>> {
   /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
   issue (data: T, options?: StartOptions): Promise<IssuedSession>
   /**
-   * Returns the live session with an id, `undefined` when it has ended. Counts as activity only with `touch`, for what a
-   * user does without an HTTP request, such as a message through a WebSocket.
+   * Returns the live session with an id, `undefined` if it has ended. With `touch`, the call moves the idle deadline, for
+   * activity without an HTTP request, such as a message on a WebSocket.
    */
   find (id: string, options?: { touch?: boolean | undefined }): Promise<SessionInfo<T> | undefined>
   /**
-   * Reads, changes and writes the data of a session as one step, without a request and at any time: after a response, from a
-   * job. `fn` gets a copy to change, or returns the new data; it runs again on a conflict, so it should do nothing else.
-   * Does not count as activity: the session does not live longer for it. Returns the data as stored.
-   * @throws `FST_SESSION_REQUIRED` when the session has ended, `FST_SESSION_INVALID_DATA`
+   * Reads, changes and writes the data of a session as one step, at any time: after a response, or from a job. `fn` changes the
+   * copy that it gets, or returns new data. `fn` runs again on a conflict, so it should do nothing else. Does not move the idle
+   * deadline. Returns the data as stored.
+   * @throws `FST_SESSION_REQUIRED` if the session has ended, `FST_SESSION_INVALID_DATA`
    */
   update (id: string, fn: (data: T) => T | void | Promise<T | void>): Promise<T>
   /**
-   * Returns the live session of a `Cookie` header: for socket.io, `ws`, and whatever has no Fastify request. The session
-   * counts as active, as in a request. Nothing else of a request is checked: neither the options `verify` and `user` nor the
-   * `Origin` header.
+   * Returns the live session of a `Cookie` header, for servers without a Fastify request, such as socket.io and `ws`. Moves the
+   * idle deadline, as a request does. Does not check the `Origin` header, and does not call the options `verify` and `user`.
    */
   fromCookie (header: string | undefined): Promise<SessionInfo<T> | undefined>
   /**
-   * Resolves `true` when the session has ended: signed out, revoked or expired; `false` when `signal` aborts or the app
-   * closes before that. For open connections: a WebSocket, an event stream.
+   * Resolves `true` when the session has ended, `false` if `signal` aborts or the app begins to close before that. For open
+   * connections, such as a WebSocket or an event stream.
    */
   watch (id: string, options?: WatchOptions): Promise<boolean>
   /** Returns live sessions of a principal, about `limit` (default 100) on a page. `cursor` is that of the page before. */
   list (principal: string, options?: { limit?: number | undefined, cursor?: string | undefined }): Promise<SessionPage<T>>
-  /** Ends a session, also for requests that are running: what they save is discarded. Returns whether it was live. */
+  /** Ends a session. Requests that are running cannot save it again. Returns whether it was live. */
   revoke (id: string): Promise<boolean>
-  /** Ends all sessions of a principal, all but that with the id `except`. Returns how many ended. */
+  /** Ends all sessions of a principal, but not the one with the id `except`. Returns how many ended. */
   revokeAll (principal: string, options?: { except?: string | undefined }): Promise<number>
   /**
-   * Ends all sessions of the scheme, those of guests too, in batches: after an attack, for example. A session that begins in the
-   * meantime may stay.
+   * Ends all sessions of the scheme, including those of guests, for example after an attack. A session that begins during the
+   * call may stay.
    */
   revokeEverything (): Promise<void>
 }
 
-/** @param closing aborts when the app begins to close */
+/** Returns the manager of a scheme. `closing` aborts when the app begins to close. */
 export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
   const { name, backend, codec, settings, line, cookie, reportOn } = scheme
   const manager: SessionManager<any> = {
@@ -120,25 +119,26 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
     async revokeEverything () {
       const { revokeEverything } = directory(scheme, 'revokeEverything')
       if (revokeEverything === undefined) throw invalidOptions(`app.${name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
-      if (settings.adopt !== undefined) throw invalidOptions(`app.${name}.revokeEverything() does not end the sessions of the plugin before, which would be adopted again: take the option adopt out first`)
+      if (settings.adopt !== undefined) throw invalidOptions(`app.${name}.revokeEverything() does not end the old sessions of the other plugin, which would be adopted again: remove the option adopt first`)
       await revokeEverything()
     }
   }
   return Object.freeze(manager)
 }
 
+/** Returns the directory of a scheme. @throws `FST_SESSION_OPTIONS` if the scheme lacks what the method needs */
 function directory ({ name, backend, settings }: Scheme, method: string): Directory {
   if (backend.directory === undefined) {
-    const advice = method === 'revokeEverything' ? 'start the app with other keys, which ends all of them' : 'end them through the option verify and a generation number per user'
-    throw invalidOptions(`app.${name}.${method}() needs a store: sealed cookies exist only in the browsers. Use a store, or ${advice}.`)
+    const advice = method === 'revokeEverything' ? 'replace all keys, which ends all sessions' : 'end sessions with the option verify and a generation number for each user'
+    throw invalidOptions(`app.${name}.${method}() needs a store: sealed cookies exist only in browsers. Use a store, or ${advice}.`)
   }
   if ((method === 'list' || method === 'revokeAll') && settings.principal === undefined) {
-    throw invalidOptions(`app.${name}.${method}() needs the option principal, which tells whom a session belongs to: principal: (data) => data.userId`)
+    throw invalidOptions(`app.${name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
   }
   return backend.directory
 }
 
-/** A principal that is not text has no sessions, and to return none would let the caller believe that it is signed out. */
+/** Returns a principal. @throws `FST_SESSION_OPTIONS` if it is not text: finding no sessions would look like a sign-out */
 function text (principal: unknown): string {
   if (typeof principal === 'string') return principal
   throw invalidOptions(`a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)

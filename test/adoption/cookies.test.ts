@@ -75,7 +75,7 @@ async function adopts (t: Test, app: FastifyInstance, cookie: string, data: obje
   }
 }
 
-t.test('sessions of @fastify/secure-session are adopted as the page shows', async (t) => {
+t.test('sessions of @fastify/secure-session are adopted as docs/migration.md shows', async (t) => {
   environment(t, { SESSION_KEY: key })
   const { app, old } = await runBlock<{ old: FastifyInstance }>(t, 'docs/migration.md', { block: 1, names: 'app, old' })
   t.teardown(() => old.close())
@@ -84,7 +84,7 @@ t.test('sessions of @fastify/secure-session are adopted as the page shows', asyn
   t.equal((await app.inject({ url: '/me', headers: { cookie: 'session=forged' } })).statusCode, 401)
 })
 
-t.test('sessions of iron-session are adopted as the page shows', async (t) => {
+t.test('sessions of iron-session are adopted as docs/migration.md shows', async (t) => {
   environment(t, { SESSION_PASSWORD: password })
   const { app } = await runBlock(t, 'docs/migration.md', { block: 2 })
   await adopts(t, app, `session=${encodeURIComponent(await sealData({ userId: 'ada' }, { password }))}`, { userId: 'ada' })
@@ -92,7 +92,7 @@ t.test('sessions of iron-session are adopted as the page shows', async (t) => {
   t.equal((await app.inject({ url: '/me', headers: { cookie: `session=${forged}` } })).statusCode, 401)
 })
 
-t.test('tokens of @fastify/jwt are adopted as the page shows', async (t) => {
+t.test('tokens of @fastify/jwt are adopted as docs/migration.md shows', async (t) => {
   environment(t, { JWT_SECRET: secret })
   const { app } = await runBlock(t, 'docs/migration.md', { block: 3 })
   const cookie = await withToken(t, '1h')
@@ -101,7 +101,7 @@ t.test('tokens of @fastify/jwt are adopted as the page shows', async (t) => {
   t.equal((await app.inject({ url: '/me', headers: { cookie: cookie.slice(0, -3) } })).statusCode, 401)
 })
 
-t.test('a cookie that has expired by expiresAt is not adopted, and the login of an adopted one counts as the app says', async (t) => {
+t.test('a cookie that has expired by expiresAt is not adopted, and authenticatedAt sets the login time', async (t) => {
   const ends = { at: Date.now() + 60_000 }
   const app = Fastify()
   t.teardown(() => app.close())

@@ -24,7 +24,6 @@ const STILL: Readonly<Record<string, number>> = {
   'example/session.ts': 1,
   'example/stores.ts': 2,
   'example/users.ts': 4,
-  'test/adoption/adoption.test.ts': 1,
   'test/example/pages.test.ts': 1,
   'test/example/users.test.ts': 2,
   'test/fuzz/http.test.ts': 2,
