@@ -121,7 +121,7 @@ export class PendingAdoption {
  * adoption to complete, or `undefined`. An adopted session is never adopted again, even if the new session has ended.
  * @throws `FST_SESSION_STORE`
  */
-export async function findPredecessor (
+export async function findOldSession (
   context: AdoptionContext, adoption: Adoption<unknown>, value: string, report: Report
 ): Promise<Snapshot | PendingAdoption | undefined> {
   const { name, backend: { directory }, settings: { now, storeTimeout } } = context

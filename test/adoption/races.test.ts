@@ -105,6 +105,26 @@ t.test('parallel adoptions of one session do not count towards maxPerPrincipal, 
   t.equal(events.filter(({ reason }) => reason === 'limit').length, 1, 'the third one counts')
 })
 
+t.test('maxPerPrincipal holds if a login comes before an adopted session counts', async (t) => {
+  const world = await scene(t, { maxPerPrincipal: 1 })
+  const { app, cookie, events, probe } = world
+  const gate = createGate()
+  // The first update of the adopted session makes it count.
+  probe.before = async ({ method }) => {
+    if (method !== 'update') return
+    probe.before = undefined
+    await gate.pass()
+  }
+  const adopting = app.inject({ url: '/me', headers: { cookie } })
+  await gate.reached
+  const login = await app.session.issue({ userId: 'ada', cart: [] } as never)
+  gate.open()
+  t.equal((await adopting).statusCode, 200)
+  t.equal((await app.session.list('ada')).sessions.length, 1)
+  t.equal(await statusOf(world, login.cookie), 200, 'the login is the later one')
+  t.equal(events.filter(({ reason }) => reason === 'limit').length, 1)
+})
+
 t.test('revokeAll ends a session while it is being adopted', async (t) => {
   for (const method of ['create', 'destroy'] as const) {
     const world = await scene(t)
