@@ -1,8 +1,9 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { chain } from '../awaitable.js'
-import { invalidOptions, tooLarge, unavailable } from '../errors.js'
+import { invalidOptions, tooLarge } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
+import { random } from '../session/credential.js'
 import { expiryOf, type Times, withLogin } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './backend.js'
@@ -39,7 +40,7 @@ const MAX_ENDED = 10_000
 
 /** Returns a new key for `sealedCookie`: 32 bytes from the system's random source, as base64url text. */
 export function makeKey (): string {
-  return randomBytes(KEY_BYTES).toString('base64url')
+  return random(KEY_BYTES).toString('base64url')
 }
 
 /**
@@ -67,7 +68,7 @@ export class SealedCookie {
 
   /** For the plugin: encrypts a text. It opens only together with the same `bound`. */
   seal (text: string, bound: Buffer): string {
-    const nonce = freshNonce()
+    const nonce = random(NONCE_BYTES)
     const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce, { authTagLength: TAG_BYTES }).setAAD(bound)
     return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
@@ -174,14 +175,6 @@ class SealedBackend implements Backend {
   /** Returns the format, scheme and cookie name, which the cookie is bound to. */
   #bound (cookieName: string): Buffer {
     return Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, this.#context.scheme, cookieName]))
-  }
-}
-
-function freshNonce (): Buffer {
-  try {
-    return randomBytes(NONCE_BYTES)
-  } catch (cause) {
-    throw unavailable(cause)
   }
 }
 

@@ -76,24 +76,13 @@ export interface SessionManager<T extends object = Record<string, unknown>> {
 
 /** Returns the manager of a scheme. `closing` aborts when the app begins to close. */
 export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
-  const { name, backend, codec, settings, line, cookie, reportOn } = scheme
+  const { backend, codec, settings, line, cookie, reportOn } = scheme
   const manager: SessionManager<any> = {
     async issue (data, options = {}) {
       const times = beginTimes(settings, options, settings.now())
       const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'issue' } as const
       const { snapshot: { id }, value = '' } = await backend.create(session, reportOn())
       return { id, cookie: `${cookie.name}=${value}`, setCookie: line(value, times) }
-    },
-    async find (id, { touch } = {}) {
-      const found = await directory(scheme, 'find').find(id, touch)
-      return found && info(found)
-    },
-    async update (id, fn) {
-      const base = await directory(scheme, 'update').find(id)
-      const compute = async (now: Snapshot) => ({ ...await codec.update(now, fn), expiresAt: now.expiresAt })
-      const saved = base && await backend.save(base, compute, reportOn())
-      if (saved === undefined) throw authenticationRequired([{ scheme: name, cookieName: cookie.name }])
-      return copyJson(saved.snapshot.data)
     },
     async fromCookie (header) {
       for (const { name } of [cookie, ...cookie.previous]) {
@@ -104,6 +93,26 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
         return found && info(found)
       }
       return undefined
+    },
+    ...methodsOfStores(scheme, closing)
+  }
+  return Object.freeze(manager)
+}
+
+/** Returns the methods that find a session without its cookie. */
+function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionManager<any>, 'issue' | 'fromCookie'> {
+  const { name, backend, codec, settings, cookie, reportOn } = scheme
+  return {
+    async find (id, { touch } = {}) {
+      const found = await directory(scheme, 'find').find(id, touch)
+      return found && info(found)
+    },
+    async update (id, fn) {
+      const base = await directory(scheme, 'update').find(id)
+      const compute = async (now: Snapshot) => ({ ...await codec.update(now, fn), expiresAt: now.expiresAt })
+      const saved = base && await backend.save(base, compute, reportOn())
+      if (saved === undefined) throw authenticationRequired([{ scheme: name, cookieName: cookie.name }])
+      return copyJson(saved.snapshot.data)
     },
     async watch (id, options) {
       const { find } = directory(scheme, 'watch')
@@ -123,7 +132,6 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
       await revokeEverything()
     }
   }
-  return Object.freeze(manager)
 }
 
 /** Returns the directory of a scheme. @throws `FST_SESSION_OPTIONS` if the scheme lacks what the method needs */
