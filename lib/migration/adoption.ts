@@ -126,12 +126,12 @@ export async function findOldSession (
 ): Promise<Snapshot | PendingAdoption | undefined> {
   const { name, backend: { directory }, settings: { now, storeTimeout } } = context
   const cookie = `the cookie "${adoption.cookieName}"`
-  const id = adoption.identify(decoded(value))
-  if (id === undefined) {
-    const detail = `the signature of ${cookie} does not verify: check the secret in the option adopt`
-    return report({ type: 'rejected', reason: 'malformed-cookie', detail })
-  }
   try {
+    const id = adoption.identify(decoded(value))
+    if (id === undefined) {
+      const detail = `the signature of ${cookie} does not verify: check the secret in the option adopt`
+      return report({ type: 'rejected', reason: 'malformed-cookie', detail })
+    }
     // The order matters. A session is claimed before it ends. So if it was live and then has no claim, it is not adopted yet.
     const old = await callInTime(() => adoption.find(id), storeTimeout)
     const end = old == null ? 0 : adoption.expiresAt?.(old) ?? Infinity

@@ -26,9 +26,9 @@ export interface AdoptCookieOptions<Old extends object> extends Pick<Adoption<Ol
  * request with an old cookie gets a new session with a new cookie. For the option `adopt`, until the old cookies have expired.
  * @throws `FST_SESSION_OPTIONS`
  */
-export function adoptCookies<Old extends object> ({ open, id, ...options }: AdoptCookieOptions<Old>): Adoption {
+export function adoptCookies<Old extends object> ({ open, id, expiresAt, ...options }: AdoptCookieOptions<Old>): Adoption {
   if (typeof options.cookieName !== 'string' || options.cookieName === '') throw invalidOptions('adoptCookies: cookieName must be the name of the old cookie')
-  if (typeof open !== 'function' || typeof options.expiresAt !== 'function') {
+  if (typeof open !== 'function' || typeof expiresAt !== 'function') {
     throw invalidOptions('adoptCookies needs open: (value) => the content of the old cookie, and expiresAt: (old) => its latest end in epoch milliseconds')
   }
   return {
@@ -40,6 +40,12 @@ export function adoptCookies<Old extends object> ({ open, id, ...options }: Adop
       } catch (error) {
         throw invalidData(`adoptCookies: open threw ${error instanceof Error ? error.name : typeof error}`)
       }
+    },
+    expiresAt (old: Old) {
+      const end = expiresAt(old)
+      // A claim refuses copies of the cookie, and lasts until this instant.
+      if (Number.isFinite(end)) return end
+      throw invalidOptions(`adoptCookies: expiresAt must return the end of the cookie in epoch milliseconds, and returned ${String(end)}. For cookies without an end, return the day on which you will take the option adopt out`)
     },
     // Base64 has many spellings: two alphabets, with or without padding, and decoders skip other characters.
     id: (old: Old, value) => id?.(old) ?? value.replace(/[^A-Za-z0-9]/g, '')

@@ -3,7 +3,7 @@ import jwt from '@fastify/jwt'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import sessionPlugin, { type SessionEvent } from 'fastify-openapi-session'
 import { adoptCookies } from 'fastify-openapi-session/migration'
-import { Client } from 'fastify-openapi-session/testing'
+import { Client, CookieJar, createClock } from 'fastify-openapi-session/testing'
 import { sealData } from 'iron-session'
 import t, { type Test } from 'tap'
 import { runBlock } from '../docs/recipe.js'
@@ -80,6 +80,11 @@ t.test('sessions of @fastify/secure-session are adopted as docs/migration.md sho
   const { app, old } = await runBlock<{ old: FastifyInstance }>(t, 'docs/migration.md', { block: 1, names: 'app, old' })
   t.teardown(() => old.close())
   await adopts(t, app, await withSecureSession(t), { userId: 'ada', cart: ['tea'] })
+  const { now } = Date
+  t.intercept(Date, 'now', { value: () => now() - 60_000 })
+  const otherDevice = await withSecureSession(t)
+  t.intercept(Date, 'now', { value: now })
+  await adopts(t, app, otherDevice, { userId: 'ada', cart: ['tea'] })
   t.equal((await app.inject({ url: '/me', headers: { cookie: await withSecureSession(t, { cart: ['tea'] }) } })).statusCode, 401, 'a guest is not signed in')
   t.equal((await app.inject({ url: '/me', headers: { cookie: 'session=forged' } })).statusCode, 401)
 })
@@ -115,13 +120,36 @@ t.test('a cookie that has expired by expiresAt is not adopted, and authenticated
   t.equal((await app.inject({ url: '/', headers: { cookie: 'old=grace' } })).statusCode, 401)
 })
 
+t.test('a cookie is not adopted if expiresAt returns no instant, because no claim could refuse copies of it for long enough', async (t) => {
+  for (const end of [NaN, Infinity, undefined, '2030-01-01']) {
+    const clock = createClock()
+    const events: SessionEvent[] = []
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(sessionPlugin, {
+      now: clock.now,
+      onEvent: (event) => { events.push(event) },
+      adopt: adoptCookies({ cookieName: 'old', open: (value) => ({ userId: value }), expiresAt: () => end as number })
+    })
+    app.get('/me', { schema: { security: [{ session: [] }] } }, async (request) => request.session.data)
+    app.post('/logout', { schema: { security: [{ session: [] }] } }, async (request) => { request.session.destroy() })
+    const browser = new Client(app, new CookieJar(clock.now))
+    browser.jar.take('old=ada; Path=/')
+    await browser.get('/me')
+    await browser.post('/logout')
+    clock.advance(366 * 86_400_000)
+    t.equal((await app.inject({ url: '/me', headers: { cookie: 'old=ada' } })).statusCode, 401, String(end))
+    t.match(events[0], { type: 'discarded', reason: 'unfit', detail: /adoptCookies: expiresAt must return the end of the cookie in epoch milliseconds, and returned / })
+  }
+})
+
 t.test('an error of open is reported and signs no client in', async (t) => {
   const events: SessionEvent[] = []
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(sessionPlugin, {
     onEvent: (event) => { events.push(event) },
-    adopt: adoptCookies({ cookieName: 'old', open () { throw new TypeError('the value, which is not for the log') }, expiresAt: () => Infinity })
+    adopt: adoptCookies({ cookieName: 'old', open () { throw new TypeError('the value, which is not for the log') }, expiresAt: () => 0 })
   })
   app.get('/', { schema: { security: [{ session: [] }] } }, async () => 'in')
   for (const value of ['x', '%', '']) t.equal((await app.inject({ url: '/', headers: { cookie: `old=${value}` } })).statusCode, 401)

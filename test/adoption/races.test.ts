@@ -221,6 +221,20 @@ t.test('if data or authenticatedAt throws, the error is reported, and the user c
   }
 })
 
+t.test('if identify throws, the error is reported, and the user can sign in', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const adopt = { cookieName: 'old', identify (value: string) { return (JSON.parse(value) as { id: string }).id }, find: () => undefined }
+  const world = await moved(t, store, 'old', { adopt })
+  const { app, events } = world
+  app.post('/login', { schema: { security: [{ session: [] }, {}] } }, async (request) => { (request as any).session.start({ userId: 'ada', cart: [] }) })
+  for (const value of ['hunter2', 'null']) {
+    t.equal((await app.inject({ method: 'POST', url: '/login', headers: { cookie: `old=${value}` } })).statusCode, 200)
+    t.equal(await statusOf(world, `old=${value}`), 401)
+  }
+  t.match(events[0], { type: 'discarded', reason: 'unfit', detail: 'reading it threw SyntaxError' })
+  t.notMatch(JSON.stringify(events), 'hunter2')
+})
+
 t.test('data may be asynchronous', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
