@@ -120,11 +120,11 @@ function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionMan
     },
     async list (principal, { limit = 100, cursor: from } = {}) {
       if (!Number.isInteger(limit) || limit < 1) throw invalidOptions('limit must be a whole number, 1 or more')
-      const { sessions, cursor } = await directory(scheme, 'list').list(text(principal), limit, from)
+      const { sessions, cursor } = await directory(scheme, 'list', principal).list(principal, limit, from)
       return { sessions: sessions.map(info).sort((a, b) => b.authenticatedAt - a.authenticatedAt), cursor }
     },
     revoke: async (id) => await directory(scheme, 'revoke').revoke(id),
-    revokeAll: async (principal, { except } = {}) => await directory(scheme, 'revokeAll').revokeAll(text(principal), except),
+    revokeAll: async (principal, { except } = {}) => await directory(scheme, 'revokeAll', principal).revokeAll(principal, except),
     async revokeEverything () {
       const { revokeEverything } = directory(scheme, 'revokeEverything')
       if (revokeEverything === undefined) throw invalidOptions(`app.${name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
@@ -134,22 +134,19 @@ function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionMan
   }
 }
 
-/** Returns the directory of a scheme. @throws `FST_SESSION_OPTIONS` if the scheme lacks what the method needs */
-function directory ({ name, backend, settings }: Scheme, method: string): Directory {
+/** Returns the directory of a scheme. @throws `FST_SESSION_OPTIONS` if the method cannot work with this scheme or this principal */
+function directory ({ name, backend, settings }: Scheme, method: string, principal?: unknown): Directory {
   if (backend.directory === undefined) {
     const advice = method === 'revokeEverything' ? 'replace all keys, which ends all sessions' : 'end sessions with the option verify and a generation number for each user'
     throw invalidOptions(`app.${name}.${method}() needs a store: sealed cookies exist only in browsers. Use a store, or ${advice}.`)
   }
-  if ((method === 'list' || method === 'revokeAll') && settings.principal === undefined) {
+  const isByPrincipal = method === 'list' || method === 'revokeAll'
+  if (isByPrincipal && settings.principal === undefined) {
     throw invalidOptions(`app.${name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
   }
+  // To find no sessions would look like a sign-out.
+  if (isByPrincipal && typeof principal !== 'string') throw invalidOptions(`a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
   return backend.directory
-}
-
-/** Returns a principal. @throws `FST_SESSION_OPTIONS` if it is not text: finding no sessions would look like a sign-out */
-function text (principal: unknown): string {
-  if (typeof principal === 'string') return principal
-  throw invalidOptions(`a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
 }
 
 function info ({ id, principal, data, times: { createdAt, authenticatedAt }, expiresAt }: Snapshot): SessionInfo {
