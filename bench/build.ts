@@ -1,15 +1,15 @@
 /**
- * Makes one plain file of a program in this folder: `tsx bench/build.ts --source memory`. What runs the measured code is node
- * alone: tsx would name every function at run time, closures of each request included, which is a good part of a small figure.
+ * Bundles a program of this folder into one JavaScript file: `tsx bench/build.ts --source memory`. Node.js runs it without tsx,
+ * because tsx names every function at run time, also the closures of each request. That would change small figures.
  */
 import { build } from 'esbuild'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = new URL('../', import.meta.url)
-export const SOURCE = '@fastify-openapi-session/source'
+const SOURCE = '@fastify-openapi-session/source'
 
-/** `fromSource` takes this package from lib/ without a check of its types; otherwise it is imported from dist/ as by its users. */
+/** Bundles a program. With `fromSource`, this package is taken from lib/, without a type check. Otherwise it is imported from dist/, as users do. */
 export async function bundle (program: string, fromSource: boolean): Promise<string> {
   const { name, exports } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { name: string, exports: Record<string, any> }
   const outfile = fileURLToPath(new URL(`.cache/bench/${program}.mjs`, root))

@@ -1,4 +1,4 @@
-/** The load: connections that stay open, each a browser of its own with the cookies that it was sent. */
+/** The load: open connections. Each behaves like a browser and keeps its cookies. */
 import { connect, type Socket } from 'node:net'
 import type { Scenario } from './plan.js'
 
@@ -7,7 +7,7 @@ export interface Reply {
   readonly body: string
 }
 
-/** Browsers drop a cookie whose name and value are longer (RFC 6265bis, 5.6). */
+/** Characters of name and value. Browsers drop a longer cookie (RFC 6265bis, 5.6). */
 const LONGEST_COOKIE = 4096
 
 export class Connection {
@@ -80,20 +80,20 @@ export class Connection {
   }
 }
 
-/** Requests before those that count: the server's memory comes back into the caches of a processor that served others. */
+/** Requests before the measured ones. They bring the server's memory back into the processor's caches. */
 const LEAD_IN = 200
 
-/** What a cell's server CPU is read with. */
+/** Returns the CPU time of the server so far, in microseconds. */
 export type Meter = () => Promise<number>
 
 export interface Cell {
-  /** Microseconds of server CPU per request; `undefined` where the subject refuses data of this size. */
+  /** Microseconds of server CPU per request; `undefined` if the subject refuses data of this size. */
   readonly cpu: number | undefined
-  /** Whether a cookie was sent that browsers drop. */
+  /** True if the server sent a cookie that browsers drop. */
   readonly tooLong: boolean
 }
 
-/** Sends the requests of a scenario over all connections and checks every response. `strict`: it has to know its users, too. */
+/** Sends the requests of a scenario over all connections and checks every response. With `strict`, each must belong to the right user. */
 export async function measure (connections: readonly Connection[], scenario: Scenario, requests: number, meter: Meter, strict: boolean): Promise<Cell> {
   const { method, url, login, check } = scenario
   const expected = new Map<Connection, string>()

@@ -1,7 +1,7 @@
 /**
- * The floor: the least work that loses no update and revives nothing. It is a yardstick and no product. It leaves out all
- * that takes no time while a request is served, but also what a product needs: a list of a principal's sessions, checked
- * data, limits on time, bounds on memory, events, streams. Values from `get` are not to be changed; `set` is the only way to write.
+ * The floor: the least work that loses no update and revives no session. It is a yardstick and not a product. It has no list of a
+ * principal's sessions, no check of the data, no time limits, no bound on memory, no events and no streams. Handlers must not
+ * change values that `get` returned: `set` is the only way to write.
  */
 import fastifyPlugin from 'fastify-plugin'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -15,7 +15,7 @@ export interface FloorStore {
   create (id: string, entry: Entry): unknown
   read (id: string): Entry | undefined | Promise<Entry | undefined>
   touch (id: string, expiresAt: number): unknown
-  /** Compare-and-set over `version - 1`: a late save neither undoes another one nor brings back what has ended. */
+  /** Compare-and-set over `version - 1`: a slow save neither undoes another save nor revives a session that has ended. */
   update (id: string, entry: Entry): boolean | Promise<boolean>
 }
 
@@ -24,12 +24,12 @@ const COOKIE = '__Host-session='
 const ATTRIBUTES = '; Path=/; HttpOnly; Secure; SameSite=Lax'
 
 let pool = Buffer.alloc(0)
-/** 16 bytes that name the session and 32 that prove possession; random bytes are cheap by the thousand only. */
-function makeToken (): [id: string, secret: string] {
+/** Returns an id of 16 random bytes and a secret of 32. Takes them from a pool, because one large call costs as much as a small one. */
+function makeCredential (): [id: string, secret: string] {
   if (pool.length < 48) pool = randomBytes(4800)
-  const token: [string, string] = [pool.toString('base64url', 0, 16), pool.toString('base64url', 16, 48)]
+  const credential: [string, string] = [pool.toString('base64url', 0, 16), pool.toString('base64url', 16, 48)]
   pool = pool.subarray(48)
-  return token
+  return credential
 }
 
 class FloorSession {
@@ -48,9 +48,9 @@ class FloorSession {
     (this.changes ??= {})[key] = value
   }
 
-  /** A login never keeps the id or the secret from before. */
+  /** Begins a session with a new id and a new secret. */
   start (data: Data): void {
-    const [id, secret] = makeToken()
+    const [id, secret] = makeCredential()
     this.id = id
     this.data = data
     this.cookie = `${COOKIE}${id}.${secret}${ATTRIBUTES}`
@@ -61,10 +61,10 @@ class FloorSession {
 type Done = (error?: Error | null, payload?: unknown) => void
 type WithSession = Omit<FastifyRequest, 'session'> & { session: FloorSession }
 
-/** Goes on in the same turn if the store has answered already. */
-function then<T> (answer: T | Promise<T>, next: (value: T) => void, fail: Done): void {
-  if (answer instanceof Promise) answer.then(next).catch(fail)
-  else next(answer)
+/** Calls `next` with a result: at once, or when the promise resolves. */
+function then<T> (result: T | Promise<T>, next: (value: T) => void, fail: Done): void {
+  if (result instanceof Promise) result.then(next).catch(fail)
+  else next(result)
 }
 
 function load (store: FloorStore, optional: boolean, request: WithSession, reply: FastifyReply, done: Done): void {
@@ -77,12 +77,12 @@ function load (store: FloorStore, optional: boolean, request: WithSession, reply
   const start = header === undefined ? -1 : header.indexOf(COOKIE)
   if (header === undefined || start === -1) return refuse()
   const end = header.indexOf(';', start)
-  const token = header.slice(start + COOKIE.length, end === -1 ? undefined : end)
-  const dot = token.indexOf('.')
-  const id = token.slice(0, dot)
+  const credential = header.slice(start + COOKIE.length, end === -1 ? undefined : end)
+  const dot = credential.indexOf('.')
+  const id = credential.slice(0, dot)
   then(store.read(id), (entry) => {
     const now = Date.now()
-    if (entry === undefined || entry.expiresAt <= now || hash('sha256', token.slice(dot + 1), 'base64url') !== entry.secretHash) return refuse()
+    if (entry === undefined || entry.expiresAt <= now || hash('sha256', credential.slice(dot + 1), 'base64url') !== entry.secretHash) return refuse()
     session.id = id
     session.entry = entry
     session.data = JSON.parse(entry.payload) as Data
@@ -91,7 +91,7 @@ function load (store: FloorStore, optional: boolean, request: WithSession, reply
   }, done)
 }
 
-/** Writes over what was read. After a conflict the changes are made to what is there now; after an end there is nothing to do. */
+/** Writes the changed data. On a conflict, applies the changes to the data that are stored now. If the session has ended, writes nothing. */
 function write (store: FloorStore, { id, changes }: FloorSession, entry: Entry, data: Data, done: () => void, fail: Done): void {
   const next = { ...entry, payload: JSON.stringify(data), version: entry.version + 1, expiresAt: Date.now() + IDLE }
   then(store.update(id, next), (updated) => {

@@ -1,7 +1,7 @@
 /**
- * Sessions in the memory of the app's own process: `npm run bench:memory [sessions]`. How many bytes each takes up, what a call
- * costs among few and among many, and for how long the event loop stands still. `sessions` is 200,000 by default and is
- * the number for the bytes; the other tables have a thousand and a million.
+ * Measures sessions in the memory of the app's process: `npm run bench:memory [sessions]`. Prints the bytes of each session, the
+ * cost of a call with few and with many sessions, and the longest stop of the event loop. `sessions` (200,000 by default) is the
+ * number for the bytes. The other tables have a thousand and a million sessions.
  */
 import { randomBytes } from 'node:crypto'
 import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
@@ -16,7 +16,7 @@ const [FEW, MANY] = [1000, 1_000_000]
 const CALLS = 100_000
 const IDLE = 30 * 60_000
 
-/** What is in use once all garbage is gone: objects, and bytes that live outside of the heap. */
+/** Returns the bytes in use after garbage collection, in the heap and outside of it. */
 async function used (): Promise<number> {
   for (let turn = 0; turn < 4; turn++) {
     gc?.()
@@ -26,7 +26,7 @@ async function used (): Promise<number> {
   return heapUsed + external
 }
 
-/** Real logins, so that each plugin keeps what it keeps. */
+/** Returns the bytes of one session, measured with real logins. */
 async function bytesEach (subject: SubjectName): Promise<number> {
   const app = await build(subject, () => { throw new Error('No Redis here') })
   const login = async (): Promise<void> => {
@@ -43,7 +43,7 @@ async function bytesEach (subject: SubjectName): Promise<number> {
 
 const makeId = (): string => randomBytes(16).toString('base64url')
 
-/** About what the plugin writes for data of 200 bytes. */
+/** Returns a record similar to the one that the plugin writes for data of 200 bytes. */
 function recordOf (principal: string, expiresAt: number, version = 1): SessionRecord {
   const head = { v: 1, createdAt: expiresAt, deadline: expiresAt, secret: 'x'.repeat(43) }
   return { payload: JSON.stringify({ ...head, data: { user: principal, note: 'x'.repeat(180 - principal.length) } }), version, expiresAt, principal }
@@ -57,7 +57,7 @@ function fill (store: MemoryStore, count: number, principalOf: (index: number) =
 
 type Call = (id: string, index: number) => unknown
 
-/** Microseconds of CPU of one call. */
+/** Returns the microseconds of CPU of one call. */
 async function costOf (ids: readonly string[], call: Call): Promise<number> {
   // In no order that the store could like, and always the same.
   const chosen = Array.from({ length: CALLS }, (_, index) => ids[index * 7919 % ids.length] ?? '')
@@ -103,8 +103,8 @@ const nextTurn = async (): Promise<void> => await new Promise((resolve) => { set
 interface Stop { readonly all: number, readonly withoutCollections: number }
 
 /**
- * Runs `work` and returns the longest times, in ms, in which nothing else had its turn: all of it, and without V8's collections
- * of garbage, which a heap of this size has in any case. Time in which another process had the core does not count.
+ * Runs `work` and returns the longest time, in ms, in which the event loop could not run anything else: with and without V8's
+ * garbage collections, which a heap of this size has in any case. Time in which another process had the core does not count.
  */
 async function longestStop (work: () => unknown): Promise<Stop> {
   const collections: PerformanceEntry[] = []
@@ -145,7 +145,7 @@ async function stops (): Promise<Record<string, Stop>> {
   let time = Date.now()
   const store = new MemoryStore({ maxSessions: MANY, maxBytes: 2 ** 40, now: () => time })
   fill(store, MANY, (index) => index < 100_000 ? 'busy' : `user-${index}`, time + IDLE)
-  found['nothing at all, for comparison'] = await longestStop(async () => await pause(2000))
+  found['nothing, for comparison'] = await longestStop(async () => await pause(2000))
   found['list of a principal with 100,000 sessions'] = await longestStop(async () => {
     for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
       cursor = store.list('busy', { limit: 500, cursor }).cursor
@@ -181,7 +181,7 @@ console.log(`${table([`after ${SESSIONS} logins with 200 bytes of data`, 'bytes 
 
 const [few, many] = [await costsAmong(FEW), await costsAmong(MANY)]
 const rows = Object.keys(few).map((name) => [name, (few[name] ?? NaN).toFixed(2), (many[name] ?? NaN).toFixed(2)])
-console.log(`${table(['us of CPU for a call of MemoryStore', 'among 1,000', 'among 1,000,000'], rows)}\n`)
+console.log(`${table(['µs of CPU for a call of MemoryStore', 'among 1,000', 'among 1,000,000'], rows)}\n`)
 
 const longest = Object.entries(await stops()).map(([name, { all, withoutCollections }]) => [name, withoutCollections.toFixed(1), all.toFixed(1)])
-console.log(table(['longest stop of the event loop with 1,000,000 sessions', 'ms', 'ms with collections of garbage'], longest))
+console.log(table(['longest stop of the event loop with 1,000,000 sessions', 'ms', 'ms with garbage collections'], longest))

@@ -1,4 +1,4 @@
-/** What is measured: the subjects, and the requests that each of them answers. */
+/** The subjects of the benchmark, and the requests that each of them serves. */
 
 export type StoreKind = 'none' | 'memory' | 'redis' | 'cookie'
 
@@ -9,7 +9,7 @@ export interface SubjectName {
 
 export const BARE: SubjectName = { name: 'bare Fastify', store: 'none' }
 
-/** Bare Fastify in another process: how far this is from 0 is how far the other figures may be off. */
+/** Bare Fastify in another process. Its distance from 0 shows the error of the other figures. */
 export const AGAIN: SubjectName = { name: 'bare Fastify again', store: 'none' }
 
 export const SUBJECTS = [
@@ -33,9 +33,9 @@ export interface Scenario {
   readonly name: string
   readonly method: 'GET' | 'POST'
   readonly url: string
-  /** The login before the cell, whose cookie the requests carry. Without it they carry none. */
+  /** The login before the requests, which carry its cookie. Without it, they carry no cookie. */
   readonly login?: string
-  /** The request after the cell that has to return the body of the last response: what was written is there. */
+  /** A request after the others. It must return the body of the last response, which shows that the last write was stored. */
   readonly check?: string
 }
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { BARE, type Scenario, type SubjectName } from './plan.js'
 
-/** Every cell's figure, by subject and scenario, one for each round; bare Fastify has two, from before and after. */
+/** The figures of a subject by scenario, one for each round. Bare Fastify has two for each round, from before and after the others. */
 export interface Figures {
   readonly subject: SubjectName
   readonly cells: Record<string, number[]>
@@ -10,18 +10,18 @@ export interface Figures {
   readonly tooLong: string[]
 }
 
-export function quantile (figures: readonly number[], share: number): number {
+function quantile (figures: readonly number[], share: number): number {
   const sorted = figures.toSorted((a, b) => a - b)
   const at = (sorted.length - 1) * share
   const low = sorted[Math.floor(at)] ?? NaN
   return low + (at - Math.floor(at)) * ((sorted[Math.ceil(at)] ?? NaN) - low)
 }
 
-/** Disturbances only ever add, so that the lower quartile is nearer to the truth than the mean. */
+/** Other work on the machine only adds to a figure, so the lower quartile is more exact than the mean. */
 const typical = (figures: readonly number[]): number => quantile(figures, 0.25)
 const spread = (figures: readonly number[]): number => (quantile(figures, 0.75) - quantile(figures, 0.25)) / 2
 
-export const STORES = { none: '', memory: 'memory', redis: 'Redis', cookie: 'cookie' } as const
+const STORES = { none: '', memory: 'memory', redis: 'Redis', cookie: 'cookie' } as const
 const title = ({ name, store }: SubjectName): string => store === 'none' ? name : `${name}, ${STORES[store]}`
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
 
@@ -29,7 +29,7 @@ function heading (first: string, scenarios: readonly Scenario[]): string[] {
   return [row([first, ...scenarios.map(({ name }) => name)]), `|---|${scenarios.map(() => '---:|').join('')}`]
 }
 
-/** Microseconds over bare Fastify; `undefined` where the subject refuses the data. */
+/** Returns the microseconds over bare Fastify, `undefined` if the subject refuses the data. */
 function added ({ cells }: Figures, bare: Figures, scenario: string): number | undefined {
   const own = cells[scenario] ?? []
   return own.length === 0 ? undefined : typical(own) - typical(bare.cells[scenario] ?? [])
@@ -42,11 +42,11 @@ export function costs (all: readonly Figures[], scenarios: readonly Scenario[]):
     if (value === undefined) return 'refused'
     return `${value.toFixed(1)} ± ${spread(figures.cells[name] ?? []).toFixed(1)}${figures.tooLong.includes(name) ? ' (1)' : ''}`
   })]))
-  const note = all.some(({ tooLong }) => tooLong.length > 0) ? '\n\n(1) The cookie is longer than 4,096 bytes: browsers drop it in silence.' : ''
-  return [...heading('us of server CPU per request over bare Fastify', scenarios), ...lines].join('\n') + note
+  const note = all.some(({ tooLong }) => tooLong.length > 0) ? '\n\n(1) The cookie is longer than 4,096 bytes: browsers drop it without a message.' : ''
+  return [...heading('µs of server CPU per request over bare Fastify', scenarios), ...lines].join('\n') + note
 }
 
-/** What each costs as a multiple of the floor with the same store; cookies are compared to the floor in memory. */
+/** Returns the costs as multiples of the floor with the same store. Cookies are compared with the floor in memory. */
 export function ratios (all: readonly Figures[], scenarios: readonly Scenario[]): string | undefined {
   const bare = all.find(({ subject }) => subject === BARE)!
   const floorOf = ({ store }: SubjectName): Figures | undefined =>
@@ -56,14 +56,14 @@ export function ratios (all: readonly Figures[], scenarios: readonly Scenario[])
     if (figures === bare || floor === undefined || floor === figures) return []
     return [row([title(figures.subject), ...scenarios.map(({ name }) => {
       const [own, least] = [added(figures, bare, name), added(floor, bare, name)]
-      // A floor of next to nothing is no yardstick.
+      // A multiple of almost nothing says nothing.
       return own === undefined ? 'refused' : least === undefined || least < 2 ? '-' : (own / least).toFixed(2)
     })])]
   })
   return lines.length === 0 ? undefined : [...heading('times the floor', scenarios), ...lines].join('\n')
 }
 
-/** How far the two figures of bare Fastify in one round are apart: what other work on the machine and luck do to the figures. */
+/** Says how far the two figures of bare Fastify in one round differ, which shows the error of the figures. */
 export function drift (all: readonly Figures[]): string {
   const bare = all.find(({ subject }) => subject === BARE)!
   const drifts = Object.values(bare.cells).flatMap((figures) => figures.flatMap((before, index) => {
@@ -82,7 +82,7 @@ function versionOf (name: string): string {
   return `${name} ${version}`
 }
 
-/** All that somebody needs to run the same again. */
+/** Returns what is needed to repeat the run: command, machine and versions. */
 export function circumstances (redis: string, parts: readonly string[]): string {
   const processors = cpus()
   return [

@@ -1,23 +1,23 @@
 /**
- * Server CPU that a session plugin adds to a request.
+ * Measures the server CPU that a session plugin adds to a request.
  *
  *   npm run bench                     10 rounds from dist/, for docs/performance.md
- *   npm run bench -- --quick          3 rounds from lib/, without a check of types
+ *   npm run bench -- --quick          3 rounds from lib/, without a type check
  *   npm run bench -- --only this,floor --memory
  *   --only NAMES                      subjects whose name contains one of these
  *   --memory, --redis, --cookie       subjects with one of these stores
  *   --rounds N, --requests N          instead of the usual numbers
- *   --source, --dist                  where this package is taken from
- *   --json FILE                       every single figure
+ *   --source, --dist                  takes this package from lib/ or from dist/
+ *   --json FILE                       writes every single figure to a file
  *
- * Each subject is a process of its own, and this one sends the requests, over connections that stay open. A figure is CPU
- * time of the server's process (user and system, garbage collection included), which other work on the machine disturbs less than
- * it does any clock. What is left of the disturbance is met by order: in each round every scenario visits all subjects, in
- * an order that is rotated, with bare Fastify before and after. In a full run every round has new processes: V8
- * compiles the same code a little better or worse each time, which makes up to 2 us of difference to bare Fastify alone for as long
- * as the process lives. A quick run has one process a subject, so that its small figures are off by as much.
- * All processes share one core: with two, the place that the system chose decided how many requests a server found waiting when
- * it woke, which was worth 2 us as well. What Redis does in its own process is not in the figures.
+ * Each subject is a server process of its own. This process sends the requests over open connections.
+ *
+ * - A figure is CPU time of the server process (user and system, with garbage collection). Other work on the machine disturbs CPU
+ *   time less than wall-clock time. The process of Redis is not in the figures.
+ * - In each round, every scenario visits all subjects in a rotated order, with bare Fastify before and after.
+ * - In a full run, every round has new processes. V8 compiles the same code differently in each process, which alone makes up to
+ *   2 µs of difference. A quick run has one process for each subject, so its figures may be off by that much.
+ * - All processes share one core. On two cores, the operating system's choice of core made up to 2 µs of difference.
  */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -50,10 +50,10 @@ const fromSource = options.source ?? (options.quick && !options.dist)
 const rounds = Number(options.rounds ?? (options.quick ? 3 : 10))
 const requests = Number(options.requests ?? (options.quick ? 700 : 2000))
 
-/** How often every scenario is played before the first figure of a process, and with how many requests: V8 has to settle. */
+/** How often each scenario runs before the first figure of a process, and with how many requests, so that V8 compiles the code. */
 const WARM_UPS = 2
 const WARM_UP = 1500
-/** How many rounds a process lives for. One is better and takes longer: most of it is the warm-up. */
+/** How many rounds a process serves. One is more exact and takes longer, because most of the time is the warm-up. */
 const roundsPerProcess = options.quick ? rounds : 1
 
 class Subject {
@@ -114,8 +114,8 @@ async function visitAll (before: Subject, after: Subject, others: readonly Subje
   }
 }
 
-/** Plays rounds with new processes. */
-async function play (bare: Figures, others: readonly Figures[], file: string, redis: string, count: number): Promise<void> {
+/** Runs rounds with new processes. */
+async function runRounds (bare: Figures, others: readonly Figures[], file: string, redis: string, count: number): Promise<void> {
   const started: Subject[] = []
   try {
     for (const figures of [bare, bare, ...others]) started.push(await Subject.start(figures, file, redis))
@@ -126,7 +126,7 @@ async function play (bare: Figures, others: readonly Figures[], file: string, re
   }
 }
 
-/** Puts this process and all that it starts on the last core. Returns whether the system could. */
+/** Moves this process and its children to the last core. Returns `false` if the system cannot. */
 function useOneCore (): boolean {
   try {
     execFileSync('taskset', ['-a', '-c', '-p', String(cpus().length - 1), String(process.pid)], { stdio: 'ignore' })
@@ -137,7 +137,7 @@ function useOneCore (): boolean {
 }
 
 const subjects = SUBJECTS.filter(chosen)
-if (subjects.length === 0) throw new Error('No subject has such a name and such a store')
+if (subjects.length === 0) throw new Error('No subject has that name and that store: see bench/plan.ts')
 if (!fromSource) execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' })
 const file = await bundle('server', fromSource)
 const onOneCore = useOneCore()
@@ -145,13 +145,13 @@ const ends: Array<() => Promise<void> | void> = []
 try {
   const redis = await startRedis({ teardown: (end) => { ends.unshift(end) } })
   const [bare, ...others] = [BARE, AGAIN, ...subjects].map((subject): Figures => ({ subject, cells: {}, tooLong: [] })) as [Figures, ...Figures[]]
-  for (let left = rounds; left > 0; left -= roundsPerProcess) await play(bare, others, file, redis.url, Math.min(left, roundsPerProcess))
+  for (let left = rounds; left > 0; left -= roundsPerProcess) await runRounds(bare, others, file, redis.url, Math.min(left, roundsPerProcess))
   const all = [bare, ...others]
   const version = /v=(\S+)/.exec(execFileSync(findExecutable('redis-server', 'valkey-server'), ['--version'], { encoding: 'utf8' }))?.[1]
   const about = circumstances(`Redis ${version}`, [
     fromSource ? 'from lib/' : 'from dist/', `${rounds} rounds`, `${requests} requests a cell over ${CONNECTIONS} connections`,
-    onOneCore ? 'all processes on one core' : 'without taskset, so that figures of 2 us are noise',
-    'lower quartile of the rounds ± half the distance of the quartiles'
+    onOneCore ? 'all processes on one core' : 'without taskset, so that differences of 2 µs mean nothing',
+    'lower quartile of the rounds ± half the interquartile range'
   ])
   console.log([about, drift(all), costs(all, SCENARIOS), ratios(all, SCENARIOS) ?? ''].join('\n\n').trim())
   if (options.json !== undefined) writeFileSync(options.json, JSON.stringify({ about, all }, null, 2))

@@ -1,4 +1,4 @@
-/** The process of one subject: serves its app, and returns the CPU time of this process whenever the parent asks. */
+/** The server process of one subject. Sends its CPU time to the parent process on each message. */
 import { Redis } from 'ioredis'
 import type { AddressInfo } from 'node:net'
 import type { SubjectName } from './plan.js'

@@ -1,7 +1,7 @@
 /**
- * What sessions take up in the servers: `npm run bench:size [sessions]`, 1,000,000 by default, each with data of 200 bytes and
- * a principal of its own for every two. Redis: its own figure of memory in use. PostgreSQL: table and indexes on disk, as
- * the servers report them.
+ * Measures how much room sessions take in the servers: `npm run bench:size [sessions]`, 1,000,000 by default. Each session has
+ * 200 bytes of data, and each principal has two sessions. Redis reports the memory in use. PostgreSQL reports the size of the table
+ * with its indexes.
  */
 import { Redis } from 'ioredis'
 import { Kysely, PostgresDialect, sql } from 'kysely'

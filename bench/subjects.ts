@@ -10,11 +10,11 @@ import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { floor, floorInMemory, floorInRedis } from './floor.js'
 import { AGAIN, BARE, SIZES, type Size, type SubjectName, urlOf } from './plan.js'
 
-// The types of two session plugins claim the same name on a request, so that those of the others stay outside.
+// The types of all session plugins declare request.session, so the other plugins are loaded without types.
 const load = createRequire(import.meta.url)
 type Plugin = FastifyPluginAsync<Record<string, unknown>>
 
-/** What a route of any of the plugins can do with its session here. */
+/** The methods that the sessions of all plugins have. */
 interface AnySession {
   get (key: string): unknown
   set (key: string, value: unknown): void
@@ -29,7 +29,7 @@ const Data = Type.Object({
   user: Type.String(), roles: Type.Array(Type.String()), seen: Type.Integer(), count: Type.Integer(), cart: Type.Array(Item), note: Type.String()
 })
 
-/** Data of a size, of the kind that apps have: many short values, not one long text. */
+/** Returns data of a size, like those of an app: many short values, not one long text. */
 function dataOf (user: string, size: Size): Record<string, unknown> {
   const data = { user, roles: ['reader', 'editor'], seen: 1_750_000_000, count: 0, cart: [] as unknown[], note: '' }
   for (let index = 0; size === '4 KB' && index < 41; index++) {
@@ -39,7 +39,7 @@ function dataOf (user: string, size: Size): Record<string, unknown> {
   return data
 }
 
-/** The same routes for everybody. Who declares nothing checks in the handler, which costs the others next to nothing. */
+/** Adds the same routes for all plugins. The handlers check for a session, because the other plugins do not. */
 function routes (app: FastifyInstance, login: Login): void {
   const required = { schema: { security: [{ session: [] }] } }
   const optional = { schema: { security: [{ session: [] }, {}] } }
@@ -68,7 +68,7 @@ function routes (app: FastifyInstance, login: Login): void {
 }
 
 async function app (setUp: SetUp, login: Login): Promise<FastifyInstance> {
-  // As behind a proxy that ends TLS, for cookies with Secure; connections stay open between two cells.
+  // As behind a proxy that ends TLS, because the cookies are Secure. Connections stay open between two scenarios.
   const made = Fastify({ trustProxy: true, keepAliveTimeout: 0 })
   await setUp(made)
   routes(made, login)
@@ -102,7 +102,7 @@ const officialLogin: Login = async (request, data) => {
   await setAll(request, data)
 }
 
-/** It keeps its key and its store for the whole process, so that each subject needs a process of its own. */
+/** This plugin keeps its key and its store for the whole process. So each subject needs a process of its own. */
 function mgcrea (options: object): SetUp {
   return async (made) => {
     const { default: plugin } = await import('@mgcrea/fastify-session' as string) as { default: Plugin }
@@ -115,10 +115,10 @@ async function secureSession (made: FastifyInstance): Promise<void> {
   await made.register(load('@fastify/secure-session') as Plugin, { key: randomBytes(32), cookie: { path: '/', httpOnly: true, secure: true } })
 }
 
-/** The most sessions that the table of memory needs. */
+/** The most sessions that bench/memory.ts creates. */
 const MAX_SESSIONS = 2_000_000
 
-/** The app of a subject. `redis` opens a connection that the caller closes. */
+/** Returns the app of a subject. `redis` opens a connection that the caller closes. */
 export async function build ({ name, store }: SubjectName, redis: () => Redis): Promise<FastifyInstance> {
   switch (`${name}, ${store}`) {
     case `${BARE.name}, none`:
@@ -137,7 +137,7 @@ export async function build ({ name, store }: SubjectName, redis: () => Redis): 
   }
 }
 
-/** connect-redis, as its users wire it to ioredis. */
+/** Returns connect-redis, connected to ioredis as its users do it. */
 function redisForExpress (client: Redis): unknown {
   const { RedisStore: Connect } = load('connect-redis') as { RedisStore: new (options: object) => unknown }
   return new Connect({
@@ -151,7 +151,7 @@ function redisForExpress (client: Redis): unknown {
   })
 }
 
-/** The commands of @mgcrea/fastify-session-redis-store 1.0.0, whose peer range ends before this version of the plugin. */
+/** Returns a store with the commands of @mgcrea/fastify-session-redis-store 1.0.0, which this version of the plugin does not accept. */
 function redisForMgcrea (client: Redis): unknown {
   const keyOf = (id: string): string => `mgcrea:${id}`
   const ttlOf = (expiry?: number | null): number => expiry ? Math.min(Math.floor((expiry - Date.now()) / 1000), 86_400) : 86_400

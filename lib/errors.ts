@@ -32,7 +32,7 @@ const Base = createError<[string, { cause: unknown }?]>('FST_SESSION', '%s')
 
 /**
  * The one error class of the package. `code` is stable and tells errors apart; `statusCode` is the status of the response.
- * No message carries a token, a key, session data or the text of a store.
+ * No message contains a secret, a key, session data or the text of a store.
  */
 export class SessionError extends (Base as unknown as new (message: string, options?: { cause: unknown }) => FastifyError) {
   declare readonly code: SessionErrorCode

@@ -9,7 +9,6 @@ import { readOptions } from './options/read.js'
 import { createScheme, type Scheme } from './options/scheme.js'
 import type { SessionOptions } from './options/types.js'
 import { inspect, refuseClashes } from './options/warnings.js'
-import { cookieValue, DUPLICATE } from './request/load.js'
 import { addHooks, scopeOf } from './request/hooks.js'
 import { InertSession } from './request/inert.js'
 import { Registry } from './routing/registry.js'
@@ -70,23 +69,13 @@ function schemesOf (context: FastifyInstance): Scheme[] {
 const FIELDS_OF_REQUEST = new Set(['id', 'params', 'raw', 'query', 'log', 'body'])
 
 function decorate (app: FastifyInstance, scheme: Scheme): void {
-  const { name, cookie } = scheme
+  const { name } = scheme
   if (app.hasRequestDecorator(name) || app.hasDecorator(name) || FIELDS_OF_REQUEST.has(name)) {
     throw invalidOptions(`request.${name} or app.${name} exists already, from Fastify or from another plugin (another session plugin, for example): remove that one, or use another name, such as scheme: "mySession"`)
   }
   const closing = new AbortController()
   app.addHook('preClose', async () => { closing.abort() })
-  app.decorate(name, createManager(scheme, {
-    closing: closing.signal,
-    cookieIn (header) {
-      for (const { name } of [cookie, ...cookie.previous]) {
-        const value = cookieValue(header, name)
-        if (value === DUPLICATE) return undefined
-        if (value !== undefined && value !== '') return { name, value }
-      }
-      return undefined
-    }
-  }))
+  app.decorate(name, createManager(scheme, closing.signal))
   app.decorateRequest(name, {
     getter (this: FastifyRequest) {
       return scopeOf(this)?.session(name)?.public ?? new InertSession(this, name)

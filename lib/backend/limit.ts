@@ -2,7 +2,7 @@ import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
 import { conflict } from '../errors.js'
 import { UNRANKED } from '../session/times.js'
-import type { Directory, Saved, Snapshot } from './backend.js'
+import type { Backend, Directory, Saved, Snapshot } from './backend.js'
 
 /** The default limit. It applies only if the store counts sessions. */
 const DEFAULT_LIMIT = 100
@@ -12,12 +12,12 @@ const PAGE = 500
 const MAX_TRIES = 100
 
 /** The parts of the backend that the limit needs. */
-export interface LimitContext {
+interface LimitContext {
   readonly maxPerPrincipal: number | undefined
   readonly list: Directory['list']
   /** Gives a session another rank. Returns `undefined` if the session has ended. */
   readonly rank: (session: Snapshot, rank: number) => Awaitable<Snapshot | undefined>
-  readonly endUnchanged: (session: Snapshot, reason: 'limit', report: Report) => Awaitable<boolean>
+  readonly endUnchanged: Backend['endUnchanged']
 }
 
 /** The option `maxPerPrincipal`: a login above the limit ends the sessions of the oldest logins. */
@@ -36,23 +36,22 @@ export class Limit {
    */
   keep (created: Saved, report: Report): Awaitable<Saved> {
     const { snapshot, snapshot: { principal }, count = 0 } = created
-    const isOver = count === true ? this.#context.maxPerPrincipal !== undefined : count > this.#most
-    if (principal === undefined || (!isOver && isRanked(snapshot))) return created
+    const mayBeOver = count === true ? this.#context.maxPerPrincipal !== undefined : count > this.#most
+    if (principal === undefined || (!mayBeOver && rankOf(snapshot) !== UNRANKED)) return created
     return this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot }), (error: unknown) => {
       report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
       return created
     })
   }
 
+  /** Ends the oldest sessions if there are too many, and gives an adopted session its rank. */
   async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {
-    const others = (await this.#all(principal)).filter(({ id }) => id !== created.id)
+    const others = (await this.#latestFirst(principal)).filter(({ id }) => id !== created.id)
     const isOver = others.length >= this.#most
-    if (!isOver && isRanked(created)) return created
     // This login counts as the latest, even if the clocks of other processes are ahead.
-    const least = isOver ? others.reduce((rank, session) => Math.max(rank, rankOf(session)), 0) + 1 : 0
-    const rank = Math.max(least, created.times.authenticatedAt)
+    const rank = Math.max(isOver ? rankOf(others[0] as Snapshot) + 1 : 0, created.times.authenticatedAt)
     const own = rank === rankOf(created) ? created : await this.#context.rank(created, rank)
-    if (own === undefined) return created
+    if (own === undefined || (own === created && !isOver)) return created
     for (let tries = 0; !await this.#endSurplus(principal, report); tries++) if (tries === MAX_TRIES) throw conflict()
     return own
   }
@@ -62,27 +61,22 @@ export class Limit {
    * Reads the list after the rank is written. So two concurrent logins see the same order, and only one ends the other.
    */
   async #endSurplus (principal: string, report: Report): Promise<boolean> {
-    const latestFirst = (await this.#all(principal)).sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
     let ended = true
-    for (const surplus of latestFirst.slice(this.#most)) ended = await this.#context.endUnchanged(surplus, 'limit', report) && ended
+    for (const surplus of (await this.#latestFirst(principal)).slice(this.#most)) ended = await this.#context.endUnchanged(surplus, 'limit', report) && ended
     return ended
   }
 
-  async #all (principal: string): Promise<Snapshot[]> {
+  /** Returns the sessions of a principal, without those that are being adopted and may not stay. */
+  async #latestFirst (principal: string): Promise<Snapshot[]> {
     const all = new Map<string, Snapshot>()
     let cursor: string | undefined
     do {
       const page = await this.#context.list(principal, PAGE, cursor)
-      for (const session of page.sessions) if (isRanked(session)) all.set(session.id, session)
+      for (const session of page.sessions) if (rankOf(session) !== UNRANKED) all.set(session.id, session)
       cursor = page.cursor
     } while (cursor !== undefined)
-    return [...all.values()]
+    return [...all.values()].sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
   }
-}
-
-/** Returns `false` for a session that is being adopted and may not stay. */
-function isRanked (session: Snapshot): boolean {
-  return rankOf(session) !== UNRANKED
 }
 
 function rankOf ({ times: { rank, authenticatedAt } }: Snapshot): number {

@@ -1,8 +1,9 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { chain } from '../awaitable.js'
-import { invalidOptions, tooLarge, unavailable } from '../errors.js'
+import { invalidOptions, tooLarge } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
+import { random } from '../session/credential.js'
 import { expiryOf, type Times, withLogin } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './backend.js'
@@ -16,7 +17,7 @@ export interface SealedCookieOptions {
 }
 
 /** The parts of a scheme that its sealed cookies need. */
-export interface SealedContext {
+interface SealedContext {
   readonly scheme: string
   readonly cookieName: string
   readonly codec: Codec
@@ -34,10 +35,12 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 /** Bytes that every browser accepts. RFC 6265bis, 5.6, lets browsers drop a longer cookie. They do so without a message. */
 const MAX_LINE = 4096
+/** How many ended sessions a process remembers. */
+const MAX_ENDED = 10_000
 
 /** Returns a new key for `sealedCookie`: 32 bytes from the system's random source, as base64url text. */
 export function makeKey (): string {
-  return randomBytes(KEY_BYTES).toString('base64url')
+  return random(KEY_BYTES).toString('base64url')
 }
 
 /**
@@ -50,7 +53,7 @@ export function sealedCookie (options: SealedCookieOptions): SealedCookie {
   return new SealedCookie(readKeys(options?.keys))
 }
 
-/** The result of `sealedCookie`. The plugin makes a backend of it. */
+/** The result of `sealedCookie`: the key ring. The plugin makes a backend of it. */
 export class SealedCookie {
   readonly #keys: readonly Buffer[]
 
@@ -58,160 +61,120 @@ export class SealedCookie {
     this.#keys = keys
   }
 
-  /** For the plugin: returns the backend of one scheme. It seals cookies that open only for that scheme and cookie name. */
+  /** For the plugin: returns the backend of one scheme. */
   backend (context: SealedContext): Backend {
-    return new SealedBackend(this.#keys, context)
+    return new SealedBackend(this, context)
+  }
+
+  /** For the plugin: encrypts a text. It opens only together with the same `bound`. */
+  seal (text: string, bound: Buffer): string {
+    const nonce = random(NONCE_BYTES)
+    const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce, { authTagLength: TAG_BYTES }).setAAD(bound)
+    return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+  }
+
+  /** For the plugin: returns the text of a value and the index of its key, `undefined` if no key opens it. */
+  open (value: string, bound: Buffer): { text: string, key: number } | undefined {
+    if (value.length > MAX_LINE) return undefined
+    const sealed = Buffer.from(value, 'base64url')
+    // Buffer.from skips characters that are not base64url. Accept only the one spelling that this package writes.
+    if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
+    const end = sealed.length - TAG_BYTES
+    for (const [key, bytes] of this.#keys.entries()) {
+      const decipher = createDecipheriv(CIPHER, bytes, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
+      decipher.setAAD(bound).setAuthTag(sealed.subarray(end))
+      const text = Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, end))])
+      try {
+        decipher.final()
+        return { text: text.toString('utf8'), key }
+      } catch {}
+    }
+    return undefined
   }
 }
 
-/** How many ended sessions a process remembers. */
-const MAX_ENDED = 10_000
-
+/** Sessions in sealed cookies. Each cookie opens only for its format, scheme and cookie name. */
 class SealedBackend implements Backend {
   readonly directory = undefined
-  readonly #keys: readonly Buffer[]
+  readonly #ring: SealedCookie
   readonly #context: SealedContext
   /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
   readonly #ended = new Set<string>()
 
-  constructor (keys: readonly Buffer[], context: SealedContext) {
-    this.#keys = keys
+  constructor (ring: SealedCookie, context: SealedContext) {
+    this.#ring = ring
     this.#context = context
   }
 
   load (value: string, touch: boolean, report: Report, cookieName = this.#context.cookieName): Snapshot | undefined {
-    const opened = this.#open(value, this.#boundTo(cookieName))
-    if (opened === undefined) {
-      report({ type: 'rejected', reason: 'malformed-cookie' })
-      return undefined
-    }
-    const session = this.#read(opened.text, report)
-    if (session === undefined) return undefined
-    if (!this.#isLive(session)) {
-      report({ type: 'expired', reason: session.times.deadline <= this.#context.now() ? 'absolute' : 'absent' }, session)
-      return undefined
-    }
+    const { codec, now, idleTimeout } = this.#context
+    const opened = this.#ring.open(value, this.#bound(cookieName))
+    if (opened === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
+    const [, id = '', end, payload = ''] = /^(\S+) (\d+) (.*)$/s.exec(opened.text) ?? []
+    const decoded = codec.decode(payload)
+    if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
+    const session = { ...decoded, id, version: 1, expiresAt: Number(end) }
+    if (this.reload(session) === undefined) return report({ type: 'expired', reason: session.times.deadline <= now() ? 'absolute' : 'absent' }, session)
     // Seal the cookie again if the deadline gains a tenth of the idle timeout, or if its key or name is an old one.
-    const expiresAt = touch ? this.#expiryOf(session.times) : session.expiresAt
-    const idle = session.times.idleTimeout ?? this.#context.idleTimeout
-    const stale = opened.key > 0 || cookieName !== this.#context.cookieName || expiresAt - session.expiresAt >= idle / 10
+    const expiresAt = touch ? expiryOf(session.times, this.#context, now()) : session.expiresAt
+    const gain = (session.times.idleTimeout ?? idleTimeout) / 10
+    const stale = opened.key > 0 || cookieName !== this.#context.cookieName || expiresAt - session.expiresAt >= gain
     return stale ? { ...session, expiresAt, stale } : session
   }
 
   reload (session: Snapshot): Snapshot | undefined {
-    return this.#isLive(session) ? session : undefined
+    return session.expiresAt > this.#context.now() && !this.#ended.has(session.id) ? session : undefined
   }
 
   create ({ credential: { id }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Saved {
-    const saved = this.#seal({ id, version: 0, times }, content)
+    const saved = this.#seal({ id, times }, content)
     report({ type: 'created', reason }, saved.snapshot)
-    if (old !== undefined) this.#end(old)
+    if (old !== undefined) this.#forget(old)
     return saved
   }
 
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined> {
     return chain(compute(base), (content) => {
-      if (this.#ended.has(base.id)) {
-        report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
-        return undefined
-      }
+      if (this.#ended.has(base.id)) return report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
       if (renewal === undefined) return this.#seal(base, content, content.expiresAt)
       const { credential: { id }, reason } = renewal
-      const saved = this.#seal(id === base.id ? base : { id, version: 0, times: withLogin(base.times, this.#context.now()) }, content)
-      if (id !== base.id) this.#end(base)
+      const isMove = id !== base.id
+      const saved = this.#seal(isMove ? { id, times: withLogin(base.times, this.#context.now()) } : base, content)
+      if (isMove) this.#forget(base)
       report({ type: 'renewed', reason }, saved.snapshot)
       return saved
     })
   }
 
   end (session: Snapshot, reason: DestroyedReason, report: Report): boolean {
-    this.#end(session)
+    this.#forget(session)
     report({ type: 'destroyed', reason }, session)
     return true
   }
 
-  endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): boolean {
-    return this.end(session, reason, report)
-  }
+  endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): boolean { return this.end(session, reason, report) }
 
   async close (): Promise<void> {}
 
-  #isLive ({ id, expiresAt }: Snapshot): boolean {
-    return expiresAt > this.#context.now() && !this.#ended.has(id)
-  }
-
-  #end ({ id }: Snapshot): void {
+  #forget ({ id }: Snapshot): void {
     this.#ended.add(id)
     const [oldest] = this.#ended
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
   }
 
-  #seal (
-    { id, version: before, times }: Pick<Snapshot, 'id' | 'version' | 'times'>, { data, principal }: Content, expiresAt = this.#expiryOf(times)
-  ): Saved {
-    const { codec, line } = this.#context
-    const version = before + 1
-    const value = this.#encrypt(`${id} ${version} ${expiresAt} ${codec.encode({ times, secretHash: '', data })}`)
+  #seal ({ id, times }: Pick<Snapshot, 'id' | 'times'>, { data, principal }: Content, end?: number): Saved {
+    const { codec, line, cookieName, now } = this.#context
+    const expiresAt = end ?? expiryOf(times, this.#context, now())
+    const session = { id, version: 1, expiresAt, times, secretHash: '', data, principal, stale: false }
+    const value = this.#ring.seal(`${id} ${expiresAt} ${codec.encode(session)}`, this.#bound(cookieName))
     const size = Buffer.byteLength(line(value, times))
     if (size > MAX_LINE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)
-    return { snapshot: { id, version, expiresAt, times, secretHash: '', data, principal, stale: false }, value }
+    return { snapshot: session, value }
   }
 
-  #expiryOf (times: Times): number {
-    return expiryOf(times, this.#context, this.#context.now())
-  }
-
-  #read (text: string, report: Report): Snapshot | undefined {
-    const [, id = '', version, expiresAt, payload = ''] = /^(\S+) (\d+) (\d+) (.*)$/s.exec(text) ?? []
-    const decoded = this.#context.codec.decode(payload)
-    if ('reason' in decoded) {
-      report({ type: 'discarded', ...decoded, ...(id !== '' && { id }) })
-      return undefined
-    }
-    return { ...decoded, id, version: Number(version), expiresAt: Number(expiresAt) }
-  }
-
-  /** Returns the format, scheme and cookie name that a cookie is bound to. It does not open for any other. */
-  #boundTo (cookieName: string): Buffer {
+  /** Returns the format, scheme and cookie name, which the cookie is bound to. */
+  #bound (cookieName: string): Buffer {
     return Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, this.#context.scheme, cookieName]))
-  }
-
-  #encrypt (text: string): string {
-    const nonce = freshNonce()
-    const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce, { authTagLength: TAG_BYTES })
-    cipher.setAAD(this.#boundTo(this.#context.cookieName))
-    return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
-  }
-
-  #open (value: string, bound: Buffer): { text: string, key: number } | undefined {
-    if (value.length > MAX_LINE) return undefined
-    const sealed = Buffer.from(value, 'base64url')
-    // Buffer.from skips characters that are not base64url. Accept only the one spelling that this package writes.
-    if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
-    for (const [index, key] of this.#keys.entries()) {
-      const text = this.#decrypt(sealed, key, bound)
-      if (text !== undefined) return { text, key: index }
-    }
-    return undefined
-  }
-
-  #decrypt (sealed: Buffer, key: Buffer, bound: Buffer): string | undefined {
-    const end = sealed.length - TAG_BYTES
-    const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
-    decipher.setAAD(bound).setAuthTag(sealed.subarray(end))
-    try {
-      return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, end)), decipher.final()]).toString('utf8')
-    } catch {
-      return undefined
-    }
-  }
-}
-
-function freshNonce (): Buffer {
-  try {
-    return randomBytes(NONCE_BYTES)
-  } catch (cause) {
-    throw unavailable(cause)
   }
 }
 

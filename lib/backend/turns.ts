@@ -3,6 +3,8 @@ import type { Awaitable } from '../store/store.js'
 import type { Snapshot } from './backend.js'
 
 type Outcome = Promise<Snapshot | undefined>
+/** The outcome is removed at the end: a map in steady use leaves dead tables behind, each of which keeps its values alive. */
+interface Turn { outcome: Outcome | undefined }
 type Write = (current: Snapshot | undefined) => Awaitable<Snapshot | undefined>
 
 /**
@@ -12,8 +14,8 @@ type Write = (current: Snapshot | undefined) => Awaitable<Snapshot | undefined>
 export class Turns {
   /** Milliseconds. */
   readonly #limit: number
-  /** The outcome of the last writer of each session, while a write is pending. */
-  readonly #last = new Map<string, Outcome>()
+  /** The turn of the last writer of each session, while a write is pending. */
+  readonly #last = new Map<string, Turn>()
 
   constructor (limit: number) {
     this.#limit = limit
@@ -21,7 +23,7 @@ export class Turns {
 
   /** Runs `write` after the earlier writers of the session. @throws `FST_SESSION_STORE` if they do not end in time */
   take (base: Snapshot, write: Write): Awaitable<Snapshot | undefined> {
-    const before = this.#last.get(base.id)
+    const before = this.#last.get(base.id)?.outcome
     const result = before === undefined ? write(base) : this.#after(before, base, write)
     return isPromise(result) ? this.#follow(base, before, Promise.resolve(result)) : result
   }
@@ -36,8 +38,12 @@ export class Turns {
     // After a failed write, the stored version is unknown. The next writer starts from `base`, and its compare-and-set finds out.
     // If this writer's turn did not come, the writers after it wait for the previous one.
     const outcome = result.catch(() => before ?? base)
-    this.#last.set(base.id, outcome)
-    void outcome.then(() => { if (this.#last.get(base.id) === outcome) this.#last.delete(base.id) })
+    const turn: Turn = { outcome }
+    this.#last.set(base.id, turn)
+    void outcome.then(() => {
+      turn.outcome = undefined
+      if (this.#last.get(base.id) === turn) this.#last.delete(base.id)
+    })
     return result
   }
 }

@@ -1,18 +1,19 @@
 import type { Directory, Snapshot } from '../backend/backend.js'
 import { authenticationRequired, invalidOptions } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
+import { cookieValue, DUPLICATE } from '../request/load.js'
 import { mintCredential } from '../session/credential.js'
 import { copyJson } from '../session/json.js'
 import type { StartOptions } from '../session/session.js'
 import { beginTimes } from '../session/times.js'
 import { watch, type WatchOptions } from './watch.js'
 
-/** A session that was begun without a request. */
+/** A session that `issue` began. */
 export interface IssuedSession {
   readonly id: string
-  /** `name=value`, as a client sends it in its `Cookie` header. It is the credential: treat it like a password. */
+  /** `name=value`, as a client sends it in its `Cookie` header. It contains the secret: treat it like a password. */
   readonly cookie: string
-  /** The `Set-Cookie` header that hands it to a browser. */
+  /** The `Set-Cookie` header that gives the cookie to a browser. */
   readonly setCookie: string
 }
 
@@ -28,18 +29,10 @@ export interface SessionInfo<T extends object = Record<string, unknown>> {
 
 /** One page of a principal's sessions. */
 export interface SessionPage<T extends object = Record<string, unknown>> {
-  /** The latest login first, within the page. */
+  /** The latest login of the page comes first. */
   readonly sessions: ReadonlyArray<SessionInfo<T>>
   /** Requests the next page; `undefined` on the last page. */
   readonly cursor: string | undefined
-}
-
-/** Which page of a principal's sessions to return. */
-export interface ListOptions {
-  /** About how many sessions. Default 100. */
-  limit?: number | undefined
-  /** The `cursor` of the page before. Default: the first page. */
-  cursor?: string | undefined
 }
 
 /** The sessions of a scheme beyond a single request: `app.session` (or `app.<scheme>`). */
@@ -47,116 +40,115 @@ export interface SessionManager<T extends object = Record<string, unknown>> {
   /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
   issue (data: T, options?: StartOptions): Promise<IssuedSession>
   /**
-   * Returns the live session with an id, `undefined` when it has ended. Counts as activity only with `touch`, for what a
-   * user does without an HTTP request, such as a message through a WebSocket.
+   * Returns the live session with an id, `undefined` if it has ended. With `touch`, the call moves the idle deadline, for
+   * activity without an HTTP request, such as a message on a WebSocket.
    */
   find (id: string, options?: { touch?: boolean | undefined }): Promise<SessionInfo<T> | undefined>
   /**
-   * Reads, changes and writes the data of a session as one step, without a request and at any time: after a response, from a
-   * job. `fn` gets a copy to change, or returns the new data; it runs again on a conflict, so it should do nothing else.
-   * Does not count as activity: the session does not live longer for it. Returns the data as stored.
-   * @throws `FST_SESSION_REQUIRED` when the session has ended, `FST_SESSION_INVALID_DATA`
+   * Reads, changes and writes the data of a session as one step, at any time: after a response, or from a job. `fn` changes the
+   * copy that it gets, or returns new data. `fn` runs again on a conflict, so it should do nothing else. Does not move the idle
+   * deadline. Returns the data as stored.
+   * @throws `FST_SESSION_REQUIRED` if the session has ended, `FST_SESSION_INVALID_DATA`
    */
   update (id: string, fn: (data: T) => T | void | Promise<T | void>): Promise<T>
   /**
-   * Returns the live session of a `Cookie` header: for socket.io, `ws`, and whatever has no Fastify request. The session
-   * counts as active, as in a request. Nothing else of a request is checked: neither the options `verify` and `user` nor the
-   * `Origin` header.
+   * Returns the live session of a `Cookie` header, for servers without a Fastify request, such as socket.io and `ws`. Moves the
+   * idle deadline, as a request does. Does not check the `Origin` header, and does not call the options `verify` and `user`.
    */
   fromCookie (header: string | undefined): Promise<SessionInfo<T> | undefined>
   /**
-   * Resolves `true` when the session has ended: signed out, revoked or expired; `false` when `signal` aborts or the app
-   * closes before that. For open connections: a WebSocket, an event stream.
+   * Resolves `true` when the session has ended, `false` if `signal` aborts or the app begins to close before that. For open
+   * connections, such as a WebSocket or an event stream.
    */
   watch (id: string, options?: WatchOptions): Promise<boolean>
-  /** Returns live sessions of a principal, 100 to a page by default. */
-  list (principal: string, options?: ListOptions): Promise<SessionPage<T>>
-  /** Ends a session, also for requests that are running: what they save is discarded. Returns whether it was live. */
+  /** Returns live sessions of a principal, about `limit` (default 100) on a page. `cursor` is that of the page before. */
+  list (principal: string, options?: { limit?: number | undefined, cursor?: string | undefined }): Promise<SessionPage<T>>
+  /** Ends a session. Requests that are running cannot save it again. Returns whether it was live. */
   revoke (id: string): Promise<boolean>
-  /** Ends all sessions of a principal, all but that with the id `except`. Returns how many ended. */
+  /** Ends all sessions of a principal, but not the one with the id `except`. Returns how many ended. */
   revokeAll (principal: string, options?: { except?: string | undefined }): Promise<number>
   /**
-   * Ends all sessions of the scheme, those of guests too, in batches: after an attack, for example. A session that begins in the
-   * meantime may stay.
+   * Ends all sessions of the scheme, including those of guests, for example after an attack. A session that begins during the
+   * call may stay.
    */
   revokeEverything (): Promise<void>
 }
 
-/** The parts of the app that the manager needs beside its scheme. */
-export interface ManagerContext {
-  /** Aborts when the app begins to close. */
-  readonly closing: AbortSignal
-  /** Finds the cookie of the scheme in a `Cookie` header, or a former one; `undefined` if there is none or more than one. */
-  readonly cookieIn: (header: string | undefined) => { readonly name: string, readonly value: string } | undefined
-}
-
-export function createManager (scheme: Scheme, { closing, cookieIn }: ManagerContext): SessionManager {
+/** Returns the manager of a scheme. `closing` aborts when the app begins to close. */
+export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
   const { backend, codec, settings, line, cookie, reportOn } = scheme
-  return Object.freeze({
-    async issue (data: object, options: StartOptions = {}) {
+  const manager: SessionManager<any> = {
+    async issue (data, options = {}) {
       const times = beginTimes(settings, options, settings.now())
       const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'issue' } as const
       const { snapshot: { id }, value = '' } = await backend.create(session, reportOn())
       return { id, cookie: `${cookie.name}=${value}`, setCookie: line(value, times) }
     },
-    async find (id: string, { touch }: { touch?: boolean | undefined } = {}) {
-      return info(await directory(scheme, 'find').find(id, touch))
+    async fromCookie (header) {
+      for (const { name } of [cookie, ...cookie.previous]) {
+        const value = cookieValue(header, name)
+        if (value === DUPLICATE) return undefined
+        if (value === undefined || value === '') continue
+        const found = await backend.load(value, true, reportOn(), name)
+        return found && info(found)
+      }
+      return undefined
     },
-    async update (id: string, fn: (data: any) => unknown) {
+    ...methodsOfStores(scheme, closing)
+  }
+  return Object.freeze(manager)
+}
+
+/** Returns the methods that find a session without its cookie. */
+function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionManager<any>, 'issue' | 'fromCookie'> {
+  const { name, backend, codec, settings, cookie, reportOn } = scheme
+  return {
+    async find (id, { touch } = {}) {
+      const found = await directory(scheme, 'find').find(id, touch)
+      return found && info(found)
+    },
+    async update (id, fn) {
       const base = await directory(scheme, 'update').find(id)
       const compute = async (now: Snapshot) => ({ ...await codec.update(now, fn), expiresAt: now.expiresAt })
       const saved = base && await backend.save(base, compute, reportOn())
-      if (saved === undefined) throw authenticationRequired([{ scheme: scheme.name, cookieName: cookie.name }])
+      if (saved === undefined) throw authenticationRequired([{ scheme: name, cookieName: cookie.name }])
       return copyJson(saved.snapshot.data)
     },
-    async fromCookie (header: string | undefined) {
-      const found = cookieIn(header)
-      return found && info(await backend.load(found.value, true, reportOn(), found.name))
-    },
-    async watch (id: string, options?: WatchOptions) {
+    async watch (id, options) {
       const { find } = directory(scheme, 'watch')
-      return await watch(() => find(id), { ...settings, closing }, options)
+      return await watch(() => find(id), settings, closing, options)
     },
-    async list (principal: string, { limit = 100, cursor }: ListOptions = {}) {
+    async list (principal, { limit = 100, cursor: from } = {}) {
       if (!Number.isInteger(limit) || limit < 1) throw invalidOptions('limit must be a whole number, 1 or more')
-      const page = await directory(scheme, 'list').list(text(principal), limit, cursor)
-      const sessions = page.sessions.map((session) => info(session) as SessionInfo).sort((a, b) => b.authenticatedAt - a.authenticatedAt)
-      return { sessions, cursor: page.cursor }
+      const { sessions, cursor } = await directory(scheme, 'list', principal).list(principal, limit, from)
+      return { sessions: sessions.map(info).sort((a, b) => b.authenticatedAt - a.authenticatedAt), cursor }
     },
-    async revoke (id: string) {
-      return await directory(scheme, 'revoke').revoke(id)
-    },
-    async revokeAll (principal: string, { except }: { except?: string | undefined } = {}) {
-      return await directory(scheme, 'revokeAll').revokeAll(text(principal), except)
-    },
+    revoke: async (id) => await directory(scheme, 'revoke').revoke(id),
+    revokeAll: async (principal, { except } = {}) => await directory(scheme, 'revokeAll', principal).revokeAll(principal, except),
     async revokeEverything () {
       const { revokeEverything } = directory(scheme, 'revokeEverything')
-      if (revokeEverything === undefined) throw invalidOptions(`app.${scheme.name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
-      if (settings.adopt !== undefined) throw invalidOptions(`app.${scheme.name}.revokeEverything() does not end the sessions of the plugin before, which would be adopted again: take the option adopt out first`)
+      if (revokeEverything === undefined) throw invalidOptions(`app.${name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
+      if (settings.adopt !== undefined) throw invalidOptions(`app.${name}.revokeEverything() does not end the old sessions of the other plugin, which would be adopted again: remove the option adopt first`)
       await revokeEverything()
     }
-  })
+  }
 }
 
-function directory ({ name, backend, settings }: Scheme, method: string): Directory {
+/** Returns the directory of a scheme. @throws `FST_SESSION_OPTIONS` if the method cannot work with this scheme or this principal */
+function directory ({ name, backend, settings }: Scheme, method: string, principal?: unknown): Directory {
   if (backend.directory === undefined) {
-    const advice = method === 'revokeEverything' ? 'start the app with other keys, which ends all of them' : 'end them through the option verify and a generation number per user'
-    throw invalidOptions(`app.${name}.${method}() needs a store: sealed cookies exist only in the browsers. Use a store, or ${advice}.`)
+    const advice = method === 'revokeEverything' ? 'replace all keys, which ends all sessions' : 'end sessions with the option verify and a generation number for each user'
+    throw invalidOptions(`app.${name}.${method}() needs a store: sealed cookies exist only in browsers. Use a store, or ${advice}.`)
   }
-  if ((method === 'list' || method === 'revokeAll') && settings.principal === undefined) {
-    throw invalidOptions(`app.${name}.${method}() needs the option principal, which tells whom a session belongs to: principal: (data) => data.userId`)
+  const isByPrincipal = method === 'list' || method === 'revokeAll'
+  if (isByPrincipal && settings.principal === undefined) {
+    throw invalidOptions(`app.${name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
   }
+  // To find no sessions would look like a sign-out.
+  if (isByPrincipal && typeof principal !== 'string') throw invalidOptions(`a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
   return backend.directory
 }
 
-/** A principal that is not text has no sessions, and to return none would let the caller believe that it is signed out. */
-function text (principal: unknown): string {
-  if (typeof principal === 'string') return principal
-  throw invalidOptions(`a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
-}
-
-function info (session: Snapshot | undefined): SessionInfo | undefined {
-  if (session === undefined) return undefined
-  const { id, principal, data, times: { createdAt, authenticatedAt }, expiresAt } = session
+function info ({ id, principal, data, times: { createdAt, authenticatedAt }, expiresAt }: Snapshot): SessionInfo {
   return { id, principal, data: copyJson(data), createdAt, authenticatedAt, expiresAt }
 }

@@ -1,44 +1,43 @@
 import { hash } from 'node:crypto'
-import type { Backend, Claim, Directory, Saved, Snapshot } from '../backend/backend.js'
 import { callInTime } from '../awaitable.js'
+import type { Backend, Claim, Directory, NewSession, Saved, Snapshot } from '../backend/backend.js'
 import { invalidOptions, SessionError } from '../errors.js'
 import type { Report } from '../events/events.js'
-import type { Codec, Content } from '../session/codec.js'
-import { type MintedCredential, mintCredential } from '../session/credential.js'
-import { beginTimes, expiryOf, type Lifetimes, type Times, UNRANKED } from '../session/times.js'
+import type { Codec } from '../session/codec.js'
+import { mintCredential } from '../session/credential.js'
+import { beginTimes, expiryOf, type Lifetimes, UNRANKED } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
-/** A session of another session plugin, found by its cookie. */
-export interface Predecessor {
-  /** Returns the data of the new session, `undefined` if the old one should not be adopted. If this throws, it is unfit. */
-  data (): unknown
-  /** Names the session, if differently spelled cookies lead to it. Default: the result of `identify`. */
-  readonly id?: string | undefined
-  /** When the user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
-  readonly authenticatedAt?: number | undefined
-  /** The latest possible end of the old session, in epoch milliseconds. Default: that of a new session. */
-  readonly expiresAt?: number | undefined
-  /** Ends the old session in its own store. */
-  forget (): Awaitable<void>
-}
-
 /**
- * The source of sessions of the previous session plugin, for the option `adopt`. Keep the option while old sessions can be live,
- * so that the move signs no user out. `adoptExpressSessions` of `fastify-openapi-session/express` makes one.
+ * The sessions of another session plugin, for the option `adopt`. `adoptExpressSessions` of `fastify-openapi-session/express` and
+ * `adoptCookies` of `fastify-openapi-session/migration` return one. `Old` is the old session as `find` returns it.
  */
-export interface Adoption {
+export interface Adoption<Old = any> {
   readonly cookieName: string
-  /** Path and domain that the old cookie was set with, to expire it. Default `/` and none. */
+  /** Path and domain of the old cookie, if they were set. */
   readonly path?: string | undefined
   readonly domain?: string | undefined
-  /** Returns the id of the old session in a cookie value, `undefined` when the value is forged or malformed. */
-  identify (value: string): string | undefined
-  /** Returns the old session, `undefined` if it has ended. Rejects if its store fails. */
-  find (id: string): Awaitable<Predecessor | undefined>
+  /** Returns the id of the old session in a cookie value (percent-decoded), `undefined` if the signature does not verify. */
+  readonly identify: (value: string) => string | undefined
+  /** Returns the old session, `undefined` or `null` if it has ended. Rejects if its store fails. */
+  readonly find: (id: string) => Awaitable<Old | null | undefined>
+  /** Ends the old session in its own store. Default: does nothing, for a session that lives in its cookie. */
+  readonly forget?: (id: string) => Awaitable<void>
+  /**
+   * Returns a text that is unique to the old session, if several ids lead to it. Default: the result of `identify`, which is also
+   * the second argument.
+   */
+  readonly id?: (old: Old, id: string) => string
+  /** Returns the data of the new session. `undefined` leaves the old session alone. Default: the old session. */
+  readonly data?: ((old: Old) => unknown) | undefined
+  /** Returns when the user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
+  readonly authenticatedAt?: ((old: Old) => number | undefined) | undefined
+  /** Returns the latest possible end of the old session, in epoch milliseconds. Default: that of a new session. */
+  readonly expiresAt?: (old: Old) => number | undefined
 }
 
 /** The parts of the scheme that adopts the sessions. */
-export interface AdoptionContext {
+interface AdoptionContext {
   readonly name: string
   readonly codec: Codec
   readonly backend: Backend
@@ -54,13 +53,13 @@ const GRACE = 10_000
 const SILENT: Report = () => {}
 
 /** A session that was found under an old cookie and is not stored here yet. */
-interface Found {
+interface Found extends NewSession {
   readonly context: AdoptionContext
+  /** Names the claim of the old session. */
   readonly key: string
-  readonly old: Predecessor
-  readonly content: Content
-  readonly credential: MintedCredential
-  readonly times: Times
+  /** The latest end of the old session, in epoch milliseconds; 0 if it is unknown. */
+  readonly until: number
+  readonly forget: () => Awaitable<void>
 }
 
 /** The adoption of one session, to complete when a cookie can be sent. */
@@ -73,13 +72,13 @@ export class PendingAdoption {
 
   /** The session as the handler sees it until the adoption is complete. */
   get snapshot (): Snapshot {
-    const { content: { data, principal }, credential: { id, secretHash }, times, context: { settings } } = this.#found
-    return { id, version: 0, expiresAt: expiryOf(times, settings, settings.now()), times, secretHash, data, principal }
+    const { content, credential: { id, secretHash }, times, context: { settings } } = this.#found
+    return { id, version: 0, expiresAt: expiryOf(times, settings, settings.now()), times, secretHash, ...content }
   }
 
   /** Ends the old session. @throws `FST_SESSION_STORE` */
   async forget (): Promise<void> {
-    await callInTime(() => this.#found.old.forget(), this.#found.context.settings.storeTimeout)
+    await callInTime(() => this.#found.forget(), this.#found.context.settings.storeTimeout)
   }
 
   /**
@@ -87,46 +86,33 @@ export class PendingAdoption {
    * `undefined` if that session has ended. @throws `FST_SESSION_STORE`, with the old session still in place
    */
   async complete (report: Report): Promise<Saved | undefined> {
-    const { context: { backend, settings }, key, content, credential, times } = this.#found
-    const { directory } = backend
-    const saved = await backend.create({ credential, times, content, reason: 'adopted' }, SILENT)
-    if (directory === undefined) this.#forgetLater()
+    const { context: { backend, backend: { directory }, settings }, key } = this.#found
+    const saved = await backend.create(this.#found, SILENT)
+    // With a sealed cookie, parallel requests cannot find the new session. The old one serves them a moment longer.
+    if (directory === undefined) setTimeout(() => { void this.forget().catch(() => {}) }, GRACE).unref()
     else if (!await this.#claim(directory, saved.snapshot)) {
       await backend.end(saved.snapshot, 'replaced', SILENT)
       const winner = await claimedSession(directory, await directory.claimed(key), settings.now())
       return winner && { snapshot: winner }
     }
     report({ type: 'created', reason: 'adopted' }, saved.snapshot)
-    return directory === undefined ? saved : await directory.limit(saved, report)
+    return await (directory?.limit(saved, report) ?? saved)
   }
 
   /** Claims the old session and ends it. Returns `false` if another request has claimed it. */
   async #claim (directory: Directory, session: Snapshot): Promise<boolean> {
-    const { context: { settings: { now, absoluteTimeout } }, key, old } = this.#found
+    const { context: { backend, settings: { now, absoluteTimeout } }, key, until } = this.#found
     try {
-      if (!await directory.claim(key, session.id, Math.max(finite(old.expiresAt) ?? 0, now() + absoluteTimeout))) return false
+      if (!await directory.claim(key, session.id, Math.max(until, now() + absoluteTimeout))) return false
       await this.forget()
       return true
     } catch (error) {
-      await this.#giveUp(directory, session)
+      // Delete the new session and the claim, so that the next request can adopt the old session. Keep the claim if a concurrent
+      // request has ended the new session (a logout), or if the claim is that of another request. A failed call may have written it.
+      const wasLive = await backend.end(session, 'replaced', SILENT)
+      if (wasLive && (await directory.claimed(key))?.id === session.id) await directory.unclaim(key)
       throw error
     }
-  }
-
-  /**
-   * Deletes the new session and the claim, so that the next request can adopt the old session. Keeps the claim if a concurrent
-   * request found the new session and ended it: that was a logout.
-   */
-  async #giveUp (directory: Directory, session: Snapshot): Promise<void> {
-    const { context: { backend }, key } = this.#found
-    const wasLive = await backend.end(session, 'replaced', SILENT)
-    // The store may have written the claim even though the call failed. Or the claim may belong to another request.
-    if (wasLive && (await directory.claimed(key))?.id === session.id) await directory.unclaim(key)
-  }
-
-  /** Ends the old session a moment later. With a sealed cookie, parallel requests cannot find the new session and use the old. */
-  #forgetLater (): void {
-    setTimeout(() => { void this.forget().catch(() => {}) }, GRACE).unref()
   }
 }
 
@@ -135,22 +121,54 @@ export class PendingAdoption {
  * adoption to complete, or `undefined`. An adopted session is never adopted again, even if the new session has ended.
  * @throws `FST_SESSION_STORE`
  */
-export async function findPredecessor (
-  context: AdoptionContext, adoption: Adoption, value: string, report: Report
+export async function findOldSession (
+  context: AdoptionContext, adoption: Adoption<unknown>, value: string, report: Report
 ): Promise<Snapshot | PendingAdoption | undefined> {
-  const { name, backend: { directory }, settings } = context
-  const id = adoption.identify(value)
-  if (id === undefined) {
-    report({ type: 'rejected', reason: 'malformed-cookie' })
-    return undefined
+  const { name, backend: { directory }, settings: { now, storeTimeout } } = context
+  const cookie = `the cookie "${adoption.cookieName}"`
+  try {
+    const id = adoption.identify(decoded(value))
+    if (id === undefined) {
+      const detail = `the signature of ${cookie} does not verify: check the secret in the option adopt`
+      return report({ type: 'rejected', reason: 'malformed-cookie', detail })
+    }
+    // The order matters. A session is claimed before it ends. So if it was live and then has no claim, it is not adopted yet.
+    const old = await callInTime(() => adoption.find(id), storeTimeout)
+    const end = old == null ? 0 : adoption.expiresAt?.(old) ?? Infinity
+    const key = hash('sha256', `adopted:${name}:${old == null ? id : adoption.id?.(old, id) ?? id}`, 'base64url')
+    const claim = await directory?.claimed(key)
+    if (directory !== undefined && claim !== undefined) return await claimedSession(directory, claim, now())
+    if (end <= now()) {
+      const detail = `${cookie} leads to no live session: if it should, check the store or the key in the option adopt`
+      return report({ type: 'expired', reason: 'absent', detail })
+    }
+    const session = await begin(context, adoption, old)
+    return session && new PendingAdoption({ ...session, context, key, until: instant(end), forget: () => adoption.forget?.(id) })
+  } catch (error) {
+    if (error instanceof SessionError && error.code === 'FST_SESSION_STORE') throw error
+    // The app's functions must not keep the user from signing in. The message of their errors may hold data.
+    const detail = error instanceof SessionError ? error.message : `reading it threw ${error instanceof Error ? error.name : typeof error}`
+    return report({ type: 'discarded', reason: 'unfit', detail })
   }
-  // The order matters. A session is claimed before it ends. So if it was live and then has no claim, it is not adopted yet.
-  const old = await callInTime(() => adoption.find(id), settings.storeTimeout)
-  const key = hash('sha256', `adopted:${name}:${old?.id ?? id}`, 'base64url')
-  const claim = await directory?.claimed(key)
-  if (directory !== undefined && claim !== undefined) return await claimedSession(directory, claim, settings.now())
-  const accepted = old && await accept(context, old, report)
-  return accepted && new PendingAdoption({ context, key, old, credential: mintCredential(), ...accepted })
+}
+
+/** Returns the session to create for an old one, `undefined` if the old one should stay alone. */
+async function begin ({ codec, settings }: AdoptionContext, adoption: Adoption<unknown>, old: unknown): Promise<NewSession | undefined> {
+  const data = await (adoption.data === undefined ? old : adoption.data(old))
+  if (data === undefined) return undefined
+  const now = settings.now()
+  const authenticatedAt = Math.min(instant(adoption.authenticatedAt?.(old)), now)
+  const times = { ...beginTimes(settings, {}, now), authenticatedAt, rank: UNRANKED }
+  return { credential: mintCredential(), times, content: codec.accept(data), reason: 'adopted' }
+}
+
+/** Decodes a percent-encoded value, so that all its spellings count as one. Returns other text as it is. */
+function decoded (value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
 }
 
 /** Returns the session that a claim leads to, `undefined` once `GRACE` has passed. */
@@ -158,27 +176,9 @@ async function claimedSession (directory: Directory, claim: Claim | undefined, n
   return claim === undefined || now - claim.since >= GRACE ? undefined : await directory.find(claim.id)
 }
 
-/** Reads an old session. Reports errors of the app's functions and does not throw, so that the user can still sign in. */
-async function accept (
-  { codec, settings }: AdoptionContext, old: Predecessor, report: Report
-): Promise<Pick<Found, 'content' | 'times'> | undefined> {
-  try {
-    const data = await old.data()
-    if (data === undefined) return undefined
-    const now = settings.now()
-    const authenticatedAt = Math.min(finite(old.authenticatedAt) ?? 0, now)
-    return { content: codec.accept(data), times: { ...beginTimes(settings, {}, now), authenticatedAt, rank: UNRANKED } }
-  } catch (error) {
-    // The message of another error may hold data.
-    const detail = error instanceof SessionError ? error.message : `reading it threw ${error instanceof Error ? error.name : typeof error}`
-    report({ type: 'discarded', reason: 'unfit', detail })
-    return undefined
-  }
-}
-
-/** Returns an instant, `undefined` for an invalid date. */
-function finite (instant: number | undefined): number | undefined {
-  return Number.isFinite(instant) ? instant : undefined
+/** Returns an instant, 0 if it is unknown or an invalid date. */
+function instant (at: number | undefined): number {
+  return Number.isFinite(at) ? at as number : 0
 }
 
 /** Checks the option `adopt`. @throws `FST_SESSION_OPTIONS` */

@@ -1,23 +1,17 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { invalidOptions } from '../errors.js'
 import { absent, called, type ExpressStore } from '../store/express/callbacks.js'
-import type { Adoption, Predecessor } from './adoption.js'
+import type { Adoption } from './adoption.js'
 
-/** The settings of @fastify/session or express-session until now. */
-export interface AdoptOptions {
-  /** Its cookie: `sessionId` by default in @fastify/session, `connect.sid` in express-session. */
-  readonly cookieName: string
+/**
+ * The settings of @fastify/session or express-session until now. `cookieName` is `sessionId` by default in @fastify/session, and
+ * `connect.sid` in express-session. `data` gets the old session; by default the new one has all of it but `cookie`.
+ */
+export interface AdoptOptions extends Pick<Adoption, 'cookieName' | 'path' | 'domain' | 'data' | 'authenticatedAt'> {
   /** Its secret, or the list of its secrets. */
   readonly secret: string | readonly string[]
   /** Its store. */
   readonly store: ExpressStore
-  /** Returns the data of the new session. `undefined` leaves the old session alone. Default: everything but `cookie`. */
-  readonly data?: (old: any) => unknown
-  /** Returns when the user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
-  readonly authenticatedAt?: (old: any) => number | undefined
-  /** Path and domain of its cookie, if they were set. */
-  readonly path?: string
-  readonly domain?: string
 }
 
 /**
@@ -25,31 +19,31 @@ export interface AdoptOptions {
  * new cookie, and the old session ends. For the option `adopt`, until the old sessions have expired.
  * @throws `FST_SESSION_OPTIONS`
  */
-export function adoptExpressSessions (options: AdoptOptions): Adoption {
-  const { cookieName, store, data = withoutCookie, authenticatedAt, path, domain } = options
-  const secrets = [options.secret].flat()
-  check(options, secrets)
-  return Object.freeze({
-    cookieName,
-    path,
-    domain,
-    identify: (value: string) => unsign(value, secrets),
-    async find (id: string): Promise<Predecessor | undefined> {
-      const old: unknown = await called<unknown>((callback) => store.get(id, callback)).catch(none)
-      if (typeof old !== 'object' || old === null) return undefined
-      const expiresAt = expiryOf(old)
-      if (expiresAt !== undefined && expiresAt <= Date.now()) return undefined
-      return {
-        data: () => data(old),
-        get authenticatedAt () { return authenticatedAt?.(old) },
-        expiresAt,
-        forget: async () => { await called((callback) => store.destroy(id, callback)) }
-      }
-    }
-  })
+export function adoptExpressSessions ({ secret, store, data = withoutCookie, ...options }: AdoptOptions): Adoption {
+  const secrets = [secret].flat()
+  check(options.cookieName, secrets, store)
+  return {
+    ...options,
+    data,
+    identify: (value) => unsign(value, secrets),
+    async find (id) {
+      // An old session that is absent or not JSON must not keep its owner from signing in.
+      const old: unknown = await called((callback) => store.get(id, callback))
+        .catch((error: unknown) => error instanceof SyntaxError ? undefined : absent(error))
+      return typeof old === 'object' ? old : undefined
+    },
+    forget: async (id) => { await called((callback) => store.destroy(id, callback)) },
+    expiresAt: expiryOf
+  }
 }
 
-function check ({ cookieName, store }: AdoptOptions, secrets: readonly string[]): void {
+function withoutCookie ({ cookie: _cookie, ...others }: Record<string, unknown>): unknown { return others }
+
+function expiryOf ({ cookie }: { cookie?: { expires?: string | Date | null } }): number | undefined {
+  return cookie?.expires == null ? undefined : new Date(cookie.expires).getTime()
+}
+
+function check (cookieName: string, secrets: readonly string[], store: ExpressStore): void {
   const refuse = (sentence: string): never => { throw invalidOptions(`adoptExpressSessions: ${sentence}`) }
   if (typeof cookieName !== 'string' || cookieName === '') refuse('cookieName must be the name of the old cookie: "sessionId" in @fastify/session, "connect.sid" in express-session, unless it was changed')
   if (secrets.length === 0 || !secrets.every((secret) => typeof secret === 'string' && secret.length > 0)) refuse('secret must be the secret that the old cookie was signed with, or a list of them')
@@ -57,40 +51,16 @@ function check ({ cookieName, store }: AdoptOptions, secrets: readonly string[])
 }
 
 /**
- * Returns the session id in a signed cookie, `undefined` if none of the secrets made the signature. The form is `id.signature`. The
- * signature is the HMAC-SHA-256 in base64 without padding. express-session adds "s:" in front. Both are percent-encoded.
+ * Returns the session id in a signed cookie, `undefined` if none of the secrets made the signature. The form is `id.signature`.
+ * The signature is the HMAC-SHA-256 in base64. express-session adds "s:" in front.
  */
 function unsign (value: string, secrets: readonly string[]): string | undefined {
-  const text = decode(value)?.replace(/^s:/, '')
-  const dot = text?.lastIndexOf('.') ?? -1
-  if (text === undefined || dot < 1) return undefined
-  const id = text.slice(0, dot)
-  const signature = Buffer.from(text.slice(dot + 1))
+  const [, id, signature = ''] = /^(?:s:)?(.+)\.([^.]*)$/s.exec(value) ?? []
+  if (id === undefined) return undefined
+  const found = Buffer.from(signature, 'base64')
   const isSigned = secrets.some((secret) => {
-    const expected = Buffer.from(createHmac('sha256', secret).update(id).digest('base64').replace(/=+$/, ''))
-    return expected.length === signature.length && timingSafeEqual(expected, signature)
+    const expected = createHmac('sha256', secret).update(id).digest()
+    return expected.length === found.length && timingSafeEqual(expected, found)
   })
   return isSigned ? id : undefined
-}
-
-function decode (value: string): string | undefined {
-  try {
-    return decodeURIComponent(value)
-  } catch {
-    return undefined
-  }
-}
-
-/** Returns `undefined` for an old session that is absent or not JSON. It must not keep its owner from signing in. */
-function none (error: unknown): undefined {
-  if (!(error instanceof SyntaxError)) absent(error)
-}
-
-function expiryOf (old: object): number | undefined {
-  const { cookie } = old as { cookie?: { expires?: string | Date | null } }
-  return cookie?.expires == null ? undefined : new Date(cookie.expires).getTime()
-}
-
-function withoutCookie (old: object): unknown {
-  return Object.fromEntries(Object.entries(old).filter(([key]) => key !== 'cookie'))
 }

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Scheme } from '../options/scheme.js'
 
 /** How a session was found for a request. */
-export type LoadedAs = 'live' | 'adopted' | 'no-cookie' | 'duplicate-cookie' | 'ended' | 'refused' | 'cross-origin' | 'failed'
+export type LoadedAs = 'live' | 'adopted' | 'not-adopted' | 'no-cookie' | 'duplicate-cookie' | 'ended' | 'refused' | 'cross-origin' | 'failed'
 
 /** The part of a session that was saved: an intent, a change of data, or nothing. */
 export type SavedAs = 'none' | 'data' | 'renew' | 'start' | 'destroy' | 'failed'
@@ -18,6 +18,7 @@ export interface Account {
 }
 
 const NOT_LOADED: Readonly<Partial<Record<LoadedAs, string>>> = {
+  'not-adopted': 'the request has only the old cookie, and there is no session to adopt',
   'no-cookie': 'the request has no such cookie',
   'duplicate-cookie': 'the request has the cookie twice, so that one of the two may be forged',
   ended: 'its cookie belongs to no live session: the session expired or was ended, or the cookie is not from this app',

@@ -3,7 +3,7 @@ import { chain, rescue } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
 import type { Report } from '../events/events.js'
 import { traced, tracing } from '../events/trace.js'
-import { findPredecessor, PendingAdoption } from '../migration/adoption.js'
+import { findOldSession, PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
 import { hasIdled, IDLED } from '../session/times.js'
@@ -101,9 +101,10 @@ export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snap
 function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
   const { adopt } = scheme.settings
   const value = adopt && cookieValue(request.headers.cookie, adopt.cookieName)
-  if (adopt === undefined || value === undefined || value === DUPLICATE) return foundAs('no-cookie', scheme)
-  return chain(findPredecessor(scheme, adopt, value, report), (found): Awaitable<Found> => {
-    if (found === undefined) return foundAs('no-cookie', scheme)
+  if (adopt === undefined || value === undefined || value === '') return foundAs('no-cookie', scheme)
+  if (value === DUPLICATE) return foundAs('duplicate-cookie', scheme)
+  return chain(findOldSession(scheme, adopt, value, report), (found): Awaitable<Found> => {
+    if (found === undefined) return foundAs('not-adopted', scheme)
     const former = scheme.expireAdopted
     if (!(found instanceof PendingAdoption)) return verified(request, foundAs('adopted', scheme, found, { former }), report)
     return verified(request, foundAs('adopted', scheme, found.snapshot, { adoption: found, former }), report)

@@ -46,8 +46,8 @@ export function carryOut (scheme: Scheme, order: Order, report: Report): Awaitab
   const { snapshot, intent, content } = order
   const { backend, codec } = scheme
   if (intent.kind === 'start') {
-    const session = { ...intent, content: content ?? intent.content, reason: 'start' } as const
-    return backend.create(session, report, snapshot)
+    const { credential, times } = intent
+    return backend.create({ credential, times, content: content ?? intent.content, reason: 'start' }, report, snapshot)
   }
   if (snapshot === undefined) return content && backend.create(firstWrite(scheme, content), report)
   if (intent.kind === 'destroy') {

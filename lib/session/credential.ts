@@ -1,4 +1,4 @@
-import { hash, randomFillSync } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { unavailable } from '../errors.js'
 
 /** 128 bits name the record. They are not secret: they appear in logs, in lists and in the store. */
@@ -41,12 +41,16 @@ export function hashSecret (secret: string): string {
   return hash('sha256', secret, 'base64url')
 }
 
-/**
- * Returns a new credential. With `id`, only the secret is new (a renewal).
- * @throws `FST_SESSION_STORE` (503) if the system's random source fails: a weaker source is never used
- */
+// Filling one large buffer costs little more than filling a small one. Bytes are wiped as soon as they are used.
+let pool: Buffer = Buffer.alloc(0)
+let used = 0
+
+/** Returns a new credential. With `id`, only the secret is new (a renewal). @throws `FST_SESSION_STORE` (503), see `random` */
 export function mintCredential (id?: string): MintedCredential {
-  if (used === pool.length) refill()
+  if (used === pool.length) {
+    pool = random(64 * (ID_BYTES + SECRET_BYTES))
+    used = 0
+  }
   const start = used
   used += ID_BYTES + SECRET_BYTES
   const name = id ?? pool.toString('base64url', start, start + ID_BYTES)
@@ -55,15 +59,11 @@ export function mintCredential (id?: string): MintedCredential {
   return { id: name, secretHash: hashSecret(secret), value: `${name}.${secret}` }
 }
 
-// Filling one large buffer costs little more than filling a small one. Bytes are wiped as soon as they are used.
-const pool = Buffer.alloc(64 * (ID_BYTES + SECRET_BYTES))
-let used = pool.length
-
-function refill (): void {
+/** Returns random bytes. @throws `FST_SESSION_STORE` (503) if the system's random source fails: a weaker source is never used */
+export function random (length: number): Buffer {
   try {
-    randomFillSync(pool)
+    return randomBytes(length)
   } catch (cause) {
     throw unavailable(cause)
   }
-  used = 0
 }

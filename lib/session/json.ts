@@ -34,7 +34,7 @@ export function copyJson<T> (value: T): T {
 /** Freezes a JSON value at every depth, and returns it. Skips frozen values: this function froze them, at every depth. */
 export function freezeJson<T> (value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const key of Object.keys(value)) freezeJson((value as Data)[key])
+  for (const part of Array.isArray(value) ? value : Object.values(value)) freezeJson(part)
   return Object.freeze(value)
 }
 

@@ -1,12 +1,12 @@
-/** How long a session that `start` or `issue` begins may live, if that differs from the scheme's options. */
+/** How long a session lives that `start` or `issue` begins. Each setting replaces an option of the plugin. */
 export interface StartOptions {
   /** `true`: the cookie survives the end of the browser's run ("remember me"). Default: the option `cookie.persistent`. */
   persistent?: boolean
-  /** Seconds from now to the end, whatever happens. Default: the option `absoluteTimeout`. */
+  /** Seconds until the session ends, whatever happens. Default: the option `absoluteTimeout`. */
   absoluteTimeout?: number
   /**
-   * Seconds without a request after which the session ends, shorter or longer than the option `idleTimeout`. Default: that
-   * option. For a `persistent` session, the default is the whole `absoluteTimeout`: a remembered user may stay away for long.
+   * Seconds without a request after which the session ends. Default: the option `idleTimeout`, or with `persistent: true` the
+   * whole `absoluteTimeout`, because a remembered user may stay away for long.
    */
   idleTimeout?: number
 }
@@ -37,7 +37,10 @@ export interface Session<T extends object = Record<string, unknown>, User = any>
   readonly user: User
   /** Epoch milliseconds. @throws `FST_SESSION_REQUIRED` (401) if there is no session */
   readonly createdAt: number
-  /** Epoch milliseconds of the login: when the principal was established. @throws `FST_SESSION_REQUIRED` (401) */
+  /**
+   * Epoch milliseconds of the last login: the start of the session, or a change of its principal. 0 if unknown (an adopted session).
+   * @throws `FST_SESSION_REQUIRED` (401)
+   */
   readonly authenticatedAt: number
   /** Epoch milliseconds: idle or absolute timeout, whichever is sooner. @throws `FST_SESSION_REQUIRED` (401) */
   readonly expiresAt: number
@@ -49,11 +52,11 @@ export interface Session<T extends object = Record<string, unknown>, User = any>
   unset (key: keyof T & string): void
   /**
    * Begins a session in place of the old one: a login. The session gets a new id and secret, and the old record is deleted.
-   * So a cookie planted before the login is worth nothing after it (OWASP ASVS 5.0, 7.2.4).
-   * @throws `FST_SESSION_INVALID_DATA` when `data` do not fit the schema
+   * So a cookie that was planted before the login opens nothing after it (OWASP ASVS 5.0, 7.2.4).
+   * @throws `FST_SESSION_INVALID_DATA` if `data` do not fit the schema
    */
   start (data: T, options?: StartOptions): void
-  /** Gives the session a new secret, for a change of its rights. Ends the old cookie at once. Id, data and timeouts stay. */
+  /** Gives the session a new secret, for example when its rights change. The old cookie ends. Id, data and timeouts stay. */
   renew (): void
   /** Gives the session a new secret and keeps only the keys named, as in @fastify/session. @fastify/passport calls this. */
   regenerate (keep?: ReadonlyArray<keyof T & string>): Promise<void>
@@ -63,12 +66,12 @@ export interface Session<T extends object = Record<string, unknown>, User = any>
    * Reads, changes and writes the stored data as one step, now. `fn` changes the copy that it gets, or returns new data. `fn`
    * runs again on a conflict with another request, so it should do nothing else. It cannot change the principal: see `start`.
    * Returns the data as stored. Works after the response, too.
-   * @throws `FST_SESSION_REQUIRED` (401) when the session has ended, `FST_SESSION_CONFLICT` (409)
+   * @throws `FST_SESSION_REQUIRED` (401) if the session has ended, `FST_SESSION_CONFLICT` (409)
    */
   update (fn: (data: T) => T | void | Promise<T | void>): Promise<T>
   /**
-   * Saves the session now instead of when the response is sent. Returns the `Set-Cookie` header to send, if there is one.
-   * For hijacked replies and event streams, where nothing does that automatically.
+   * Saves the session now. Returns the `Set-Cookie` header to send, if there is one. For hijacked replies and event streams,
+   * which are not saved automatically.
    */
   commit (): Promise<string | undefined>
 }
@@ -80,7 +83,7 @@ export interface LiveSession<T extends object = Record<string, unknown>, User = 
 
 type WithoutSession = 'get' | 'set' | 'unset' | 'start' | 'regenerate' | 'destroy' | 'commit'
 
-/** The members if there is no session. `set` throws `FST_SESSION_REQUIRED` (401) if the schema has no defaults to start from. */
+/** The members if there is no session. `set` throws `FST_SESSION_REQUIRED` (401) if the schema has no defaults for a new one. */
 export interface AbsentSession<T extends object = Record<string, unknown>> extends Pick<Session<T>, WithoutSession> {
   readonly exists: false
   readonly user: undefined

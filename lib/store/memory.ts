@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { invalidOptions } from '../errors.js'
-import { Entry, IdleLine } from './memory/idle-line.js'
+import { Entry } from './memory/entry.js'
+import { Line } from './shared/line.js'
 import { type Observer, Observers } from './shared/observers.js'
 import { PrincipalIndex } from './shared/principal-index.js'
 import { WideMap } from './shared/wide-map.js'
@@ -33,9 +34,9 @@ const DELETE_BATCH = 500
 export class MemoryStore implements SessionStore {
   readonly #entries = new WideMap<Entry>()
   readonly #index = new PrincipalIndex<Entry>()
-  /** Sessions without a principal, and with one. */
-  readonly #guests = new IdleLine()
-  readonly #members = new IdleLine()
+  /** Sessions without a principal, and with one, in the order of their last activity. */
+  readonly #guests = new Line<Entry>()
+  readonly #members = new Line<Entry>()
   readonly #limits: { readonly maxSessions: number, readonly maxBytes: number }
   readonly #now: () => number
   readonly #observers = new Observers()
@@ -193,7 +194,7 @@ export class MemoryStore implements SessionStore {
     this.#bytes -= entry.payload.length
   }
 
-  #lineOf ({ principal }: Entry): IdleLine {
+  #lineOf ({ principal }: Entry): Line<Entry> {
     return principal === undefined ? this.#guests : this.#members
   }
 

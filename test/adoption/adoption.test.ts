@@ -1,6 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { MemoryStore } from 'fastify-openapi-session'
+import Fastify from 'fastify'
+import sessionPlugin, { type Adoption, MemoryStore } from 'fastify-openapi-session'
 import { adoptExpressSessions, type ExpressStore } from 'fastify-openapi-session/express'
+import { adoptCookies } from 'fastify-openapi-session/migration'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t, { type Test } from 'tap'
 import { ask, cookieOf, sessionOf, stopTimers } from '../support/harness.js'
@@ -34,7 +36,7 @@ for (const [name, { cookieName, signIn }] of Object.entries(oldApps)) {
     t.equal((await ask(app, '/me', cookie)).statusCode, 401)
   })
 
-  t.test(`parallel requests with one cookie of ${name} all get in, and into the same session`, async (t) => {
+  t.test(`parallel requests with one old cookie of ${name} all get the same session`, async (t) => {
     const store = new expressSession.MemoryStore()
     const cookie = await signIn(t, store)
     const { app, events } = await moved(t, store, cookieName)
@@ -47,7 +49,7 @@ for (const [name, { cookieName, signIn }] of Object.entries(oldApps)) {
   })
 }
 
-t.test('a cookie without a live session of the old app opens no session', async (t) => {
+t.test('a forged old cookie, and one whose old session has ended, open no session', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const { app, events } = await moved(t, store, 'sessionId')
@@ -67,7 +69,30 @@ t.test('a cookie without a live session of the old app opens no session', async 
   t.equal((await ask(app, '/me', cookie)).statusCode, 401, 'damaged')
 })
 
-t.test('a session of the plugin goes before an old one, and a route without a session asks no store', async (t) => {
+t.test('the log says why an old cookie opened no session, and which option to check', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const log: string[] = []
+  const lines = async (adopt: Adoption, value: string): Promise<string[]> => {
+    const app = Fastify({ logger: { level: 'debug', stream: { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg) } } } })
+    t.teardown(() => app.close())
+    await app.register(sessionPlugin, { adopt })
+    app.get('/', required, async () => 'in')
+    log.length = 0
+    t.equal((await ask(app, '/', value)).statusCode, 401)
+    return log.filter((line) => line.startsWith('session '))
+  }
+  const express = (secret: string): Adoption => adoptExpressSessions({ cookieName: 'sessionId', secret, store })
+  const [signature = '', , summary = ''] = await lines(express('a secret that signed no cookie'), cookie)
+  t.equal(signature, 'session rejected: malformed-cookie: the signature of the cookie "sessionId" does not verify: check the secret in the option adopt')
+  t.match(summary, /^session "session" not loaded: the request has only the old cookie/)
+  const sealed = adoptCookies({ cookieName: 'old', open: () => undefined, expiresAt: () => 0 })
+  t.match(await lines(sealed, 'old=sealed-with-another-key'), [/^session expired: absent: the cookie "old" leads to no live session.*check the store or the key in the option adopt$/, /./, /./])
+  t.match((await lines(express(secret), `${cookie}; ${cookie}`)).at(-1), /has the cookie twice/)
+  t.match((await lines(express(secret), 'sessionId=')).at(-1), /has no such cookie/)
+})
+
+t.test('a session of this plugin takes precedence over an old one, and a route without a session calls no store', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const { app } = await moved(t, store, 'sessionId')
@@ -77,7 +102,7 @@ t.test('a session of the plugin goes before an old one, and a route without a se
   t.equal(Object.keys(store.sessions).length, 1)
 })
 
-t.test('data are made to fit, or left alone and reported', async (t) => {
+t.test('the option data converts old data, and an old session whose data do not fit is left alone and reported', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const refusing = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, data: () => undefined }) })
@@ -92,7 +117,7 @@ t.test('data are made to fit, or left alone and reported', async (t) => {
   t.match(adopted.headers['set-cookie'], [/^__Host-session=/, /^sessionId=; Max-Age=0; Domain=shop\.example;/])
 })
 
-t.test('verify has a say, and a logout in the same request ends both', async (t) => {
+t.test('verify can refuse an old session, and a logout ends an old session that is not adopted yet', async (t) => {
   const store = new expressSession.MemoryStore()
   const { app } = await moved(t, store, 'sessionId', { verify: () => false })
   const refused = await ask(app, '/me', await withFastifySession(store))
@@ -104,7 +129,7 @@ t.test('verify has a say, and a logout in the same request ends both', async (t)
   t.same(Object.keys(store.sessions), [])
 })
 
-t.test('a record of the old plugin without times is adopted', async (t) => {
+t.test('an old record without an expiry is adopted', async (t) => {
   for (const times of [undefined, { expires: null }]) {
     const store = new expressSession.MemoryStore()
     const cookie = await withFastifySession(store)
@@ -115,7 +140,7 @@ t.test('a record of the old plugin without times is adopted', async (t) => {
   }
 })
 
-t.test('an old session that could not be ended once is adopted at the next try, however late', async (t) => {
+t.test('an old session that could not be ended is adopted by a later request', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const destroy = store.destroy.bind(store)
@@ -132,7 +157,7 @@ t.test('an old session that could not be ended once is adopted at the next try, 
   t.same(Object.keys(store.sessions), [])
 })
 
-t.test('a late adoption does not revive a session that was adopted and signed out in between', async (t) => {
+t.test('a slow adoption does not revive a session that a faster request adopted and ended', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const { app } = await moved(t, store, 'sessionId')
@@ -148,7 +173,7 @@ t.test('a late adoption does not revive a session that was adopted and signed ou
   t.equal((await ask(app, '/me', own)).statusCode, 401)
 })
 
-t.test('a late adoption does not revive a session whose first attempt was stored and answered too late', async (t) => {
+t.test('a slow adoption does not revive a session that ended after an adoption whose confirmation was lost', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const store = new MemoryStore()
@@ -173,7 +198,7 @@ t.test('a late adoption does not revive a session whose first attempt was stored
   t.equal((await ask(app, '/me', own)).statusCode, 401)
 })
 
-t.test('an adopted session that was revoked, by its id or for its principal, stays revoked', async (t) => {
+t.test('an adopted session that was revoked by id or by principal stays revoked', async (t) => {
   for (const how of ['revoke', 'revokeAll', 'revokeAll but another'] as const) {
     const old = new expressSession.MemoryStore()
     const cookie = await withFastifySession(old)
@@ -193,7 +218,7 @@ t.test('an adopted session that was revoked, by its id or for its principal, sta
   }
 })
 
-t.test('the ten seconds of parallel requests begin when the old session is ended, though a stream came long before', async (t) => {
+t.test('the ten seconds for parallel requests begin when the old session ends, and not with an earlier event stream', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const { app, clock } = await moved(t, old, 'sessionId')
@@ -206,7 +231,7 @@ t.test('the ten seconds of parallel requests begin when the old session is ended
   t.equal(await status(), 401)
 })
 
-t.test('requests of one old cookie that verify refuses come to an end', async (t) => {
+t.test('parallel requests with an old cookie that verify refuses call verify at most once each', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   let asked = 0
@@ -222,7 +247,7 @@ t.test('requests of one old cookie that verify refuses come to an end', async (t
   t.ok(asked <= 5, 'what only the others wrote is no new evidence')
 })
 
-t.test('a late adoption costs a newer session nothing', async (t) => {
+t.test('a slow adoption does not end a newer session of the same principal', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const { app, events } = await moved(t, old, 'sessionId', { maxPerPrincipal: 1 })
@@ -239,7 +264,7 @@ t.test('a late adoption costs a newer session nothing', async (t) => {
   t.same(events.map(({ type }) => type), ['rejected'])
 })
 
-t.test('an old session that cannot be ended stays where it is until the new cookie can be handed out', async (t) => {
+t.test('an old session that verify refused with an error, or that could not be ended, can still be adopted', async (t) => {
   const store = new expressSession.MemoryStore()
   const destroy = store.destroy.bind(store)
   let refuses = true
@@ -263,7 +288,7 @@ t.test('an old session that cannot be ended stays where it is until the new cook
   t.same(Object.keys(store.sessions), [])
 })
 
-t.test('an adopted session that was written while verify looked at it keeps its cookie', async (t) => {
+t.test('an adopted session that was renewed while verify ran keeps its new cookie', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   let own = ''
@@ -284,7 +309,7 @@ t.test('an adopted session that was written while verify looked at it keeps its 
   t.equal((await ask(app, '/me', own)).statusCode, 200)
 })
 
-t.test('an event stream or a WebSocket, which may have no way to hand out a cookie, leaves the old session as it was', async (t) => {
+t.test('an event stream or a WebSocket that sends no cookie does not end the old session', async (t) => {
   for (const asks of [{ accept: 'text/event-stream' }, { upgrade: 'websocket', connection: 'upgrade' }]) {
     const store = new expressSession.MemoryStore()
     const cookie = await withFastifySession(store)
@@ -324,7 +349,7 @@ t.test('an event stream or a WebSocket, which may have no way to hand out a cook
   }
 })
 
-t.test('parallel requests on a store of uneven speed all get in, and stay in', async (t) => {
+t.test('parallel requests on a store of uneven speed all get the same session, and it stays live', async (t) => {
   for (let round = 0; round < 15; round++) {
     const store = new expressSession.MemoryStore()
     const cookie = await withFastifySession(store)
@@ -346,7 +371,7 @@ t.test('parallel requests on a store of uneven speed all get in, and stay in', a
   }
 })
 
-t.test('a browser is made to forget an old cookie whose prefix asks for Secure', async (t) => {
+t.test('the response expires an old cookie whose prefix requires Secure', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = (await withFastifySession(store)).replace('sessionId=', '__Host-sid=')
   const { app } = await moved(t, store, '__Host-sid')
@@ -354,7 +379,7 @@ t.test('a browser is made to forget an old cookie whose prefix asks for Secure',
   t.match(headers['set-cookie'], [/^__Host-session=/, /^__Host-sid=; Max-Age=0; Path=\/;.* Secure/])
 })
 
-t.test('an old store that is down is a 503, and no user is signed out', async (t) => {
+t.test('if the old store is down, the response is 503 and no user is signed out', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const down: ExpressStore = { ...store, get: (id, callback) => callback(new Error('secret text of the store')), set: () => {}, destroy: () => {} }
@@ -365,7 +390,7 @@ t.test('an old store that is down is a 503, and no user is signed out', async (t
   t.equal(answer.headers['set-cookie'], undefined)
 })
 
-t.test('an old cookie whose file is gone opens no session, and keeps no user from signing in', async (t) => {
+t.test('an old cookie whose file is gone opens no session, and the user can sign in', async (t) => {
   const store = new FileStore({ path: t.testdir(), retries: 0, reapInterval: -1, logFn: () => {} })
   const cookie = await withFastifySession(store)
   const { app, clock } = await moved(t, store, 'sessionId')
@@ -377,7 +402,7 @@ t.test('an old cookie whose file is gone opens no session, and keeps no user fro
   t.equal((await ask(app, '/home', cookie)).statusCode, 200, 'where nobody need be signed in, such as a login')
 })
 
-t.test('a new store that is down is 503, and the old session stays', async (t) => {
+t.test('if the new store is down, the response is 503 and the old session stays', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const store = new MemoryStore()
@@ -387,7 +412,7 @@ t.test('a new store that is down is 503, and the old session stays', async (t) =
   t.equal(Object.keys(old.sessions).length, 1)
 })
 
-t.test('sealed cookies adopt as well', async (t) => {
+t.test('a session is adopted into a sealed cookie', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const { app } = await moved(t, old, 'sessionId', { store: sealedCookie({ keys: [makeKey()] }) })
@@ -395,7 +420,7 @@ t.test('sealed cookies adopt as well', async (t) => {
   t.match((await ask(app, '/me', own)).json(), { userId: 'ada' })
 })
 
-t.test('parallel requests that adopt into sealed cookies all get in, for ten seconds', async (t) => {
+t.test('parallel requests that adopt into sealed cookies all get a session, for ten seconds', async (t) => {
   const pass = stopTimers(t)
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
@@ -409,7 +434,7 @@ t.test('parallel requests that adopt into sealed cookies all get in, for ten sec
   t.equal(await status(), 401)
 })
 
-t.test('wrong options stop the boot with a sentence', async (t) => {
+t.test('wrong options of adoptExpressSessions and adopt stop the boot with a sentence', async (t) => {
   const store = new expressSession.MemoryStore()
   t.throws(() => adoptExpressSessions({ cookieName: '', secret, store }), { code: 'FST_SESSION_OPTIONS', message: /"sessionId" in @fastify\/session/ })
   t.throws(() => adoptExpressSessions({ cookieName: 'a', secret: [], store }), { message: /secret/ })

@@ -75,16 +75,21 @@ async function adopts (t: Test, app: FastifyInstance, cookie: string, data: obje
   }
 }
 
-t.test('sessions of @fastify/secure-session are adopted as the page shows', async (t) => {
+t.test('sessions of @fastify/secure-session are adopted as docs/migration.md shows', async (t) => {
   environment(t, { SESSION_KEY: key })
   const { app, old } = await runBlock<{ old: FastifyInstance }>(t, 'docs/migration.md', { block: 1, names: 'app, old' })
   t.teardown(() => old.close())
   await adopts(t, app, await withSecureSession(t), { userId: 'ada', cart: ['tea'] })
+  const { now } = Date
+  t.intercept(Date, 'now', { value: () => now() - 60_000 })
+  const otherDevice = await withSecureSession(t)
+  t.intercept(Date, 'now', { value: now })
+  await adopts(t, app, otherDevice, { userId: 'ada', cart: ['tea'] })
   t.equal((await ask(app, '/me', await withSecureSession(t, { cart: ['tea'] }))).statusCode, 401, 'a guest is not signed in')
   t.equal((await ask(app, '/me', 'session=forged')).statusCode, 401)
 })
 
-t.test('sessions of iron-session are adopted as the page shows', async (t) => {
+t.test('sessions of iron-session are adopted as docs/migration.md shows', async (t) => {
   environment(t, { SESSION_PASSWORD: password })
   const { app } = await runBlock(t, 'docs/migration.md', { block: 2 })
   await adopts(t, app, `session=${encodeURIComponent(await sealData({ userId: 'ada' }, { password }))}`, { userId: 'ada' })
@@ -92,7 +97,7 @@ t.test('sessions of iron-session are adopted as the page shows', async (t) => {
   t.equal((await ask(app, '/me', `session=${forged}`)).statusCode, 401)
 })
 
-t.test('tokens of @fastify/jwt are adopted as the page shows', async (t) => {
+t.test('tokens of @fastify/jwt are adopted as docs/migration.md shows', async (t) => {
   environment(t, { JWT_SECRET: secret })
   const { app } = await runBlock(t, 'docs/migration.md', { block: 3 })
   const cookie = await withToken(t, '1h')
@@ -101,7 +106,7 @@ t.test('tokens of @fastify/jwt are adopted as the page shows', async (t) => {
   t.equal((await ask(app, '/me', cookie.slice(0, -3))).statusCode, 401)
 })
 
-t.test('a cookie that has expired by expiresAt is not adopted, and the login of an adopted one counts as the app says', async (t) => {
+t.test('a cookie that has expired by expiresAt is not adopted, and authenticatedAt sets the login time', async (t) => {
   const ends = { at: Date.now() + 60_000 }
   const app = Fastify()
   t.teardown(() => app.close())
@@ -113,6 +118,22 @@ t.test('a cookie that has expired by expiresAt is not adopted, and the login of 
   t.equal((await ask(app, '/', 'old=ada')).body, '7000')
   ends.at = Date.now() - 1
   t.equal((await ask(app, '/', 'old=grace')).statusCode, 401)
+})
+
+t.test('a cookie is not adopted if expiresAt returns no instant, because no claim could refuse copies of it for long enough', async (t) => {
+  for (const end of [NaN, Infinity, undefined, '2030-01-01']) {
+    const { app, clock, events, client: browser } = await openWorld(t, {
+      adopt: adoptCookies({ cookieName: 'old', open: (value) => ({ userId: value }), expiresAt: () => end as number })
+    })
+    app.get('/me', { schema: guarded }, async (request) => sessionOf(request).data)
+    app.post('/logout', { schema: guarded }, async (request) => { sessionOf(request).destroy() })
+    browser.jar.take('old=ada; Path=/')
+    await browser.get('/me')
+    await browser.post('/logout')
+    clock.advance(366 * 86_400_000)
+    t.equal((await ask(app, '/me', 'old=ada')).statusCode, 401, String(end))
+    t.match(events[0], { type: 'discarded', reason: 'unfit', detail: /adoptCookies: expiresAt must return the end of the cookie in epoch milliseconds, and returned / })
+  }
 })
 
 t.test('a copy of an adopted cookie opens no session for as long as the cookie could have lived, whatever became of the session', async (t) => {
@@ -138,11 +159,11 @@ t.test('an error of open is reported and signs no client in', async (t) => {
   t.teardown(() => app.close())
   await app.register(sessionPlugin, {
     onEvent: (event) => { events.push(event) },
-    adopt: adoptCookies({ cookieName: 'old', open () { throw new TypeError('the value, which is not for the log') }, expiresAt: () => Infinity })
+    adopt: adoptCookies({ cookieName: 'old', open () { throw new TypeError('the value, which is not for the log') }, expiresAt: () => 0 })
   })
   app.get('/', { schema: { security: [{ session: [] }] } }, async () => 'in')
   for (const value of ['x', '%', '']) t.equal((await ask(app, '/', `old=${value}`)).statusCode, 401)
-  t.match(events.filter(({ type }) => type === 'discarded').map(({ detail }) => detail), ['reading it threw TypeError', 'reading it threw TypeError'])
+  t.match(events.filter(({ type }) => type === 'discarded').map(({ detail }) => detail), ['adoptCookies: open threw TypeError', 'adoptCookies: open threw TypeError'])
 })
 
 t.test('wrong options of adoptCookies stop the boot with a sentence', async (t) => {

@@ -40,7 +40,7 @@ t.test('a parallel request that only reads an adopted session does not undo what
   t.equal((await app.session.list('ada')).sessions.length, 1)
 })
 
-t.test('what two parallel requests change in an adopted session is kept', async (t) => {
+t.test('the changes of two parallel requests to an adopted session are both kept', async (t) => {
   const world = await scene(t)
   const { app, cookie } = world
   const gate = createGate()
@@ -60,7 +60,7 @@ t.test('what two parallel requests change in an adopted session is kept', async 
   t.same((await ask(app, '/me', own)).json(), { userId: 'ada', cart: ['tea'], fast: true, updated: true, slow: true })
 })
 
-t.test('a request that was slower than adoption and logout of another one begins no session, whatever it read or changed', async (t) => {
+t.test('a request that is slower than an adoption and a logout by other requests begins no session, whatever it read or changed', async (t) => {
   for (const work of ['read', 'write', 'update', 'renew', 'regenerate', 'destroy'] as const) {
     const world = await scene(t)
     const { app, cookie, events } = world
@@ -90,7 +90,7 @@ t.test('a request that was slower than adoption and logout of another one begins
   }
 })
 
-t.test('parallel requests that adopt one session end no session of the limit', async (t) => {
+t.test('parallel adoptions of one session do not count towards maxPerPrincipal, and the adopted session does', async (t) => {
   const world = await scene(t, { maxPerPrincipal: 2 })
   const { app, cookie, events } = world
   const login = await app.session.issue({ userId: 'ada', cart: [] } as never)
@@ -106,7 +106,27 @@ t.test('parallel requests that adopt one session end no session of the limit', a
   t.equal(events.filter(({ reason }) => reason === 'limit').length, 1, 'the third one counts')
 })
 
-t.test('sign-out everywhere ends a session whose adoption is under way', async (t) => {
+t.test('maxPerPrincipal holds if a login comes before an adopted session counts', async (t) => {
+  const world = await scene(t, { maxPerPrincipal: 1 })
+  const { app, cookie, events, probe } = world
+  const gate = createGate()
+  // The first update of the adopted session makes it count.
+  probe.before = async ({ method }) => {
+    if (method !== 'update') return
+    probe.before = undefined
+    await gate.pass()
+  }
+  const adopting = ask(app, '/me', cookie)
+  await gate.reached
+  const login = await app.session.issue({ userId: 'ada', cart: [] } as never)
+  gate.open()
+  t.equal((await adopting).statusCode, 200)
+  t.equal((await app.session.list('ada')).sessions.length, 1)
+  t.equal(await statusOf(world, login.cookie), 200, 'the login is the later one')
+  t.equal(events.filter(({ reason }) => reason === 'limit').length, 1)
+})
+
+t.test('revokeAll ends a session while it is being adopted', async (t) => {
   for (const method of ['create', 'destroy'] as const) {
     const world = await scene(t)
     const { app, cookie, old, probe } = world
@@ -126,7 +146,7 @@ t.test('sign-out everywhere ends a session whose adoption is under way', async (
   }
 })
 
-t.test('a session that was adopted, renewed and ended stays ended for its old cookie, ten minutes later too', async (t) => {
+t.test('the old cookie of a session that was adopted, renewed and ended opens nothing, even an hour later', async (t) => {
   const world = await scene(t)
   const { app, cookie, old, clock } = world
   const copy = { ...old.sessions }
@@ -143,7 +163,7 @@ t.test('a session that was adopted, renewed and ended stays ended for its old co
   t.same((await app.session.list('ada')).sessions, [])
 })
 
-t.test('the secret of an adopted session is random, and nothing of the old cookie', async (t) => {
+t.test('the id and secret of an adopted session are random, and contain nothing of the old cookie', async (t) => {
   const old = new expressSession.MemoryStore()
   const cookie = await withFastifySession(old)
   const record = { ...old.sessions }
@@ -158,7 +178,7 @@ t.test('the secret of an adopted session is random, and nothing of the old cooki
   t.equal(values.size, 6)
 })
 
-t.test('an adopted session passes no maxAge, unless the old app knows when its user signed in', async (t) => {
+t.test('an adopted session fails maxAge, unless authenticatedAt returns a recent login', async (t) => {
   const logins: Array<[unknown, number]> = [
     [undefined, 401], [null, 401], [NaN, 401], [Infinity, 401], ['2999-01-01', 401], [new Date(NaN), 401],
     [Date.now() - 6 * 86_400_000, 401], [Date.now() - 60_000, 200], [Date.now() + 86_400_000, 200]
@@ -178,7 +198,7 @@ t.test('an adopted session passes no maxAge, unless the old app knows when its u
   }
 })
 
-t.test('a mapper that throws is reported, and keeps no user from signing in', async (t) => {
+t.test('if data or authenticatedAt throws, the error is reported, and the user can sign in', async (t) => {
   const thrown = (error: unknown) => () => { throw error }
   const mappers: Record<string, object> = {
     'an error': { data: thrown(new TypeError('hunter2')) },
@@ -202,7 +222,21 @@ t.test('a mapper that throws is reported, and keeps no user from signing in', as
   }
 })
 
-t.test('an asynchronous mapper is awaited', async (t) => {
+t.test('if identify throws, the error is reported, and the user can sign in', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const adopt = { cookieName: 'old', identify (value: string) { return (JSON.parse(value) as { id: string }).id }, find: () => undefined }
+  const world = await moved(t, store, 'old', { adopt })
+  const { app, events } = world
+  app.post('/login', { schema: { security: [{ session: [] }, {}] } }, async (request) => { (request as any).session.start({ userId: 'ada', cart: [] }) })
+  for (const value of ['hunter2', 'null']) {
+    t.equal((await ask(app, 'POST /login', `old=${value}`)).statusCode, 200)
+    t.equal(await statusOf(world, `old=${value}`), 401)
+  }
+  t.match(events[0], { type: 'discarded', reason: 'unfit', detail: 'reading it threw SyntaxError' })
+  t.notMatch(JSON.stringify(events), 'hunter2')
+})
+
+t.test('data may be asynchronous', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
   const data = async ({ userId }: { userId: string }): Promise<object> => { await turn(); return { userId, cart: [] } }
@@ -210,7 +244,7 @@ t.test('an asynchronous mapper is awaited', async (t) => {
   t.same((await ask(app, '/me', cookie)).json(), { userId: 'ada', cart: [] })
 })
 
-t.test('a claim whose confirmation was lost does not sign the user out', async (t) => {
+t.test('if the confirmation of a claim is lost, the next request adopts the old session', async (t) => {
   const world = await scene(t)
   const { app, cookie, probe, clock } = world
   probe.after = ({ method, of }) => {
@@ -225,7 +259,7 @@ t.test('a claim whose confirmation was lost does not sign the user out', async (
   t.equal(await statusOf(world, own), 200)
 })
 
-t.test('a logout by a parallel request holds although the adoption fails after it', async (t) => {
+t.test('a logout by a parallel request ends the session, even if the adoption fails after it', async (t) => {
   const world = await scene(t)
   const { app, cookie, old } = world
   const gate = createGate()

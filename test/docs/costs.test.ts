@@ -96,9 +96,9 @@ function documented (page: string): Map<string, string> {
     .flatMap(([names = '', cost = '']) => names.replace(/ \(.*\)/, '').split(/, (?!or)/).map((name): [string, string] => [name, cost])))
 }
 
-t.test('the calls of the server are as many as the table of stores says', async (t) => {
+t.test('the calls to the server are as many as the table of stores says', async (t) => {
   const [heads = [], ...rows] = tableUnder('docs/stores.md', 'What each promises', { head: true })
-  const row = rows.find(([promise]) => promise?.startsWith('calls of the server for a read, touch, save, login, logout'))
+  const row = rows.find(([promise]) => promise?.startsWith('calls to the server for a read, touch, save, login, logout'))
   for (const [name, open] of Object.entries({ SQL: sql, Redis: redis, express })) {
     const taken = await measure(await open(t))
     const cost = ['read', 'touch', 'save', 'create', 'logout'].map((call) => taken[call]?.length).join(', ')

@@ -58,15 +58,12 @@ class OldSessions {
     identify: (value) => value.startsWith('old-') ? value : undefined,
     find: async (id) => {
       for (let left = this.#random(4); left > 0; left--) await turn()
-      const data = this.#data.get(id)
-      return data && {
-        data: () => ({ ...data }),
-        forget: async () => {
-          for (let left = this.#random(4); left > 0; left--) await turn()
-          if (this.#failures > 0) throw new Error(`the old store failed, ${this.#failures--} time`)
-          this.#data.delete(id)
-        }
-      }
+      return this.#data.get(id)
+    },
+    forget: async (id) => {
+      for (let left = this.#random(4); left > 0; left--) await turn()
+      if (this.#failures > 0) throw new Error(`the old store failed, ${this.#failures--} time`)
+      this.#data.delete(id)
     }
   }
 }

@@ -181,7 +181,7 @@ t.test('where one session of a request cannot be read, the cookie of another tha
     adopt: {
       cookieName: 'old',
       identify: (value) => value,
-      find: async () => { await slow; return { data: () => ({ name: 'ada' }), forget: async () => {} } }
+      find: async () => { await slow; return { name: 'ada' } }
     }
   })
   app.get('/', { schema: { security: [{ session: [], admin: [] }] } }, async () => 'in')

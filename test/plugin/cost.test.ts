@@ -261,3 +261,31 @@ t.test('while one write does not return, the writers behind it are 503 and do no
   pass(2)
   t.same(await responses, { calls: N + 1, statuses: [503] })
 })
+
+t.test('of large data, only the values that changed are written as JSON again, and the rest is not lost', async (t) => {
+  const { app } = makeApp(t, { logger: false })
+  const { app: other } = makeApp(t, { logger: false })
+  const store = new MemoryStore()
+  for (const each of [app, other]) await each.register(sessionPlugin, { schema: Visitor, store })
+  app.post('/', { schema: guarded }, async ({ session }) => {
+    const a = (session.get('a') ?? 0) + 1
+    session.set('a', a)
+    if (a === 5) session.data.cart['"tea\u2028"'] = a
+  })
+  const cart = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`item ${n}`, n]))
+  const { id, cookie } = await app.session.issue({ roles: ['reader'], cart })
+  const post = async (): Promise<unknown> => await app.inject({ method: 'POST', url: '/', headers: { cookie } })
+  await post()
+  await post()
+  const written: unknown[] = []
+  const { stringify } = JSON
+  const intercepted = t.intercept(JSON, 'stringify', { value: (...all: Parameters<typeof stringify>) => { written.push(all[0]); return stringify(...all) } })
+  await post()
+  intercepted.restore()
+  t.ok(written.includes(3), 'the new value is written')
+  t.notOk(stringify(written).includes('item'), 'the values that stayed are not')
+  await post()
+  await post()
+  // The app that wrote the payload knows its content without reading it.
+  for (const each of [app, other]) t.same((await each.session.find(id))?.data, { a: 5, roles: ['reader'], cart: { ...cart, '"tea\u2028"': 5 } })
+})

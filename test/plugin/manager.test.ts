@@ -206,8 +206,8 @@ t.test('revokeEverything says what is missing', async (t) => {
   const without = Object.assign(new ProbeStore(), { clear: undefined })
   const refusals: ReadonlyArray<[options: object, message: RegExp]> = [
     [{ store: without }, /^app\.session\.revokeEverything\(\) needs a store with the method clear\(\): add clear\(\) to the store/],
-    [{ store: sealedCookie({ keys: [makeKey()] }) }, /^app\.session\.revokeEverything\(\) needs a store.* or start the app with other keys, which ends all of them\.$/],
-    [{ adopt: { cookieName: 'old', identify () {}, find () {} } }, /^app\.session\.revokeEverything\(\) does not end the sessions of the plugin before.*: take the option adopt out first$/]
+    [{ store: sealedCookie({ keys: [makeKey()] }) }, /^app\.session\.revokeEverything\(\) needs a store.* or replace all keys, which ends all sessions\.$/],
+    [{ adopt: { cookieName: 'old', identify () {}, find () {} } }, /^app\.session\.revokeEverything\(\) does not end the old sessions of the other plugin.*: remove the option adopt first$/]
   ]
   for (const [options, message] of refusals) {
     const { app } = await setUp(t, options)

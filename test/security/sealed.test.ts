@@ -41,7 +41,7 @@ t.test('a sealed cookie opens for its scheme, its cookie name, its format and it
     return Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
   const life = { v: 1, scheme: 'session', secret: '', createdAt: Date.now(), authenticatedAt: Date.now(), deadline: Date.now() + 1e6, persistent: false, data: { userId: 'eve' } }
-  const text = `${'A'.repeat(22)} 1 ${Date.now() + 1e6} ${JSON.stringify(life)}`
+  const text = `${'A'.repeat(22)} ${Date.now() + 1e6} ${JSON.stringify(life)}`
   const bound = (version: number): string => JSON.stringify(['fastify-openapi-session', version, 'session', COOKIE])
   t.equal(await openedBy(forge(bound(1), text), { store }), 200, 'the forgery is right in all but what it is bound to')
   for (const associated of ['', bound(0), bound(2), JSON.stringify(['session', COOKIE])]) t.equal(await openedBy(forge(associated, text), { store }), 401, associated)
@@ -53,7 +53,7 @@ t.test('a sealed cookie opens for its scheme, its cookie name, its format and it
 t.test('the content of a sealed cookie is checked, even under the right key', async (t) => {
   const key = makeKey()
   const world = await createWorld(t, only(sealedCookie({ keys: [key] })))
-  for (const text of ['', ' ', '{}', 'x 1 2 {}', `x y ${Date.now() + 1e6} {}`, `x 1 ${Date.now() + 1e6} null`, 'x 1 NaN {"v":1}', 'no spaces', '1\n2\n3\n4']) {
+  for (const text of ['', ' ', '{}', 'x 2 {}', 'x y {}', `x ${Date.now() + 1e6} {}`, `x ${Date.now() + 1e6} null`, 'x NaN {"v":1}', 'no spaces', '1\n2\n3']) {
     const nonce = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'base64url'), nonce).setAAD(Buffer.from(JSON.stringify(['fastify-openapi-session', 1, 'session', COOKIE])))
     const value = Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')

@@ -61,7 +61,7 @@ export class Connection {
         if (this.#leave(call)) this.#pending--
         reject(new Error(`RedisStore: no answer within ${this.#limits.time} ms (connection: ${this.#client.status})`))
       }
-      const call: Call = { command, args, lua, resolve, reject, due: 0, late }
+      const call: Call = { command, args, lua, resolve, reject, due: 0, older: undefined, newer: undefined, late }
       this.#timeLimit.add(call)
       this.#start(call)
     })
@@ -96,7 +96,7 @@ export class Connection {
 
   #fail (call: Call, error: unknown): void {
     const { message } = error as Error
-    if (call.lua !== undefined && message.startsWith('NOSCRIPT') && this.#timeLimit.has(call)) {
+    if (call.lua !== undefined && message.startsWith('NOSCRIPT') && call.due > 0) {
       Object.assign(call, { command: 'eval', args: [call.lua, ...call.args.slice(1)], lua: undefined })
       return this.#start(call)
     }

@@ -1,5 +1,7 @@
-/** A call that is waited for. `due` is an instant of `performance.now()`. */
-export interface Timed {
+import { Line, type Linked } from './line.js'
+
+/** A call that is waited for. `due` is an instant of `performance.now()`, and 0 after the call has ended or become late. */
+export interface Timed extends Linked<Timed> {
   due: number
   late (): void
 }
@@ -7,8 +9,7 @@ export interface Timed {
 /** One time limit for any number of calls, with one timer: calls become late in the order in which they were added. */
 export class TimeLimit {
   readonly #milliseconds: number
-  /** The oldest first. */
-  readonly #calls = new Set<Timed>()
+  readonly #calls = new Line<Timed>()
   #timer: NodeJS.Timeout | undefined
 
   constructor (milliseconds: number) {
@@ -22,16 +23,13 @@ export class TimeLimit {
     else if (this.#calls.size === 1) this.#timer.ref()
   }
 
-  /** Returns whether the call was in time. */
-  delete (call: Timed): boolean {
-    const inTime = this.#calls.delete(call)
+  /** Ends the wait for a call. Does nothing if the call is late already. */
+  delete (call: Timed): void {
+    if (call.due === 0) return
+    call.due = 0
+    this.#calls.remove(call)
     // The timer stays for the next call. Without a call it does not keep the process alive.
     if (this.#calls.size === 0) this.#timer?.unref()
-    return inTime
-  }
-
-  has (call: Timed): boolean {
-    return this.#calls.has(call)
   }
 
   #arm (milliseconds: number): void {
@@ -43,9 +41,9 @@ export class TimeLimit {
     this.#timer = undefined
     // A timer may fire a moment too early.
     const now = performance.now() + 1
-    for (const call of this.#calls) {
+    for (let call = this.#calls.oldest; call !== undefined; call = this.#calls.oldest) {
       if (call.due > now) return this.#arm(call.due - now + 1)
-      this.#calls.delete(call)
+      this.delete(call)
       call.late()
     }
   }

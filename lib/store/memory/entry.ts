@@ -1,7 +1,8 @@
+import type { Linked } from '../shared/line.js'
 import type { SessionRecord } from '../store.js'
 
-/** A session, and its place in an `IdleLine`. */
-export class Entry {
+/** A session, and its place in a `Line`. */
+export class Entry implements Linked<Entry> {
   readonly id: string
   payload: string
   version: number
@@ -42,35 +43,4 @@ export class Entry {
 function joined (text: string): string {
   text.charCodeAt(0)
   return text
-}
-
-/** Entries in the order of their last activity, in a doubly linked list: each operation takes constant time. */
-export class IdleLine {
-  size = 0
-  oldest: Entry | undefined
-  #newest: Entry | undefined
-
-  /** Adds an entry as the newest. The entry must not be in a line. */
-  add (entry: Entry): void {
-    entry.older = this.#newest
-    if (this.#newest === undefined) this.oldest = entry
-    else this.#newest.newer = entry
-    this.#newest = entry
-    this.size++
-  }
-
-  remove (entry: Entry): void {
-    const { older, newer } = entry
-    if (older === undefined) this.oldest = newer
-    else older.newer = newer
-    if (newer === undefined) this.#newest = older
-    else newer.older = older
-    entry.older = entry.newer = undefined
-    this.size--
-  }
-
-  clear (): void {
-    this.oldest = this.#newest = undefined
-    this.size = 0
-  }
 }

@@ -1,0 +1,83 @@
+import type { Codec, Decoded, Undecodable } from './codec.js'
+import type { Data } from './json.js'
+
+/** UTF-16 code units of text that each of the two generations holds. */
+const GENERATION = 1_048_576
+
+/** The values of the texts seen last, in two generations: when the newer one is full, it replaces the older one. */
+export class Recent<T> {
+  #newer = new Map<string, T>()
+  #older = new Map<string, T>()
+  #size = 0
+
+  get (key: string): T | undefined {
+    return this.#newer.get(key) ?? this.#older.get(key)
+  }
+
+  /** @param size - the length of the text that the value was made of */
+  set (key: string, value: T, size: number): void {
+    this.#newer.set(key, value)
+    this.#size += size
+    if (this.#size < GENERATION) return
+    this.#older = this.#newer
+    this.#newer = new Map()
+    this.#size = 0
+  }
+}
+
+/** From this length on, a payload is put together from the texts of its values: most of them did not change. */
+const LARGE = 1024
+
+interface Entry {
+  readonly payload: string
+  readonly decoded: Decoded
+  /** The part of the payload before its data, if the payload was written here. */
+  readonly head?: string
+}
+
+/**
+ * The contents of the payloads seen last, so that the same text is not parsed and checked twice. A page and its parts are
+ * usually requested together. This is not a cache of sessions: every request reads the store, which alone decides whether a
+ * session is live and what its payload is. The contents are never changed.
+ */
+export class RecentPayloads {
+  readonly #entries = new Recent<Entry>()
+  readonly #codec: Codec
+  /** The JSON of objects in large data. Nothing changes these objects, and the next version of the data shares most of them. */
+  readonly #texts = new WeakMap<object, string>()
+
+  constructor (codec: Codec) {
+    this.#codec = codec
+  }
+
+  /** Decodes a payload, or returns its content if it was seen. */
+  decode (id: string, payload: string): Decoded | Undecodable {
+    const seen = this.#entries.get(id)
+    if (seen?.payload === payload) return seen.decoded
+    const decoded = this.#codec.decode(payload)
+    if (!('reason' in decoded)) this.#entries.set(id, { payload, decoded }, payload.length)
+    return decoded
+  }
+
+  /** Encodes a session that was read before and is likely to be read again. @throws `FST_SESSION_TOO_LARGE` */
+  encode (id: string, decoded: Decoded): string {
+    const before = this.#entries.get(id)
+    const isAlike = before?.decoded.times === decoded.times && before.decoded.secretHash === decoded.secretHash
+    const head = (isAlike ? before.head : undefined) ?? this.#codec.head(decoded)
+    const text = before !== undefined && before.payload.length >= LARGE ? this.#write(decoded.data) : undefined
+    const payload = this.#codec.encode(decoded, head, text)
+    this.#entries.set(id, { payload, decoded, head }, payload.length)
+    return payload
+  }
+
+  #write (data: Data): string {
+    return `{${Object.keys(data).map((key) => `${JSON.stringify(key)}:${this.#textOf(data[key])}`).join()}}`
+  }
+
+  #textOf (value: unknown): string {
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+    let text = this.#texts.get(value)
+    if (text === undefined) this.#texts.set(value, text = JSON.stringify(value))
+    return text
+  }
+}
