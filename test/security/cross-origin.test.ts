@@ -95,6 +95,21 @@ t.test('the cross-origin check can be turned off, and applies if any scheme of t
   t.equal((await app.inject({ method: 'POST', url: '/one', headers })).statusCode, 200)
 })
 
+t.test('config.session.crossOrigin trusts origins on its own route only', async (t) => {
+  const trusting = (trusted: unknown): { schema: typeof optional, config: never } => ({ schema: optional, config: { session: { crossOrigin: { trusted } } } as never })
+  const world = await createWorld(t)
+  world.app.post('/from-provider', trusting(['https://login.example']), async () => 'in')
+  const post = async (url: string, origin: string): Promise<number> =>
+    (await world.app.inject({ method: 'POST', url, headers: { origin, 'sec-fetch-site': 'cross-site' } })).statusCode
+  t.equal(await post('/from-provider', 'https://login.example'), 200)
+  t.equal(await post('/logout', 'https://login.example'), 403)
+  for (const origin of ['https://login.example.evil', 'https://login.example:444', 'http://login.example', 'null']) t.equal(await post('/from-provider', origin), 403, origin)
+  for (const wrong of ['https://login.example', ['login.example'], ['https://login.example/'], ['*']]) {
+    t.match(await bootErrorOf(t, {}, (app) => { app.post('/from-provider', trusting(wrong), async () => 'in') }),
+      { code: 'FST_SESSION_OPTIONS', message: /POST \/from-provider: config\.session\.crossOrigin\.trusted must be a list of origins/ }, JSON.stringify(wrong))
+  }
+})
+
 t.test('an upgrade counts as an unsafe request, whatever its method', async (t) => {
   const world = await createWorld(t)
   const ada = await world.signedIn()
