@@ -2,7 +2,7 @@
 import t from 'tap'
 import { createGate } from '../support/gate.js'
 import { ask, guarded, optional, reported, setCookies } from '../support/harness.js'
-import { setUp } from './support.js'
+import { type Options, setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
 const admins = { security: [{ session: ['admin'] }] }
@@ -164,17 +164,23 @@ t.test('the data that principal, verify, user and roles get are frozen at every 
     t.throws(() => { data.cart['tea'] = 1 }, TypeError, option)
     seen.push(option)
   }
-  const { app, client } = await setUp(t, {
+  const functions: Options = {
     principal: (data) => { frozen('principal')(data); return data.userId },
     verify: (data) => { frozen('verify')(data); return true },
     user: (data) => { frozen('user')(data); return {} },
     roles: (data) => { frozen('roles')(data); return ['admin'] }
-  })
-  app.get('/', { schema: admins }, async ({ session }) => {
-    session.data.roles.push('changed')
-    return session.data
-  })
-  client.jar.take((await app.session.issue(ada)).setCookie)
-  t.same((await client.get('/')).json().roles, ['changed'], 'the handler gets a copy that it can change')
-  t.same([...new Set(seen)], ['principal', 'verify', 'user', 'roles'])
+  }
+  // Each alone as well: none relies on another that froze the data before.
+  const alone = Object.entries(functions).map(([name, ask]) => [[name], { roles: () => ['admin'], [name]: ask }] as const)
+  for (const [names, options] of [[Object.keys(functions), functions] as const, ...alone]) {
+    const { app, client } = await setUp(t, options)
+    app.get('/', { schema: admins }, async ({ session }) => {
+      session.data.roles.push('changed')
+      return session.data
+    })
+    client.jar.take((await app.session.issue(ada)).setCookie)
+    seen.length = 0
+    t.same((await client.get('/')).json().roles, ['changed'], 'the handler gets a copy that it can change')
+    t.same([...new Set(seen)].sort(), [...names].sort())
+  }
 })
