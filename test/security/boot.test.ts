@@ -14,11 +14,11 @@ const DECLARED = { schema: { security: [{ session: [] }] } }
 const outside = (): MemoryStore => new ProbeStore() as unknown as MemoryStore
 
 /** Boots an app; resolves its warnings, or the sentence that stopped it. */
-async function boot (t: Test, build: (app: FastifyInstance) => unknown, env?: string): Promise<string[]> {
+async function boot (t: Test, build: (app: FastifyInstance) => unknown, env?: string, { level = 'warn', ...server } = {}): Promise<string[]> {
   const log: string[] = []
   const before = process.env['NODE_ENV']
   if (env !== undefined) process.env['NODE_ENV'] = env
-  const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg) } } } })
+  const app = Fastify({ ...server, logger: { level, stream: { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg) } } } })
   t.teardown(() => app.close().catch(() => {}))
   try {
     await build(app)
@@ -42,6 +42,14 @@ t.test('a correct app boots without a warning, in production too', async (t) => 
   t.same(await boot(t, withOptions({})), [])
   t.same(await boot(t, withOptions({ store: outside() }), 'production'), [])
   t.same(await boot(t, withOptions({ store: sealedCookie({ keys: [makeKey()] }) }), 'production'), [])
+})
+
+t.test('in production, the boot says that requestTimeout is 0, at level info', async (t) => {
+  const lines = async (env: string, server: object = {}): Promise<string[]> =>
+    (await boot(t, withOptions({ store: outside() }), env, { ...server, level: 'info' })).filter((line) => line.includes('requestTimeout'))
+  t.match(await lines('production'), [/^requestTimeout is 0, so .*: write Fastify\(\{ requestTimeout: 120_000 \}\)/])
+  t.same(await lines('production', { requestTimeout: 120_000 }), [])
+  t.same(await lines('test'), [])
 })
 
 t.test('the boot warns of a MemoryStore in production', async (t) => {
