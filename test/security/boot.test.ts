@@ -8,7 +8,7 @@ import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import session from 'express-session'
 import t, { type Test } from 'tap'
 import { ProbeStore } from '../support/probe-store.js'
-import { type Options, plugin } from './support.js'
+import { managerOf, type Options, plugin } from './support.js'
 
 const DECLARED = { schema: { security: [{ session: [] }] } }
 const outside = (): MemoryStore => new ProbeStore() as unknown as MemoryStore
@@ -98,6 +98,19 @@ t.test('the boot warns of durations that were written in milliseconds', async (t
     /absoluteTimeout of 500 days\. Durations are in seconds, not milliseconds: twelve hours are absoluteTimeout: 43200$/
   ])
   t.same(await boot(t, withOptions({ idleTimeout: 7 * 86_400, absoluteTimeout: 90 * 86_400 })), [])
+})
+
+t.test('start() and issue() warn once of a lifetime that was written in milliseconds', async (t) => {
+  const { args } = t.capture(process, 'emitWarning')
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await withOptions({ principal: () => 'ada' })(app)
+  await app.ready()
+  const sessions = managerOf(app)
+  for (const lifetime of [{ absoluteTimeout: 366 * 86_400 }, { idleTimeout: 3600 }, { persistent: true }, {}]) await sessions.issue({ userId: 'ada' }, lifetime)
+  t.same(args(), [])
+  for (let n = 0; n < 2; n++) await sessions.issue({ userId: 'ada' }, { persistent: true, absoluteTimeout: 30 * 86_400_000 })
+  t.match(args(), [[/^a session was started with \{"absoluteTimeout":2592000000\}\. Durations are in seconds, not milliseconds: 30 days are absoluteTimeout: 2592000$/]])
 })
 
 t.test('two sessions on one cookie stop the boot, wherever they are registered', async (t) => {
