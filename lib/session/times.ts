@@ -37,18 +37,18 @@ export function beginTimes (scheme: Lifetimes, options: StartOptions, now: numbe
   if (typeof persistent !== 'boolean') throw invalidOptions('persistent must be true or false')
   const absolute = milliseconds('absoluteTimeout', options.absoluteTimeout) ?? scheme.absoluteTimeout
   const idle = milliseconds('idleTimeout', options.idleTimeout) ?? (options.persistent === true ? absolute : scheme.idleTimeout)
-  if ((options.absoluteTimeout ?? 0) > 366 * DAY || (options.idleTimeout ?? 0) > 30 * DAY) warnOfMilliseconds(options)
+  if ((options.absoluteTimeout ?? 0) > 366 * DAY || (options.idleTimeout ?? 0) > 30 * DAY) warnOfMilliseconds(scheme, options)
   const own = idle === scheme.idleTimeout ? {} : { idleTimeout: idle }
   return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
 }
 
 const DAY = 86_400
-let hasWarned = false
+const warned = new WeakSet<Lifetimes>()
 
-/** Warns, once per process, of a session whose lifetime was written in milliseconds. The boot checks the options of the plugin. */
-function warnOfMilliseconds ({ absoluteTimeout, idleTimeout }: StartOptions): void {
-  if (hasWarned) return
-  hasWarned = true
+/** Warns, once per scheme, of a session whose lifetime was written in milliseconds. The boot checks the options of the plugin. */
+function warnOfMilliseconds (scheme: Lifetimes, { absoluteTimeout, idleTimeout }: StartOptions): void {
+  if (warned.has(scheme)) return
+  warned.add(scheme)
   process.emitWarning(`a session was started with ${JSON.stringify({ absoluteTimeout, idleTimeout })}. Durations are in seconds, not milliseconds: 30 days are absoluteTimeout: 2592000`, 'FastifySessionWarning')
 }
 
