@@ -41,4 +41,4 @@ const cells = [
   ...[`~${oldest}.0`, ts.version].flatMap((version) => declared.map((program) => [version, program, 'bundler'] as const)),
   ...declared.map((program) => [ts.version, program, 'Node.js'] as const)
 ]
-process.exitCode = cells.filter((cell) => !compiles(...cell)).length === 0 ? 0 : 1
+process.exitCode = cells.filter(([version, program, resolution]) => !compiles(version, program, resolution)).length === 0 ? 0 : 1
