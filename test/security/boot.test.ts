@@ -8,17 +8,17 @@ import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import session from 'express-session'
 import t, { type Test } from 'tap'
 import { ProbeStore } from '../support/probe-store.js'
-import { managerOf, type Options, plugin } from './support.js'
+import { type Options, plugin } from './support.js'
 
 const DECLARED = { schema: { security: [{ session: [] }] } }
 const outside = (): MemoryStore => new ProbeStore() as unknown as MemoryStore
 
 /** Boots an app; resolves its warnings, or the sentence that stopped it. */
-async function boot (t: Test, build: (app: FastifyInstance) => unknown, env?: string, { level = 'warn', ...server } = {}): Promise<string[]> {
+async function boot (t: Test, build: (app: FastifyInstance) => unknown, env?: string): Promise<string[]> {
   const log: string[] = []
   const before = process.env['NODE_ENV']
   if (env !== undefined) process.env['NODE_ENV'] = env
-  const app = Fastify({ ...server, logger: { level, stream: { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg) } } } })
+  const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { log.push((JSON.parse(line) as { msg: string }).msg) } } } })
   t.teardown(() => app.close().catch(() => {}))
   try {
     await build(app)
@@ -42,14 +42,6 @@ t.test('a correct app boots without a warning, in production too', async (t) => 
   t.same(await boot(t, withOptions({})), [])
   t.same(await boot(t, withOptions({ store: outside() }), 'production'), [])
   t.same(await boot(t, withOptions({ store: sealedCookie({ keys: [makeKey()] }) }), 'production'), [])
-})
-
-t.test('in production, the boot says that requestTimeout is 0, at level info', async (t) => {
-  const lines = async (env: string, server: object = {}): Promise<string[]> =>
-    (await boot(t, withOptions({ store: outside() }), env, { ...server, level: 'info' })).filter((line) => line.includes('requestTimeout'))
-  t.match(await lines('production'), [/^requestTimeout is 0, so .*: write Fastify\(\{ requestTimeout: 120_000 \}\)/])
-  t.same(await lines('production', { requestTimeout: 120_000 }), [])
-  t.same(await lines('test'), [])
 })
 
 t.test('the boot warns of a MemoryStore in production', async (t) => {
@@ -98,19 +90,6 @@ t.test('the boot warns of durations that were written in milliseconds', async (t
     /absoluteTimeout of 500 days\. Durations are in seconds, not milliseconds: twelve hours are absoluteTimeout: 43200$/
   ])
   t.same(await boot(t, withOptions({ idleTimeout: 7 * 86_400, absoluteTimeout: 90 * 86_400 })), [])
-})
-
-t.test('start() and issue() warn once of a lifetime that was written in milliseconds', async (t) => {
-  const { args } = t.capture(process, 'emitWarning')
-  const app = Fastify()
-  t.teardown(() => app.close())
-  await withOptions({ principal: () => 'ada' })(app)
-  await app.ready()
-  const sessions = managerOf(app)
-  for (const lifetime of [{ absoluteTimeout: 366 * 86_400 }, { idleTimeout: 3600 }, { persistent: true }, {}]) await sessions.issue({ userId: 'ada' }, lifetime)
-  t.same(args(), [])
-  for (let n = 0; n < 2; n++) await sessions.issue({ userId: 'ada' }, { persistent: true, absoluteTimeout: 30 * 86_400_000 })
-  t.match(args(), [[/^a session was started with \{"absoluteTimeout":2592000000\}\. Durations are in seconds, not milliseconds: 30 days are absoluteTimeout: 2592000$/]])
 })
 
 t.test('two sessions on one cookie stop the boot, wherever they are registered', async (t) => {

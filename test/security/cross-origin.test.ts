@@ -94,17 +94,6 @@ t.test('C16 it can be turned off, and is checked where any scheme of a route wan
   t.equal((await app.inject({ method: 'POST', url: '/one', headers })).statusCode, 200)
 })
 
-t.test('C16 without Fetch Metadata, a page over http is of another origin than an app over https, and the reverse is a proxy that ends TLS', async (t) => {
-  const world = await createWorld(t, undefined, {}, { trustProxy: true })
-  const post = async (origin: string, protocol: string): Promise<number> => (await world.app.inject({
-    method: 'POST', url: '/login', payload: { userId: 'ada' }, headers: { host: 'shop.example', 'x-forwarded-proto': protocol, origin }
-  })).statusCode
-  t.equal(await post('https://shop.example', 'https'), 200)
-  t.equal(await post('http://shop.example', 'http'), 200)
-  t.equal(await post('http://shop.example', 'https'), 403)
-  t.equal(await post('https://shop.example', 'http'), 200)
-})
-
 t.test('C16 an upgrade counts as unsafe whatever its method says', async (t) => {
   const world = await createWorld(t)
   const ada = await world.signedIn()
