@@ -136,9 +136,12 @@ export function tooLate (call: string, advice: string): SessionError {
 
 /** A session that the route does not declare. */
 export function notDeclared (method: string, url: string | undefined, scheme: string): SessionError {
-  const requirement = `[{ ${/^\w+$/.test(scheme) ? scheme : JSON.stringify(scheme)}: [] }]`
-  return new SessionError('FST_SESSION_NOT_DECLARED',
-    `${method} ${url ?? '(not found)'} does not declare the session "${scheme}": add security: ${requirement} to the route's schema (with a second alternative {} if the session is optional), and read the session after this plugin's onRequest hook.`)
+  const security = `security: [{ ${/^\w+$/.test(scheme) ? scheme : JSON.stringify(scheme)}: [] }]`
+  const advice = url === undefined
+    ? `write app.setNotFoundHandler({ schema: { ${security} } }, handler)`
+    : `add ${security} to the route's schema, by an onRoute hook if another plugin adds the route`
+  return new SessionError('FST_SESSION_NOT_DECLARED', `${method} ${url ?? '(not found)'} does not declare the session "${scheme}": ${advice} ` +
+    '(with a second alternative {} if the session is optional), and read the session after this plugin\'s onRequest hook.')
 }
 
 /** Messages that responses carry and that the OpenAPI document shows as examples. */

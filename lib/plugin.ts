@@ -51,6 +51,10 @@ function guard (app: FastifyInstance): Registry {
     })
     for (const { scheme, sentence } of warnings) app.log.warn({ session: { scheme } }, sentence)
   })
+  app.addHook('onReady', async () => {
+    const { requestTimeout } = app.initialConfig as { requestTimeout?: number }
+    if (process.env['NODE_ENV'] === 'production' && requestTimeout === 0) app.log.info('requestTimeout is 0, so a client may take any time to send the body of a request: write Fastify({ requestTimeout: 120_000 }), or limit requests in the proxy')
+  })
   addHooks(app, registry)
   return registry
 }

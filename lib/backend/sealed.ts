@@ -4,6 +4,7 @@ import { invalidOptions, tooLarge } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
 import { random } from '../session/credential.js'
+import { Recent } from '../session/recent.js'
 import { expiryOf, type Times, withLogin } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './backend.js'
@@ -93,6 +94,14 @@ export class SealedCookie {
   }
 }
 
+/** An open cookie: its session, and the index of the key that opened it. */
+interface Opened {
+  readonly cookieName: string
+  readonly value: string
+  readonly session: Snapshot
+  readonly key: number
+}
+
 /** Sessions in sealed cookies. Each cookie opens only for its format, scheme and cookie name. */
 class SealedBackend implements Backend {
   readonly directory = undefined
@@ -100,6 +109,8 @@ class SealedBackend implements Backend {
   readonly #context: SealedContext
   /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
   readonly #ended = new Set<string>()
+  /** The sessions of the cookies that were opened last, so that a page and its parts open a cookie once. */
+  readonly #recent = new Recent<Opened>()
 
   constructor (ring: SealedCookie, context: SealedContext) {
     this.#ring = ring
@@ -107,19 +118,31 @@ class SealedBackend implements Backend {
   }
 
   load (value: string, touch: boolean, report: Report, cookieName = this.#context.cookieName): Snapshot | undefined {
-    const { codec, now, idleTimeout } = this.#context
-    const opened = this.#ring.open(value, this.#bound(cookieName))
-    if (opened === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
-    const [, id = '', end, payload = ''] = /^(\S+) (\d+) (.*)$/s.exec(opened.text) ?? []
-    const decoded = codec.decode(payload)
-    if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
-    const session = { ...decoded, id, version: 1, expiresAt: Number(end) }
+    const { now, idleTimeout } = this.#context
+    const recent = this.#recent.get(tail(value))
+    const opened = recent?.value === value && recent.cookieName === cookieName ? recent : this.#open(value, cookieName, report)
+    if (opened === undefined) return undefined
+    const { session } = opened
     if (this.reload(session) === undefined) return report({ type: 'expired', reason: session.times.deadline <= now() ? 'absolute' : 'absent' }, session)
     // Seal the cookie again if the deadline gains a tenth of the idle timeout, or if its key or name is an old one.
     const expiresAt = touch ? expiryOf(session.times, this.#context, now()) : session.expiresAt
     const gain = (session.times.idleTimeout ?? idleTimeout) / 10
     const stale = opened.key > 0 || cookieName !== this.#context.cookieName || expiresAt - session.expiresAt >= gain
     return stale ? { ...session, expiresAt, stale } : session
+  }
+
+  #open (value: string, cookieName: string, report: Report): Opened | undefined {
+    const opened = this.#ring.open(value, this.#bound(cookieName))
+    if (opened === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
+    const [, id = '', end, payload = ''] = /^(\S+) (\d+) (.*)$/s.exec(opened.text) ?? []
+    const decoded = this.#context.codec.decode(payload)
+    if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
+    return this.#remember({ cookieName, value, session: { ...decoded, id, version: 1, expiresAt: Number(end) }, key: opened.key })
+  }
+
+  #remember (opened: Opened): Opened {
+    this.#recent.set(tail(opened.value), opened, opened.value.length)
+    return opened
   }
 
   reload (session: Snapshot): Snapshot | undefined {
@@ -136,7 +159,11 @@ class SealedBackend implements Backend {
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined> {
     return chain(compute(base), (content) => {
       if (this.#ended.has(base.id)) return report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
-      if (renewal === undefined) return this.#seal(base, content, content.expiresAt)
+      if (renewal === undefined) {
+        const saved = this.#seal(base, content, content.expiresAt)
+        this.#remember({ cookieName: this.#context.cookieName, value: saved.value, session: saved.snapshot, key: 0 })
+        return saved
+      }
       const { credential: { id }, reason } = renewal
       const isMove = id !== base.id
       const saved = this.#seal(isMove ? { id, times: withLogin(base.times, this.#context.now()) } : base, content)
@@ -162,7 +189,7 @@ class SealedBackend implements Backend {
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
   }
 
-  #seal ({ id, times }: Pick<Snapshot, 'id' | 'times'>, { data, principal }: Content, end?: number): Saved {
+  #seal ({ id, times }: Pick<Snapshot, 'id' | 'times'>, { data, principal }: Content, end?: number): Saved & { value: string } {
     const { codec, line, cookieName, now } = this.#context
     const expiresAt = end ?? expiryOf(times, this.#context, now())
     const session = { id, version: 1, expiresAt, times, secretHash: '', data, principal, stale: false }
@@ -176,6 +203,11 @@ class SealedBackend implements Backend {
   #bound (cookieName: string): Buffer {
     return Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, this.#context.scheme, cookieName]))
   }
+}
+
+/** Returns enough of a cookie's value to find it by: the authentication tag and some of the text. */
+function tail (value: string): string {
+  return value.slice(-32)
 }
 
 function readKeys (keys: unknown): Buffer[] {

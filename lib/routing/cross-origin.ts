@@ -14,7 +14,7 @@ export interface OriginFacts {
   readonly headers: IncomingHttpHeaders
 }
 
-/** The methods that change nothing (RFC 9110, 9.2.1). TRACE counts as unsafe: no session needs it. */
+/** The methods that change nothing (RFC 9110, 9.2.1). TRACE and QUERY (RFC 10008) count as unsafe: no other origin needs them. */
 export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**

@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto'
+import { hash, randomFillSync } from 'node:crypto'
 import { unavailable } from '../errors.js'
 
 /** 128 bits name the record. They are not secret: they appear in logs, in lists and in the store. */
@@ -41,29 +41,33 @@ export function hashSecret (secret: string): string {
   return hash('sha256', secret, 'base64url')
 }
 
-// Filling one large buffer costs little more than filling a small one. Bytes are wiped as soon as they are used.
-let pool: Buffer = Buffer.alloc(0)
-let used = 0
-
 /** Returns a new credential. With `id`, only the secret is new (a renewal). @throws `FST_SESSION_STORE` (503), see `random` */
 export function mintCredential (id?: string): MintedCredential {
-  if (used === pool.length) {
-    pool = random(64 * (ID_BYTES + SECRET_BYTES))
-    used = 0
-  }
-  const start = used
-  used += ID_BYTES + SECRET_BYTES
-  const name = id ?? pool.toString('base64url', start, start + ID_BYTES)
-  const secret = pool.toString('base64url', start + ID_BYTES, used)
-  pool.fill(0, start, used)
+  const bytes = random(ID_BYTES + SECRET_BYTES)
+  const name = id ?? bytes.toString('base64url', 0, ID_BYTES)
+  const secret = bytes.toString('base64url', ID_BYTES)
+  bytes.fill(0)
   return { id: name, secretHash: hashSecret(secret), value: `${name}.${secret}` }
 }
 
+// Filling one large buffer costs little more than filling a small one.
+const pool = Buffer.alloc(4096)
+let used = pool.length
+
 /** Returns random bytes. @throws `FST_SESSION_STORE` (503) if the system's random source fails: a weaker source is never used */
 export function random (length: number): Buffer {
+  if (used + length > pool.length) refill()
+  const bytes = Buffer.from(pool.subarray(used, used + length))
+  // Bytes are used once.
+  pool.fill(0, used, used += length)
+  return bytes
+}
+
+function refill (): void {
   try {
-    return randomBytes(length)
+    randomFillSync(pool)
   } catch (cause) {
     throw unavailable(cause)
   }
+  used = 0
 }

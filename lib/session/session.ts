@@ -92,14 +92,13 @@ export interface AbsentSession<T extends object = Record<string, unknown>> exten
 /** The members if there is no session and the schema has a default for every key. The first change creates the session. */
 export interface BlankSession<T extends object = Record<string, unknown>> extends AbsentSession<T>, Pick<Session<T>, 'data' | 'update'> {}
 
-type NotDeclared<Name extends string> = `Add security: [{ ${Name}: [] }] to the schema of this route`
-
 /**
  * The session of a route that does not declare it. Only `exists`, `get` and `user` can be used. The type has the other methods
  * so that the request can be passed to functions that take any `FastifyRequest`. Calling one of them does not compile.
+ * `Advice` says what to write. Errors of the compiler and editors show it.
  */
-export interface UndeclaredSession<Name extends string = string> extends
-  Record<Exclude<WithoutSession, 'get'>, (this: NotDeclared<Name>, ...args: any[]) => never> {
+export interface UndeclaredSession<Advice extends string = string> extends
+  Record<Exclude<WithoutSession, 'get'>, (this: Advice, ...args: any[]) => never> {
   readonly exists: false
   readonly user: undefined
   get (key: string): undefined

@@ -37,8 +37,19 @@ export function beginTimes (scheme: Lifetimes, options: StartOptions, now: numbe
   if (typeof persistent !== 'boolean') throw invalidOptions('persistent must be true or false')
   const absolute = milliseconds('absoluteTimeout', options.absoluteTimeout) ?? scheme.absoluteTimeout
   const idle = milliseconds('idleTimeout', options.idleTimeout) ?? (options.persistent === true ? absolute : scheme.idleTimeout)
+  if ((options.absoluteTimeout ?? 0) > 366 * DAY || (options.idleTimeout ?? 0) > 30 * DAY) warnOfMilliseconds(scheme, options)
   const own = idle === scheme.idleTimeout ? {} : { idleTimeout: idle }
   return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
+}
+
+const DAY = 86_400
+const warned = new WeakSet<Lifetimes>()
+
+/** Warns, once per scheme, of a session whose lifetime was written in milliseconds. The boot checks the options of the plugin. */
+function warnOfMilliseconds (scheme: Lifetimes, { absoluteTimeout, idleTimeout }: StartOptions): void {
+  if (warned.has(scheme)) return
+  warned.add(scheme)
+  process.emitWarning(`a session was started with ${JSON.stringify({ absoluteTimeout, idleTimeout })}. Durations are in seconds, not milliseconds: 30 days are absoluteTimeout: 2592000`, 'FastifySessionWarning')
 }
 
 /** Returns the times of a session whose principal changes at `now`. The deadline stays. */

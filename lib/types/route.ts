@@ -1,4 +1,4 @@
-import type { FastifyRequest, FastifySchema, RouteGenericInterface } from 'fastify'
+import type { FastifyRequest, FastifySchema, RawRequestDefaultExpression, RawServerDefault, RouteGenericInterface } from 'fastify'
 import type { SchemeName, SessionData, SessionDefaults, SessionUser } from '../options/types.js'
 import type { AbsentSession, BlankSession, LiveSession, UndeclaredSession } from '../session/session.js'
 import type { SecurityScheme } from './security.js'
@@ -25,7 +25,7 @@ interface Kinds<Name extends SchemeName> {
   readonly live: LiveSession<SessionData<Name>, SessionUser<Name>>
   readonly optional: OptionalSession<Name>
   readonly any: AnySession<Name>
-  readonly undeclared: UndeclaredSession<Name>
+  readonly undeclared: UndeclaredSession<`Add security: [{ ${Name}: [] }] to the schema of this route`>
 }
 
 type AnyKinds = Record<keyof Kinds<SchemeName>, unknown>
@@ -85,11 +85,14 @@ export type OptionalSession<Name extends SchemeName = SchemeName> =
 
 type HasDefaults<Name extends SchemeName> = Name extends keyof SessionGuests ? true : {} extends SessionData<Name> ? true : false
 
-/** A request of a route with this `security`, for handlers and helpers: `SecuredRequest<typeof signedIn>`. */
+/**
+ * A request of a route with this `security`, for handlers and helpers: `SecuredRequest<typeof signedIn>`. TypeScript before 5.6
+ * would infer a schema from it, and forget that of the route: from `any` it infers none.
+ */
 export type SecuredRequest<
   Security extends NonNullable<FastifySchema['security']>,
   RouteGeneric extends RouteGenericInterface = RouteGenericInterface
-> = FastifyRequest<RouteGeneric> & RouteSessions<{ security: Security }>
+> = FastifyRequest<RouteGeneric, RawServerDefault, RawRequestDefaultExpression, any> & RouteSessions<{ security: Security }>
 
 /** The schema of a route that was declared without options. */
 export type NoSchema = Pick<FastifySchema, 'body' | 'querystring' | 'params' | 'headers' | 'response'>

@@ -10,7 +10,10 @@ async function isInert (t: Test, request: FastifyRequest, where: string): Promis
   t.equal(session.exists, false, where)
   t.equal(session.get('userId'), undefined)
   t.equal(session.user, undefined)
-  const refused = { code: 'FST_SESSION_NOT_DECLARED', statusCode: 500, message: /does not declare the session "session": add security: \[\{ session: \[\] \}\]/ }
+  const message = request.is404
+    ? /does not declare the session "session": write app\.setNotFoundHandler\(\{ schema: \{ security: \[\{ session: \[\] \}\] \} \}, handler\)/
+    : /does not declare the session "session": add security: \[\{ session: \[\] \}\] to the route's schema, by an onRoute hook if another plugin adds the route/
+  const refused = { code: 'FST_SESSION_NOT_DECLARED', statusCode: 500, message }
   const members: Array<(session: VisitorSession) => unknown> = [
     (session) => session.id, (session) => session.data, (session) => session.createdAt, (session) => session.authenticatedAt, (session) => session.expiresAt,
     (session) => { session.set('a', 1) }, (session) => { session.unset('a') }, (session) => { session.start({ roles: [], cart: {} }) },

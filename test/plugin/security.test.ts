@@ -346,7 +346,7 @@ t.test('the error of an undeclared session says what to add', async (t) => {
   app.get('/empty', { schema: { security: [] } }, async (request) => anySession(request).data)
   for (const url of ['/plain', '/empty']) {
     const response = await app.inject(url)
-    t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_NOT_DECLARED', message: `GET ${url} does not declare the session "session": add security: [{ session: [] }] to the route's schema (with a second alternative {} if the session is optional), and read the session after this plugin's onRequest hook.` })
+    t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_NOT_DECLARED', message: `GET ${url} does not declare the session "session": add security: [{ session: [] }] to the route's schema, by an onRoute hook if another plugin adds the route (with a second alternative {} if the session is optional), and read the session after this plugin's onRequest hook.` })
   }
   t.ok(log.some(({ err }) => err?.code === 'FST_SESSION_NOT_DECLARED'))
 })

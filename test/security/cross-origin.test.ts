@@ -12,7 +12,7 @@ const ORIGINS = {
   same: 'http://localhost:80', upper: 'HTTP://LOCALHOST', other: 'https://evil.example', subdomain: 'http://sub.localhost', port: 'http://localhost:8080', null: 'null', absent: undefined,
   junk: 'not an origin', prefix: 'http://localhost.evil.example', empty: ''
 } as const
-const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'MKCOL', 'SEARCH', 'PURGE']
+const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'MKCOL', 'SEARCH', 'PURGE', 'QUERY']
 
 /** The algorithm of Go's net/http.CrossOriginProtection, written down as a table. */
 function allowed (method: string, site: string | undefined, origin: keyof typeof ORIGINS): boolean {
@@ -24,7 +24,7 @@ function allowed (method: string, site: string | undefined, origin: keyof typeof
 t.test('unsafe requests of other origins are refused for every method, Sec-Fetch-Site and Origin, the login included', async (t) => {
   const world = await createWorld(t)
   const { app } = world
-  for (const method of ['TRACE', 'PROPFIND', 'MKCOL', 'SEARCH', 'PURGE']) app.addHttpMethod(method, { hasBody: false })
+  for (const method of ['TRACE', 'PROPFIND', 'MKCOL', 'SEARCH', 'PURGE', 'QUERY']) app.addHttpMethod(method, { hasBody: false })
   let entered = 0
   app.route({ method: METHODS, url: '/guarded', exposeHeadRoute: false, schema: guarded, handler: async () => ++entered })
   app.route({ method: METHODS, url: '/sign-in', exposeHeadRoute: false, schema: { security: [{}, { session: [] }] }, handler: async (request) => {

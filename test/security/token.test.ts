@@ -1,7 +1,7 @@
 import crypto, { createHash } from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import t, { type Test } from 'tap'
-import { mintCredential } from '../../lib/session/credential.js'
+import { mintCredential, random } from '../../lib/session/credential.js'
 import { backends } from './backends.js'
 import type { Backend } from './place.js'
 import { rounds } from './rounds.js'
@@ -24,8 +24,8 @@ alone.test('a session id has 128 random bits and a secret has 256, and neither e
   t.same(bits.filter((set) => Math.abs(set - 5000) > 350), [])
 })
 
-onEach(t, 'a login without randomness is a 503 without a cookie', async (t, backend) => {
-  const world = await createWorld(t, backend)
+/** Breaks the system's random source, and uses up what is left from before, which is good randomness. */
+function exhaustRandomness (t: Test): void {
   const { randomFillSync, randomBytes } = crypto
   t.teardown(() => {
     Object.assign(crypto, { randomFillSync, randomBytes })
@@ -34,8 +34,12 @@ onEach(t, 'a login without randomness is a 503 without a cookie', async (t, back
   const broken = (): never => { throw new Error('entropy source gone') }
   Object.assign(crypto, { randomFillSync: broken, randomBytes: broken })
   syncBuiltinESMExports()
-  // What is left from before is good randomness: use it up.
-  t.throws(() => { while (true) mintCredential() }, { code: 'FST_SESSION_STORE' })
+  t.throws(() => { while (true) random(1) }, { code: 'FST_SESSION_STORE' })
+}
+
+onEach(t, 'a login without randomness is a 503 without a cookie', async (t, backend) => {
+  const world = await createWorld(t, backend)
+  exhaustRandomness(t)
   const response = await world.app.inject({ method: 'POST', url: '/login', payload: { userId: 'ada' } })
   t.equal(response.statusCode, 503)
   t.same(setCookies(response), [])
@@ -47,13 +51,7 @@ alone.test('without randomness no cookie is sealed', async (t) => {
   const world = await createWorld(t, backends['sealed'] as Backend)
   const visitor = world.visitor()
   await visitor.post('/login', { userId: 'ada' })
-  const { randomBytes } = crypto
-  t.teardown(() => {
-    Object.assign(crypto, { randomBytes })
-    syncBuiltinESMExports()
-  })
-  Object.assign(crypto, { randomBytes: () => { throw new Error('entropy source gone') } })
-  syncBuiltinESMExports()
+  exhaustRandomness(t)
   const response = await visitor.post('/do/write')
   t.match(response, { statusCode: 503, headers: { 'retry-after': '5' } })
   t.same(setCookies(response), [])

@@ -1,10 +1,13 @@
 // A type provider types the body and the response, and the session follows `security` beside it.
 import Fastify from 'fastify'
+import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { expectTypeOf } from 'expect-type'
 import { optional, required } from 'fastify-openapi-session'
 import type { FastifyPluginAsyncZod, ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { TypeBoxTypeProvider as TypeBox1Provider } from 'type-provider-typebox-6'
+import Type1 from 'typebox'
 import { z } from 'zod'
 
 const signedIn = required('session')
@@ -55,3 +58,31 @@ zod.post('/', { schema: { security: [{ session: ['admn'] }], body: ZodBody } }, 
 export const zodPlugin: FastifyPluginAsyncZod = async (app) => {
   app.post('/', { schema: { security: signedIn, body: ZodBody } }, async ({ body, session }) => session.user.name + body.n.toFixed())
 }
+
+const typebox1 = Fastify().withTypeProvider<TypeBox1Provider>()
+const Body1 = Type1.Object({ n: Type1.Number() })
+typebox1.post('/', { schema: { security: [{ session: ['admin'] }], body: Body1, response: { 200: Type1.Object({ id: Type1.String() }) } } }, async (request) => {
+  expectTypeOf(request.body).toEqualTypeOf<{ n: number }>()
+  return { id: request.session.data.userId + request.session.user.name }
+})
+typebox1.post('/', { schema: { security: anyone, body: Body1 } }, async ({ body, session }) => session.exists ? session.data.userId : body.n)
+// @ts-expect-error the route declares no session
+typebox1.post('/', { schema: { body: Body1 } }, async ({ session }) => session.data)
+// @ts-expect-error there may be no session
+typebox1.post('/', { schema: { security: anyone, body: Body1 } }, async ({ session }) => session.data)
+// @ts-expect-error no role has this name
+typebox1.post('/', { schema: { security: [{ session: ['admn'] }], body: Body1 } }, async () => '')
+
+const json = Fastify().withTypeProvider<JsonSchemaToTsProvider>()
+const JsonBody = { type: 'object', properties: { n: { type: 'number' } }, required: ['n'], additionalProperties: false } as const
+json.post('/', { schema: { security: [{ session: ['admin'] }], body: JsonBody } }, async (request) => {
+  expectTypeOf(request.body).toEqualTypeOf<{ n: number }>()
+  return request.session.data.userId + request.session.user.name
+})
+json.post('/', { schema: { security: anyone, body: JsonBody } }, async ({ body, session }) => session.exists ? session.data.userId : body.n)
+// @ts-expect-error the route declares no session
+json.post('/', { schema: { body: JsonBody } }, async ({ session }) => session.data)
+// @ts-expect-error there may be no session
+json.post('/', { schema: { security: anyone, body: JsonBody } }, async ({ session }) => session.data)
+// @ts-expect-error no role has this name
+json.post('/', { schema: { security: [{ session: ['admn'] }], body: JsonBody } }, async () => '')

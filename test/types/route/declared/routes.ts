@@ -3,7 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest, type RouteHandlerMe
 import { type Static, Type } from '@sinclair/typebox'
 import { expectTypeOf } from 'expect-type'
 import sessionPlugin, {
-  type AbsentSession, type AnySession, type LiveSession, optional, type OptionalSession, required, type SecuredRequest, type Session
+  type AbsentSession, type AnySession, type LiveSession, optional, type OptionalSession, required, type SecuredRequest, type Session, type UndeclaredSession
 } from 'fastify-openapi-session'
 
 const Visitor = Type.Object({ userId: Type.String(), theme: Type.Optional(Type.String()) })
@@ -120,6 +120,8 @@ export function noSession (app: FastifyInstance): void {
     void request.session.update(() => {})
     // @ts-expect-error the route declares no session
     String(request.session.id)
+    // Errors of the compiler, and editors, show what to write.
+    expectTypeOf(request.session).toEqualTypeOf<UndeclaredSession<'Add security: [{ session: [] }] to the schema of this route'>>()
     // @ts-expect-error the route declares no session
     return request.session.data
   })
