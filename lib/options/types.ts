@@ -92,7 +92,7 @@ export interface SessionOptions<Name extends string = string, Data extends objec
   maxSize?: number
   /**
    * How many live sessions one principal may have. A login above the limit ends the sessions of the oldest logins. Default 100
-   * where the store counts sessions, else no limit. Where it is set and the store does not count, each login lists them.
+   * if the store counts sessions, else no limit. If the option is set and the store does not count, each login lists the sessions.
    */
   maxPerPrincipal?: number
   /** Whom a session belongs to. With it, only a session that has a principal satisfies a requirement. */

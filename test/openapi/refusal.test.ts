@@ -7,7 +7,7 @@ import { appOf, info, nothing, openapi31, statuses } from './documents.js'
 const guarded = { schema: { security: [{ session: [] }] } }
 const scheme = { session: { type: 'apiKey', in: 'cookie', name: 'session' } as const }
 
-t.test('the document\'s own `security` may not name a session: nobody would enforce it', async (t) => {
+t.test('the document\'s own `security` may not name a session, because it is not enforced there', async (t) => {
   const security = [{ session: [] }]
   const documents: SwaggerOptions[] = [
     { openapi: { ...openapi31, security } },

@@ -4,9 +4,11 @@ import swagger from '@fastify/swagger'
 import expressSession from 'express-session'
 import Fastify, { type FastifyInstance } from 'fastify'
 import sessionPlugin, { MemoryStore, optional, required, SessionError } from 'fastify-openapi-session'
-import { fromExpressStore } from 'fastify-openapi-session/express'
+import { adoptExpressSessions, fromExpressStore } from 'fastify-openapi-session/express'
 import { FileStore } from 'fastify-openapi-session/file'
+import { adoptCookies } from 'fastify-openapi-session/migration'
 import { RedisStore } from 'fastify-openapi-session/redis'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { SqlStore } from 'fastify-openapi-session/sql'
 import { sessionUi } from 'fastify-openapi-session/swagger-ui'
 import { anySession, bootError, guarded, makeApp, optional as optionalRoute, setUp } from './support.js'
@@ -35,7 +37,10 @@ t.test('a misspelt option of a function of the API is refused with the right nam
     [() => new FileStore({ directry: '.' } as never), /option directry of FileStore: did you mean directory\?$/],
     [() => new RedisStore({ ttl: 60 } as never), /option ttl of RedisStore: the names are client, prefix, timeout, maxPending, now$/],
     [() => new SqlStore({ tabel: 'x' } as never), /option tabel of SqlStore: /],
-    [() => fromExpressStore(new expressSession.MemoryStore(), { timout: 5 } as never), /option timout of fromExpressStore\(\), in its second argument: did you mean timeout\?$/]
+    [() => fromExpressStore(new expressSession.MemoryStore(), { timout: 5 } as never), /option timout of fromExpressStore\(\), in its second argument: did you mean timeout\?$/],
+    [() => sealedCookie({ key: makeKey() } as never), /option key of sealedCookie\(\): did you mean keys\?$/],
+    [() => adoptCookies({ cookiename: 'sid' } as never), /option cookiename of adoptCookies\(\): did you mean cookieName\?$/],
+    [() => adoptExpressSessions({ secrets: 'x' } as never), /option secrets of adoptExpressSessions\(\): did you mean secret\?$/]
   ]
   for (const [make, message] of stores) t.throws(make, refused(message))
 
