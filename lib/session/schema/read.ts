@@ -17,7 +17,7 @@ export async function readSchema (schema: unknown, jsonSchema: (schema: object) 
   must(isSchema(schema), 'schema must be the schema of an object: a Standard Schema, such as z.object({ ... }) of Zod, Type.Object({ ... }) of TypeBox, or a JSON Schema { type: "object", ... }')
   const read = isClassicTypeBox(schema) ? classicTypeBoxSchema
     : isTypeBox(schema) ? typeBoxSchema
-      : isStandard(schema) ? standardSchema : undefined
+    : isStandard(schema) ? standardSchema : undefined
   // A JSON Schema describes JSON and cannot transform, and its properties may have any name.
   if (read === undefined) return await jsonSchema(schema)
   const found = findUnusable(schema)
