@@ -27,7 +27,6 @@ const STILL: Readonly<Record<string, number>> = {
   'test/example/pages.test.ts': 1,
   'test/example/users.test.ts': 2,
   'test/fuzz/http.test.ts': 2,
-  'test/openapi/refusal.test.ts': 1,
   'test/security/cross-origin.test.ts': 1,
   'test/security/isolation.test.ts': 1,
   'test/security/life.test.ts': 1,
