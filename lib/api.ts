@@ -1,17 +1,21 @@
-import type { ContextConfigDefault, RouteGenericInterface, RouteHandlerMethod } from 'fastify'
+import type { ContextConfigDefault, FastifyBaseLogger, FastifyPluginAsync, FastifyTypeProvider, RawServerBase, RawServerDefault, RegisterOptions, RouteGenericInterface, RouteHandlerMethod } from 'fastify'
 import fp from 'fastify-plugin'
-import './openapi/fastify-schema.js'
 import { SessionError } from './errors.js'
 import type { SessionManager } from './manager/manager.js'
-import type { SessionPlugin } from './options/register.js'
-import type { SchemeName, SessionData } from './options/types.js'
+import type { SchemeName, SessionData, SessionInput, SessionPluginOptions } from './options/types.js'
 import { sessionPlugin } from './plugin.js'
 import type { SessionRouteConfig } from './routing/route.js'
 import { MemoryStore } from './store/memory.js'
 import type { NoSchema, RouteSessions } from './types/route.js'
-import { optional, required } from './types/security.js'
+import { type CheckedSchema, optional, required } from './types/security.js'
 
-type ManagerDecorators = { readonly [Name in SchemeName]: SessionManager<SessionData<Name>> }
+/** The plugin, as the package exports it by default. */
+export interface SessionPlugin extends FastifyPluginAsync<SessionPluginOptions> {
+  /** The plugin itself, as `require('fastify-openapi-session').sessionPlugin`. It also tells its type from that of other plugins. */
+  readonly sessionPlugin: SessionPlugin
+}
+
+type ManagerDecorators = { readonly [Name in SchemeName]: SessionManager<SessionData<Name>, SessionInput<Name>> }
 
 declare module 'fastify' {
   interface FastifyRequest<RouteGeneric, RawServer, RawRequest, SchemaCompiler> extends RouteSessions<SchemaCompiler> {}
@@ -21,6 +25,23 @@ declare module 'fastify' {
       path: string,
       handler: RouteHandlerMethod<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoSchema, TypeProvider, Logger>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+  }
+  // Fastify's own signatures take options or a function that makes them. Beside a function, TypeScript cannot tell by an
+  // absent `scheme` that the default one is meant, and `principal: (data) => ...` would get no type.
+  interface FastifyRegister<
+    T = void,
+    RawServer extends RawServerBase = RawServerDefault,
+    TypeProviderDefault extends FastifyTypeProvider = FastifyTypeProvider,
+    LoggerDefault extends FastifyBaseLogger = FastifyBaseLogger
+  > {
+    (plugin: SessionPlugin, options: RegisterOptions & SessionPluginOptions): T
+  }
+  // Both as @fastify/swagger declares them, so that they are known without that package and agree with it.
+  interface FastifySchema extends CheckedSchema {
+    /** The schemes that a request must satisfy: alternatives (OR) of requirements (AND). OpenAPI 3.1, Security Requirement Object. */
+    security?: ReadonlyArray<{ [securityLabel: string]: readonly string[] }>
+    /** The name of the route's operation, by which the option `openapi` of the plugin can name it. */
+    operationId?: string
   }
   interface FastifyInstance extends ManagerDecorators {}
   interface FastifyContextConfig {
@@ -47,10 +68,9 @@ export type { IssuedSession, SessionInfo, SessionManager, SessionPage } from './
 export type { WatchOptions } from './manager/watch.js'
 export type { Adoption } from './migration/adoption.js'
 export type { CookieOptions } from './options/cookie.js'
-export type { SessionPlugin } from './options/register.js'
-export type { OpenApiOptions, SchemeName, SessionData, SessionDefaults, SessionOptions, SessionPluginOptions, SessionSchemas, SessionUser, SessionUsers, Verifier } from './options/types.js'
+export type { OpenApiOptions, SchemeName, SessionData, SessionDefaults, SessionInput, SessionOptions, SessionPluginOptions, SessionSchemas, SessionUser, SessionUsers } from './options/types.js'
 export type { CrossOriginOptions } from './routing/cross-origin.js'
-export type { SecurityRequirement } from './routing/requirement.js'
+export type { SecurityRequirement, Verifier } from './routing/requirement.js'
 export type { SessionRouteConfig } from './routing/route.js'
 export type { AbsentSession, BlankSession, LiveSession, Session, StartOptions, UndeclaredSession } from './session/session.js'
 export type { MemoryStoreOptions } from './store/memory.js'

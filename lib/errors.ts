@@ -1,7 +1,7 @@
 import createError, { type FastifyError } from '@fastify/error'
 
 /** The status of the response when the error reaches Fastify's error handler, by error code. */
-const statusOf = {
+export const statusOf = {
   FST_SESSION_REQUIRED: 401,
   FST_SESSION_CREDENTIALS: 401,
   FST_SESSION_FORBIDDEN: 403,
@@ -18,14 +18,11 @@ const statusOf = {
 /** Stable, machine-readable name of an error; `docs/errors.md` says for each what to do. */
 export type SessionErrorCode = keyof typeof statusOf
 
-/** The documentation has a page for each code here. */
-const PAGES = 'https://OWNER.github.io/fastify-openapi-session/errors/'
+/** The site of the documentation, as in package.json. It does not exist while its owner is a placeholder in capital letters. */
+const SITE = 'https://OWNER.github.io/fastify-openapi-session/'
 
-export interface SessionErrorOptions {
-  /** The underlying error. It is for the log: no response shows it. */
-  cause?: unknown
-  /** Response headers that belong to the error, such as `WWW-Authenticate` (RFC 9110, 11.6.1) or `Retry-After` (10.2.3). */
-  headers?: Record<string, string>
+function pageOf (code: SessionErrorCode): string {
+  return /[A-Z]/.test(SITE) ? `node_modules/fastify-openapi-session/docs/errors.md#${code.toLowerCase()}` : `${SITE}errors/${code}`
 }
 
 const Base = createError<[string, { cause: unknown }?]>('FST_SESSION', '%s')
@@ -40,37 +37,36 @@ export class SessionError extends (Base as unknown as new (message: string, opti
   /** The status, and whether clients may see the message: frameworks around Fastify (Nest 12) know HTTP errors by these two. */
   declare readonly status: number
   declare readonly expose: boolean
-  /** The address of the page about `code`, for the log. */
+  /** The place of the page about `code`: an address, or a file in the package. For the log. */
   declare readonly help: string
-  /** For the response. Fastify's own error handler copies them; the plugin sets those of its hooks for any other handler, too. */
-  readonly headers?: Record<string, string>
+  /** Response headers, such as `WWW-Authenticate` (RFC 9110, 11.6.1). Fastify's error handler copies them. */
+  declare readonly headers?: Record<string, string>
 
-  constructor (code: SessionErrorCode, message: string, options: SessionErrorOptions = {}) {
-    super(message, ...(options.cause === undefined ? [] : [{ cause: options.cause }]))
+  /** @param cause - for the log: no response shows it */
+  constructor (code: SessionErrorCode, message: string, { cause, headers }: { cause?: unknown, headers?: Record<string, string> } = {}) {
+    super(message, ...(cause === undefined ? [] : [{ cause }]))
     const status = statusOf[code]
-    Object.assign(this, { code, statusCode: status, status, expose: status !== 500, name: 'SessionError', help: PAGES + code })
-    if (options.headers) this.headers = options.headers
+    Object.assign(this, { code, statusCode: status, status, expose: status !== 500, name: 'SessionError', help: pageOf(code) }, headers && { headers })
   }
 }
 
-/** Wrong configuration, found at boot. `sentence` says what is wrong, where, and what to write instead. */
+/** Wrong configuration. `sentence` says what is wrong, where, and what to write instead. */
 export function invalidOptions (sentence: string, cause?: unknown): SessionError {
   return new SessionError('FST_SESSION_OPTIONS', sentence, { cause })
 }
 
-/** One way to authenticate, for the `WWW-Authenticate` header. */
-export interface Challenge {
-  readonly scheme: string
-  /** The cookie of a session scheme; `undefined` for another scheme. */
-  readonly cookieName: string | undefined
-  /** Seconds: a login within that time is required. */
-  readonly maxAge?: number | undefined
+/** Checks a part of the configuration. @throws `FST_SESSION_OPTIONS` with the sentence if the part is wrong */
+export function must (holds: boolean, sentence: string): asserts holds {
+  if (!holds) throw invalidOptions(sentence)
 }
 
+/** One way to authenticate: the scheme, its cookie if it is a session, and the seconds within which a login is required. */
+export interface Challenge { readonly scheme: string, readonly cookieName: string | undefined, readonly maxAge?: number | undefined }
+
 /**
- * The 401, with a challenge for each way to authenticate (RFC 9110, 11.6.1 and 15.5.2). The scheme `Cookie` is that of
- * draft-broyer-http-cookie-auth; a step-up speaks the words of RFC 9470. For another security scheme its name stands in: a
- * verifier that knows a better challenge throws its own error, with `headers`.
+ * The 401, with a challenge for each way to authenticate (RFC 9110, 11.6.1 and 15.5.2): `Cookie` of draft-broyer-http-cookie-auth,
+ * a step-up in the words of RFC 9470, or the name of another security scheme. A verifier that knows a better challenge throws
+ * its own error, with `headers`.
  */
 export function authenticationRequired (challenges: readonly Challenge[]): SessionError {
   const written = challenges.map(({ scheme, cookieName, maxAge }) => {
@@ -89,21 +85,20 @@ function messageFor (challenges: readonly Challenge[]): string {
   return first.cookieName === undefined ? `The security scheme "${first.scheme}" is not satisfied.` : MESSAGES.FST_SESSION_REQUIRED
 }
 
-/** The 401 of a login. Its code differs from that of a missing session: an error handler that redirects to the login leaves it alone. */
+/** The 401 of a login. An error handler that redirects to the login tells it by its code from that of a missing session. */
 export function wrongCredentials (cookieName: string): SessionError {
   const headers = { 'www-authenticate': `Cookie cookie-name="${cookieName}"` }
   return new SessionError('FST_SESSION_CREDENTIALS', 'Unknown user name or wrong password.', { headers })
 }
 
 /** The 403 for a session that lacks a role, or a second scheme that the requirement names. */
-export function forbidden (message: string = MESSAGES.FST_SESSION_FORBIDDEN): SessionError {
+export function forbidden (message: string): SessionError {
   return new SessionError('FST_SESSION_FORBIDDEN', message)
 }
 
-/** The 403 for a request that a page of another origin sent. `compared` names the headers that tell so. */
-export function crossOrigin (compared?: string): SessionError {
-  const sentence = MESSAGES.FST_SESSION_CROSS_ORIGIN
-  return new SessionError('FST_SESSION_CROSS_ORIGIN', compared === undefined ? sentence : `${sentence} ${compared}`)
+/** The 403 for a request from a page of another origin. `compared` names the headers that show it. */
+export function crossOrigin (compared = ''): SessionError {
+  return new SessionError('FST_SESSION_CROSS_ORIGIN', `${MESSAGES.FST_SESSION_CROSS_ORIGIN} ${compared}`.trimEnd())
 }
 
 /** The 409 for two changes of one session that cannot both be kept. */
@@ -111,15 +106,12 @@ export function conflict (cause?: unknown): SessionError {
   return new SessionError('FST_SESSION_CONFLICT', MESSAGES.FST_SESSION_CONFLICT, { cause })
 }
 
-/** Seconds after which a client may try again while the store does not work. */
-const RETRY_AFTER = '5'
-
-/** The 503 with its `Retry-After`. `cause` is for the log alone. */
-export function unavailable (cause?: unknown, message: string = MESSAGES.FST_SESSION_STORE): SessionError {
-  return new SessionError('FST_SESSION_STORE', message, { cause, headers: { 'retry-after': RETRY_AFTER } })
+/** The 503. Clients may try again after five seconds. */
+export function unavailable (cause?: unknown): SessionError {
+  return new SessionError('FST_SESSION_STORE', MESSAGES.FST_SESSION_STORE, { cause, headers: { 'retry-after': '5' } })
 }
 
-/** Data that cannot be kept in a session: the schema does not accept them, or JSON cannot hold them. */
+/** Data that cannot be kept: the schema does not accept them, or JSON cannot hold them. */
 export function invalidData (message: string, cause?: unknown): SessionError {
   return new SessionError('FST_SESSION_INVALID_DATA', message, { cause })
 }

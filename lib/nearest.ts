@@ -1,3 +1,5 @@
+import { invalidOptions } from './errors.js'
+
 /** Returns the known name nearest to a misspelt one, if at most two letters, and less than half of the name, differ. */
 export function nearest (name: string, known: Iterable<string>): string | undefined {
   let found: string | undefined
@@ -9,16 +11,25 @@ export function nearest (name: string, known: Iterable<string>): string | undefi
   return found
 }
 
+/** More names than these are not listed in a message. The documentation has them. */
+const LISTED = 8
+
 /**
- * Returns a sentence about the first key of an object that is not a known name, `undefined` if there is none. It names the
- * nearest known name, or all of them.
- * @param where - the text before the key, such as `option cookie.`
+ * Throws if an object has a key that is not a known name. The message says what is written in place of it, names the nearest
+ * known name, or lists the names.
+ * @param where - the place of the key, with `*` for the key, such as `option cookie.*`
+ * @param elsewhere - names that other packages know, and what is written here instead
+ * @throws `FST_SESSION_OPTIONS`
  */
-export function unknownKey (object: object, known: readonly string[], where: string): string | undefined {
+export function refuseUnknown (
+  object: object, known: readonly string[], where: string, elsewhere: Readonly<Record<string, string>> = {}
+): void {
   const name = Object.keys(object).find((name) => !known.includes(name))
-  if (name === undefined) return undefined
+  if (name === undefined) return
   const meant = nearest(name, known)
-  return `there is no ${where}${name}: ${meant === undefined ? `the names are ${known.join(', ')}` : `did you mean ${meant}?`}`
+  const list = known.length > LISTED ? 'docs/options.md describes the options' : `the names are ${known.join(', ')}`
+  const advice = Object.hasOwn(elsewhere, name) ? elsewhere[name] : meant === undefined ? list : `did you mean ${meant}?`
+  throw invalidOptions(`there is no ${where.replace('*', () => name)}: ${advice}`)
 }
 
 /** Returns how many letters must be inserted, deleted or replaced to turn one text into the other (Levenshtein). */

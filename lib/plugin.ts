@@ -1,14 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
-import { invalidOptions } from './errors.js'
+import { must } from './errors.js'
 import { createManager } from './manager/manager.js'
-
 import { documentSession } from './openapi/swagger/index.js'
-import { compilerOf } from './options/app-ajv.js'
 import { readOptions } from './options/read.js'
 import { createScheme, type Scheme } from './options/scheme.js'
 import type { SessionOptions } from './options/types.js'
-import { inspect, refuseClashes } from './options/warnings.js'
+import { FIRST, mistakesOf, mistakesOfOrder, refuseClashes } from './options/warnings.js'
 import { addHooks, scopeOf } from './request/hooks.js'
 import { InertSession } from './request/inert.js'
 import { Registry } from './routing/registry.js'
@@ -16,20 +14,17 @@ import { guardOutside, outermost } from './routing/unguarded.js'
 
 /** Registers one session scheme: reads its options, decorates the app and, for the first scheme of an instance, guards its routes. */
 export async function sessionPlugin (app: FastifyInstance, options: SessionOptions<any, any>): Promise<void> {
-  const scheme = createScheme(await readOptions(options, compilerOf(app)), app.log)
+  const scheme = createScheme(await readOptions(options, app), app.log)
   const registry = Registry.isOwn(app) ? Registry.of(app) as Registry : guard(app)
   registry.add(scheme)
   const others = schemesOf(app)
   refuseClashes(scheme, others)
   others.push(scheme)
   decorate(app, scheme)
-  document(app, scheme, registry)
-
+  documentSession(app, scheme, registry)
   observe(app, scheme)
   app.addHook('onClose', async () => { await scheme.backend.close() })
 }
-
-const CORS = '@fastify/cors'
 
 /** The result of `app.printRoutes()` for an app without routes. */
 const NO_ROUTES = '(empty tree)'
@@ -38,18 +33,16 @@ const NO_ROUTES = '(empty tree)'
 function guard (app: FastifyInstance): Registry {
   const registry = new Registry(app)
   const isOutermost = outermost(app) === app
-  const hadCors = app.hasPlugin(CORS)
+  const absent = Object.keys(FIRST).filter((plugin) => !app.hasPlugin(plugin))
   if (!isOutermost) guardOutside(app, registry)
   app.addHook('onReady', async () => {
     const declared = registry.compileAll()
-    const warnings = inspect({
-      schemes: registry.own,
-      routes: declared.flatMap(({ route, plan }) => plan == null ? [] : [{ route, plan }]),
-      production: process.env['NODE_ENV'] === 'production',
-      isLast: isOutermost && declared.length === 0 && app.printRoutes() !== NO_ROUTES,
-      isBeforeCors: !hadCors && app.hasPlugin(CORS)
-    })
-    for (const { scheme, sentence } of warnings) app.log.warn({ session: { scheme } }, sentence)
+    const planned = declared.flatMap(({ route, plan }) => plan == null ? [] : [{ route, plan }])
+    const isLast = isOutermost && declared.length === 0 && app.printRoutes() !== NO_ROUTES
+    for (const sentence of mistakesOfOrder(isLast, absent.filter((plugin) => app.hasPlugin(plugin)))) app.log.warn(sentence)
+    for (const scheme of registry.own) {
+      for (const sentence of mistakesOf(scheme, planned)) app.log.warn({ session: { scheme: scheme.name } }, sentence)
+    }
   })
   app.addHook('onReady', async () => {
     const { requestTimeout } = app.initialConfig as { requestTimeout?: number }
@@ -74,9 +67,8 @@ const FIELDS_OF_REQUEST = new Set(['id', 'params', 'raw', 'query', 'log', 'body'
 
 function decorate (app: FastifyInstance, scheme: Scheme): void {
   const { name } = scheme
-  if (app.hasRequestDecorator(name) || app.hasDecorator(name) || FIELDS_OF_REQUEST.has(name)) {
-    throw invalidOptions(`request.${name} or app.${name} exists already, from Fastify or from another plugin (another session plugin, for example): remove that one, or use another name, such as scheme: "mySession"`)
-  }
+  const isTaken = app.hasRequestDecorator(name) || app.hasDecorator(name) || FIELDS_OF_REQUEST.has(name)
+  must(!isTaken, `request.${name} or app.${name} exists already, from Fastify or from another plugin (another session plugin, for example): remove that one, or use another name, such as scheme: "mySession"`)
   const closing = new AbortController()
   app.addHook('preClose', async () => { closing.abort() })
   app.decorate(name, createManager(scheme, closing.signal))
@@ -85,19 +77,6 @@ function decorate (app: FastifyInstance, scheme: Scheme): void {
       return scopeOf(this)?.session(name)?.public ?? new InertSession(this, name)
     }
   })
-}
-
-function document (app: FastifyInstance, { name, cookie, settings, backend }: Scheme, registry: Registry): void {
-  const { openapi: { description, decorator = 'swagger', ...operations }, trustedOrigins, adopt } = settings
-  documentSession(app, {
-    name,
-    cookie: cookie.name,
-    description,
-    operations,
-    crossOrigin: trustedOrigins !== undefined,
-    persistentStore: backend.directory !== undefined || adopt !== undefined,
-    decorator
-  }, () => registry.compileAll().map(({ route, plan }) => ({ route, requirement: plan?.requirement })))
 }
 
 function observe (app: FastifyInstance, { settings: { store }, reportOn }: Scheme): void {

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { chain } from '../awaitable.js'
 import { invalidOptions, tooLarge } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
 import { random } from '../session/credential.js'
@@ -51,6 +52,7 @@ export function makeKey (): string {
  * @throws `FST_SESSION_OPTIONS` for keys that are missing, short, weak or duplicate
  */
 export function sealedCookie (options: SealedCookieOptions): SealedCookie {
+  refuseUnknown(options ?? {}, ['keys'], 'option * of sealedCookie()')
   return new SealedCookie(readKeys(options?.keys))
 }
 

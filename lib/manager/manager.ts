@@ -1,5 +1,6 @@
 import type { Directory, Snapshot } from '../backend/backend.js'
 import { authenticationRequired, invalidOptions } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import type { Scheme } from '../options/scheme.js'
 import { cookieValue, DUPLICATE } from '../request/load.js'
 import { mintCredential } from '../session/credential.js'
@@ -36,9 +37,9 @@ export interface SessionPage<T extends object = Record<string, unknown>> {
 }
 
 /** The sessions of a scheme beyond a single request: `app.session` (or `app.<scheme>`). */
-export interface SessionManager<T extends object = Record<string, unknown>> {
+export interface SessionManager<T extends object = Record<string, unknown>, Input extends object = T> {
   /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
-  issue (data: T, options?: StartOptions): Promise<IssuedSession>
+  issue (data: Input, options?: StartOptions): Promise<IssuedSession>
   /**
    * Returns the live session with an id, `undefined` if it has ended. With `touch`, the call moves the idle deadline, for
    * activity without an HTTP request, such as a message on a WebSocket.
@@ -103,8 +104,9 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
 function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionManager<any>, 'issue' | 'fromCookie'> {
   const { name, backend, codec, settings, cookie, reportOn } = scheme
   return {
-    async find (id, { touch } = {}) {
-      const found = await directory(scheme, 'find').find(id, touch)
+    async find (id, options = {}) {
+      refuseUnknown(options, ['touch'], 'option * of find()')
+      const found = await directory(scheme, 'find').find(id, options.touch)
       return found && info(found)
     },
     async update (id, fn) {
@@ -114,17 +116,23 @@ function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionMan
       if (saved === undefined) throw authenticationRequired([{ scheme: name, cookieName: cookie.name }])
       return copyJson(saved.snapshot.data)
     },
-    async watch (id, options) {
+    async watch (id, options = {}) {
+      refuseUnknown(options, ['signal', 'every'], 'option * of watch()')
       const { find } = directory(scheme, 'watch')
       return await watch(() => find(id), settings, closing, options)
     },
-    async list (principal, { limit = 100, cursor: from } = {}) {
+    async list (principal, options = {}) {
+      refuseUnknown(options, ['limit', 'cursor'], 'option * of list()')
+      const { limit = 100, cursor: from } = options
       if (!Number.isInteger(limit) || limit < 1) throw invalidOptions('limit must be a whole number, 1 or more')
       const { sessions, cursor } = await directory(scheme, 'list', principal).list(principal, limit, from)
       return { sessions: sessions.map(info).sort((a, b) => b.authenticatedAt - a.authenticatedAt), cursor }
     },
     revoke: async (id) => await directory(scheme, 'revoke').revoke(id),
-    revokeAll: async (principal, { except } = {}) => await directory(scheme, 'revokeAll', principal).revokeAll(principal, except),
+    async revokeAll (principal, options = {}) {
+      refuseUnknown(options, ['except'], 'option * of revokeAll()')
+      return await directory(scheme, 'revokeAll', principal).revokeAll(principal, options.except)
+    },
     async revokeEverything () {
       const { revokeEverything } = directory(scheme, 'revokeEverything')
       if (revokeEverything === undefined) throw invalidOptions(`app.${name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)

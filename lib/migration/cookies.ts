@@ -1,4 +1,5 @@
 import { invalidData, invalidOptions } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import type { Awaitable } from '../store/store.js'
 import type { Adoption } from './adoption.js'
 
@@ -27,6 +28,7 @@ export interface AdoptCookieOptions<Old extends object> extends Pick<Adoption<Ol
  * @throws `FST_SESSION_OPTIONS`
  */
 export function adoptCookies<Old extends object> ({ open, id, expiresAt, ...options }: AdoptCookieOptions<Old>): Adoption {
+  refuseUnknown(options, ['cookieName', 'open', 'expiresAt', 'id', 'data', 'authenticatedAt', 'path', 'domain'], 'option * of adoptCookies()')
   if (typeof options.cookieName !== 'string' || options.cookieName === '') throw invalidOptions('adoptCookies: cookieName must be the name of the old cookie')
   if (typeof open !== 'function' || typeof expiresAt !== 'function') {
     throw invalidOptions('adoptCookies needs open: (value) => the content of the old cookie, and expiresAt: (old) => its latest end in epoch milliseconds')

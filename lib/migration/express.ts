@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { invalidOptions } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import { absent, called, type ExpressStore } from '../store/express/callbacks.js'
 import type { Adoption } from './adoption.js'
 
@@ -20,6 +21,7 @@ export interface AdoptOptions extends Pick<Adoption, 'cookieName' | 'path' | 'do
  * @throws `FST_SESSION_OPTIONS`
  */
 export function adoptExpressSessions ({ secret, store, data = withoutCookie, ...options }: AdoptOptions): Adoption {
+  refuseUnknown(options, ['cookieName', 'secret', 'store', 'data', 'authenticatedAt', 'path', 'domain'], 'option * of adoptExpressSessions()')
   const secrets = [secret].flat()
   check(options.cookieName, secrets, store)
   return {

@@ -1,85 +1,78 @@
+import type { FastifyInstance } from 'fastify'
 import { SealedCookie } from '../backend/sealed.js'
 import { milliseconds, timerMilliseconds } from '../durations.js'
-import { invalidOptions } from '../errors.js'
-import { type Adoption, readAdoption } from '../migration/adoption.js'
-import { unknownKey } from '../nearest.js'
-import { type CrossOriginOptions, isSerializedOrigin } from '../routing/cross-origin.js'
-import type { SecurityRequirement } from '../routing/requirement.js'
-import type { CompileJsonSchema } from '../session/schema/json-schema.js'
+import { must } from '../errors.js'
+import { readAdoption } from '../migration/adoption.js'
+import { refuseUnknown } from '../nearest.js'
+import { readOrigins } from '../routing/cross-origin.js'
+import type { Verifier } from '../routing/requirement.js'
 import { readSchema } from '../session/schema/read.js'
-import type { DataSchema } from '../session/schema/schema.js'
 import type { Lifetimes } from '../session/times.js'
 import { MemoryStore } from '../store/memory.js'
 import { clock } from '../store/shared/clock.js'
 import type { SessionStore } from '../store/store.js'
-import type { CookieOptions } from './cookie.js'
-import type { OpenApiOptions, SessionOptions, Verifier } from './types.js'
+import { KNOWN as OF_COOKIE } from './cookie.js'
+import { jsonSchema } from './json-schema.js'
+import type { OpenApiOptions, SessionOptions } from './types.js'
 
-/** Options with every default filled in, checked, and in the units that the inside uses (milliseconds). */
-export interface Settings extends Lifetimes {
-  readonly scheme: string
-  readonly schema: DataSchema
-  readonly store: SessionStore | SealedCookie
-  readonly cookie: CookieOptions
-  readonly storeTimeout: number
-  readonly maxSize: number
-  /** `undefined`: 100, where the store counts. */
-  readonly maxPerPrincipal: number | undefined
-  readonly principal: ((data: any) => string | undefined) | undefined
-  readonly roles: SessionOptions['roles'] | undefined
-  readonly verify: SessionOptions['verify'] | undefined
-  readonly user: SessionOptions['user'] | undefined
-  readonly migrate: ((data: unknown) => unknown) | undefined
-  readonly security: readonly SecurityRequirement[] | undefined
-  readonly verifiers: ReadonlyMap<string, Verifier>
-  /** Origins to trust; `undefined` where the check is off. */
-  readonly trustedOrigins: ReadonlySet<string> | undefined
-  readonly openapi: OpenApiOptions
-  readonly adopt: Adoption | undefined
-  readonly onEvent: SessionOptions['onEvent'] | undefined
-  readonly now: () => number
-}
+const FUNCTIONS = ['principal', 'roles', 'verify', 'user', 'migrate', 'onEvent'] as const
+
+/** The options, checked and with their defaults. Durations are in milliseconds. */
+export type Settings = Awaited<ReturnType<typeof readOptions>>
+
+/** The options of `register` itself, which Fastify passes to every plugin. */
+export const OF_REGISTER = ['prefix', 'logLevel', 'logSerializers']
 
 const KNOWN = [
-  'scheme', 'schema', 'store', 'cookie', 'idleTimeout', 'absoluteTimeout', 'storeTimeout', 'maxSize', 'maxPerPrincipal', 'principal',
-  'roles', 'verify', 'user', 'migrate', 'security', 'verifiers', 'crossOrigin', 'openapi', 'adopt', 'onEvent', 'now'
+  ...FUNCTIONS, 'scheme', 'schema', 'store', 'cookie', 'idleTimeout', 'absoluteTimeout', 'storeTimeout', 'maxSize', 'maxPerPrincipal',
+  'security', 'verifiers', 'crossOrigin', 'openapi', 'adopt', 'now'
 ] satisfies Array<keyof SessionOptions>
-
-/** The options of `register` itself, which Fastify hands to every plugin. */
-export const OF_REGISTER = ['prefix', 'logLevel', 'logSerializers']
 
 const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator'] satisfies Array<keyof OpenApiOptions>
 
+const NO_SECRET = 'no secret is needed, because the cookie holds random bits only; take it out. To keep the data in the cookie, write store: sealedCookie({ keys })'
+const TIMES = 'write idleTimeout and absoluteTimeout, in seconds, and cookie: { persistent: true } for a cookie that outlives the browser\'s run'
+const RANDOM_ID = 'ids are random and cannot be chosen; take it out'
+
+/** Options of other session plugins, and what is written here instead. */
+const ELSEWHERE = {
+  ...Object.fromEntries([...OF_COOKIE, 'httpOnly'].map((name) => [name, `write cookie: { ${name}: ... }`])),
+  secret: NO_SECRET, key: NO_SECRET, salt: NO_SECRET, password: NO_SECRET, keys: 'write store: sealedCookie({ keys })',
+  cookieName: 'write cookie: { name: ... }',
+  cookieOptions: 'write cookie: { ... }',
+  sessionName: 'write scheme for the name of the session, and cookie: { name: ... } for that of the cookie',
+  maxAge: TIMES, expires: TIMES, expiry: TIMES, ttl: TIMES,
+  genid: RANDOM_ID, idGenerator: RANDOM_ID,
+  saveUninitialized: 'a session is saved when its data change or start() is called, never before; take it out',
+  resave: 'a session is saved if its data changed; take it out',
+  rolling: 'each request moves the idle timeout, without a new cookie; take it out. config: { session: { touch: false } } turns that off for a route',
+  unset: 'session.destroy() ends a session; take it out',
+  proxy: 'write Fastify({ trustProxy: ... })'
+}
+
 /** Checks the options once. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
-export async function readOptions (options: SessionOptions, compile: CompileJsonSchema): Promise<Settings> {
-  refuseUnknown(options, [...KNOWN, ...OF_REGISTER], 'option ')
-  const scheme = options.scheme ?? 'session'
-  if (typeof scheme !== 'string' || !isSchemeName(scheme)) refuse('scheme must be a name of letters, digits, ".", "_" and "-"')
-  const lifetimes = readLifetimes(options)
-  const store = readStore(options.store, options.now)
-  for (const name of ['principal', 'roles', 'verify', 'user', 'migrate', 'onEvent', 'now'] as const) {
-    if (options[name] !== undefined && typeof options[name] !== 'function') refuse(`${name} must be a function`)
-  }
+export async function readOptions (options: SessionOptions<string, any>, app: FastifyInstance) {
+  refuseUnknown(options, [...KNOWN, ...OF_REGISTER], 'option *', ELSEWHERE)
+  const { scheme = 'session', cookie = {}, principal, roles, verify, user, migrate, onEvent, security, maxPerPrincipal } = options
+  must(isSchemeName(scheme), 'scheme must be a name of letters, digits, ".", "_" and "-"')
+  for (const name of [...FUNCTIONS, 'now'] as const) must(['undefined', 'function'].includes(typeof options[name]), `${name} must be a function`)
+  // The attributes are checked where the cookie is made, and the requirements with the routes that they hold for.
+  must(isObject(cookie), 'cookie must be an object such as { sameSite: "strict" }')
+  must(security === undefined || Array.isArray(security), 'security must be a list of requirements, such as [{ session: [] }]')
+  must(maxPerPrincipal === undefined || principal !== undefined, 'maxPerPrincipal needs the option principal, which tells whom a session belongs to: principal: (data) => data.userId')
   return Object.freeze({
-    ...lifetimes,
-    scheme,
-    schema: await readSchema(options.schema, compile),
-    store,
-    cookie: readCookie(options.cookie),
+    ...readLifetimes(options),
+    scheme, cookie, principal, roles, verify, user, migrate, onEvent, security,
+    schema: await readSchema(options.schema, async (schema) => await jsonSchema(schema, app)),
+    store: readStore(options),
     storeTimeout: timerMilliseconds('storeTimeout', options.storeTimeout) ?? 2000,
     maxSize: positive('maxSize', options.maxSize) ?? 1_048_576,
-    maxPerPrincipal: readLimit(options),
-    principal: options.principal,
-    roles: options.roles,
-    verify: options.verify,
-    user: options.user,
-    migrate: options.migrate,
-    security: readSecurity(options.security),
+    maxPerPrincipal: positive('maxPerPrincipal', maxPerPrincipal),
     verifiers: readVerifiers(options.verifiers, scheme),
-    trustedOrigins: readOrigins(options.crossOrigin),
+    /** `undefined` if the check is off. */
+    trustedOrigins: options.crossOrigin === false ? undefined : readOrigins(options.crossOrigin, 'crossOrigin'),
     openapi: readOpenApi(options.openapi),
     adopt: readAdoption(options.adopt),
-    onEvent: options.onEvent,
     now: clock(options.now)
   })
 }
@@ -87,89 +80,48 @@ export async function readOptions (options: SessionOptions, compile: CompileJson
 function readLifetimes ({ idleTimeout: idle, absoluteTimeout: absolute, cookie }: SessionOptions): Lifetimes {
   const absoluteTimeout = milliseconds('absoluteTimeout', absolute) ?? 43_200_000
   const idleTimeout = milliseconds('idleTimeout', idle) ?? Math.min(1_800_000, absoluteTimeout)
-  if (idleTimeout > absoluteTimeout) {
-    refuse(`idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: write both in seconds, not milliseconds, and the longer one as absoluteTimeout`)
-  }
+  must(idleTimeout <= absoluteTimeout, `idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: write both in seconds, not milliseconds, and the longer one as absoluteTimeout`)
   return { idleTimeout, absoluteTimeout, persistent: cookie?.persistent ?? false }
 }
 
-function readStore (store: SessionOptions['store'], now: (() => number) | undefined): SessionStore | SealedCookie {
+function readStore ({ store, now }: SessionOptions): SessionStore | SealedCookie {
   if (store === undefined) return new MemoryStore(now ? { now } : {})
-  if (typeof store === 'object' && store !== null) {
-    if (store instanceof SealedCookie) return store
-    const missing = (['create', 'read', 'touch', 'update', 'delete', 'list', 'deleteAll'] as const).filter((name) => typeof store[name] !== 'function')
-    if (missing.length === 0) return store
-    if ('get' in store && 'destroy' in store) refuse('store is a store of express-session: wrap it, store: fromExpressStore(store), from fastify-openapi-session/express')
-    refuse(`store has no ${missing.join(', ')}: it must be a SessionStore, such as new MemoryStore()`)
-  }
-  return refuse('store must be a SessionStore, such as new MemoryStore(), or sealedCookie({ keys })')
-}
-
-// Its attributes are checked where the cookie is made.
-function readCookie (cookie: CookieOptions = {}): CookieOptions {
-  if (typeof cookie !== 'object' || cookie === null) refuse('cookie must be an object such as { sameSite: "strict" }')
-  return cookie
-}
-
-// What is in it is checked with the routes that it becomes the requirement of.
-function readSecurity (security: SessionOptions['security']): SessionOptions['security'] {
-  if (security !== undefined && !Array.isArray(security)) refuse('security must be a list of requirements, such as [{ session: [] }]')
-  return security
-}
-
-function readLimit ({ maxPerPrincipal, principal }: SessionOptions): number | undefined {
-  if (maxPerPrincipal !== undefined && principal === undefined) refuse('maxPerPrincipal needs the option principal, which tells whom a session belongs to')
-  return positive('maxPerPrincipal', maxPerPrincipal)
+  must(isObject(store), 'store must be a SessionStore, such as new MemoryStore(), or sealedCookie({ keys })')
+  if (store instanceof SealedCookie) return store
+  const missing = (['create', 'read', 'touch', 'update', 'delete', 'list', 'deleteAll'] as const).filter((name) => typeof store[name] !== 'function')
+  must(missing.length === 0 || !('get' in store && 'destroy' in store), 'store is a store of express-session: write store: fromExpressStore(store), from fastify-openapi-session/express')
+  must(missing.length === 0, `store has no ${missing.join(', ')}: it must be a SessionStore, such as new MemoryStore()`)
+  return store
 }
 
 function readVerifiers (verifiers: Readonly<Record<string, Verifier>> = {}, scheme: string): ReadonlyMap<string, Verifier> {
-  if (typeof verifiers !== 'object' || verifiers === null) refuse('verifiers must be an object such as { bearer: (request, scopes) => true }')
+  must(isObject(verifiers), 'verifiers must be an object such as { bearer: (request, scopes) => true }')
   for (const [name, verifier] of Object.entries(verifiers)) {
-    if (typeof verifier !== 'function') refuse(`verifiers.${name} must be a function (request, scopes) => boolean`)
-    // The same rule as for the name of a scheme; it is part of the challenge that a refused request gets.
-    if (!isSchemeName(name)) refuse(`verifiers: ${JSON.stringify(name)} is not a name of a security scheme: use letters, digits, ".", "_" and "-"`)
-    if (name === scheme) refuse(`verifiers.${name}: "${name}" is this session itself, which needs no verifier; take it out`)
+    must(typeof verifier === 'function', `verifiers.${name} must be a function (request, scopes) => boolean`)
+    // The name is a part of the challenge in the response to a refused request.
+    must(isSchemeName(name), `verifiers: ${JSON.stringify(name)} is not a name of a security scheme: use letters, digits, ".", "_" and "-"`)
+    must(name !== scheme, `verifiers.${name}: "${name}" is this session itself, which needs no verifier; take it out`)
   }
   return new Map(Object.entries(verifiers))
 }
 
-function readOrigins (crossOrigin: CrossOriginOptions | false = {}): ReadonlySet<string> | undefined {
-  if (crossOrigin === false) return undefined
-  if (typeof crossOrigin !== 'object' || crossOrigin === null) refuse('crossOrigin must be { trusted: [...] } or false')
-  refuseUnknown(crossOrigin, ['trusted'], 'option crossOrigin.')
-  const { trusted = [] } = crossOrigin
-  if (!Array.isArray(trusted)) refuse('crossOrigin.trusted must be a list of origins, such as ["https://shop.example"]')
-  for (const origin of trusted as readonly unknown[]) {
-    if (isSerializedOrigin(origin)) continue
-    refuse(`crossOrigin.trusted: ${JSON.stringify(origin)} is not an origin: write scheme, host and port as browsers send them, such as "https://shop.example" or "capacitor://localhost", without a path or a "*"`)
-  }
-  return new Set(trusted)
-}
-
 function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {
-  if (typeof openapi !== 'object' || openapi === null) refuse('openapi must be an object such as { login: "login" }')
-  refuseUnknown(openapi, OF_OPENAPI, 'option openapi.')
-  for (const [name, value] of Object.entries(openapi)) {
-    if (value !== undefined && (typeof value !== 'string' || value === '')) refuse(`openapi.${name} must be text`)
-  }
+  must(isObject(openapi), 'openapi must be an object such as { login: "login" }')
+  refuseUnknown(openapi, OF_OPENAPI, 'option openapi.*')
+  for (const [name, value] of Object.entries(openapi)) must(value === undefined || (typeof value === 'string' && value !== ''), `openapi.${name} must be text`)
   return openapi
 }
 
+function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
 // OpenAPI 3.1, Components Object: what the keys of securitySchemes may be.
-function isSchemeName (name: string): boolean {
-  return /^[a-zA-Z0-9._-]+$/.test(name)
+function isSchemeName (name: unknown): boolean {
+  return typeof name === 'string' && /^[a-zA-Z0-9._-]+$/.test(name)
 }
 
 function positive (name: string, value: number | undefined): number | undefined {
-  if (value === undefined || (Number.isInteger(value) && value > 0)) return value
-  return refuse(`${name} must be a whole number above 0`)
-}
-
-function refuseUnknown (object: object, known: readonly string[], where: string): void {
-  const problem = unknownKey(object, known, where)
-  if (problem !== undefined) refuse(problem)
-}
-
-function refuse (sentence: string): never {
-  throw invalidOptions(sentence)
+  must(value === undefined || (Number.isInteger(value) && value > 0), `${name} must be a whole number above 0`)
+  return value
 }

@@ -5,36 +5,26 @@ import { StoredBackend } from '../backend/stored.js'
 import { type Report, reporter } from '../events/events.js'
 import { Codec } from '../session/codec.js'
 import type { Times } from '../session/times.js'
-import { type CookiePolicy, cookiePolicy, expireCookie } from './cookie.js'
+import { cookiePolicy, expireCookie } from './cookie.js'
 import type { Settings } from './read.js'
 
 /** One registration of the plugin: a session scheme with its cookie, its codec and its backend. */
-export interface Scheme {
-  readonly name: string
-  readonly settings: Settings
-  readonly cookie: CookiePolicy
-  readonly codec: Codec
-  readonly backend: Backend
-  /** Returns the function that reports events, within a request or outside of any. */
-  readonly reportOn: (request?: FastifyRequest) => Report
-  /** Returns the `Set-Cookie` header for a session. */
-  readonly line: (value: string, times: Times) => string
-  /** The `Set-Cookie` header that expires the cookie of the plugin whose sessions are adopted, if there is one. */
-  readonly expireAdopted: string | undefined
-}
+export type Scheme = ReturnType<typeof createScheme>
 
 /** Puts a scheme together. @throws `FST_SESSION_OPTIONS` */
-export function createScheme (settings: Settings, log: FastifyBaseLogger): Scheme {
+export function createScheme (settings: Settings, log: FastifyBaseLogger) {
   const { scheme: name, store, now, adopt } = settings
   const cookie = cookiePolicy(settings.cookie)
   const codec = new Codec(settings)
+  /** Returns the function that reports events, within a request or outside of any. */
   const reportOn = (request?: FastifyRequest): Report => reporter(name, settings.onEvent, request?.log ?? log, request)
-  // A persistent cookie lives until the session's absolute deadline; the server alone ends the session sooner.
+  /** Returns the `Set-Cookie` header for a session. A persistent cookie lives until the absolute deadline. */
   const line = (value: string, { persistent, deadline }: Times): string =>
     cookie.write(value, persistent ? Math.max(0, Math.ceil((deadline - now()) / 1000)) : undefined)
-  const backend = store instanceof SealedCookie
+  const backend: Backend = store instanceof SealedCookie
     ? store.backend({ ...settings, cookieName: cookie.name, codec, line })
     : new StoredBackend({ ...settings, store, codec, report: reportOn() })
+  /** The `Set-Cookie` header that expires the cookie of the plugin whose sessions are adopted, if there is one. */
   const expireAdopted = adopt && expireCookie(adopt.cookieName, adopt.path ?? '/', adopt.domain)
   return Object.freeze({ name, settings, cookie, codec, backend, reportOn, line, expireAdopted })
 }

@@ -3,8 +3,8 @@ import type { SealedCookie } from '../backend/sealed.js'
 import type { SessionEvent } from '../events/events.js'
 import type { Adoption } from '../migration/adoption.js'
 import type { CrossOriginOptions } from '../routing/cross-origin.js'
-import type { SecurityRequirement } from '../routing/requirement.js'
-import type { DataOf } from '../session/schema/static.js'
+import type { SecurityRequirement, Verifier } from '../routing/requirement.js'
+import type { DataOf, InputOf } from '../session/schema/static.js'
 import type { Awaitable, SessionStore } from '../store/store.js'
 import type { CookieOptions } from './cookie.js'
 
@@ -23,6 +23,9 @@ export type SchemeName = keyof SessionSchemas extends never ? 'session' : keyof 
 
 /** The type of the data of a scheme. */
 export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? DataOf<SessionSchemas[Name]> : Record<string, unknown>
+
+/** The type of the data that a session of a scheme can start with: what has a default in the schema may be absent. */
+export type SessionInput<Name extends string> = Name extends keyof SessionSchemas ? InputOf<SessionSchemas[Name]> : Record<string, unknown>
 
 /**
  * The users of the session schemes: what the option `user` returns, to be augmented:
@@ -51,9 +54,6 @@ export interface SessionDefaults {}
 
 type DefaultSecurity = SessionDefaults extends { security: infer Security } ? Frozen<Security> : readonly SecurityRequirement[]
 type Frozen<T> = { readonly [Key in keyof T]: Frozen<T[Key]> }
-
-/** Decides a security scheme that is not a session: returns `true` when the request satisfies it with all required scopes. */
-export type Verifier = (request: FastifyRequest, scopes: readonly string[]) => boolean | Promise<boolean>
 
 /** How a session scheme is described in the OpenAPI document. */
 export interface OpenApiOptions {
@@ -92,7 +92,7 @@ export interface SessionOptions<Name extends string = string, Data extends objec
   maxSize?: number
   /**
    * How many live sessions one principal may have. A login above the limit ends the sessions of the oldest logins. Default 100
-   * where the store counts sessions, else no limit. Where it is set and the store does not count, each login lists them.
+   * if the store counts sessions, else no limit. If the option is set and the store does not count, each login lists the sessions.
    */
   maxPerPrincipal?: number
   /** Whom a session belongs to. With it, only a session that has a principal satisfies a requirement. */

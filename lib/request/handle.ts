@@ -164,7 +164,7 @@ export class SessionHandle extends SessionState {
     this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
     this.apply(order, saved)
     if (saved !== undefined) this.#send(saved)
-    else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire()])
+    else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire])
   }
 
   /** True if the browser has a cookie of this scheme, or the former cookie. */

@@ -4,6 +4,9 @@ import type { Data } from '../session/json.js'
 import type { Session } from '../session/session.js'
 import { ForeignMembers } from './foreign.js'
 
+/** The routes, by their `config`, on which an undeclared session was read. */
+const noted = new WeakSet<object>()
+
 /**
  * The value of `request.session` if the route does not declare the session, or before it is loaded. Hooks, serializers and error
  * handlers of the whole app may read `exists`, `get` and `user`. Everything else throws `FST_SESSION_NOT_DECLARED`.
@@ -19,9 +22,9 @@ export class InertSession extends ForeignMembers implements Session<Data> {
   }
 
   get exists (): boolean { return false }
-  get user (): undefined { return undefined }
+  get user (): undefined { return this.#note('user') }
   set user (_value: unknown) { this.#refuse() }
-  get (): undefined { return undefined }
+  get (key: string): undefined { return this.#note(key) }
   get id (): string { return this.#refuse() }
   get data (): Data { return this.#refuse() }
   get createdAt (): number { return this.#refuse() }
@@ -39,5 +42,14 @@ export class InertSession extends ForeignMembers implements Session<Data> {
   #refuse (): never {
     const { method, routeOptions: { url } } = this.#request
     throw notDeclared(method, url, this.#scheme)
+  }
+
+  /** Logs, once per route, that a key was read in vain: the code may expect a session. */
+  #note (key: string): undefined {
+    const { log, method, routeOptions: { url, config } } = this.#request
+    if (noted.has(config)) return undefined
+    noted.add(config)
+    const { message } = notDeclared(method, url, this.#scheme)
+    log.debug({ session: { scheme: this.#scheme } }, `request.${this.#scheme}.${key} was read and is undefined. ${message}`)
   }
 }

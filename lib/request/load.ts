@@ -133,7 +133,7 @@ function refused ({ scheme, adoption, former }: Found, snapshot: Snapshot, repor
   const { backend, cookie } = scheme
   if (adoption !== undefined) return chain(adoption.forget(), () => foundAs('refused', scheme, undefined, { lines: [former as string] }))
   return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => {
-    const lines = [cookie.expire(), ...former === undefined ? [] : [former]]
+    const lines = [cookie.expire, ...former === undefined ? [] : [former]]
     return ended ? foundAs('refused', scheme, undefined, { lines }) : foundAs('ended', scheme)
   })
 }

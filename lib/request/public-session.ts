@@ -1,4 +1,4 @@
-import { invalidOptions } from '../errors.js'
+import { invalidOptions, must } from '../errors.js'
 import type { Data } from '../session/json.js'
 import type { Session, StartOptions } from '../session/session.js'
 import { ForeignMembers } from './foreign.js'
@@ -27,7 +27,11 @@ export class PublicSession extends ForeignMembers implements Session<Data> {
   get authenticatedAt (): number { return this.#handle.authenticatedAt }
   get expiresAt (): number { return this.#handle.expiresAt }
   get user (): unknown { return this.#handle.scheme.settings.user === undefined ? this.#handle.get('user') as unknown : this.#handle.user }
-  set user (value: unknown) { this.set('user', value) }
+  set user (value: unknown) {
+    must(this.#handle.scheme.settings.user === undefined, 'session.user is the result of the option user, which loads it for each request: write session.start({ userId }), or session.set("user", ...) for the key "user" of the data')
+    this.set('user', value)
+  }
+
   get (key: string): any { return this.#handle.get(key) }
   set (key: string, value: unknown): void { this.#handle.set(key, value) }
   unset (key: string): void { this.#handle.unset(key) }

@@ -202,7 +202,7 @@ export class RequestScope implements Scope {
     const { request } = this
     const { headers } = request
     if (SAFE_METHODS.has(request.method) && headers.upgrade === undefined) return
-    if (headers.origin !== undefined && this.#plan.trustedOrigins.includes(headers.origin)) return
+    if (headers.origin !== undefined && this.#plan.trustedOrigins.has(headers.origin)) return
     const refused = this.#plan.schemes.find(({ settings: { trustedOrigins } }) =>
       trustedOrigins !== undefined && !isSameOrigin(request, trustedOrigins))
     if (refused === undefined) return

@@ -2,7 +2,7 @@ import { AjvCompiler } from '@fastify/ajv-compiler'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import { invalidOptions, wrongCredentials } from '../errors.js'
 import type { SessionInfo, SessionManager } from '../manager/manager.js'
-import { unknownKey } from '../nearest.js'
+import { refuseUnknown } from '../nearest.js'
 import { OF_REGISTER } from '../options/read.js'
 import type { Scheme } from '../options/scheme.js'
 import type { SchemeName, SessionData, SessionUser } from '../options/types.js'
@@ -65,8 +65,8 @@ export const operations = { login: 'login', status: 'me', logout: 'logout' } as 
 export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options) => {
   const { scheme: name = 'session', check, body, routes = {} } = options
   if (typeof check !== 'function') throw invalidOptions('sessionRoutes needs the option check: async ({ username, password }) => the data of the session, or undefined')
-  const problem = unknownKey(options, KNOWN, 'option of sessionRoutes ') ?? unknownKey(routes, Object.keys(ROUTES), 'option routes.')
-  if (problem !== undefined) throw invalidOptions(problem)
+  refuseUnknown(options, KNOWN, 'option * of sessionRoutes')
+  refuseUnknown(routes, Object.keys(ROUTES), 'option routes.*')
   const scheme = schemeOf(app, name)
   const handle = handlers(app, scheme, options)
   const transform = takeJsonSchemas(app)

@@ -6,7 +6,7 @@ import { nearest } from '../nearest.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
 import type { Awaitable } from '../store/store.js'
-import type { Condition } from './requirement.js'
+import { type Condition, isSession } from './requirement.js'
 import type { Plan } from './route.js'
 
 /** A session that a route declares, as it was loaded for a request. */
@@ -23,7 +23,7 @@ interface Failure {
   /** A sentence that says what the session lacks. */
   readonly why: string
   /** Seconds: a login within that time would satisfy the condition. */
-  readonly maxAge?: number
+  readonly maxAge?: number | undefined
 }
 
 /**
@@ -59,30 +59,29 @@ function findFailure (of: Case, conditions: readonly Condition[], index: number)
   return chain(failure, (failure) => {
     if (failure === undefined) return findFailure(of, conditions, index + 1)
     // The session holds and another scheme does not. A 401 would make the user sign in again, which would not help.
-    const isSignedIn = condition.verifier !== undefined && conditions[0]?.verifier === undefined
+    const isSignedIn = !isSession(condition) && isSession(conditions[0] as Condition)
     return isSignedIn ? { ...failure, kind: 'forbidden' } : failure
   })
 }
 
-function ask ({ request, plan, candidates }: Case, condition: Condition): Awaitable<Failure | undefined> {
-  const { verifier, scopes, scheme: name } = condition
-  if (verifier !== undefined) return chain(verifier(request, scopes), (holds) => holds ? undefined : unsatisfied(condition))
-  for (const candidate of candidates) if (candidate.scheme.name === name) return askSession(candidate, condition, plan.maxAge)
-  return unsatisfied(condition)
+function ask ({ request, plan, candidates }: Case, { verifier, scopes, scheme }: Condition): Awaitable<Failure | undefined> {
+  for (const candidate of verifier === undefined ? candidates : []) {
+    if (candidate.scheme.name === scheme) return askSession(candidate, scopes, plan.maxAge)
+  }
+  return chain(verifier?.(request, scopes), (holds) => holds ? undefined : unauthenticated(scheme, `The security scheme "${scheme}" is not satisfied.`))
+}
+
+function unauthenticated (scheme: string, why: string, maxAge?: number): Failure {
+  return { kind: 'unauthenticated', scheme, why, maxAge }
 }
 
 function askSession (
-  { scheme, snapshot, user }: Candidate, { scopes }: Condition, maxAge: number | undefined
+  { scheme, snapshot, user }: Candidate, scopes: readonly string[], maxAge: number | undefined
 ): Awaitable<Failure | undefined> {
   const { name, settings: { principal, roles, now } } = scheme
-  const isGuest = principal !== undefined && snapshot?.principal === undefined
-  if (snapshot === undefined || isGuest) {
-    const why = snapshot === undefined ? `there is no live session "${name}"` : `the option principal returned nothing for the session "${name}": it is a guest's`
-    return { kind: 'unauthenticated', scheme: name, why }
-  }
-  if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) {
-    return { kind: 'unauthenticated', scheme: name, why: `the login is older than ${maxAge} seconds`, maxAge }
-  }
+  if (snapshot === undefined) return unauthenticated(name, `there is no live session "${name}"`)
+  if (principal !== undefined && snapshot.principal === undefined) return unauthenticated(name, `the option principal returned nothing for the session "${name}": it is a guest's`)
+  if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) return unauthenticated(name, `the login is older than ${maxAge} seconds`, maxAge)
   if (scopes.length === 0) return undefined
   return chain(roles?.(freezeJson(snapshot.data), user), (held: unknown) => {
     if (!Array.isArray(held)) {
@@ -98,10 +97,6 @@ function lacking (missing: readonly string[], held: readonly unknown[]): string 
   const names = held.filter((role) => typeof role === 'string')
   const meant = missing.map((role) => nearest(role, names)).find((role) => role !== undefined)
   return `The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`
-}
-
-function unsatisfied ({ scheme }: Condition): Failure {
-  return { kind: 'unauthenticated', scheme, why: `The security scheme "${scheme}" is not satisfied.` }
 }
 
 /** Throws 403 rather than 401 if both apply: signing in again does not help a live session that lacks a role. */

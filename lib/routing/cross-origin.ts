@@ -1,18 +1,14 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyRequest } from 'fastify'
+import { must } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 
 export interface CrossOriginOptions {
   /** Origins, exactly as browsers send them (`https://shop.example`), whose pages may send unsafe requests. */
   trusted?: readonly string[]
 }
 
-/** The parts of a request that the check compares. `host` is the host and port that the client asked for, if any. */
-export interface OriginFacts {
-  readonly method: string
-  readonly host: string | undefined
-  /** `http` or `https`, as the client used it. */
-  readonly protocol: string
-  readonly headers: IncomingHttpHeaders
-}
+/** The parts of a request that are compared. */
+export type OriginFacts = Pick<FastifyRequest, 'method' | 'protocol' | 'headers'> & { readonly host: string | undefined }
 
 /** The methods that change nothing (RFC 9110, 9.2.1). TRACE and QUERY (RFC 10008) count as unsafe: no other origin needs them. */
 export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -35,10 +31,22 @@ export function isSameOrigin (request: OriginFacts, trusted: ReadonlySet<string>
 }
 
 /**
- * Returns whether a text is an origin as browsers send it. The URL standard has no origin for the schemes of apps and extensions,
- * such as `capacitor://localhost`. For these, the scheme and the host are compared.
+ * Reads origins to trust. @param where - the name of the option
+ * @throws `FST_SESSION_OPTIONS` naming the text that is not an origin
  */
-export function isSerializedOrigin (origin: unknown): boolean {
+export function readOrigins (crossOrigin: CrossOriginOptions = {}, where: string): ReadonlySet<string> {
+  must(typeof crossOrigin === 'object' && crossOrigin !== null, `${where} must be { trusted: [...] }`)
+  refuseUnknown(crossOrigin, ['trusted'], `option ${where}.*`)
+  const { trusted = [] } = crossOrigin
+  must(Array.isArray(trusted), `${where}.trusted must be a list of origins, such as ["https://shop.example"]`)
+  for (const origin of trusted as readonly unknown[]) {
+    must(isOrigin(origin), `${where}.trusted: ${JSON.stringify(origin)} is not an origin: write scheme, host and port as browsers send them, such as "https://shop.example" or "capacitor://localhost", without a path or a "*"`)
+  }
+  return new Set(trusted)
+}
+
+/** The URL standard has no origin for the schemes of apps and extensions. For these, the scheme and the host are compared. */
+function isOrigin (origin: unknown): boolean {
   if (typeof origin !== 'string' || !URL.canParse(origin) || origin.includes('*')) return false
   const { origin: parsed, protocol, host } = new URL(origin)
   return origin === (parsed === 'null' ? `${protocol}//${host}` : parsed) && host !== ''
@@ -50,15 +58,13 @@ export function originsCompared ({ host, protocol, headers: { origin, 'sec-fetch
   return `Origin: ${origin ?? 'absent'}, Sec-Fetch-Site: ${site ?? 'absent'}, Host: ${host ?? 'absent'} (${protocol}).${cause}`
 }
 
-/**
- * Returns whether an origin is that of the host. The origins "null" and "file://" have no host, and a request of HTTP/1.0 may
- * have none: an empty host never matches. A host may name the default port of its scheme, as some proxies do.
- */
+/** Returns whether an origin is that of the host. An empty host never matches ("null", "file://", HTTP/1.0). */
 function isAt (origin: string, { protocol, host }: OriginFacts): boolean {
   if (host === undefined || host === '' || !URL.canParse(origin)) return false
   const { protocol: scheme, host: of } = new URL(origin)
   // Behind a proxy that ends TLS and is not trusted, the app sees http where the browser sees https. The reverse is an attack.
   if (scheme === 'http:' && protocol === 'https') return false
+  // The host may name the default port of the scheme, as some proxies do.
   const asked = `${scheme}//${host}`
   return of !== '' && URL.canParse(asked) && new URL(asked).host === of
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { invalidOptions } from '../errors.js'
+import { invalidOptions, must } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
 import { compileRequirement, type Resolve } from './requirement.js'
 import { isOurs, nameOf, ownSecurity, type Plan, readRouteConfig, type RouteFacts, takesDefault } from './route.js'
@@ -19,13 +19,11 @@ export interface DeclaredRoute {
 /** A route's `config`, as a request sees it. Fastify makes one object per route, and copies the symbols of the declared config. */
 export type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }
 
-/**
- * The session schemes registered on one Fastify instance. The schemes of the instances around it are visible, too, as always
- * in Fastify's encapsulation.
- */
+/** The session schemes registered on one Fastify instance. The schemes of the instances around it are visible, too. */
 export class Registry {
   readonly #instance: FastifyInstance
-  readonly #own = new Map<string, Scheme>()
+  /** The schemes that were registered on this instance itself. */
+  readonly own: Scheme[] = []
   readonly #routes: DeclaredRoute[] = []
   /** Two kinds of plans: of routes declared before the plugin, by their `config`, and of not-found handlers, by the handler. */
   readonly #earlyPlans = new WeakMap<object, Plan | null>()
@@ -50,23 +48,14 @@ export class Registry {
     return Object.hasOwn(instance, kRegistry)
   }
 
-  /** The schemes that were registered on this instance itself. */
-  get own (): readonly Scheme[] {
-    return [...this.#own.values()]
-  }
-
-  /** @throws `FST_SESSION_OPTIONS` if the scheme conflicts with a registered one */
+  /** @throws `FST_SESSION_OPTIONS` if the scheme, or a second default `security`, is registered already */
   add (scheme: Scheme): void {
-    for (const other of this.#visible()) {
-      if (other.cookie.name === scheme.cookie.name) {
-        throw invalidOptions(`the sessions "${other.name}" and "${scheme.name}" both use the cookie "${scheme.cookie.name}": give one of them another cookie.name`)
-      }
-    }
+    const { name, settings: { security } } = scheme
+    const isKnown = [...this.#visible()].some((other) => other.name === name)
+    must(!isKnown, `the session "${name}" is registered already, here or in a context around this one: register the plugin once for each session. A second session needs a name and a cookie of its own: scheme: "admin", cookie: { name: "__Host-admin" }`)
     const before = this.own.find(({ settings }) => settings.security)
-    if (before && scheme.settings.security) {
-      throw invalidOptions(`the sessions "${before.name}" and "${scheme.name}" both have a default security: keep one of them, which may name both schemes`)
-    }
-    this.#own.set(scheme.name, scheme)
+    must(!before || !security, `the sessions "${before?.name}" and "${name}" both have a default security: keep one of them, which may name both schemes`)
+    this.own.push(scheme)
   }
 
   /** Compiles the plans of all routes. @throws `FST_SESSION_OPTIONS` naming a route whose `security` cannot be enforced */
@@ -96,33 +85,27 @@ export class Registry {
   }
 
   #compile (route: RouteFacts): Plan | null {
-    if (route.security !== undefined) throw new Error('`security` stands outside of the schema, where it has no effect: write schema: { security: [...] }')
+    must(route.security === undefined, '`security` stands outside of the schema, where it has no effect: write schema: { security: [...] }')
+    const visible = [...this.#visible()]
     const own = ownSecurity(route)
-    const security: unknown = own === undefined && takesDefault(route) ? this.#defaultSecurity() : own
+    const security: unknown = own === undefined && takesDefault(route)
+      ? visible.find(({ settings }) => settings.security !== undefined)?.settings.security
+      : own
     if (security === undefined || (Array.isArray(security) && security.length === 0)) {
       const { maxAge } = isOurs(route.config) ? readRouteConfig(route.config) : {}
-      if (maxAge !== undefined) throw new Error('config.session.maxAge needs a session: add security: [{ session: [] }] to the schema of the route')
+      must(maxAge === undefined, 'config.session.maxAge needs a session: add security: [{ session: [] }] to the schema of the route')
       return null
     }
     // If two schemes have the same name, the scheme of the nearest instance counts.
-    const visible = [...this.#visible()].toReversed()
-    const schemes = new Map(visible.map((scheme) => [scheme.name, scheme]))
-    const verifiers = new Map(visible.flatMap(({ settings }) => [...settings.verifiers]))
+    const schemes = new Map(visible.toReversed().map((scheme) => [scheme.name, scheme]))
+    const verifiers = new Map(visible.toReversed().flatMap(({ settings }) => [...settings.verifiers]))
     const resolve: Resolve = (name) => schemes.has(name) ? 'session' : verifiers.get(name)
     const requirement = compileRequirement(security, resolve, [...schemes.keys(), ...verifiers.keys()])
-    for (const { scheme, scopes } of requirement.alternatives.flat()) {
-      const session = schemes.get(scheme)
-      if (session !== undefined && scopes.length > 0 && session.settings.roles === undefined) {
-        throw new Error(`it requires the role "${scopes[0]}", and the session "${scheme}" has no option roles: register it with roles: (data) => data.roles`)
-      }
+    for (const { scheme, scopes, verifier } of requirement.alternatives.flat()) {
+      must(scopes.length === 0 || verifier !== undefined || schemes.get(scheme)?.settings.roles !== undefined, `it requires the role "${scopes[0]}", and the session "${scheme}" has no option roles: register it with roles: (data) => data.roles`)
     }
     const sessions = requirement.sessions.map((name) => schemes.get(name) as Scheme)
-    return Object.freeze({ requirement, isDefault: own === undefined, schemes: sessions, ...readRouteConfig(route.config) })
-  }
-
-  #defaultSecurity (): unknown {
-    for (const { settings: { security } } of this.#visible()) if (security !== undefined) return security
-    return undefined
+    return Object.freeze({ requirement, schemes: sessions, ...readRouteConfig(route.config) })
   }
 
   /** Compiles a route's plan. @throws `FST_SESSION_OPTIONS` naming the route, even if a getter throws a falsy value */
@@ -136,7 +119,7 @@ export class Registry {
 
   /** Yields the visible schemes, from the nearest instance outwards. */
   * #visible (): Generator<Scheme> {
-    yield * this.#own.values()
+    yield * this.own
     const outer = Registry.of(Object.getPrototypeOf(this.#instance) as FastifyInstance)
     if (outer) yield * outer.#visible()
   }

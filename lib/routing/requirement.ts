@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { invalidOptions, must } from '../errors.js'
 import { nearest } from '../nearest.js'
 
 /** One alternative of an operation's `security`: every scheme in it must hold (OpenAPI 3.1, Security Requirement Object). */
@@ -30,39 +31,38 @@ export type Resolve = (scheme: string) => 'session' | Verifier | undefined
 /**
  * Compiles a `security` list into frozen copies. Later changes of the list do not change what is enforced.
  * @param known - the names that a misspelt one may be meant for
- * @throws `Error` with a sentence that says what to write; the caller names the route
+ * @throws `FST_SESSION_OPTIONS`; the caller adds the name of the route
  */
 export function compileRequirement (security: unknown, resolve: Resolve, known: readonly string[] = []): Requirement {
-  if (!Array.isArray(security)) throw new Error('`security` must be a list of requirements, such as [{ session: [] }]')
+  must(Array.isArray(security), '`security` must be a list of requirements, such as [{ session: [] }]')
   const alternatives = Array.from(security as readonly unknown[], (requirement) => conditionsOf(requirement, resolve, known))
-  const sessions = alternatives.flat().filter(({ verifier }) => verifier === undefined).map(({ scheme }) => scheme)
+  const sessions = alternatives.flat().filter(isSession).map(({ scheme }) => scheme)
   return Object.freeze({ alternatives: Object.freeze(alternatives), sessions: Object.freeze([...new Set(sessions)]) })
+}
+
+/** Returns whether a condition asks for a session, and not for another scheme. */
+export function isSession ({ verifier }: Condition): boolean {
+  return verifier === undefined
 }
 
 function conditionsOf (requirement: unknown, resolve: Resolve, known: readonly string[]): readonly Condition[] {
   const isPlain = typeof requirement === 'object' && requirement !== null &&
     [Object.prototype, null].includes(Object.getPrototypeOf(requirement) as null)
-  if (!isPlain) {
-    throw new Error('each alternative of `security` must be a plain object such as { session: [] }')
-  }
+  must(isPlain, 'each alternative of `security` must be a plain object such as { session: [] }')
   const conditions = Reflect.ownKeys(requirement).map((scheme) => conditionOf(requirement, scheme, resolve, known))
-  const isSession = ({ verifier }: Condition): boolean => verifier === undefined
-  return Object.freeze([...conditions.filter(isSession), ...conditions.filter((condition) => !isSession(condition))])
+  return Object.freeze(conditions.toSorted((a, b) => Number(isSession(b)) - Number(isSession(a))))
 }
 
 function conditionOf (requirement: object, scheme: string | symbol, resolve: Resolve, known: readonly string[]): Condition {
   // A requirement with hidden keys would read as {}, which lets every request in.
-  if (typeof scheme === 'symbol' || !Object.prototype.propertyIsEnumerable.call(requirement, scheme)) {
-    throw new Error(`each key in an alternative of \`security\` must be an ordinary, enumerable property, and ${String(scheme)} is not`)
-  }
+  const isOrdinary = typeof scheme === 'string' && Object.prototype.propertyIsEnumerable.call(requirement, scheme)
+  must(isOrdinary, `each key in an alternative of \`security\` must be an ordinary, enumerable property, and ${String(scheme)} is not`)
   const scopes: unknown = (requirement as Record<string, unknown>)[scheme]
-  if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === 'string')) {
-    throw new Error(`the requirement of "${scheme}" must be a list of names: write { ${scheme}: [] } if there are none`)
-  }
+  must(Array.isArray(scopes) && scopes.every((scope) => typeof scope === 'string'), `the requirement of "${scheme}" must be a list of names: write { ${scheme}: [] } if there are none`)
   const verifier = resolve(scheme)
   if (verifier === undefined) {
     const meant = nearest(scheme, known)
-    throw new Error(`no session and no verifier is registered for the security scheme "${scheme}": ` + (meant === undefined
+    throw invalidOptions(`no session and no verifier is registered for the security scheme "${scheme}": ` + (meant === undefined
       ? `register a session with that name, or give the plugin verifiers: { ${JSON.stringify(scheme)}: (request, scopes) => boolean }`
       : `did you mean ${JSON.stringify(meant)}?`))
   }

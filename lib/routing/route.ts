@@ -1,6 +1,7 @@
-import { unknownKey } from '../nearest.js'
+import { must } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import type { Scheme } from '../options/scheme.js'
-import { isSerializedOrigin } from './cross-origin.js'
+import { readOrigins } from './cross-origin.js'
 import type { Requirement } from './requirement.js'
 
 /** The options of a single route: `config: { session: { touch: false } }`. */
@@ -26,18 +27,10 @@ export interface RouteFacts {
 }
 
 /** The requirements of a route, compiled once from a copy of its options. */
-export interface Plan {
+export interface Plan extends ReturnType<typeof readRouteConfig> {
   readonly requirement: Requirement
-  /** True if the route has no `security` of its own, so that the option `security` applies. */
-  readonly isDefault: boolean
   /** The schemes to load, in the order in which the route names them. */
   readonly schemes: readonly Scheme[]
-  /** True if a request counts as activity. */
-  readonly touch: boolean
-  /** Seconds after a login, after which the route requires a new login. */
-  readonly maxAge: number | undefined
-  /** More origins to trust. */
-  readonly trustedOrigins: readonly string[]
 }
 
 /** Reads `schema.security` of a route. */
@@ -65,17 +58,13 @@ export function isOurs (config: unknown): boolean {
   return 'touch' in session || 'maxAge' in session || 'crossOrigin' in session
 }
 
-/** Reads `config.session` of a route. @throws `Error` with a sentence that says what to write; the caller names the route */
-export function readRouteConfig (config: unknown): Pick<Plan, 'touch' | 'maxAge' | 'trustedOrigins'> {
+/** Reads `config.session` of a route. @throws `FST_SESSION_OPTIONS`; the caller adds the name of the route */
+export function readRouteConfig (config: unknown) {
   const session: unknown = (config as { session?: unknown } | undefined)?.session ?? {}
-  if (typeof session !== 'object') throw new Error('config.session must be an object such as { touch: false }. For a route without a session, write security: []')
-  const problem = unknownKey(session as object, ['touch', 'maxAge', 'crossOrigin'], 'config.session.')
-  if (problem !== undefined) throw new Error(problem)
-  const { touch = true, maxAge, crossOrigin: { trusted = [] } = {} } = session as SessionRouteConfig
-  if (typeof touch !== 'boolean') throw new Error('config.session.touch must be true or false')
-  if (maxAge !== undefined && !(typeof maxAge === 'number' && maxAge > 0)) throw new Error('config.session.maxAge must be a positive number of seconds')
-  if (!Array.isArray(trusted) || !trusted.every(isSerializedOrigin)) {
-    throw new Error('config.session.crossOrigin.trusted must be a list of origins as browsers send them, such as ["https://id.example"]')
-  }
-  return { touch, maxAge, trustedOrigins: Object.freeze([...trusted as string[]]) }
+  must(typeof session === 'object', 'config.session must be an object such as { touch: false }. For a route without a session, write security: []')
+  refuseUnknown(session as object, ['touch', 'maxAge', 'crossOrigin'], 'config.session.*')
+  const { touch = true, maxAge, crossOrigin } = session as SessionRouteConfig
+  must(typeof touch === 'boolean', 'config.session.touch must be true or false')
+  must(maxAge === undefined || (typeof maxAge === 'number' && maxAge > 0), 'config.session.maxAge must be a positive number of seconds')
+  return { touch, maxAge, trustedOrigins: readOrigins(crossOrigin, 'config.session.crossOrigin') }
 }

@@ -1,5 +1,5 @@
-import type { FastifyInstance, preHandlerHookHandler } from 'fastify'
-import { invalidOptions } from '../errors.js'
+import type { FastifyInstance, FastifyRequest, preHandlerHookHandler } from 'fastify'
+import { must } from '../errors.js'
 import { Registry } from './registry.js'
 import { nameOf, ownSecurity, type RouteFacts } from './route.js'
 
@@ -19,20 +19,17 @@ export function guardOutside (app: FastifyInstance, registry: Registry): void {
   app.addHook('onReady', async () => {
     for (const { server, route } of routes) refuseUnguarded(server, route, registry)
   })
-  const refuse: preHandlerHookHandler = (request, _reply, done) => {
+  const refuseIf = (isAsked: (request: FastifyRequest) => boolean): preHandlerHookHandler => (request, _reply, done) => {
     try {
-      refuseUnguarded(request.server, request.routeOptions, registry)
-      done()
+      if (isAsked(request)) refuseUnguarded(request.server, request.routeOptions, registry)
     } catch (error) {
-      done(error as Error)
+      return done(error as Error)
     }
+    done()
   }
-  outermost(app).addHook('onRequest', refuse)
+  outermost(app).addHook('onRequest', refuseIf(() => true))
   // reply.callNotFound() runs a not-found handler without its onRequest hooks.
-  outermost(app).addHook('preHandler', (request, reply, done) => {
-    if (request.is404) refuse.call(app, request, reply, done)
-    else done()
-  })
+  outermost(app).addHook('preHandler', refuseIf(({ is404 }) => is404))
 }
 
 /** @throws `FST_SESSION_OPTIONS` */
@@ -41,7 +38,6 @@ function refuseUnguarded (server: FastifyInstance, route: RouteFacts, { own }: R
   if (Registry.of(server) !== undefined) return
   const security = ownSecurity(route)
   const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []
-  const stray = own.find(({ name }) => named.includes(name))
-  if (stray === undefined) return
-  throw invalidOptions(`${nameOf(route)} names the session "${stray.name}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
+  const stray = own.find(({ name }) => named.includes(name))?.name
+  must(stray === undefined, `${nameOf(route)} names the session "${stray}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
 }

@@ -18,7 +18,7 @@ export interface StartOptions {
  * `FST_SESSION_NOT_DECLARED`. Once the response has begun, methods that change the session throw `FST_SESSION_TOO_LATE`, and
  * `data` is frozen. `update` works at any time.
  */
-export interface Session<T extends object = Record<string, unknown>, User = any> {
+export interface Session<T extends object = Record<string, unknown>, User = any, Input extends object = T> {
   /** True if a live session was loaded, or started in this request. */
   readonly exists: boolean
   /**
@@ -53,9 +53,10 @@ export interface Session<T extends object = Record<string, unknown>, User = any>
   /**
    * Begins a session in place of the old one: a login. The session gets a new id and secret, and the old record is deleted.
    * So a cookie that was planted before the login opens nothing after it (OWASP ASVS 5.0, 7.2.4).
+   * Keys that have a default in the schema may be absent.
    * @throws `FST_SESSION_INVALID_DATA` if `data` do not fit the schema
    */
-  start (data: T, options?: StartOptions): void
+  start (data: Input, options?: StartOptions): void
   /** Gives the session a new secret, for example when its rights change. The old cookie ends. Id, data and timeouts stay. */
   renew (): void
   /** Gives the session a new secret and keeps only the keys named, as in @fastify/session. @fastify/passport calls this. */
@@ -77,20 +78,22 @@ export interface Session<T extends object = Record<string, unknown>, User = any>
 }
 
 /** A session that exists. */
-export interface LiveSession<T extends object = Record<string, unknown>, User = any> extends Session<T, User> {
+export interface LiveSession<T extends object = Record<string, unknown>, User = any, Input extends object = T>
+  extends Session<T, User, Input> {
   readonly exists: true
 }
 
 type WithoutSession = 'get' | 'set' | 'unset' | 'start' | 'regenerate' | 'destroy' | 'commit'
 
 /** The members if there is no session. `set` throws `FST_SESSION_REQUIRED` (401) if the schema has no defaults for a new one. */
-export interface AbsentSession<T extends object = Record<string, unknown>> extends Pick<Session<T>, WithoutSession> {
+export interface AbsentSession<T extends object = Record<string, unknown>, Input extends object = T>
+  extends Pick<Session<T, any, Input>, WithoutSession> {
   readonly exists: false
   readonly user: undefined
 }
 
 /** The members if there is no session and the schema has a default for every key. The first change creates the session. */
-export interface BlankSession<T extends object = Record<string, unknown>> extends AbsentSession<T>, Pick<Session<T>, 'data' | 'update'> {}
+export interface BlankSession<T extends object = Record<string, unknown>, Input extends object = T> extends AbsentSession<T, Input>, Pick<Session<T>, 'data' | 'update'> {}
 
 /**
  * The session of a route that does not declare it. Only `exists`, `get` and `user` can be used. The type has the other methods

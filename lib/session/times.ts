@@ -1,5 +1,6 @@
 import { milliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import type { StartOptions } from './session.js'
 
 /** The times of a session, fixed when it starts. Instants in epoch milliseconds. */
@@ -30,8 +31,12 @@ export interface Lifetimes {
   readonly persistent: boolean
 }
 
+const LIFETIME = 'write { persistent: true, absoluteTimeout } in seconds'
+const ELSEWHERE = { maxAge: LIFETIME, expires: LIFETIME, ttl: LIFETIME }
+
 /** Returns the times of a session that begins `now`. @throws `FST_SESSION_OPTIONS` */
 export function beginTimes (scheme: Lifetimes, options: StartOptions, now: number): Times {
+  refuseUnknown(options, ['persistent', 'absoluteTimeout', 'idleTimeout'], 'option * of a session that starts', ELSEWHERE)
   const { persistent = scheme.persistent } = options
   // The value of a form's checkbox is the text "on".
   if (typeof persistent !== 'boolean') throw invalidOptions('persistent must be true or false')

@@ -1,5 +1,6 @@
 import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import { absent, type Call, called, type ExpressStore, within } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { clock } from './shared/clock.js'
@@ -31,6 +32,7 @@ export function fromExpressStore (store: ExpressStore, options: ExpressStoreOpti
     if (typeof store?.[method] === 'function') continue
     throw invalidOptions('fromExpressStore: give it an instance of an express-session store, such as new MemoryStore()')
   }
+  refuseUnknown(options, ['now', 'timeout'], 'option * of fromExpressStore(), in its second argument')
   return new Wrapped(store, options)
 }
 

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { invalidOptions } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import { fileName, isFileName } from './file/codec.js'
 import { Disk } from './file/disk.js'
 import { DirectoryLock } from './file/lock.js'
@@ -49,6 +50,7 @@ export class FileStore implements SessionStore {
 
   /** @throws FST_SESSION_OPTIONS if another process, or another FileStore, has the directory open */
   constructor (options: FileStoreOptions) {
+    refuseUnknown(options ?? {}, ['directory', 'maxPending', 'now'], 'option * of FileStore')
     const { directory, maxPending = 1000, now = Date.now } = options ?? {}
     if (typeof directory !== 'string' || directory === '') {
       throw invalidOptions('FileStore: directory must be the path of a directory, such as "./sessions"')

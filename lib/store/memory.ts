@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { invalidOptions } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import { Entry } from './memory/entry.js'
 import { Line } from './shared/line.js'
 import { type Observer, Observers } from './shared/observers.js'
@@ -46,7 +47,9 @@ export class MemoryStore implements SessionStore {
   #cursor: Entry | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor ({ maxSessions = 100_000, maxBytes = 2 ** 28, now = Date.now }: MemoryStoreOptions = {}) {
+  constructor (options: MemoryStoreOptions = {}) {
+    refuseUnknown(options, ['maxSessions', 'maxBytes', 'now'], 'option * of MemoryStore')
+    const { maxSessions = 100_000, maxBytes = 2 ** 28, now = Date.now } = options
     this.#limits = { maxSessions, maxBytes }
     this.#now = now
     for (const [name, limit] of Object.entries(this.#limits)) {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import { clock } from './shared/clock.js'
 import { type Observer, Observers } from './shared/observers.js'
 import { clearKeys } from './redis/clear.js'
@@ -50,6 +51,7 @@ export class RedisStore implements SessionStore {
   #bulkCalls = 0
 
   constructor (options: RedisStoreOptions) {
+    refuseUnknown(options ?? {}, ['client', 'prefix', 'timeout', 'maxPending', 'now'], 'option * of RedisStore')
     const { client, prefix, timeout = 2, maxPending = 10_000, now } = options ?? {}
     const adapted = adapt(client)
     if (typeof adapted === 'string') throw invalidOptions(`RedisStore: ${adapted}`)

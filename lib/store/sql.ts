@@ -1,5 +1,6 @@
 import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
+import { refuseUnknown } from '../nearest.js'
 import { clock } from './shared/clock.js'
 import { type Observer, Observers } from './shared/observers.js'
 import { Sweeper } from './shared/sweeper.js'
@@ -41,7 +42,9 @@ export class SqlStore implements SessionStore {
   readonly #observers = new Observers()
 
   /** @throws `FST_SESSION_OPTIONS` */
-  constructor ({ db, table = 'sessions', sweepInterval = 30, now }: SqlStoreOptions) {
+  constructor (options: SqlStoreOptions) {
+    refuseUnknown(options, ['db', 'table', 'sweepInterval', 'now'], 'option * of SqlStore')
+    const { db, table = 'sessions', sweepInterval = 30, now } = options
     if (typeof table !== 'string' || table === '') {
       throw invalidOptions('SqlStore: table must be the name of a table, such as "sessions" or "auth.sessions"')
     }

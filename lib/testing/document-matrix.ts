@@ -1,7 +1,8 @@
 import { AssertionError, ok as assert } from 'node:assert'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import { statusOf } from '../errors.js'
 import type { IssuedSession } from '../manager/manager.js'
-import { answersOf, requirementOf } from '../openapi/document/answers.js'
+import { errorsOf, requirementOf } from '../openapi/document/errors.js'
 import { operationsOf, type OpenApiDocument, type PlacedOperation } from '../openapi/document/openapi.js'
 import { type Become, type Build, type MatrixState, setStage, type Stage, states } from './matrix/stage.js'
 
@@ -125,7 +126,7 @@ function faultsOf ({ method, operation }: PlacedOperation, answers: readonly Mat
   const { security, responses = {}, 'x-required-roles': withRoles } = operation
   // OpenAPI 3.0 has no place for roles in `security`.
   const requirement = requirementOf(withRoles as typeof security ?? security, (name) => name === scheme)
-  const { required, forbidden } = answersOf(requirement, method, [])
+  const possible = errorsOf(requirement, method, []).map((code) => statusOf[code])
   const documented = new Set(Object.keys(responses).map((status) => status.toUpperCase()))
   const isDocumented = (status: number): boolean =>
     [`${status}`, `${Math.floor(status / 100)}XX`, 'DEFAULT'].some((key) => documented.has(key))
@@ -134,8 +135,8 @@ function faultsOf ({ method, operation }: PlacedOperation, answers: readonly Mat
   const isRequired = isEverywhere(() => true)
   const isForRoles = isEverywhere((scopes) => scopes.length > 0)
   const faults = new Set<string>()
-  for (const status of [required && 401, forbidden && 403]) {
-    if (status !== false && !isDocumented(status)) faults.add(`${status} can be returned and is not documented`)
+  for (const status of possible) {
+    if (!isDocumented(status)) faults.add(`${status} can be returned and is not documented`)
   }
   for (const { state, status } of answers) {
     if (!isDocumented(status)) faults.add(`${state}: ${status} is returned and not documented`)

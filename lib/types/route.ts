@@ -1,5 +1,5 @@
 import type { FastifyRequest, FastifySchema, RawRequestDefaultExpression, RawServerDefault, RouteGenericInterface } from 'fastify'
-import type { SchemeName, SessionData, SessionDefaults, SessionUser } from '../options/types.js'
+import type { SchemeName, SessionData, SessionDefaults, SessionInput, SessionUser } from '../options/types.js'
 import type { AbsentSession, BlankSession, LiveSession, UndeclaredSession } from '../session/session.js'
 import type { SecurityScheme } from './security.js'
 
@@ -10,7 +10,7 @@ import type { SecurityScheme } from './security.js'
  *   interface SessionGuests { session: true }
  * }
  * ```
- * TypeBox does not keep defaults in its types. A schema without required keys needs no declaration.
+ * Only TypeBox needs it: it does not keep defaults in its types.
  */
 export interface SessionGuests {}
 
@@ -22,7 +22,7 @@ export type RouteSessions<Schema> = { readonly [Name in SchemeName]: RouteSessio
  * any name as well, and what it would then compute of the schema of any scheme takes seconds.
  */
 interface Kinds<Name extends SchemeName> {
-  readonly live: LiveSession<SessionData<Name>, SessionUser<Name>>
+  readonly live: LiveSession<SessionData<Name>, SessionUser<Name>, SessionInput<Name>>
   readonly optional: OptionalSession<Name>
   readonly any: AnySession<Name>
   readonly undeclared: UndeclaredSession<`Add security: [{ ${Name}: [] }] to the schema of this route`>
@@ -74,16 +74,16 @@ type Requires<Name extends string, Alternative> =
     : never
 
 /** The user of a session that is not required may be absent: such a session can belong to a guest. */
-type Found<Name extends SchemeName> = LiveSession<SessionData<Name>, SessionUser<Name> | undefined>
+type Found<Name extends SchemeName> = LiveSession<SessionData<Name>, SessionUser<Name> | undefined, SessionInput<Name>>
 
 /** `request.session` of a request whose route is not known. `exists` tells whether there is a session. */
-export type AnySession<Name extends SchemeName = SchemeName> = Found<Name> | AbsentSession<SessionData<Name>>
+export type AnySession<Name extends SchemeName = SchemeName> = Found<Name> | AbsentSession<SessionData<Name>, SessionInput<Name>>
 
 /** `request.session` where the session is one of several alternatives. `exists` tells whether there is a session. */
-export type OptionalSession<Name extends SchemeName = SchemeName> =
-  Found<Name> | (HasDefaults<Name> extends true ? BlankSession<SessionData<Name>> : AbsentSession<SessionData<Name>>)
+export type OptionalSession<Name extends SchemeName = SchemeName> = Found<Name> | (Name extends keyof SessionGuests ? Blank<Name>
+  : {} extends SessionInput<Name> ? Blank<Name> : AbsentSession<SessionData<Name>, SessionInput<Name>>)
 
-type HasDefaults<Name extends SchemeName> = Name extends keyof SessionGuests ? true : {} extends SessionData<Name> ? true : false
+type Blank<Name extends SchemeName> = BlankSession<SessionData<Name>, SessionInput<Name>>
 
 /**
  * A request of a route with this `security`, for handlers and helpers: `SecuredRequest<typeof signedIn>`. TypeScript before 5.6

@@ -33,19 +33,21 @@ export type CheckedSchema = IsOpen extends true ? {} : { [key: `securit${string}
 type Requirement<Name extends string, Roles> = { readonly [Key in Name]: Roles }
 type Roles<Name> = ReadonlyArray<RoleOf<Name>>
 
+type DefaultScheme = 'session' extends SecurityScheme ? 'session' : never
+
 /**
- * Returns a `security` list that requires a scheme, with all roles named: `required('session', 'admin')` is
- * `[{ session: ['admin'] }]`. Routes that share the list keep its exact type.
+ * Returns a `security` list that requires a scheme, by default `session`, with all roles named: `required('session', 'admin')`
+ * is `[{ session: ['admin'] }]`. Routes that share the list keep its exact type.
  */
-export function required<const Name extends SecurityScheme, const Named extends Roles<Name>> (
-  scheme: Name, ...roles: Named
+export function required<const Name extends SecurityScheme = DefaultScheme, const Named extends Roles<Name> = []> (
+  scheme: Name = 'session' as Name, ...roles: Named
 ): readonly [Requirement<Name, Named>] {
   return [{ [scheme]: roles } as unknown as Requirement<Name, Named>]
 }
 
-/** Returns a `security` list that loads a session and lets every request in: `optional('session')` is `[{ session: [] }, {}]`. */
-export function optional<const Name extends SecurityScheme, const Named extends Roles<Name>> (
-  scheme: Name, ...roles: Named
+/** Returns a `security` list that loads a session and lets every request in: `optional()` is `[{ session: [] }, {}]`. */
+export function optional<const Name extends SecurityScheme = DefaultScheme, const Named extends Roles<Name> = []> (
+  scheme: Name = 'session' as Name, ...roles: Named
 ): readonly [Requirement<Name, Named>, {}] {
   return [...required(scheme, ...roles), {}]
 }

@@ -440,6 +440,5 @@ t.test('wrong options of adoptExpressSessions and adopt stop the boot with a sen
   t.throws(() => adoptExpressSessions({ cookieName: 'a', secret: [], store }), { message: /secret/ })
   t.throws(() => adoptExpressSessions({ cookieName: 'a', secret, store: {} as never }), { message: /store/ })
   await t.rejects(moved(t, store, 'sessionId', { adopt: {} }), { message: /adoptExpressSessions/ })
-  const { app } = await moved(t, store, '__Host-session')
-  await t.rejects(async () => app.ready(), { message: /another cookie\.name/ })
+  await t.rejects(moved(t, store, '__Host-session'), { message: /another cookie\.name/ })
 })

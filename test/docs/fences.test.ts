@@ -81,7 +81,7 @@ async function scheme (t: Test, { code }: Fence): Promise<void> {
   t.teardown(() => app.close())
   await app.register(swagger, { openapi: { openapi: '3.1.0' } })
   await app.register(sessionPlugin, { openapi: { login: 'login', status: 'me', logout: 'logout' } })
-  for (const operationId of ['login', 'me', 'logout']) app.get(`/${operationId}`, { schema: { operationId, security: [{ session: [] }] } }, async () => '')
+  for (const operationId of ['login', 'me', 'logout']) app.get(`/${operationId}`, { schema: { operationId, security: [{}, { session: [] }] } }, async () => '')
   await app.ready()
   const { description, ...documented } = (app.swagger() as any).components.securitySchemes.session as Record<string, unknown>
   t.type(description, 'string')

@@ -37,10 +37,13 @@ t.test('npm prints no EBADENGINE for the package itself on any Node that it allo
   t.same(all.filter((path) => lowestNode(packages[path]?.engines?.node) > 22), [])
 })
 
-t.test('all addresses of the project are those of one owner, and the page of an error is on its site', async (t) => {
+t.test('all addresses of the project are those of one owner, and an error names its page there, or in the package until the site exists', async (t) => {
   const [, repository = ''] = /^git\+https:\/\/github\.com\/(.*)\.git$/.exec(manifest.repository.url) ?? []
   const [owner, name] = repository.split('/')
   t.equal(manifest.bugs.url, `https://github.com/${repository}/issues`)
   t.equal(manifest.homepage, `https://${owner}.github.io/${name}/`)
-  t.equal(new SessionError('FST_SESSION_STORE', 'down').help, `${manifest.homepage}errors/FST_SESSION_STORE`)
+  t.match(textOf('lib/errors.ts'), `'${manifest.homepage}'`)
+  const { help } = new SessionError('FST_SESSION_STORE', 'down')
+  t.equal(help, owner === 'OWNER' ? 'node_modules/fastify-openapi-session/docs/errors.md#fst_session_store' : `${manifest.homepage}errors/FST_SESSION_STORE`)
+  t.match(textOf('docs/errors.md'), /^## FST_SESSION_STORE$/m)
 })

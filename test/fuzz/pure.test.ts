@@ -4,6 +4,7 @@ import t from 'tap'
 import type { FastifyRequest } from 'fastify'
 import { cookieValue, DUPLICATE } from '../../lib/request/load.js'
 import { authorize } from '../../lib/routing/authorize.js'
+import { SessionError } from '../../lib/errors.js'
 import { isSameOrigin } from '../../lib/routing/cross-origin.js'
 import { compileRequirement } from '../../lib/routing/requirement.js'
 import type { Plan } from '../../lib/routing/route.js'
@@ -150,7 +151,7 @@ t.test('security arrays: a list that cannot be compiled is refused with a senten
     try {
       letIn = await isLetIn(security, [], ['session', 'bearer'])
     } catch (error) {
-      return (error as Error).constructor === Error && (error as Error).message.length > 20
+      return error instanceof SessionError && error.message.length > 20
     }
     const empty = Array.isArray(security) && (security.length === 0 || security.some((each) => Reflect.ownKeys(each as object).length === 0))
     return !letIn || empty

@@ -206,19 +206,34 @@ t.test('a transform may ask for the document itself', async (t) => {
   }
 })
 
-t.test('a route object that is frozen or sealed before gives a sentence that names the route, and stays guarded', async (t) => {
+t.test('a route object that is frozen or sealed before the document is made is guarded and documented', async (t) => {
   for (const fixed of [Object.freeze, Object.seal]) {
     const app = Fastify()
     await app.register(swagger, { openapi: openapi31 })
-    await app.register(sessionPlugin)
+    await app.register(sessionPlugin, { security: [{ session: [] }] })
     const routes: RouteOptions[] = []
     app.addHook('onRoute', (route) => { routes.push(route) })
-    app.get('/fixed', { schema: { security: [{ session: [] }] } }, nothing)
+    app.get('/fixed', { schema: { security: [{ session: [] }] } }, nothing).get('/default', nothing)
     await app.ready()
     for (const route of routes) fixed(route)
-    t.throws(() => app.swagger(), { code: 'FST_SESSION_OPTIONS', message: /what GET \/fixed requires.*its route object is frozen or sealed/ })
-    t.equal((await app.inject('/fixed')).statusCode, 401)
+    const { paths } = app.swagger() as any
+    for (const url of ['/fixed', '/default']) {
+      t.same(statuses(paths[url].get), ['200', '401', '503'], url)
+      t.equal((await app.inject(url)).statusCode, 401, url)
+    }
   }
+})
+
+t.test('a schema that a later onRoute hook gives a route is documented', async (t) => {
+  const { paths } = await documentOf({
+    swagger: { openapi: openapi31, exposeHeadRoutes: true },
+    routes: (app) => {
+      app.addHook('onRoute', (route) => { route.schema = { ...route.schema, operationId: `${String(route.method)} ${route.url}`, security: [{ session: [] }] } })
+      app.get('/late', nothing)
+    }
+  })
+  t.equal(paths['/late'].get.operationId, 'GET /late')
+  for (const method of ['get', 'head']) t.same(statuses(paths['/late'][method]), ['200', '401', '503'])
 })
 
 t.test('a document holds no requirement object of the app', async (t) => {

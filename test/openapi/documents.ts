@@ -8,7 +8,7 @@ export interface Recipe {
   /** Options of @fastify/swagger; its `info` is filled in. */
   swagger?: SwaggerOptions
   session?: SessionPluginOptions
-  /** Whether @fastify/swagger is registered before the session plugin. Default true. */
+  /** True if @fastify/swagger is registered before the session plugin. Default true. */
   swaggerFirst?: boolean
   fastify?: FastifyServerOptions
   routes: (app: FastifyInstance) => unknown
@@ -37,7 +37,7 @@ export async function documentOf (recipe: Recipe): Promise<any> {
   return app.swagger()
 }
 
-/** What two validators that share no code have to say against a document. Of OpenAPI 3.2, one of them knows nothing yet. */
+/** Returns the faults that two validators without common code find in a document. One of them does not know OpenAPI 3.2 yet. */
 export async function faultsOf (document: unknown): Promise<unknown[]> {
   const copy = (): any => JSON.parse(JSON.stringify(document))
   const { valid, errors } = await new Validator().validate(copy())
@@ -46,7 +46,7 @@ export async function faultsOf (document: unknown): Promise<unknown[]> {
   return faults
 }
 
-/** What an operation says about its responses, without the headers and references. */
+/** Returns the statuses that an operation documents. */
 export function statuses (operation: { responses: object }): string[] {
   return Object.keys(operation.responses)
 }

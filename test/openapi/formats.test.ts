@@ -42,7 +42,7 @@ t.test('where @fastify/swagger cannot be found, YAML is JSON, which it may be', 
   t.equal(write({ a: [1] }), '{\n  "a": [\n    1\n  ]\n}\n')
 })
 
-t.test('Swagger 2.0 cannot describe cookies: one warning, a valid document, enforcement as ever', async (t) => {
+t.test('Swagger 2.0 cannot describe cookies: the log has one warning, the document is valid, and the routes are guarded', async (t) => {
   const warnings: string[] = []
   const stream = { write: (line: string): void => { if (JSON.parse(line).level === 40) warnings.push(JSON.parse(line).msg) } }
   const app = await appOf({

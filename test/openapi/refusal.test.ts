@@ -7,7 +7,7 @@ import { appOf, info, nothing, openapi31, statuses } from './documents.js'
 const guarded = { schema: { security: [{ session: [] }] } }
 const scheme = { session: { type: 'apiKey', in: 'cookie', name: 'session' } as const }
 
-t.test('the document\'s own `security` may not name a session, because it would not be enforced', async (t) => {
+t.test('the document\'s own `security` may not name a session, because it is not enforced there', async (t) => {
   const security = [{ session: [] }]
   const documents: SwaggerOptions[] = [
     { openapi: { ...openapi31, security } },
@@ -126,7 +126,7 @@ t.test('a status that is asked without a click is a GET, or stops the boot', asy
     routes: (app) => app.route({ method, url: '/me', schema: { operationId: 'me' }, handler: nothing })
   })
   for (const method of ['POST', ['POST', 'DELETE']]) {
-    await t.rejects(appWith(method), { code: 'FST_SESSION_OPTIONS', message: /the operation "me", which `openapi\.status` names, .* has to be a GET/ })
+    await t.rejects(appWith(method), { code: 'FST_SESSION_OPTIONS', message: /the operation "me", which `openapi\.status` names, .* must be a GET/ })
   }
   await appWith(['POST', 'GET'])
 })

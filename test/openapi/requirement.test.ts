@@ -1,7 +1,7 @@
 import t from 'tap'
 import { documentMatrix } from 'fastify-openapi-session/testing'
 import { MESSAGES } from '../../lib/errors.js'
-import { answersOf, requirementOf } from '../../lib/openapi/document/answers.js'
+import { errorsOf, requirementOf } from '../../lib/openapi/document/errors.js'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import sessionPlugin from 'fastify-openapi-session'
@@ -61,12 +61,12 @@ t.test('the examples of error responses are the messages that responses carry', 
 })
 
 t.test('the responses of an operation are read off a requirement, for documents and for documentMatrix alike', (t) => {
-  const scheme = { crossOrigin: true, persistentStore: true }
-  const answers = (security: Array<Record<string, string[]>>, method = 'GET') =>
-    answersOf(requirementOf(security, (name) => name === 'session'), method, [scheme])
-  t.match(answers([{ bearer: [], session: ['admin'] }]), { required: true, forbidden: true, crossOrigin: false, unavailable: true })
-  t.match(answers([{ session: [] }, {}], 'POST'), { required: false, forbidden: false, crossOrigin: true })
-  t.match(answers([]), { required: false, forbidden: false })
+  const scheme = { settings: { trustedOrigins: new Set() }, backend: { directory: {} } } as never
+  const errors = (security: Array<Record<string, string[]>>, method = 'GET') =>
+    errorsOf(requirementOf(security, (name) => name === 'session'), method, [scheme])
+  t.same(errors([{ bearer: [], session: ['admin'] }]), ['FST_SESSION_REQUIRED', 'FST_SESSION_FORBIDDEN', 'FST_SESSION_STORE'])
+  t.same(errors([{ session: [] }, {}], 'POST'), ['FST_SESSION_CROSS_ORIGIN', 'FST_SESSION_STORE'])
+  t.same(errors([]), ['FST_SESSION_STORE'])
   const { alternatives, sessions } = requirementOf([{ bearer: ['read'], session: [] }], (name) => name === 'session')
   t.same(alternatives.map((conditions) => conditions.map(({ scheme, scopes, verifier }) => [scheme, scopes, verifier === undefined])),
     [[['session', [], true], ['bearer', ['read'], false]]])

@@ -16,14 +16,31 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ idleTimeOut: 5 }, /^there is no option idleTimeOut: did you mean idleTimeout\?$/],
   [{ idelTimeout: 5 }, /^there is no option idelTimeout: did you mean idleTimeout\?$/],
   [{ rols: () => [] }, /^there is no option rols: did you mean roles\?$/],
-  [{ secret: 'x' }, /^there is no option secret: the names are scheme, schema, store/],
+  [{ unheard: 'x' }, /^there is no option unheard: docs\/options\.md describes the options$/],
+  // What people bring from other session plugins.
+  [{ secret: 'x' }, /^there is no option secret: no secret is needed.*take it out.*sealedCookie\(\{ keys \}\)$/],
+  [{ key: 'x' }, /^there is no option key: no secret is needed/],
+  [{ saveUninitialized: false }, /^there is no option saveUninitialized: a session is saved when its data change or start\(\) is called, never before; take it out$/],
+  [{ resave: false }, /^there is no option resave: .*take it out$/],
+  [{ rolling: true }, /^there is no option rolling: each request moves the idle timeout.*touch: false/],
+  [{ cookieName: 'sid' }, /^there is no option cookieName: write cookie: \{ name: \.\.\. \}$/],
+  [{ sessionName: 'sid' }, /^there is no option sessionName: write scheme/],
+  [{ genid: () => 'x' }, /^there is no option genid: ids are random/],
+  [{ maxAge: 5 }, /^there is no option maxAge: write idleTimeout and absoluteTimeout, in seconds/],
+  [{ expires: 5 }, /^there is no option expires: write idleTimeout/],
+  [{ sameSite: 'lax' }, /^there is no option sameSite: write cookie: \{ sameSite: \.\.\. \}$/],
+  [{ httpOnly: true }, /^there is no option httpOnly: write cookie/],
+  [{ unset: 'destroy' }, /^there is no option unset: session\.destroy\(\) ends/],
+  [{ constructor: 'x' }, /^there is no option constructor: docs/],
+  [{ cookie: { previous: { name: 'sid' } } }, /cookie\.previous must be a list of the former cookies, such as \[\{ name: "sid" \}\]/],
+  [{ cookie: { previous: [{ name: 'sid', pth: '/app' }] } }, /no option cookie\.previous\[\]\.pth: did you mean path\?$/],
   [{ crossOrigin: { trust: [] } }, /^there is no option crossOrigin\.trust: did you mean trusted\?$/],
   [{ openapi: { logIn: 'x' } }, /^there is no option openapi\.logIn: did you mean login\?$/],
   [{ scheme: '' }, /scheme must be a name of letters/],
   [{ scheme: 'my session' }, /scheme must be a name of letters/],
   [{ scheme: 5 }, /scheme must be a name of letters/],
   [{ schema: { type: 'string' } }, /schema must be the schema of an object.*z\.object.*Type\.Object/],
-  [{ schema: Type.Object({ at: Type.Date({ default: new Date(0) }) }) }, /schema has a default that JSON cannot hold, such as a Date/],
+  [{ schema: Type.Object({ at: Type.Date({ default: new Date(0) }) }) }, /schema has a Date \(at properties\.at\), but session data are JSON/],
   [{ schema: null }, /schema must be the schema of an object/],
   [{ schema: { userId: { type: 'string' } } }, /schema is not a JSON Schema that Ajv accepts \(strict mode: unknown keyword: "userId"\)/],
   [{ schema: Type.Object({ mail: Type.Array(Type.String({ format: 'email' })) }) }, /schema uses the format "email".*FormatRegistry\.Set\("email"/],
@@ -83,7 +100,7 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ verifiers: true }, /verifiers must be an object/],
   [{ verifiers: { bearer: true } }, /verifiers\.bearer must be a function/],
   [{ verifiers: { session: () => true } }, /verifiers\.session: "session" is this session itself/],
-  [{ crossOrigin: true }, /crossOrigin must be \{ trusted: \[\.\.\.\] \} or false/],
+  [{ crossOrigin: true }, /crossOrigin must be \{ trusted: \[\.\.\.\] \}/],
   [{ crossOrigin: null }, /crossOrigin must be/],
   [{ crossOrigin: { trust: [] } }, /no option crossOrigin\.trust/],
   [{ crossOrigin: { trusted: 'https://shop.example' } }, /crossOrigin\.trusted must be a list of origins/],
@@ -118,9 +135,14 @@ t.test('names that requests or the app have already are refused', async (t) => {
   }
 })
 
-t.test('the same session twice is refused', async (t) => {
-  const { app } = await setUp(t)
-  t.match(await bootError(() => app.register(sessionPlugin, { cookie: { name: 'other' } })), { code: 'FST_SESSION_OPTIONS', message: /request\.session/ })
+t.test('the same session twice is refused with a sentence that says so, in an inner context too', async (t) => {
+  const refusal = { code: 'FST_SESSION_OPTIONS', message: /^the session "session" is registered already, .*: register the plugin once for each session\. A second session needs .*scheme: "admin"/ }
+  for (const options of [{}, { cookie: { name: 'other' } }]) {
+    const one = await setUp(t)
+    t.match(await bootError(() => one.app.register(sessionPlugin, options)), refusal)
+    const two = await setUp(t)
+    t.match(await bootError(() => two.app.register(async (inner) => { await inner.register(sessionPlugin, options) })), refusal)
+  }
 })
 
 t.test('two sessions on one cookie are refused, in an inner context too', async (t) => {

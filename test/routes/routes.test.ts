@@ -252,7 +252,7 @@ t.test('the boot stops with a sentence if an option is wrong', async (t) => {
   const other = app()
   await other.register(sessionPlugin, { principal: () => 'ada' })
   await t.rejects(async () => await other.register(sessionRoutes, { check, scheme: 'admin' as never }), { code: 'FST_SESSION_OPTIONS', message: /admin/ })
-  for (const [options, message] of [[{ chek: check }, /chek: did you mean check\?/], [{ routes: { logn: false } }, /routes\.logn: did you mean login\?/]] as const) {
+  for (const [options, message] of [[{ chek: check }, /chek of sessionRoutes: did you mean check\?/], [{ routes: { logn: false } }, /routes\.logn: did you mean login\?/]] as const) {
     const misspelt = app()
     await misspelt.register(sessionPlugin, { principal: () => 'ada' })
     await t.rejects(async () => await misspelt.register(sessionRoutes, { check, ...options } as never), { code: 'FST_SESSION_OPTIONS', message })

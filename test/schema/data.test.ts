@@ -4,7 +4,7 @@ import { cookie, keep, kept, refusal, setUp } from './support.js'
 
 const ada = { userId: 'ada', visits: 3, theme: 'dark', profile: { name: 'Ada', tags: ['first'] } }
 
-for (const { name, visitor, strict, renamed, dated, text, transforming, asynchronous, secretlyTransforming, secretlyAsynchronous } of libraries) {
+for (const { name, visitor, strict, renamed, dated, unstorable, text, transforming, asynchronous, secretlyTransforming, secretlyAsynchronous } of libraries) {
   t.test(name, async (t) => {
     t.test('data that fit are stored and read as they are', async (t) => {
       const { client, app } = await setUp(t, visitor)
@@ -104,6 +104,15 @@ for (const { name, visitor, strict, renamed, dated, text, transforming, asynchro
     })
 
     // A library in which such a schema cannot be written has nothing to refuse.
+    for (const [schema, complaint] of unstorable) {
+      t.test(`a schema of what JSON cannot hold stops the boot: ${complaint.source}`, async (t) => {
+        const { code, message } = await refusal(t, schema)
+        t.equal(code, 'FST_SESSION_OPTIONS')
+        t.match(message, complaint)
+        t.match(message, /session data are JSON.*let the schema check the stored form, such as the text of a date/)
+      })
+    }
+
     if (dated) {
       t.test('a default that JSON cannot hold stops the boot', async (t) => {
         t.match(await refusal(t, dated), { code: 'FST_SESSION_OPTIONS', message: /schema has a default that JSON cannot hold, such as a Date/ })

@@ -13,8 +13,10 @@ export interface Library {
   readonly strict: object
   /** `{ fullName: string, level: integer = 1 }`, with a `fullName` of at least three characters. */
   readonly renamed: object
-  /** `{ at: Date = a date }`. Ajv writes defaults as JSON. */
+  /** `{ at: Date = a date }`, where the library does not show the Date. */
   readonly dated?: object
+  /** Schemas of what JSON cannot hold, and what the sentence says of them. */
+  readonly unstorable: ReadonlyArray<readonly [object, RegExp]>
   /** A schema of text. ArkType's does not show it. */
   readonly text?: object
   /** Schemas that transform what they check, and where. */
@@ -40,7 +42,11 @@ export const libraries: readonly Library[] = [{
   }),
   strict: Classic.Object({ userId: Classic.String(), visits: Classic.Integer({ default: 0 }) }, { additionalProperties: false }),
   renamed: Classic.Object({ fullName: Classic.String({ minLength: 3 }), level: Classic.Integer({ default: 1 }) }),
-  dated: Classic.Object({ at: Classic.Date({ default: day }) }),
+  unstorable: [
+    [Classic.Object({ at: Classic.Date({ default: day }) }), /has a Date \(at properties\.at\)/],
+    [Classic.Object({ list: Classic.Array(Classic.Optional(Classic.BigInt())) }), /has a bigint \(at properties\.list\.items\)/],
+    [Classic.Object({ either: Classic.Union([Classic.String(), Classic.Uint8Array()]) }), /has a Uint8Array \(at properties\.either\.anyOf\.1\)/]
+  ],
   text: Classic.String(),
   transforming: [[Classic.Object({ word: Classic.Transform(Classic.String()).Decode(Number).Encode(String) }), /at properties\.word/]],
   asynchronous: [],
@@ -57,6 +63,7 @@ export const libraries: readonly Library[] = [{
   strict: Type.Object({ userId: Type.String(), visits: Type.Integer({ default: 0 }) }, { additionalProperties: false }),
   renamed: Type.Object({ fullName: Type.String({ minLength: 3 }), level: Type.Integer({ default: 1 }) }),
   dated: Type.Object({ at: Type.Unsafe<Date>({ default: day }) }),
+  unstorable: [[Type.Object({ count: Type.Optional(Type.BigInt()) }), /has a bigint \(at properties\.count\)/]],
   text: Type.String(),
   transforming: [[Type.Object({ word: Type.Codec(Type.String()).Decode(Number).Encode(String) }), /at properties\.word/]],
   asynchronous: [],
@@ -72,7 +79,15 @@ export const libraries: readonly Library[] = [{
   }),
   strict: z.strictObject({ userId: z.string(), visits: z.int().default(0) }),
   renamed: z.object({ fullName: z.string().min(3), level: z.int().default(1) }),
-  dated: z.object({ at: z.date().default(day) }),
+  dated: z.object({ at: z.custom<Date>(() => true).default(day) }),
+  unstorable: [
+    [z.object({ at: z.date().default(day) }), /has a date \(at shape\.at\.innerType\)/],
+    [z.object({ seen: z.array(z.date().optional()) }), /has a date \(at shape\.seen\.element\.innerType\)/],
+    [z.object({ tags: z.set(z.string()) }), /has a set \(at shape\.tags\)/],
+    [z.object({ of: z.record(z.string(), z.map(z.string(), z.number())) }), /has a map \(at shape\.of\.valueType\)/],
+    [z.object({ count: z.int64() }), /has a bigint \(at shape\.count\)/],
+    [z.object({ either: z.union([z.string(), z.instanceof(URL)]) }), /has a URL \(at shape\.either\.options\.1\)/]
+  ],
   text: z.string(),
   transforming: [
     [z.object({ word: z.string().transform(Number) }), /at shape\.word\.out/],
@@ -98,7 +113,14 @@ export const libraries: readonly Library[] = [{
   }),
   strict: v.strictObject({ userId: v.string(), visits: v.optional(v.pipe(v.number(), v.integer()), 0) }),
   renamed: v.object({ fullName: v.pipe(v.string(), v.minLength(3), v.brand('name'), v.readonly()), level: v.optional(v.number(), 1) }),
-  dated: v.object({ at: v.optional(v.date(), day) }),
+  dated: v.object({ at: v.optional(v.custom<Date>(() => true), day) }),
+  unstorable: [
+    [v.object({ at: v.optional(v.date(), day) }), /has a date \(at entries\.at\.wrapped\)/],
+    [v.object({ tags: v.set(v.string()) }), /has a set \(at entries\.tags\)/],
+    [v.object({ of: v.record(v.string(), v.map(v.string(), v.number())) }), /has a map \(at entries\.of\.value\)/],
+    [v.object({ count: v.pipe(v.bigint(), v.minValue(1n)) }), /has a bigint \(at entries\.count/],
+    [v.object({ link: v.instance(URL) }), /has a URL \(at entries\.link\)/]
+  ],
   text: v.string(),
   transforming: [
     [v.object({ word: v.pipe(v.string(), v.transform(Number)) }), /at entries\.word\.pipe\.1/],
@@ -120,7 +142,15 @@ export const libraries: readonly Library[] = [{
   }),
   strict: type({ '+': 'reject', userId: 'string', visits: 'number.integer = 0' }),
   renamed: type({ fullName: 'string >= 3', level: 'number = 1' }),
-  dated: type({ at: type('Date').default(() => day) }),
+  dated: type({ at: type('unknown').default(() => day) }),
+  unstorable: [
+    [type({ at: type('Date').default(() => day) }), /has a Date \(at optional\.0\.value\)/],
+    [type({ 'either?': 'string | Date' }), /has a Date \(at optional\.0\.value\.\d\)/],
+    [type({ tags: 'Set' }), /has a Set \(at required\.0\.value\)/],
+    [type({ count: 'bigint' }), /has a bigint \(at required\.0\.value\)/],
+    [type({ link: type.instanceOf(URL).array() }), /has a URL \(at required\.0\.value\.sequence\)/],
+    [type({ of: 'Record<string, Date>' }), /has a Date \(at required\.0\.value\.index\.0\.value\)/]
+  ],
   transforming: [
     [type({ word: 'string.numeric.parse' }), /at required\.0\.value/],
     [type({ words: type({ word: 'string.trim | number' }).array() }), /at required\.0\.value\.sequence\.required\.0\.value\.1/],
@@ -146,6 +176,7 @@ export const libraries: readonly Library[] = [{
   },
   renamed: { type: 'object', properties: { fullName: { type: 'string', minLength: 3 }, level: { type: 'integer', default: 1 } }, required: ['fullName', 'level'] },
   text: { type: 'string' },
+  unstorable: [],
   transforming: [],
   asynchronous: [{ $async: true, type: 'object', properties: { word: { type: 'string' } } }],
   secretlyTransforming: [],

@@ -216,6 +216,23 @@ t.test('names of keys are not mistaken for what a schema does', async (t) => {
   }
 })
 
+t.test('values and keys that are named like a type are not mistaken for one', async (t) => {
+  const data = { type: 'date', proto: 'Map', domain: 'bigint', kind: 'set', value: 'Date' }
+  const keys = Object.keys(data) as Array<keyof typeof data>
+  for (const schema of [
+    z.object({ type: z.enum({ type: 'date' }), proto: z.literal('Map'), domain: z.string().meta({ type: 'date' }), kind: z.enum(['set']), value: z.string() }),
+    v.object({ type: v.enum({ type: 'date' }), proto: v.literal('Map'), domain: v.string(), kind: v.picklist(['set']), value: v.string() }),
+    type({ type: "'date'", proto: "'Map' | 'Set'", domain: "'bigint'", kind: "'set'", value: "'Date' | 'Map'" }),
+    Type.Object({ type: Type.Literal('date'), proto: Type.Literal('Map'), domain: Type.Enum({ type: 'bigint' }), kind: Type.String(), value: Type.String() }),
+    Type1.Object({ type: Type1.Literal('date'), proto: Type1.Enum(['Map', 'Set']), domain: Type1.String(), kind: Type1.String(), value: Type1.String() }),
+    { type: 'object', properties: Object.fromEntries(keys.map((key) => [key, { type: 'string' }])), required: keys }
+  ]) {
+    const { client } = await setUp(t, schema)
+    t.equal((await client.post('/start', data)).statusCode, 200)
+    t.same((await client.get('/')).json(), data)
+  }
+})
+
 t.test('recursive schemas are looked through once', async (t) => {
   const Node = z.object({ name: z.string(), get children () { return z.array(Node).optional() } })
   const scope = type({ name: 'string', 'children?': 'this[]' })

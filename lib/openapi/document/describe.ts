@@ -1,15 +1,15 @@
+import type { Scheme } from '../../options/scheme.js'
 import type { SecurityRequirement } from '../../routing/requirement.js'
-import { answersOf, requirementOf } from './answers.js'
-import { mapOperations, mapValues, type Components, type OpenApiDocument, type Operation, type PlacedOperation, type Response } from './openapi.js'
-import { ERROR_SCHEMA, errorResponses, responseOf, setCookieHeader } from './responses.js'
-import { securityScheme, type DocumentedScheme } from './scheme.js'
+import { errorsOf, requirementOf } from './errors.js'
+import { mapOperations, mapValues, operationsOf, type Components, type OpenApiDocument, type Operation, type PlacedOperation, type Response } from './openapi.js'
+import { ERROR_SCHEMA, errorResponses, setCookieHeader } from './responses.js'
 
 /**
  * Returns an OpenAPI 3 document in which every operation that names one of `schemes` in its `security` says what follows:
  * the scheme, the cookie that is set, and the error responses of the plugin. The given document is not changed. Objects
  * that the schemes do not concern are shared with it.
  */
-export function describeSessions (document: OpenApiDocument, schemes: readonly DocumentedScheme[]): OpenApiDocument {
+export function describeSessions (document: OpenApiDocument, schemes: readonly Scheme[]): OpenApiDocument {
   const components = { ...document.components }
   const described = mapOperations(document, (placed) => describeOperation(placed, document, schemes, components))
   const ours = Object.fromEntries(schemes.map((scheme) => [scheme.name, securityScheme(document, scheme)]))
@@ -29,7 +29,7 @@ export function withoutSessions (document: OpenApiDocument, names: ReadonlySet<s
 
 /** @param components - receives what operations share */
 function describeOperation (
-  { operation, method }: PlacedOperation, document: OpenApiDocument, schemes: readonly DocumentedScheme[], components: Components
+  { operation, method }: PlacedOperation, document: OpenApiDocument, schemes: readonly Scheme[], components: Components
 ): Operation {
   const requirement = requirementOf(operation.security, (name) => schemes.some((scheme) => scheme.name === name))
   const sessions = schemes.filter(({ name }) => requirement.sessions.includes(name))
@@ -39,10 +39,9 @@ function describeOperation (
   const written = mapValues(operation.responses ?? {}, (response, status) =>
     response && /^[23]/.test(status) ? withSetCookie(inlined(response, document), setCookie) : response)
   const responses = { ...written }
-  for (const error of errorResponses(answersOf(requirement, method, sessions), schemes)) {
-    if (covers(written, error.status)) continue
-    const errorSchema = share(components, 'schemas', 'SessionError', ERROR_SCHEMA)
-    responses[error.status] = { $ref: share(components, 'responses', error.name, responseOf(error, errorSchema)) }
+  const errorSchema = (): string => share(components, 'schemas', 'SessionError', ERROR_SCHEMA)
+  for (const { status, name, response } of errorResponses(errorsOf(requirement, method, sessions), schemes, errorSchema)) {
+    if (!covers(written, status)) responses[status] = { $ref: share(components, 'responses', name, response()) }
   }
   return { ...operation, ...writtenSecurity(operation.security ?? [], requirement.sessions, document), responses }
 }
@@ -83,4 +82,32 @@ function share (components: Components, section: keyof Components, name: string,
   for (let count = 2; taken[free] !== undefined && JSON.stringify(taken[free]) !== text; count++) free = `${name}${count}`
   components[section] = { ...taken, [free]: component }
   return `#/components/${section}/${free}`
+}
+
+/**
+ * Returns the Security Scheme Object (OpenAPI 3, 4.8.27): a cookie is an API key to OpenAPI. What the app wrote under the
+ * same name is kept, except the facts that tools act upon. `x-session` names the operations that sign in and out.
+ */
+function securityScheme (document: OpenApiDocument, scheme: Scheme): object {
+  const { name, cookie, settings: { openapi: { description, decorator: _, ...operations } } } = scheme
+  return {
+    description: description ?? descriptionOf(document, scheme),
+    ...document.components?.securitySchemes?.[name],
+    type: 'apiKey',
+    in: 'cookie',
+    name: cookie.name,
+    'x-session': operations
+  }
+}
+
+function descriptionOf (document: OpenApiDocument, { cookie, settings: { openapi: { login, logout } } }: Scheme): string {
+  const operations = operationsOf(document)
+  const call = (operationId: string): string => {
+    const where = operations.find(({ operation }) => operation.operationId === operationId)
+    return `the operation \`${operationId}\`${where === undefined ? '' : ` (\`${where.method} ${where.path}\`)`}`
+  }
+  const signIn = login === undefined ? 'sign in to this site in this browser' : `run ${call(login)}`
+  return `A session, kept in the cookie \`${cookie.name}\`. To sign in, ${signIn}: the server sets the cookie, and the browser sends it with ` +
+    'every request to this origin. No script can read or write it (HttpOnly), so it cannot be typed in here.' +
+    (logout === undefined ? '' : ` To sign out, run ${call(logout)}.`)
 }

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http'
-import { MESSAGES } from '../../errors.js'
-import type { Answers } from './answers.js'
+import { MESSAGES, statusOf } from '../../errors.js'
+import type { Scheme } from '../../options/scheme.js'
+import type { DocumentedCode } from './errors.js'
 import type { Response } from './openapi.js'
-import type { DocumentedScheme } from './scheme.js'
 
 /** The body that Fastify's own error handler writes for an error of this package. */
 export const ERROR_SCHEMA = {
@@ -18,55 +18,36 @@ export const ERROR_SCHEMA = {
   }
 } as const
 
-/** When an error is the response, by its code. The messages are those that responses carry. */
-const CAUSES = {
-  FST_SESSION_REQUIRED: 'There is no live session: sign in first.',
-  FST_SESSION_FORBIDDEN: 'The session does not permit the request: a role, or another requirement of this operation, is missing.',
-  FST_SESSION_CROSS_ORIGIN: 'A page of another origin sent the request.',
-  FST_SESSION_STORE: 'Sessions are not available at the moment: try again later. This does not sign the user out.'
-} satisfies { [Code in keyof typeof MESSAGES]?: string }
-
-type Code = keyof typeof CAUSES
-
-/** One entry for `components.responses`: `name` is the name that it should have, `codes` the errors that it stands for. */
-export interface ErrorResponse {
-  readonly status: number
-  readonly name: string
-  readonly codes: readonly Code[]
-  readonly headers?: Response['headers'] | undefined
+/** For each error, a part of the name of its response in `components`, and when it is the response. */
+const CAUSES: Readonly<Record<DocumentedCode, readonly [name: string, cause: string]>> = {
+  FST_SESSION_REQUIRED: ['Required', 'There is no live session: sign in first.'],
+  FST_SESSION_FORBIDDEN: ['Forbidden', 'The session does not permit the request: a role, or another requirement of this operation, is missing.'],
+  FST_SESSION_CROSS_ORIGIN: ['CrossOrigin', 'A page of another origin sent the request.'],
+  FST_SESSION_STORE: ['Unavailable', 'Sessions are not available at the moment: try again later. This does not sign the user out.']
 }
 
-/** Returns the responses that an operation may give in place of its own. */
-export function errorResponses (answers: Answers, schemes: readonly DocumentedScheme[]): ErrorResponse[] {
-  const { required, forbidden, crossOrigin, unavailable } = answers
-  const responses: ErrorResponse[] = []
-  const add = (status: number, name: string, codes: Code[], headers?: ErrorResponse['headers']): void => {
-    responses.push({ status, name, codes, headers })
-  }
-  if (required) add(401, 'SessionRequired', ['FST_SESSION_REQUIRED'], { 'WWW-Authenticate': challenge(schemes) })
-  if (forbidden && crossOrigin) add(403, 'SessionForbiddenOrCrossOrigin', ['FST_SESSION_FORBIDDEN', 'FST_SESSION_CROSS_ORIGIN'])
-  else if (forbidden) add(403, 'SessionForbidden', ['FST_SESSION_FORBIDDEN'])
-  else if (crossOrigin) add(403, 'SessionCrossOrigin', ['FST_SESSION_CROSS_ORIGIN'])
-  if (unavailable) add(503, 'SessionUnavailable', ['FST_SESSION_STORE'], { 'Retry-After': RETRY_AFTER })
-  return responses
-}
-
-/** @param errorSchema - the `$ref` of {@link ERROR_SCHEMA} */
-export function responseOf ({ status, codes, headers }: ErrorResponse, errorSchema: string): Response {
-  const example = (code: Code): object => ({ value: { statusCode: status, code, error: STATUS_CODES[status], message: MESSAGES[code] } })
-  return {
-    description: codes.map((code) => CAUSES[code]).join(' Or: '),
-    ...(headers && { headers }),
-    content: { 'application/json': { schema: { $ref: errorSchema }, examples: Object.fromEntries(codes.map((code) => [code, example(code)])) } }
-  }
+/** Returns the responses for errors, one for each status, with the name that each should have in `components`. */
+export function errorResponses (codes: readonly DocumentedCode[], schemes: readonly Scheme[], errorSchema: () => string) {
+  return [...new Set(codes.map((code) => statusOf[code]))].map((status) => {
+    const own = codes.filter((code) => statusOf[code] === status)
+    const example = (code: DocumentedCode): object =>
+      ({ value: { statusCode: status, code, error: STATUS_CODES[status], message: MESSAGES[code] } })
+    const response = (): Response => ({
+      description: own.map((code) => CAUSES[code][1]).join(' Or: '),
+      ...(status === 401 && { headers: { 'WWW-Authenticate': challenge(schemes) } }),
+      ...(status === 503 && { headers: { 'Retry-After': RETRY_AFTER } }),
+      content: { 'application/json': { schema: { $ref: errorSchema() }, examples: Object.fromEntries(own.map((code) => [code, example(code)])) } }
+    })
+    return { status, name: `Session${own.map((code) => CAUSES[code][0]).join('Or')}`, response }
+  })
 }
 
 /** RFC 9110, 11.6.1, with the `Cookie` scheme of draft-broyer-http-cookie-auth. */
-function challenge (schemes: readonly DocumentedScheme[]): object {
+function challenge (schemes: readonly Scheme[]): object {
   return {
     description: 'Names the cookie that is missing.',
     schema: { type: 'string', maxLength: 8192, pattern: '^[ -~]+$' },
-    examples: Object.fromEntries(schemes.map(({ name, cookie }) => [name, { value: `Cookie cookie-name="${cookie}"` }]))
+    examples: Object.fromEntries(schemes.map(({ name, cookie }) => [name, { value: `Cookie cookie-name="${cookie.name}"` }]))
   }
 }
 
@@ -77,8 +58,8 @@ const RETRY_AFTER = {
 }
 
 /** Returns the `Set-Cookie` header (RFC 6265, 4.1) of responses that start, renew or end a session. */
-export function setCookieHeader (schemes: readonly DocumentedScheme[]): object {
-  const cookies = schemes.map(({ cookie }) => `\`${cookie}\``).join(' or ')
+export function setCookieHeader (schemes: readonly Scheme[]): object {
+  const cookies = schemes.map(({ cookie }) => `\`${cookie.name}\``).join(' or ')
   return {
     description: `Present when this response starts, renews or ends a session: the cookie ${cookies}, always HttpOnly.`,
     schema: { type: 'string', maxLength: 8192, pattern: '^[!-~]+=[ -~]*$' }

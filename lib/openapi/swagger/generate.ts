@@ -18,9 +18,9 @@ export function peek (make: () => OpenApiDocument, routes: Routes): OpenApiDocum
     base = seen.openapiObject ?? seen.swaggerObject
     throw new Error('enough seen')
   }
-  const configs = new Map([...routes.keys()].map((route) => [route, { ...route.config, swaggerTransform }]))
+  const copies = new Map([...routes.keys()].map((route) => [route, { config: { ...route.config, swaggerTransform } }]))
   try {
-    const document = showing('config', configs, make)
+    const document = showing(copies, make)
     return routes.size > 0 ? 'static' : document
   } catch (error) {
     if (base !== undefined) return base
@@ -41,17 +41,17 @@ const HIDDEN = Symbol('fastify-openapi-session.hidden')
  * Generates the document. @fastify/swagger throws when `security` names a scheme that its document does not define, and the
  * document is out of reach until it is finished. So it reads copies of the routes' schemas, made from what the routes were
  * compiled to, in which the names of session schemes are not enumerable. Afterwards the names are put back.
- * @throws `FST_SESSION_OPTIONS` naming a route whose objects are frozen
+ * @throws `FST_SESSION_OPTIONS` naming a HEAD route whose `security` is frozen
  */
 export function generate (make: () => OpenApiDocument, routes: Routes, sessions: ReadonlySet<string>): OpenApiDocument {
-  const schemas = new Map([...routes].flatMap(([route, requirement]) => {
+  const copies = new Map([...routes].flatMap(([route, requirement]) => {
     if (requirement === undefined) return []
     const security = requirement.alternatives.map((conditions) =>
       Object.fromEntries(conditions.map(({ scheme, scopes }) => [scheme, [...scopes]])))
     const hiding = security.map((alternative) => withHidden(alternative, sessions))
-    return [[route, { ...route.schema, security: hiding, [MARK]: { security, shown: JSON.stringify(hiding) } }]]
+    return [[route, { schema: { ...route.schema, security: hiding, [MARK]: { security, shown: JSON.stringify(hiding) } } }]]
   }))
-  const attempt = (): OpenApiDocument => showing('schema', schemas, make)
+  const attempt = (): OpenApiDocument => showing(copies, make)
   try {
     return settle(attempt())
   } catch (error) {

@@ -1,8 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import { invalidOptions, SessionError } from '../../errors.js'
+import { must, SessionError } from '../../errors.js'
+import type { Scheme } from '../../options/scheme.js'
+import type { Registry } from '../../routing/registry.js'
+import { requirementOf } from '../document/errors.js'
 import { operationsOf, type OpenApiDocument } from '../document/openapi.js'
-import type { DocumentedScheme } from '../document/scheme.js'
-import { DocumentSource, type DocumentedRoute, type Registration, type Swagger } from './source.js'
+import { makeShowable } from './show.js'
+import { DocumentSource, type Registration, type Swagger } from './source.js'
 
 /** The sources in use, by the function that stands in for the decorator of @fastify/swagger. */
 const sources = new WeakMap<Swagger, DocumentSource>()
@@ -11,26 +14,25 @@ const sources = new WeakMap<Swagger, DocumentSource>()
  * Makes the documents of @fastify/swagger describe a session scheme, wherever and whenever that plugin is registered. Does
  * nothing without it. Routes, their schemas, validators and serializers stay as they are.
  *
- * To be called once for each registration. `ready()` then fails with `FST_SESSION_OPTIONS` if an operationId of
- * `scheme.operations` has no route, or if the document's own `security`, or a route that was declared too early, names the scheme.
- * @param routes - returns all routes in the scope of the registration. It is called when a document is asked for, which may be
- *   as early as in the first `onReady` hook, and has to return the same plan for a route that several registrations share
+ * To be called once for each registration. `ready()` then fails with `FST_SESSION_OPTIONS` if an operation of the option
+ * `openapi` cannot do what it is named for, or if the document's own `security`, or a route that was declared too early, names
+ * the scheme.
  */
-export function documentSession (app: FastifyInstance, scheme: DocumentedScheme, routes: () => readonly DocumentedRoute[]): void {
-  const registration: Registration = { scheme, routes }
+export function documentSession (app: FastifyInstance, scheme: Scheme, registry: Registry): void {
+  const registration: Registration = { scheme, registry }
+  const { decorator = 'swagger' } = scheme.settings.openapi
   const instances = new Set<FastifyInstance>([app])
-  const found = (): DocumentSource[] => {
-    const decorators = [scheme.decorator].flat()
-    const seen = [...instances].flatMap((instance) => decorators.map((decorator) => sourceOf(instance, decorator)))
-    const distinct = [...new Set(seen)].filter((source) => source !== undefined)
+  const found = (): ReadonlySet<DocumentSource> => {
+    const distinct = new Set([...instances].flatMap((instance) => sourceOf(instance, decorator) ?? []))
     for (const source of distinct) source.add(registration)
     return distinct
   }
 
   // The hooks of a child run after those of its parent: by then @fastify/swagger is ready, even if it is registered later.
   app.register(async function sessionDocument (child) {
-    child.addHook('onReady', async () => check(found(), registration))
+    child.addHook('onReady', async () => check([...found()], registration))
   })
+  app.addHook('onRoute', makeShowable)
   app.addHook('onRegister', (instance) => { instances.add(instance) })
   app.addHook('onReady', async () => { found() })
   found()
@@ -62,23 +64,26 @@ function check (found: readonly DocumentSource[], registration: Registration): v
   if (found.length > 0) checkOperations(found, registration)
 }
 
-function checkOperations (found: readonly DocumentSource[], { scheme: { operations }, routes }: Registration): void {
-  const named = Object.values(operations)
-  const methods = new Map<string | undefined, string[]>()
-  const learn = (operationId: string | undefined, method: string | string[]): void => {
-    methods.set(operationId, [methods.get(operationId) ?? [], method].flat())
-  }
-  for (const { route: { schema, method } } of routes()) learn(schema?.operationId, method)
+/** Checks the operations that the option `openapi` names. */
+function checkOperations (found: readonly DocumentSource[], { scheme: { name, settings }, registry }: Registration): void {
+  const { login, status, logout } = settings.openapi
+  const named = [login, status, logout].filter((id) => id !== undefined)
+  const known = registry.compileAll().map(({ route: { schema, method }, plan }) =>
+    ({ id: schema?.operationId, methods: [method].flat(), alternatives: plan?.requirement.alternatives ?? [] }))
   // A `transform` may name the operations.
-  for (const source of named.every((id) => methods.has(id)) ? [] : found) {
-    for (const { method, operation } of operationsOf(source.swagger() as OpenApiDocument)) learn(operation.operationId, method)
+  if (!named.every((id) => known.some((operation) => operation.id === id))) {
+    const documented = found.flatMap((source) => operationsOf(source.swagger() as OpenApiDocument))
+    known.push(...documented.map(({ method, operation: { operationId, security } }) =>
+      ({ id: operationId, methods: [method], alternatives: requirementOf(security, (scheme) => scheme === name).alternatives })))
   }
-  const missing = named.filter((id) => !methods.has(id))
-  if (missing.length > 0) {
-    throw invalidOptions(`no route has the operationId ${missing.map((id) => JSON.stringify(id)).join(' or ')}, which the option \`openapi\` names: ` +
-      `give it to that route as \`schema: { operationId }\`. There are: ${[...methods.keys()].filter(Boolean).join(', ') || 'none'}`)
-  }
-  if (operations.status === undefined || methods.get(operations.status)?.includes('GET')) return
-  throw invalidOptions(`the operation ${JSON.stringify(operations.status)}, which \`openapi.status\` names, is asked without a click, ` +
-    'so it has to be a GET: name the route that tells who is signed in')
+  const ids = [...new Set(known.flatMap(({ id }) => id ?? []))]
+  const missing = named.filter((id) => !ids.includes(id)).map((id) => JSON.stringify(id))
+  must(missing.length === 0, `no route has the operationId ${missing.join(' or ')}, which the option \`openapi\` names: ` +
+    `give it to that route as \`schema: { operationId }\`. There are: ${ids.join(', ') || 'none'}`)
+  const needsItself = known.some(({ id, alternatives }) => id !== undefined && id === login && alternatives.length > 0 &&
+    alternatives.every((conditions) => conditions.some(({ scheme }) => scheme === name)))
+  must(!needsItself, `the operation "${login}", which \`openapi.login\` names, requires the session "${name}" itself, so that no user could sign in: ` +
+    `write schema: { security: [{}, { ${JSON.stringify(name)}: [] }] } for that route`)
+  must(status === undefined || known.some(({ id, methods }) => id === status && methods.includes('GET')),
+    `the operation "${status}", which \`openapi.status\` names, is called automatically, so it must be a GET: name the route that returns who is signed in`)
 }

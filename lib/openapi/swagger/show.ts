@@ -1,45 +1,32 @@
 import type { RouteOptions } from 'fastify'
-import { invalidOptions } from '../../errors.js'
 
-/** The value that a property of a route object shows at the moment, by its getter. */
-const cells = new WeakMap<() => unknown, { value: unknown }>()
+type Shown = { readonly schema?: object, readonly config?: object }
+
+/** The copies that route objects show at the moment, in place of their own `schema` and `config`. */
+const shown = new WeakMap<RouteOptions, Shown | undefined>()
 
 /**
- * Lets route objects show copies of their `schema` or `config` while `run` runs. No request reads these objects: Fastify copies
- * what it needs when a route is declared.
- * @throws `FST_SESSION_OPTIONS` naming a route object that cannot show a copy
+ * Lets a route object show copies, also if it is frozen later. No request reads this object: Fastify copies what it needs when
+ * the route is declared. While a copy is shown, assignments are dropped.
  */
-export function showing<T> (key: 'schema' | 'config', copies: ReadonlyMap<RouteOptions, object>, run: () => T): T {
-  const undo: Array<() => void> = []
-  try {
-    for (const [route, copy] of copies) undo.push(show(route, key, copy))
-    return run()
-  } finally {
-    for (const step of undo.toReversed()) step()
+export function makeShowable (route: RouteOptions): void {
+  if (shown.has(route)) return
+  shown.set(route, undefined)
+  for (const key of ['schema', 'config'] as const) {
+    let own: unknown = route[key]
+    const get = (): unknown => shown.get(route)?.[key] ?? own
+    const set = (value: unknown): void => { if (shown.get(route) === undefined) own = value }
+    Object.defineProperty(route, key, { get, set, enumerable: true, configurable: true })
   }
 }
 
-/**
- * Shows by a getter, so that a route object that is frozen in between shows its own value again all the same, and can show
- * another copy. What is assigned in between is dropped.
- */
-function show (route: RouteOptions, key: 'schema' | 'config', copy: object): () => void {
-  const before = Reflect.getOwnPropertyDescriptor(route, key)
-  const known = before?.get && cells.get(before.get)
-  const cell = known ?? { value: route[key] }
-  const last = cell.value
-  const get = (): unknown => cell.value
-  const set = (assigned: unknown): void => { cell.value = assigned }
-  cells.set(get, cell)
-  if (known === undefined && !Reflect.defineProperty(route, key, { get, set, enumerable: true, configurable: true })) {
-    throw invalidOptions(`the document cannot tell what ${[route.method].flat().join(', ')} ${route.url} requires, because its route ` +
-      'object is frozen or sealed: leave the objects that onRoute hooks receive as they are')
-  }
-  cell.value = copy
-  return () => {
-    cell.value = last
-    if (known !== undefined) return
-    if (before === undefined) Reflect.deleteProperty(route, key)
-    else Reflect.defineProperty(route, key, before)
+/** Lets route objects show copies while `run` runs. */
+export function showing<T> (copies: ReadonlyMap<RouteOptions, Shown>, run: () => T): T {
+  const before = [...copies.keys()].map((route) => [route, shown.get(route)] as const)
+  for (const [route, copy] of copies) shown.set(route, { ...shown.get(route), ...copy })
+  try {
+    return run()
+  } finally {
+    for (const [route, copy] of before) shown.set(route, copy)
   }
 }

@@ -1,27 +1,19 @@
-import type { FastifyBaseLogger, RouteOptions } from 'fastify'
-import { invalidOptions } from '../../errors.js'
-import type { Requirement } from '../../routing/requirement.js'
+import type { FastifyBaseLogger } from 'fastify'
+import { must } from '../../errors.js'
+import type { Scheme } from '../../options/scheme.js'
+import type { Registry } from '../../routing/registry.js'
 import { describeSessions, withoutSessions } from '../document/describe.js'
 import type { OpenApiDocument } from '../document/openapi.js'
-import type { DocumentedScheme } from '../document/scheme.js'
 import { explain, generate, peek, type Routes } from './generate.js'
 import { yamlWriter } from './yaml.js'
 
 /** The function that @fastify/swagger decorates an instance with. */
 export type Swagger = (options?: { yaml?: boolean }) => OpenApiDocument | string
 
-/** A route and what it requires. */
-export interface DocumentedRoute {
-  /** The object that the `onRoute` hooks received: @fastify/swagger knows the route by it. */
-  readonly route: RouteOptions
-  /** The compiled `security` of the route, or of the plugin option that stands in for it. Undefined if the route requires nothing. */
-  readonly requirement: Requirement | undefined
-}
-
 /** One registered scheme, and the routes declared in its scope. */
 export interface Registration {
-  readonly scheme: DocumentedScheme
-  readonly routes: () => readonly DocumentedRoute[]
+  readonly scheme: Scheme
+  readonly registry: Registry
 }
 
 /** One decorator of @fastify/swagger, and the session schemes that its document describes. */
@@ -42,11 +34,9 @@ export class DocumentSource {
   /** @throws `FST_SESSION_OPTIONS` if the document would need one name for two cookies */
   add (registration: Registration): void {
     const { name, cookie } = registration.scheme
-    const other = this.#schemes.find((scheme) => scheme.name === name && scheme.cookie !== cookie)
-    if (other !== undefined) {
-      throw invalidOptions(`one document cannot tell two schemes "${name}" apart, one with the cookie "${other.cookie}" and one with ` +
-        `"${cookie}": give one of the registrations another \`scheme\``)
-    }
+    const other = this.#schemes.find((scheme) => scheme.name === name && scheme.cookie.name !== cookie.name)
+    must(other === undefined, `one document cannot tell two schemes "${name}" apart, one with the cookie "${other?.cookie.name}" and one with ` +
+      `"${cookie.name}": give one of the registrations another \`scheme\``)
     this.#registrations.add(registration)
   }
 
@@ -67,11 +57,10 @@ export class DocumentSource {
     if (this.#base !== 'static') this.#refuseClaims(this.#base)
   }
 
-  #refuseClaims ({ security }: OpenApiDocument): void {
-    const claimed = security?.flatMap((requirement) => Object.keys(requirement)).find((name) => this.#names.has(name))
-    if (claimed === undefined) return
-    throw invalidOptions(`the document's own \`security\` names "${claimed}", which is not enforced there: ` +
-      `take it out, and give this plugin \`security: [{ ${JSON.stringify(claimed)}: [] }]\`, which is enforced and documented`)
+  #refuseClaims ({ security = [] }: OpenApiDocument): void {
+    const claimed = security.flatMap((requirement) => Object.keys(requirement)).find((name) => this.#names.has(name))
+    must(claimed === undefined, `the document's own \`security\` names "${claimed}", which is not enforced there: ` +
+      `take it out, and give this plugin \`security: [{ "${claimed}": [] }]\`, which is enforced and documented`)
   }
 
   #describe (): OpenApiDocument {
@@ -85,7 +74,8 @@ export class DocumentSource {
 
   #make<T> (step: (make: () => OpenApiDocument, routes: Routes, names: ReadonlySet<string>) => T): T {
     // Registrations that share a route got the same plan for it.
-    const routes = new Map([...this.#registrations].flatMap((each) => each.routes().map(({ route, requirement }) => [route, requirement])))
+    const declared = [...this.#registrations].flatMap(({ registry }) => registry.compileAll())
+    const routes = new Map(declared.map(({ route, plan }) => [route, plan?.requirement]))
     try {
       return step(() => this.#original() as OpenApiDocument, routes, this.#names)
     } catch (error) {
@@ -93,7 +83,7 @@ export class DocumentSource {
     }
   }
 
-  get #schemes (): readonly DocumentedScheme[] {
+  get #schemes (): readonly Scheme[] {
     return [...this.#registrations].map(({ scheme }) => scheme)
   }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui'
-import { invalidOptions } from '../../errors.js'
-import { style } from './style.js'
+import { must } from '../../errors.js'
+import { refuseUnknown } from '../../nearest.js'
 
 export interface SessionUiOptions {
   /**
@@ -28,30 +28,32 @@ const globalName = 'fastifyOpenapiSessionUi'
  */
 export function sessionUi<Options extends FastifySwaggerUiOptions> (
   options: Options = {} as Options,
-  { poll = 30, roles = '/roles' }: SessionUiOptions = {}
+  session: SessionUiOptions = {}
 ): WithSessionUi<Options> {
+  refuseUnknown(session, ['poll', 'roles'], 'option * of sessionUi(), in its second argument')
+  const { poll = 30, roles = '/roles' } = session
   // Longer delays overflow a browser's timer and fire at once.
-  if (!Number.isFinite(poll) || poll < 0 || poll > 86_400) {
-    throw invalidOptions(`sessionUi: poll is seconds from 0 to 86400, not ${poll}`)
-  }
-  if (roles !== '' && !roles.startsWith('/')) {
-    throw invalidOptions(`sessionUi: roles is a JSON Pointer such as "/user/roles", not "${roles}"`)
-  }
+  must(Number.isFinite(poll) && poll >= 0 && poll <= 86_400, `sessionUi: poll is seconds from 0 to 86400, not ${poll}`)
+  must(roles === '' || roles.startsWith('/'), `sessionUi: roles is a JSON Pointer such as "/user/roles", not "${roles}"`)
   const { theme, uiConfig } = options
   return {
     ...options,
     theme: {
       ...theme,
       js: [...theme?.js ?? [], { filename: 'session-ui.js', content: script() }],
-      css: [...theme?.css ?? [], { filename: 'session-ui.css', content: style }]
+      css: [...theme?.css ?? [], { filename: 'session-ui.css', content: read('style.css') }]
     },
     uiConfig: { ...uiConfig, plugins: [...uiConfig?.plugins ?? [], plugin({ poll, roles })] }
   }
 }
 
-/** The browser modules as one classic script, which is what @fastify/swagger-ui loads: their imports point at each other. */
+function read (file: string): string {
+  return readFileSync(new URL(file, import.meta.url), 'utf8')
+}
+
+/** Returns the browser modules as one classic script, which is what @fastify/swagger-ui loads: their imports point at each other. */
 function script (): string {
-  const sources = parts.map((part) => readFileSync(new URL(`./${part}.js`, import.meta.url), 'utf8'))
+  const sources = parts.map((part) => read(`${part}.js`))
   const body = sources.join('\n').replaceAll(/^import .*$/gm, '').replaceAll(/^export (?=\w+ )/gm, '')
   return `(() => {\n'use strict'\n${body}\nglobalThis.${globalName} = sessionUi\n})()\n`
 }

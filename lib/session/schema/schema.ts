@@ -13,8 +13,8 @@ export interface DataSchema {
 /** The functions of a library that checks data without changing them. Each may throw. */
 export interface Checker {
   check (data: Data): unknown
-  /** Returns the first thing that does not fit. */
-  error (data: Data): { readonly path: string, readonly message: string | undefined } | undefined
+  /** Returns the parts that do not fit. */
+  errors (data: Data): Iterable<{ readonly path: string, readonly message?: string | undefined }>
   /** Fills the schema's defaults into data, and returns the result. */
   fill (data: Data): unknown
 }
@@ -27,7 +27,7 @@ export const anyObject: DataSchema = {
 }
 
 /** Makes a `DataSchema` from a schema in the form of JSON Schema and the functions that check it. */
-export function checkedBy (schema: object, { check, error, fill }: Checker): DataSchema {
+export function checkedBy (schema: object, { check, errors, fill }: Checker): DataSchema {
   // If a schema cannot be written as JSON, one of its defaults may be the reason.
   const hasDefaults = attempt(() => /"(?:default|\$ref)":/.test(JSON.stringify(schema))) ?? true
   return {
@@ -41,7 +41,7 @@ export function checkedBy (schema: object, { check, error, fill }: Checker): Dat
     },
     problem (data) {
       if (!isObject(data)) return 'an object is expected'
-      const { path = '', message = 'the value is not accepted' } = attempt(() => error(data)) ?? {}
+      const [{ path, message = 'the value is not accepted' } = { path: '' }] = attempt(() => errors(data)) ?? []
       return `${path === '' ? 'the data' : path}: ${message}`
     },
     withDefaults: (data) => hasDefaults ? attempt(() => fill(copyJson(data))) ?? data : data

@@ -1,4 +1,4 @@
-import { invalidOptions } from '../../errors.js'
+import { must } from '../../errors.js'
 import { type Data, isObject, isPlain, put, toJson } from '../json.js'
 import { attempt, type DataSchema } from './schema.js'
 
@@ -30,15 +30,17 @@ export function isStandard (schema: object): schema is Standard {
   return typeof (schema as Partial<Standard>)['~standard']?.validate === 'function'
 }
 
+/** Thrown where a schema does what session data do not allow. */
+class Refusal extends Error {}
+
 /** Reads a Standard Schema. @throws `FST_SESSION_OPTIONS` if checking an empty object shows that it transforms or is async */
 export function standardSchema (schema: Standard): DataSchema {
-  const { vendor } = schema['~standard']
-  const judge = (data: unknown): Judgement => attempt(() => judgeResult(data, schema['~standard'].validate(data), vendor)) ?? { problem: 'the schema threw an error' }
+  const judge = (data: unknown): Judgement => judgeData(data, schema['~standard'])
   const withDefaults = (data: Data): unknown => judge(data).completed ?? data
 
   for (const data of [{}, attempt(() => toJson(withDefaults({})))]) {
     const { refusal } = judge(data)
-    if (refusal !== undefined) throw invalidOptions(`schema cannot be used for a session: ${refusal}`)
+    must(refusal === undefined, `schema cannot be used for a session: ${refusal}`)
   }
   return {
     // Defaults that are missing do not fit: the codec fills them in first.
@@ -62,17 +64,18 @@ interface Judgement {
   readonly refusal?: string
 }
 
-function judgeResult (data: unknown, result: Result | PromiseLike<Result>, vendor: string): Judgement {
-  if ('then' in result) {
-    result.then(undefined, () => {})
-    return { refusal: 'the schema is asynchronous, but data are checked synchronously: run async checks where the data are set' }
+function judgeData (data: unknown, standard: Standard['~standard']): Judgement {
+  try {
+    const result = standard.validate(data)
+    if ('then' in result) {
+      result.then(undefined, () => {})
+      return { refusal: 'the schema is asynchronous, but data are checked synchronously: run async checks where the data are set' }
+    }
+    if (result.issues !== undefined) return { problem: sentence(result.issues[0], standard.vendor) }
+    return { completed: complete(data, result.value, []) }
+  } catch (error) {
+    return error instanceof Refusal ? { refusal: error.message } : { problem: 'the schema threw an error' }
   }
-  if (result.issues !== undefined) return { problem: sentence(result.issues[0], vendor) }
-  const changed: PropertyKey[] = []
-  const completed = complete(data, result.value, [], changed)
-  return completed === CHANGED
-    ? { refusal: `the schema transforms ${place(changed)}, but session data are stored and read as they are: let the schema check the stored form, and transform where the data are used` }
-    : { completed }
 }
 
 /** Says what is expected. Omits messages that may quote the value: those of Valibot and ArkType, and custom ones of Zod. */
@@ -94,24 +97,20 @@ function place (keys: readonly PropertyKey[]): string {
   return keys.length === 0 ? 'the data' : `/${keys.map(String).join('/')}`
 }
 
-const CHANGED = Symbol('changed')
-
 /**
- * Returns `input` with the keys that only `output` has, which are defaults; `input` itself if there are none. If anything else
- * differs, returns `CHANGED` and adds its place to `changed`. Keeps keys that `output` lacks: the schema does not know them.
+ * Returns `input` with the keys that only `output` has, which are defaults; `input` itself if there are none. Keeps keys that
+ * `output` lacks: the schema does not know them. @throws `Refusal` naming the place of any other difference
  */
-function complete (input: unknown, output: unknown, path: readonly PropertyKey[], changed: PropertyKey[]): unknown {
+function complete (input: unknown, output: unknown, path: readonly PropertyKey[]): unknown {
   if (input === output) return input
   if (!isContainer(input) || !isContainer(output) || !sameKind(input, output)) {
-    changed.push(...path)
-    return CHANGED
+    throw new Refusal(`the schema transforms ${place(path)}, but session data are stored and read as they are: let the schema check the stored form, and transform where the data are used`)
   }
   let result = input
   for (const key of Object.keys(output)) {
     const given = Object.hasOwn(input, key) ? input[key] : undefined
     if (given === undefined && output[key] === undefined) continue
-    const next = given === undefined ? output[key] : complete(given, output[key], [...path, key], changed)
-    if (next === CHANGED) return CHANGED
+    const next = given === undefined ? output[key] : complete(given, output[key], [...path, key])
     if (next === given) continue
     if (result === input) result = Array.isArray(input) ? [...input] as unknown as Data : { ...input }
     put(result, key, next)

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { TSchema } from '@sinclair/typebox'
-import { invalidOptions } from '../../errors.js'
+import { invalidOptions, must } from '../../errors.js'
 import { attempt, checkedBy, type DataSchema } from './schema.js'
 
 type Classic = typeof import('@sinclair/typebox')
@@ -16,22 +16,20 @@ export function isTypeBox (schema: object): boolean {
 }
 
 /** Compiles a schema of @sinclair/typebox. @throws `FST_SESSION_OPTIONS` for a schema that could never be checked */
-export async function classicTypeBoxSchema (schema: object): Promise<DataSchema> {
+export async function classicTypeBoxSchema (schema: TSchema): Promise<DataSchema> {
   const missing = notInstalled('@sinclair/typebox')
   // A bundler lets a package be absent only where its import() has a catch() of its own.
   const [typebox, { TypeCompiler }, { Value }] = await Promise.all([
     import('@sinclair/typebox').catch(missing), import('@sinclair/typebox/compiler').catch(missing), import('@sinclair/typebox/value').catch(missing)
   ])
   shareRegistries(typebox)
-  const format = unknownFormat(schema, typebox.FormatRegistry)
-  if (format !== undefined) {
-    throw invalidOptions(`schema uses the format ${JSON.stringify(format)}, which TypeBox does not know, so that no session would ever fit: call FormatRegistry.Set(${JSON.stringify(format)}, (value) => ...) before you register the plugin`)
-  }
-  const compiled = compile(() => TypeCompiler.Compile(schema as TSchema))
+  const format = JSON.stringify(unknownFormat(schema, typebox.FormatRegistry))
+  must(format === undefined, `schema uses the format ${format}, which TypeBox does not know, so that no session would ever fit: call FormatRegistry.Set(${format}, (value) => ...) before you register the plugin`)
+  const compiled = compile(() => TypeCompiler.Compile(schema))
   return checkedBy(schema, {
     check: (data) => compiled.Check(data),
-    error: (data) => compiled.Errors(data).First(),
-    fill: (data) => Value.Default(schema as TSchema, data)
+    errors: (data) => compiled.Errors(data),
+    fill: (data) => Value.Default(schema, data)
   })
 }
 
@@ -41,10 +39,7 @@ export async function typeBoxSchema (schema: object): Promise<DataSchema> {
   const compiled = compile(() => Compile(schema))
   return checkedBy(schema, {
     check: (data) => compiled.Check(data),
-    error (data) {
-      const [first] = compiled.Errors(data)
-      return first && { path: first.instancePath, message: first.message }
-    },
+    errors: (data) => compiled.Errors(data).map(({ instancePath: path, message }) => ({ path, message })),
     fill: (data) => compiled.Default(data)
   })
 }

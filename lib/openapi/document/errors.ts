@@ -1,0 +1,40 @@
+import type { Scheme } from '../../options/scheme.js'
+import { SAFE_METHODS } from '../../routing/cross-origin.js'
+import { compileRequirement, type Condition, isSession, type Requirement, type SecurityRequirement } from '../../routing/requirement.js'
+
+/** The errors that a document describes, in its order. */
+const CODES = ['FST_SESSION_REQUIRED', 'FST_SESSION_FORBIDDEN', 'FST_SESSION_CROSS_ORIGIN', 'FST_SESSION_STORE'] as const
+export type DocumentedCode = typeof CODES[number]
+
+/** Stands for the verifier of a scheme that is known from the document alone. */
+const unknown = (): boolean => false
+
+/** Compiles a `security` list of a document, as those of the routes are compiled. */
+export function requirementOf (security: readonly SecurityRequirement[] = [], isOurs: (scheme: string) => boolean): Requirement {
+  return compileRequirement(security, (scheme) => isOurs(scheme) ? 'session' : unknown)
+}
+
+/**
+ * Returns the errors of the plugin that follow from a requirement: all that can happen, and nothing else.
+ * @param schemes - the session schemes that the requirement names
+ */
+export function errorsOf ({ alternatives }: Requirement, method: string, schemes: readonly Scheme[]): DocumentedCode[] {
+  const isPossible: Record<DocumentedCode, boolean> = {
+    FST_SESSION_REQUIRED: alternatives.length > 0 && alternatives.every((conditions) => conditions.length > 0),
+    FST_SESSION_FORBIDDEN: alternatives.some((conditions) => canForbid(conditions, alternatives)),
+    FST_SESSION_CROSS_ORIGIN: !SAFE_METHODS.has(method) && schemes.some(({ settings }) => settings.trustedOrigins !== undefined),
+    FST_SESSION_STORE: schemes.some(({ backend, settings: { adopt } }) => backend.directory !== undefined || adopt !== undefined)
+  }
+  return CODES.filter((code) => isPossible[code])
+}
+
+/** Returns whether a live session can fall short of one alternative, and of every other alternative as well. */
+function canForbid (conditions: readonly Condition[], alternatives: Requirement['alternatives']): boolean {
+  const sessions = conditions.filter(isSession)
+  // Conditions are asked in their order: when one fails, those before it have a live session, and a session that lacks a role is live too.
+  const fallsShort = sessions.map(({ scopes }, index) => scopes.length > 0 ? sessions.slice(0, index + 1) : [])
+  if (sessions.length < conditions.length) fallsShort.push(sessions)
+  const isEnough = (live: readonly Condition[]): boolean => alternatives.some((alternative) =>
+    alternative.every(({ scheme, scopes }) => scopes.length === 0 && live.some((condition) => condition.scheme === scheme)))
+  return fallsShort.some((live) => live.length > 0 && !isEnough(live))
+}

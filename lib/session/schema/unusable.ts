@@ -1,0 +1,72 @@
+import { attempt } from './schema.js'
+
+type Part = Readonly<Record<PropertyKey, unknown>>
+
+/** A part of a schema that a session cannot use. */
+export interface Unusable {
+  /** A verb and what follows it, such as `has a Date`. */
+  readonly does: string
+  /** The names that lead to the part, as the library keeps it. */
+  readonly at: string
+}
+
+/**
+ * Finds a part of a schema that transforms data, is asynchronous, or describes what JSON cannot hold, if the schema shows that:
+ * Zod in `_zod.def`, ArkType in `json`, Valibot and TypeBox in the schema itself. The rest is found when data are checked.
+ */
+export function findUnusable (schema: unknown, trail: readonly string[] = [], seen = new Set<unknown>()): Unusable | undefined {
+  const part = seen.has(schema) ? undefined : visible(schema)
+  if (part === undefined) return undefined
+  seen.add(schema)
+  const does = conductOf(part)
+  if (does !== undefined) return { does, at: trail.join('.') || 'the top' }
+  for (const name of Object.keys(part)) {
+    if (name === 'default' || name === 'defaultValue') continue
+    // Some are getters, which may throw.
+    const found = findUnusable(attempt(() => part[name]), [...trail, name], seen)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function visible (schema: unknown): Part | undefined {
+  if (typeof schema === 'function') return 'json' in schema ? nodesOf(schema.json) : isAsync(schema) ? schema as unknown as Part : undefined
+  if (typeof schema !== 'object' || schema === null) return undefined
+  const { _zod: zod } = schema as { _zod?: { def?: Part, bag?: { Class?: unknown } } }
+  return zod?.def === undefined ? schema as Part : { ...zod.def, kind: 'schema', class: zod.bag?.Class }
+}
+
+/** ArkType writes simple nodes as names: the values of keys, and the branches of a union. */
+function nodesOf (json: unknown): Part {
+  return JSON.parse(JSON.stringify(json), (key, value: unknown) =>
+    typeof value === 'string' && /^(value|sequence|\d+)$/.test(key) ? { proto: value } : value) as Part
+}
+
+function isAsync (value: object): boolean {
+  return Object.prototype.toString.call(value) === '[object AsyncFunction]'
+}
+
+const CLASSIC_TRANSFORM = Symbol.for('TypeBox.Transform')
+const CLASSIC_KIND = Symbol.for('TypeBox.Kind')
+
+// Valibot calls these transformations, although they change only the type.
+const OF_THE_TYPE = new Set<unknown>(['brand', 'flavor', 'readonly'])
+
+const NOT_JSON = /^(date|map|set|bigint|symbol|file|blob|instance|function|constructor|promise|(async)?iterator|nan|regexp|uint8array)$/i
+
+function conductOf (part: Part): string | undefined {
+  if (isAsync(part) || part['async'] === true) return 'is asynchronous'
+  const transforms =
+    CLASSIC_TRANSFORM in part || '~codec' in part || // TypeBox 0.34, 1
+    typeof part['transform'] === 'function' || part['check'] === 'overwrite' || part['coerce'] === true || // Zod
+    (part['kind'] === 'transformation' && !OF_THE_TYPE.has(part['type'])) || // Valibot
+    Array.isArray(part['morphs']) // ArkType
+  if (transforms) return 'transforms data'
+  if (typeof part['class'] === 'function') return `has a ${part['class'].name}`
+  const isNode = part['kind'] === 'schema' || CLASSIC_KIND in part || '~kind' in part
+  // ArkType has classes and primitive types.
+  const { proto, domain = proto } = part
+  const type = isNode ? part['type'] : domain
+  const isClass = !isNode && /^[A-Z]/.test(String(type)) && type !== 'Array'
+  return typeof type === 'string' && (isClass || NOT_JSON.test(type)) ? `has a ${type}` : undefined
+}
