@@ -30,9 +30,10 @@ t.test('each page of docs/ can be reached from the README', async (t) => {
 })
 
 t.test('each option has its row on the page of options', async (t) => {
-  for (const [heading, file] of [['Options', 'lib/options/read.ts'], ['`cookie`', 'lib/options/cookie.ts']] as const) {
-    const [, names = ''] = /KNOWN = \[(.*?)\] satisfies/s.exec(textOf(file)) ?? []
-    t.same(tableUnder('docs/options.md', heading).map(([name]) => name), names.match(/\w+/g)?.map((name) => `\`${name}\``))
+  for (const [heading, file, type] of [['Options', 'types', 'SessionOptions'], ['`cookie`', 'cookie', 'CookieOptions']] as const) {
+    const [, members = ''] = new RegExp(`interface ${type}\\b.*?\\{\\n(.*?)^\\}`, 'ms').exec(textOf(`lib/options/${file}.ts`)) ?? []
+    const names = [...members.matchAll(/^ {2}(\w+)\??:/gm)].map(([, name]) => `\`${name}\``)
+    t.same(tableUnder('docs/options.md', heading).map(([name]) => name).sort(), names.sort())
   }
 })
 
