@@ -8,7 +8,7 @@ import { compilerOf } from './options/app-ajv.js'
 import { readOptions } from './options/read.js'
 import { createScheme, type Scheme } from './options/scheme.js'
 import type { SessionOptions } from './options/types.js'
-import { inspect, refuseClashes } from './options/warnings.js'
+import { FIRST, inspect, refuseClashes } from './options/warnings.js'
 import { addHooks, scopeOf } from './request/hooks.js'
 import { InertSession } from './request/inert.js'
 import { Registry } from './routing/registry.js'
@@ -29,8 +29,6 @@ export async function sessionPlugin (app: FastifyInstance, options: SessionOptio
   app.addHook('onClose', async () => { await scheme.backend.close() })
 }
 
-const CORS = '@fastify/cors'
-
 /** The result of `app.printRoutes()` for an app without routes. */
 const NO_ROUTES = '(empty tree)'
 
@@ -38,7 +36,7 @@ const NO_ROUTES = '(empty tree)'
 function guard (app: FastifyInstance): Registry {
   const registry = new Registry(app)
   const isOutermost = outermost(app) === app
-  const hadCors = app.hasPlugin(CORS)
+  const absent = Object.keys(FIRST).filter((plugin) => !app.hasPlugin(plugin))
   if (!isOutermost) guardOutside(app, registry)
   app.addHook('onReady', async () => {
     const declared = registry.compileAll()
@@ -47,7 +45,7 @@ function guard (app: FastifyInstance): Registry {
       routes: declared.flatMap(({ route, plan }) => plan == null ? [] : [{ route, plan }]),
       production: process.env['NODE_ENV'] === 'production',
       isLast: isOutermost && declared.length === 0 && app.printRoutes() !== NO_ROUTES,
-      isBeforeCors: !hadCors && app.hasPlugin(CORS)
+      late: absent.filter((plugin) => app.hasPlugin(plugin))
     })
     for (const { scheme, sentence } of warnings) app.log.warn({ session: { scheme } }, sentence)
   })

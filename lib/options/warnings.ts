@@ -20,8 +20,14 @@ export interface Configuration {
   readonly production: boolean
   /** True if the app has routes, and all of them were declared before the plugin. */
   readonly isLast: boolean
-  /** True if @fastify/cors was registered after the plugin. */
-  readonly isBeforeCors: boolean
+  /** Those of {@link FIRST} that were registered after the plugin. */
+  readonly late: readonly string[]
+}
+
+/** Plugins whose headers are absent from refusals if they are registered after this one, with the sentence about that. */
+export const FIRST: Readonly<Record<string, string>> = {
+  '@fastify/cors': 'no CORS headers, and browsers report a CORS error in its place',
+  '@fastify/helmet': 'none of the security headers'
 }
 
 /** A likely mistake, as a sentence that says what to write instead. */
@@ -76,14 +82,12 @@ function refuseImpossible ({ name, cookie, settings: { store, maxPerPrincipal, a
   }
 }
 
-function inWrongOrder ({ isLast, isBeforeCors }: Configuration): string[] {
+function inWrongOrder ({ isLast, late }: Configuration): string[] {
   return [
     ...(isLast
       ? ['all routes of the app were declared before fastify-openapi-session, so their security is checked at the first request only, and an OpenAPI document may lack them: write await app.register(sessionPlugin, ...) before the routes, and await before the register of @fastify/swagger too']
       : []),
-    ...(isBeforeCors
-      ? ['@fastify/cors was registered after fastify-openapi-session, so a 401 has no CORS headers, and browsers report a CORS error in its place: register @fastify/cors first']
-      : [])
+    ...late.map((plugin) => `${plugin} was registered after fastify-openapi-session, so a 401 has ${FIRST[plugin]}: register ${plugin} first`)
   ]
 }
 
