@@ -86,12 +86,13 @@ function decorate (app: FastifyInstance, scheme: Scheme): void {
 }
 
 function document (app: FastifyInstance, { name, cookie, settings, backend }: Scheme, registry: Registry): void {
-  const { openapi: { description, decorator = 'swagger', ...operations }, trustedOrigins, adopt } = settings
+  const { openapi: { description, decorator = 'swagger', headers = {}, ...operations }, trustedOrigins, adopt } = settings
   documentSession(app, {
     name,
     cookie: cookie.name,
     description,
     operations,
+    headers,
     crossOrigin: trustedOrigins !== undefined,
     persistentStore: backend.directory !== undefined || adopt !== undefined,
     decorator

@@ -48,7 +48,7 @@ const KNOWN = [
 /** The options of `register` itself, which Fastify hands to every plugin. */
 export const OF_REGISTER = ['prefix', 'logLevel', 'logSerializers']
 
-const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator'] satisfies Array<keyof OpenApiOptions>
+const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator', 'headers'] satisfies Array<keyof OpenApiOptions>
 
 /** Checks the options once. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
 export async function readOptions (options: SessionOptions, compile: CompileJsonSchema): Promise<Settings> {
@@ -147,9 +147,13 @@ function readOrigins (crossOrigin: CrossOriginOptions | false = {}): ReadonlySet
 }
 
 function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {
-  if (typeof openapi !== 'object' || openapi === null) refuse('openapi must be an object such as { login: "login" }')
+  if (!isObject(openapi)) refuse('openapi must be an object such as { login: "login" }')
   refuseUnknown(openapi, OF_OPENAPI, 'option openapi.')
-  for (const [name, value] of Object.entries(openapi)) {
+  const { headers, ...texts } = openapi
+  if (headers !== undefined && !(isObject(headers) && Object.values(headers).every(isObject))) {
+    refuse('openapi.headers must be an object such as { RateLimit: { description: "...", schema: { type: "string" } } }')
+  }
+  for (const [name, value] of Object.entries(texts)) {
     if (value !== undefined && (typeof value !== 'string' || value === '')) refuse(`openapi.${name} must be text`)
   }
   return openapi
@@ -163,6 +167,10 @@ function isSchemeName (name: string): boolean {
 function positive (name: string, value: number | undefined): number | undefined {
   if (value === undefined || (Number.isInteger(value) && value > 0)) return value
   return refuse(`${name} must be a whole number above 0`)
+}
+
+function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 function refuseUnknown (object: object, known: readonly string[], where: string): void {

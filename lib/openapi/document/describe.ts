@@ -35,14 +35,17 @@ function describeOperation (
   const sessions = schemes.filter(({ name }) => requirement.sessions.includes(name))
   if (sessions.length === 0) return operation
 
-  const setCookie = { $ref: share(components, 'headers', 'SessionCookie', setCookieHeader(schemes)) }
+  const sharedHeader = (name: string, header: object): object => ({ $ref: share(components, 'headers', name, header) })
+  const setCookie = { 'Set-Cookie': sharedHeader('SessionCookie', setCookieHeader(schemes)) }
+  const common = mapValues(Object.fromEntries(sessions.flatMap(({ headers }) => Object.entries(headers))), (header, name) => sharedHeader(name, header))
   const written = mapValues(operation.responses ?? {}, (response, status) =>
-    response && /^[23]/.test(status) ? withSetCookie(inlined(response, document), setCookie) : response)
+    response && withHeaders(response, { ...common, ...(/^[23]/.test(status) && setCookie) }, document))
   const responses = { ...written }
   for (const error of errorResponses(answersOf(requirement, method, sessions), schemes)) {
     if (covers(written, error.status)) continue
     const errorSchema = share(components, 'schemas', 'SessionError', ERROR_SCHEMA)
-    responses[error.status] = { $ref: share(components, 'responses', error.name, responseOf(error, errorSchema)) }
+    const response = withHeaders(responseOf(error, errorSchema), common, document)
+    responses[error.status] = { $ref: share(components, 'responses', error.name, response) }
   }
   return { ...operation, ...writtenSecurity(operation.security ?? [], requirement.sessions, document), responses }
 }
@@ -58,15 +61,14 @@ function writtenSecurity (security: readonly SecurityRequirement[], sessions: re
   return { security: without, 'x-required-roles': structuredClone(security) }
 }
 
-/** Returns the response that a `$ref` of the app leads to, so that a header can be added for this operation alone. */
-function inlined (response: Response, document: OpenApiDocument): Response {
+/** Returns a response with more headers, for this operation alone if it is a `$ref` of the app. Those that it has are kept. */
+function withHeaders (response: Response, more: Readonly<Record<string, object>>, document: OpenApiDocument): Response {
   const name = /^#\/components\/responses\/([^/]+)$/.exec(response.$ref ?? '')?.[1]
-  return (name !== undefined && document.components?.responses?.[name] as Response | undefined) || response
-}
-
-function withSetCookie (response: Response, header: object): Response {
-  const written = Object.keys(response.headers ?? {}).some((name) => name.toLowerCase() === 'set-cookie')
-  return written || response.$ref !== undefined ? response : { ...response, headers: { ...response.headers, 'Set-Cookie': header } }
+  const inlined = (name !== undefined && document.components?.responses?.[name] as Response | undefined) || response
+  const written = Object.keys(inlined.headers ?? {}).map((header) => header.toLowerCase())
+  const missing = Object.entries(more).filter(([header]) => !written.includes(header.toLowerCase()))
+  if (missing.length === 0 || inlined.$ref !== undefined) return response
+  return { ...inlined, headers: { ...inlined.headers, ...Object.fromEntries(missing) } }
 }
 
 /** Returns whether the app documented the status itself. Fastify serializes by ranges and `default` too, so both count. */

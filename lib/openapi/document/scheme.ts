@@ -10,6 +10,8 @@ export interface DocumentedScheme {
   readonly description: string | undefined
   /** operationIds of the routes that sign in, tell who is signed in, and sign out. */
   readonly operations: { readonly login?: string, readonly status?: string, readonly logout?: string }
+  /** Header Objects of other plugins' headers, which every response has. */
+  readonly headers: Readonly<Record<string, object>>
   /** True if unsafe requests from pages of another origin are refused (403). */
   readonly crossOrigin: boolean
   /** True if there is a store, which may not work (503). Sealed cookies that adopt no other sessions have none. */
