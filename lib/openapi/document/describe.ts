@@ -37,7 +37,8 @@ function describeOperation (
 
   const sharedHeader = (name: string, header: object): object => ({ $ref: share(components, 'headers', name, header) })
   const setCookie = { 'Set-Cookie': sharedHeader('SessionCookie', setCookieHeader(schemes)) }
-  const common = mapValues(Object.fromEntries(sessions.flatMap(({ headers }) => Object.entries(headers))), (header, name) => sharedHeader(name, header))
+  const ofOthers = sessions.flatMap(({ headers }) => Object.entries(headers))
+  const common = Object.fromEntries(ofOthers.map(([name, header]) => [name, sharedHeader(name, header)]))
   const written = mapValues(operation.responses ?? {}, (response, status) =>
     response && withHeaders(response, { ...common, ...(/^[23]/.test(status) && setCookie) }, document))
   const responses = { ...written }
