@@ -110,6 +110,19 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       t.match(await note.textContent(), /^Calls go to other origins, http:\/\/login\.example and http:\/\/logout\.example: the browser sends/)
     })
 
+    await t.test(`an origin is named, too, if the operation needs parameters that only the reader knows: ${end.name}`, async (t) => {
+      const { url } = await showing(t, end, ({ paths }) => {
+        const { post } = paths['/api/login']
+        delete paths['/api/login']
+        const parameters = ['path', 'query', 'header'].map((place) => ({ name: `of-${place}`, in: place, required: true, schema: { type: 'string' } }))
+        paths['/api/login/{of-path}'] = { parameters: [parameters[0]], post: { ...post, servers: [{ url: 'http://login.example' }], parameters: parameters.slice(1) } }
+      })
+      const docs = await DocsPage.open(t, browser, url)
+      await docs.openDialog()
+      await docs.form().locator('[name=password]').waitFor()
+      t.match(await docs.form().innerText(), /Calls go to another origin, http:\/\/login\.example:/)
+    })
+
     await t.test(`credentials of other schemes are sent without a click to the page's own origin only: ${end.name}`, async (t) => {
       const { heard, url: elsewhere } = await listener(t)
       const secrets = [{ account: [], key: [], bearer: [], query: [] }]

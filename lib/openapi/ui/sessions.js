@@ -175,7 +175,10 @@ export class Sessions {
 
   /** The origins other than the page's own that the session's operations are sent to. @param {Scheme} scheme */
   elsewhere ({ login, status, logout }) {
-    const origins = [login, status, logout].map((operation) => operation && this.#url(operation)?.origin)
+    // A request without its required parameters has no URL, but parameters cannot change the origin.
+    const bare = (/** @type {Operation} */ { operation, pathItem, ...place }) =>
+      ({ ...place, operation: { ...operation, parameters: [] }, pathItem: { ...pathItem, parameters: [] } })
+    const origins = [login, status, logout].map((operation) => operation && this.#url(bare(operation))?.origin)
     return [...new Set(origins)].filter((origin) => origin !== undefined && origin !== location.origin)
   }
 
