@@ -99,6 +99,29 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       }
     })
 
+    await t.test(`markup in a document is no script: ${end.name}`, async (t) => {
+      const script = (n: number): string => `"'><img src=x onerror="window.ran=${n}"><svg onload="window.ran=${n}"><script>window.ran=${n}</script><a href="javascript:window.ran=${n}">x</a>`
+      const { url } = await showing(t, end, (document) => {
+        const { account } = document.components.securitySchemes
+        const { post } = document.paths['/api/login']
+        const { schema } = post.requestBody.content['application/json']
+        document.info.title += script(1)
+        Object.assign(account, { description: script(2), name: `c${script(3)}`, 'x-more': script(4) })
+        document.components.securitySchemes[`n${script(5)}`] = { ...account, 'x-session': { ...account['x-session'] } }
+        Object.assign(post, { summary: script(6), description: script(7), tags: [script(8)] })
+        Object.assign(schema.properties.username, { title: script(9), description: script(10), default: script(11) })
+        schema.properties[script(12)] = { enum: [script(13)] }
+        post.parameters = [{ name: script(14), in: 'query', required: true, description: script(15), schema: { type: 'string' } }]
+        document.servers = [{ url: '/', description: script(16) }, { url: `/${script(17)}` }]
+      })
+      const docs = await DocsPage.open(t, browser, url)
+      await docs.openDialog()
+      await docs.form().locator('[name=password]').waitFor()
+      await docs.form().locator('[name=password]').press('Enter')
+      const links = await docs.page.locator('a[href^="javascript:"]').count()
+      t.same([await docs.page.evaluate('window.ran'), links], [undefined, 0])
+    })
+
     await t.test(`each other origin is named before anything is typed: ${end.name}`, async (t) => {
       const { url } = await showing(t, end, ({ paths }) => {
         paths['/api/login'].post.servers = [{ url: 'http://login.example' }]
