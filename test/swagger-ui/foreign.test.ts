@@ -99,7 +99,7 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       }
     })
 
-    await t.test(`markup in a document is no script: ${end.name}`, async (t) => {
+    await t.test(`markup in a document runs no script: ${end.name}`, async (t) => {
       const script = (n: number): string => `"'><img src=x onerror="window.ran=${n}"><svg onload="window.ran=${n}"><script>window.ran=${n}</script><a href="javascript:window.ran=${n}">x</a>`
       const { url } = await showing(t, end, (document) => {
         const { account } = document.components.securitySchemes

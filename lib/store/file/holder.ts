@@ -7,7 +7,7 @@ import { hostname } from 'node:os'
  */
 export const self = (): string => [process.pid, startOf(process.pid), here()].join(' ')
 
-/** What the text of a holder says. */
+/** A process that holds a directory, as its text names it. */
 export interface Holder {
   readonly pid: number | undefined
   /** Undefined for a process in another container or on another machine. */
