@@ -46,7 +46,7 @@ export const ROUTES = {
   }, { config: { session: { touch: false } } }),
   list: describe('GET', '/sessions', 'listSessions', 'Where you are signed in', {
     200: page(CLOSED)
-  }, { querystring: { type: 'object', properties: { cursor: text(1000) } } }),
+  }, { querystring: { type: 'object', properties: { cursor: text(1000, { pattern: '^[!-~]+$' }) } } }),
   revoke: describe('DELETE', '/sessions/:id', 'revokeSession', 'Sign out one session', {
     204: nothing('You have no session with this id any longer.')
   }, { params: object({ id: text(64) }) }),

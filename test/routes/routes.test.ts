@@ -144,6 +144,8 @@ t.test('pages of the list follow each other by the cursor', async (t) => {
   }
   t.ok(pages.length > 1, `${pages.length} pages`)
   t.equal(new Set(pages.flatMap(({ sessions }) => sessions).map(({ id }) => id)).size, 300)
+  t.equal((await browser.get('/sessions?cursor=made-up')).statusCode, 200)
+  t.equal((await browser.get('/sessions?cursor=%00')).statusCode, 400, 'no database would take it')
 })
 
 t.test('logins are limited where @fastify/rate-limit is registered', async (t) => {
