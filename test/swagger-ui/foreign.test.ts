@@ -150,8 +150,10 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       const { heard, url: elsewhere } = await listener(t)
       const secrets = [{ account: [], key: [], bearer: [], query: [] }]
       let servers: object[] = []
+      let path = '/api/me'
       const { url, calls } = await docsApp(t, {
         ...end,
+        plugins: async (app) => { app.get('/hop', { schema: { hide: true } }, async (_request, reply) => reply.redirect(`${elsewhere}/api/me`)) },
         document: {
           components: {
             securitySchemes: {
@@ -165,7 +167,7 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
           uiConfig: { persistAuthorization: true },
           transformSpecification: (document: any) => {
             const me = document.paths['/api/me'].get
-            return { ...document, paths: { ...document.paths, '/api/me': { get: { ...me, security: secrets, servers } } } }
+            return { ...document, paths: { ...document.paths, '/api/me': {}, [path]: { get: { ...me, security: secrets, servers } } } }
           }
         }
       })
@@ -194,6 +196,16 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       t.equal(calls('/api/me').length, before)
       t.ok(heard.length > 0)
       t.notMatch(JSON.stringify(heard), /secret|x-key|authorization/i)
+
+      // A redirect of this origin would take a key along in its header.
+      Object.assign(heard, { length: 0 })
+      servers = []
+      path = '/hop'
+      await docs.page.reload()
+      await docs.openDialog()
+      await docs.says('Not known whether you are signed in')
+      t.equal(calls('/hop').at(-1)?.headers['x-key'], 'k-secret')
+      t.same(heard, [])
     })
 
     await t.test(`a browser that lets pages store nothing: ${end.name}`, async (t) => {

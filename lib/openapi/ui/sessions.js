@@ -107,7 +107,7 @@ export class Sessions {
       check.again = false
       // This is sent without a click, and another author's document may name any origin.
       const credentials = this.#url(status)?.origin === location.origin
-      const outcome = await this.#run(status, () => ({ credentials }))
+      const outcome = await this.#run(status, () => ({ credentials, stays: credentials }))
       // The document may be another one by now.
       if (check.again || this.states.get(name)?.scheme.status !== status) continue
       if (outcome.ok) this.#enter(name, outcome.body)
