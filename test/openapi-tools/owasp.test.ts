@@ -2,8 +2,8 @@
 import swagger from '@fastify/swagger'
 import spectral from '@stoplight/spectral-core'
 import owasp from '@stoplight/spectral-owasp-ruleset'
-import Fastify, { type FastifyInstance } from 'fastify'
-import sessionPlugin from 'fastify-openapi-session'
+import Fastify, { type FastifyInstance, type FastifySchema } from 'fastify'
+import sessionPlugin, { required } from 'fastify-openapi-session'
 import sessionRoutes, { operations } from 'fastify-openapi-session/routes'
 import t from 'tap'
 import { buildApp } from '../../example/app.js'
@@ -54,7 +54,7 @@ for (const openapi of versions) {
     const responses = Object.fromEntries([200, 400, 429, 500].map((status) => [status, status === 429
       ? { ...response, headers: { ...headers, 'Retry-After': headers['RateLimit-Reset'] } }
       : response]))
-    const schema = { security: [{ session: ['admin'] }], response: responses }
+    const schema = { security: required('session', 'admin'), response: responses }
     const document = await documentOf(openapi, (app) => {
       app.get('/orders', { schema: { operationId: 'orders', ...schema } }, nothing)
       app.post('/orders', { schema: { operationId: 'order', ...schema } }, nothing)
@@ -64,10 +64,10 @@ for (const openapi of versions) {
   })
 
   t.test(`OpenAPI ${openapi}: in an app that documents nothing, the additions with the option headers cause no finding`, async (t) => {
-    const routes = (schema: object) => (app: FastifyInstance): void => { app.get('/orders', { schema }, nothing).post('/orders', { schema }, nothing) }
+    const routes = (schema: FastifySchema) => (app: FastifyInstance): void => { app.get('/orders', { schema }, nothing).post('/orders', { schema }, nothing) }
     const without = await findings(await documentOf(openapi, routes({})))
     const added = async (session: object): Promise<string[]> =>
-      (await findings(await documentOf(openapi, routes({ security: [{ session: ['admin'] }] }), session))).filter((finding) => !without.includes(finding))
+      (await findings(await documentOf(openapi, routes({ security: required('session', 'admin') }), session))).filter((finding) => !without.includes(finding))
     t.same(await added(guarded), [])
     t.same((await added({ roles: () => [] })).filter((finding) => !OF_HEADERS.test(finding)), [], 'without the option, only those headers are missed')
   })
