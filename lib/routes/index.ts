@@ -102,7 +102,7 @@ function takeJsonSchemas (app: FastifyInstance): object {
 }
 
 function schemeOf (app: FastifyInstance, name: string): Scheme {
-  const plan = Registry.of(app)?.compile({ method: 'of', url: 'sessionRoutes', schema: { security: required(name) } })
+  const plan = Registry.of(app)?.compile({ method: 'of', url: 'sessionRoutes', schema: { security: [{ [name]: [] }] } })
   const scheme = plan?.schemes[0]
   if (scheme === undefined) throw invalidOptions('sessionRoutes is registered before the session plugin: first await app.register(sessionPlugin, ...)')
   if (scheme.settings.principal === undefined) throw invalidOptions('sessionRoutes needs the option principal of the session plugin: principal: (data) => data.userId')

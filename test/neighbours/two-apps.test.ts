@@ -1,6 +1,6 @@
 import sessionPlugin from 'fastify-openapi-session'
 import t, { type Test } from 'tap'
-import { addStory, Browser, browse, makeApp, withName } from './support.js'
+import { addStory, type Browser, browse, makeApp, withName } from './support.js'
 
 /** Starts two apps on one host, and returns one browser that uses both. Cookies know no ports. */
 async function twoApps (t: Test, ...names: readonly string[]): Promise<{ shop: Browser, blog: Browser }> {

@@ -5,7 +5,8 @@
  * credentials and the page's interceptors come from Swagger UI. The session itself travels in the browser's cookie.
  * @type {(system: System, spec: Spec, found: Operation, sessions: ReadonlyMap<string, unknown>, input: Input) => any}
  */
-export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, { credentials, stays = false, contentType, values = [] }) {
+export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, input) {
+  const { credentials, stays = false, contentType, values = [] } = input
   const { fn, specSelectors, oas3Selectors, authSelectors, getConfigs } = system
   const { requestInterceptor, responseInterceptor } = getConfigs()
   const { parameters: shared, servers } = pathItem
