@@ -98,7 +98,7 @@ function resultsIn (tap: string): Array<{ name: string, ok: boolean }> {
 }
 
 for (const { name, tests, files, about, atLeast, different } of SUITES) {
-  t.test(`the tests of @fastify/${name} about sessions pass, but for those that are listed`, { timeout: 120_000 }, async (t) => {
+  t.test(`the tests of @fastify/${name} about sessions pass, but for those that are listed`, { timeout: 300_000 }, async (t) => {
     const directory = await bundled(t, tests, files, name)
     const results = resultsIn(await run(directory)).filter((result) => about.test(result.name))
     const failed = new Set(results.filter(({ ok }) => !ok).map((result) => result.name))
