@@ -10,7 +10,7 @@ import { Registry } from '../routing/registry.js'
 import type { LiveSession, Session, StartOptions } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import { optional, required } from '../types/security.js'
-import { LIMIT, LIMITED, ROUTES } from './described.js'
+import { LIMIT, LIMITED, OPENED, ROUTES } from './described.js'
 
 type Current = Session<Record<string, unknown>, unknown>
 type RouteName = keyof typeof ROUTES
@@ -77,7 +77,9 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
     const { schema, config, ...others } = ROUTES[route]
     const security = route === 'login' || route === 'logout' ? optional(name) : required(name)
     const limited = route === 'login' && app.hasDecorator('rateLimit')
-    const described = { ...schema, security, ...route === 'login' && body && { body }, response: { ...schema.response, ...limited && LIMITED } }
+    const isOpen = (own?.handler ?? (route === 'me' ? options.me : options.describe)) !== undefined
+    const response = { ...schema.response, ...limited && LIMITED, ...isOpen && OPENED[route] }
+    const described = { ...schema, security, ...route === 'login' && body && { body }, response }
     app.route({
       handler: handle[route], ...others, ...own,
       schema: { ...described, ...own?.schema }, config: { ...transform, ...config, ...limited && LIMIT, ...own?.config }
@@ -100,7 +102,7 @@ function takeJsonSchemas (app: FastifyInstance): object {
 }
 
 function schemeOf (app: FastifyInstance, name: string): Scheme {
-  const plan = Registry.of(app)?.compile({ method: 'of', url: 'sessionRoutes', schema: { security: required(name) } })
+  const plan = Registry.of(app)?.compile({ method: 'of', url: 'sessionRoutes', schema: { security: [{ [name]: [] }] } })
   const scheme = plan?.schemes[0]
   if (scheme === undefined) throw invalidOptions('sessionRoutes is registered before the session plugin: first await app.register(sessionPlugin, ...)')
   if (scheme.settings.principal === undefined) throw invalidOptions('sessionRoutes needs the option principal of the session plugin: principal: (data) => data.userId')

@@ -5,7 +5,8 @@
  * credentials and the page's interceptors come from Swagger UI. The session itself travels in the browser's cookie.
  * @type {(system: System, spec: Spec, found: Operation, sessions: ReadonlyMap<string, unknown>, input: Input) => any}
  */
-export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, { credentials, contentType, values = [] }) {
+export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, input) {
+  const { credentials, stays = false, contentType, values = [] } = input
   const { fn, specSelectors, oas3Selectors, authSelectors, getConfigs } = system
   const { requestInterceptor, responseInterceptor } = getConfigs()
   const { parameters: shared, servers } = pathItem
@@ -17,6 +18,7 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
   const own = oas3Selectors.serverVariables({ server, namespace }).toJS()
   // The sessions' entries are placeholders.
   const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => !sessions.has(name)
+  const others = authSelectors.authorized().filter(isOther).toJS()
   const request = fn.buildRequest({
     spec: { ...spec, paths: { [path]: { servers, parameters: shared, [method]: bare } } },
     operationId: 'it',
@@ -24,12 +26,14 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
     contextUrl: new URL(specSelectors.url(), document.baseURI).href,
     responseContentType: 'application/json, text/plain, */*',
     http: fn.fetch,
-    securities: credentials ? { authorized: authSelectors.authorized().filter(isOther).toJS() } : {},
+    securities: credentials ? { authorized: others } : {},
     requestInterceptor,
     responseInterceptor,
     server,
     serverVariables: Object.keys(own).length > 0 ? own : oas3Selectors.serverVariables({ server }).toJS()
   })
+  // A redirect could take the credentials, in a header, to any origin.
+  if (stays && Object.keys(others).length > 0) request.redirect = 'error'
   return contentType === undefined ? request : withBody(request, contentType, values)
 }
 

@@ -107,7 +107,7 @@ export class Sessions {
       check.again = false
       // This is sent without a click, and another author's document may name any origin.
       const credentials = this.#url(status)?.origin === location.origin
-      const outcome = await this.#run(status, () => ({ credentials }))
+      const outcome = await this.#run(status, () => ({ credentials, stays: credentials }))
       // The document may be another one by now.
       if (check.again || this.states.get(name)?.scheme.status !== status) continue
       if (outcome.ok) this.#enter(name, outcome.body)
@@ -175,7 +175,10 @@ export class Sessions {
 
   /** The origins other than the page's own that the session's operations are sent to. @param {Scheme} scheme */
   elsewhere ({ login, status, logout }) {
-    const origins = [login, status, logout].map((operation) => operation && this.#url(operation)?.origin)
+    // A request without its required parameters has no URL, but parameters cannot change the origin.
+    const bare = (/** @type {Operation} */ { operation, pathItem, ...place }) =>
+      ({ ...place, operation: { ...operation, parameters: [] }, pathItem: { ...pathItem, parameters: [] } })
+    const origins = [login, status, logout].map((operation) => operation && this.#url(bare(operation))?.origin)
     return [...new Set(origins)].filter((origin) => origin !== undefined && origin !== location.origin)
   }
 

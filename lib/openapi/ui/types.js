@@ -55,8 +55,9 @@
 /** @typedef {{ field: Field, value: unknown }} Value */
 
 /**
- * The parts of a request. With `credentials`, it carries what the reader authorized for other schemes.
- * @typedef {{ credentials?: boolean, contentType?: string | undefined, values?: Value[] }} Input
+ * The parts of a request. With `credentials`, it carries what the reader authorized for other schemes. With `stays`, it follows no
+ * redirect if it carries something.
+ * @typedef {{ credentials?: boolean, stays?: boolean, contentType?: string | undefined, values?: Value[] }} Input
  */
 
 /**
