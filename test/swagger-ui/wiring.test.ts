@@ -76,7 +76,7 @@ t.test('in the page that @fastify/swagger-ui serves', async (t) => {
         await docs.form().getByText(`Calls go to another origin, ${server}`, { exact: false }).waitFor()
         await docs.says('Signed out')
         await docs.enter(grace)
-        await docs.button('Authorize').click()
+        await docs.button('Sign in').click()
       }
       const { url } = await page(true)
       servers = [await foreignApi(t, []), await foreignApi(t, [url])]

@@ -13,11 +13,11 @@ export function writeLocks ({ getSystem, states }) {
   const { authSelectors, authActions, specSelectors, Im } = getSystem()
   const before = authSelectors.authorized()
   let after = before
-  for (const { scheme: { name }, phase } of states.values()) {
+  for (const { scheme: { name }, phase, roles } of states.values()) {
+    // The roles stand here for the locks to be drawn again when they change.
+    const entry = Im.fromJS({ name, schema: specSelectors.securityDefinitions().get(name), value: PLACEHOLDER, roles })
     if (phase !== 'in') after = after.delete(name)
-    else if (after.getIn([name, 'value']) !== PLACEHOLDER) {
-      after = after.set(name, Im.fromJS({ name, schema: specSelectors.securityDefinitions().get(name), value: PLACEHOLDER }))
-    }
+    else if (!Im.is(after.get(name), entry)) after = after.set(name, entry)
   }
   if (after !== before) authActions.restoreAuthorization({ authorized: after.toObject() })
 }
@@ -38,21 +38,22 @@ export function forgetStored ({ states }) {
 }
 
 /**
- * The lock of an operation. Swagger UI shows it closed wherever anonymous calls are allowed too, and knows no roles;
- * with a session among the alternatives it is closed when what the reader has opens the operation. Without one, the result is `undefined`.
- * @type {(sessions: Sessions, securities: any) => boolean | undefined}
+ * Returns whether the lock of an operation is closed: if what the reader has opens the operation, which Swagger UI does not look at. It
+ * knows no roles, and closes a lock wherever anonymous calls are allowed too. `null`: the reader has all that is asked for, but not a role.
+ * `undefined`: no session is among the alternatives.
+ * @type {(sessions: Sessions, securities: any) => boolean | null | undefined}
  */
 export function isOpened ({ getSystem, states }, securities) {
   const alternatives = alternativesOf(securities)
   if (!alternatives.some((need) => Object.keys(need).some((name) => states.has(name)))) return undefined
   const authorized = getSystem().authSelectors.authorized()
-  return alternatives.some((need) => {
-    const schemes = Object.entries(need)
-    return schemes.length > 0 && schemes.every(([name, needed]) => {
-      const roles = states.get(name)?.roles
-      return authorized.has(name) && (roles === undefined || needed.every((role) => roles.includes(role)))
-    })
-  })
+  const complete = alternatives.map((need) => Object.entries(need))
+    .filter((need) => need.length > 0 && need.every(([name]) => authorized.has(name)))
+  if (complete.length === 0) return false
+  return complete.some((need) => need.every(([name, needed]) => {
+    const roles = states.get(name)?.roles
+    return roles === undefined || needed.every((role) => roles.includes(role))
+  })) || null
 }
 
 /**

@@ -3,7 +3,7 @@
 
 /**
  * Returns the component that the dialog shows for a session in place of Swagger UI's box for pasting a key. Swagger UI's own form, with its
- * Authorize, Logout and Close buttons, stays around it.
+ * buttons, stays around it.
  * @type {(system: System, sessions: Sessions) => (props: { name: string, schema: any, onChange: any, getComponent: any }) => any}
  */
 export function sessionPanel ({ React }, sessions) {

@@ -4,6 +4,7 @@ import { withRoles } from './document.js'
 import { Sessions } from './sessions.js'
 import { sessionPanel } from './panel.js'
 import { dialog } from './popup.js'
+import { form, lock } from './buttons.js'
 import { forgetStored, isOpened, withNeeds, writeLocks } from './locks.js'
 import { announce, share, watch } from './watch.js'
 
@@ -15,8 +16,8 @@ import { announce, share, watch } from './watch.js'
 const known = new WeakMap()
 
 /**
- * The Swagger UI plugin. The panel replaces the box of a session's scheme, the locks follow the server, and Swagger UI's
- * Authorize and Logout buttons run the login and logout operations.
+ * The Swagger UI plugin. The panel replaces the box of a session's scheme, the locks follow the server, and the buttons of
+ * Swagger UI's form run the login and logout operations.
  * @type {(system: System, settings: Settings) => { wrapComponents: Wrappers, statePlugins: Record<string, StatePlugin> }}
  */
 export function sessionUi (system, settings) {
@@ -27,6 +28,8 @@ export function sessionUi (system, settings) {
   return {
     wrapComponents: {
       authorizationPopup: (Original) => dialog(system, Original),
+      auths: (Original) => form(system, sessions, Original),
+      authorizeOperationBtn: (Original) => lock(system, Original),
       apiKeyAuth: (Original) => function ApiKeyAuth (props) {
         return system.React.createElement(sessions.states.has(props.name) ? Panel : Original, props)
       }
@@ -42,7 +45,10 @@ export function sessionUi (system, settings) {
       auth: {
         wrapActions: { ...buttons(sessions), persistAuthorizationIfNeeded: after(() => forgetStored(sessions)) },
         wrapSelectors: {
-          isAuthorized: (original) => (_state, securities) => isOpened(sessions, securities) ?? original(securities),
+          isAuthorized: (original) => (_state, securities) => {
+            const opened = isOpened(sessions, securities)
+            return opened === undefined ? original(securities) : opened
+          },
           definitionsForRequirements: (original) => (_state, securities) => withNeeds(sessions, original(securities), securities)
         }
       }

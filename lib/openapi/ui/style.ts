@@ -1,4 +1,4 @@
-/** Style of the panel, in Swagger UI's own colours where it has a say, so that light and dark pages both fit. */
+/** Style of the panel, legible on light and dark pages: it takes the colors of the page, or brings text and background together. */
 export const style = `
 .swagger-ui .session-panel .session-state { width: fit-content; margin: 0 0 10px; font-weight: 700; }
 .swagger-ui .session-panel .session-state::before {
@@ -10,9 +10,10 @@ export const style = `
 .swagger-ui .session-panel .session-field :is(input, select, textarea) { min-width: 0; margin: 0; }
 .swagger-ui .session-panel .session-field :is(input:not([type="checkbox"]), textarea, select) { width: 100%; max-width: none; box-sizing: border-box; }
 .swagger-ui .session-panel .session-field :is([type="email"], [type="number"]) {
-  padding: 8px 10px; border: 1px solid #d9d9d9; border-radius: 4px; background: transparent; color: inherit;
+  padding: 8px 10px; border: 1px solid; border-radius: 4px; background: transparent; color: inherit;
 }
-.swagger-ui .session-panel [aria-invalid="true"] { border-color: #c9252d; }
+.swagger-ui .session-panel .session-field :is(input, select, textarea) { border-color: #767c80; }
+.swagger-ui .session-panel .session-field [aria-invalid="true"] { border-color: #e5484d; }
 .swagger-ui .session-panel .session-about { margin: 0 0 14px; font-size: 12px; }
 .swagger-ui .session-panel .session-about summary { cursor: pointer; }
 .swagger-ui .session-panel .session-optional { font-weight: 400; }
@@ -25,6 +26,13 @@ export const style = `
 .swagger-ui .session-panel .session-answer dt { font-weight: 700; }
 .swagger-ui .session-panel .session-answer dd { margin: 0; overflow-wrap: anywhere; }
 .swagger-ui .auth-container form:has(.session-panel[data-buttons="none"]) .auth-btn-wrapper .btn:not(.btn-done) { display: none; }
+.swagger-ui .session-dialog .auth-container form:has(.session-panel) .btn.modal-btn.authorize { border-color: #17794c; background: #17794c; color: #fff; }
+.swagger-ui .session-role-lock { position: relative; display: inline-flex; }
+.swagger-ui .session-role-lock svg { opacity: 1; }
+.swagger-ui .session-role-lock::after {
+  content: "!"; position: absolute; right: 1px; bottom: -5px; width: 14px; border-radius: 50%; background: #a15c00; color: #fff;
+  font: 700 11px/14px sans-serif; text-align: center; pointer-events: none;
+}
 .swagger-ui .session-dialog { width: 100%; max-width: none; height: 100%; max-height: none; padding: 0; border: 0; background: none; color: inherit; }
 .swagger-ui .session-dialog .modal-ux-content { max-height: min(540px, 100vh - 80px); max-height: min(540px, 100dvh - 80px); box-sizing: border-box; }
 .swagger-ui .session-dialog::backdrop { display: none; }

@@ -82,6 +82,7 @@
  * @typedef {object} System
  * @property {() => System} getSystem
  * @property {() => any} getConfigs
+ * @property {(name: string) => any} getComponent
  * @property {React} React
  * @property {any} Im
  * @property {{ buildRequest: (options: any) => any, fetch: (request: any) => Promise<any> }} fn
