@@ -61,7 +61,7 @@ t.test('what cannot be known for sure', async (t) => {
       await docs.enter(grace)
       await app.close()
       await docs.button('Sign in').click()
-      await docs.warns(new RegExp(`^No answer from ${url}: `))
+      await docs.warns(new RegExp(`^No response from ${url}: `))
       await docs.lock('orders', 'unlocked')
       t.equal(await docs.field('username').inputValue(), grace.username, 'what was typed is still there')
     })
@@ -75,7 +75,7 @@ t.test('what cannot be known for sure', async (t) => {
       await docs.says('Signed out')
       await docs.enter(grace)
       await docs.button('Sign in').click()
-      await docs.warns(/^The server took the sign-in, but the browser sent no session back\./)
+      await docs.warns(/^The server accepted the login, but the browser sent no session cookie back\./)
       await docs.lock('orders', 'unlocked')
       t.equal((await docs.page.context().cookies()).length, 0, 'the browser has no cookie')
 

@@ -95,7 +95,7 @@ t.test('in the page that @fastify/swagger-ui serves', async (t) => {
       servers = [await foreignApi(t, [closed.url])]
       const without = await DocsPage.open(t, browser, closed.url)
       await attempt(without, servers[0])
-      await without.warns(/^The server took the sign-in, but the browser sent no session back\./)
+      await without.warns(/^The server accepted the login, but the browser sent no session cookie back\./)
     })
   }
 })

@@ -19,8 +19,8 @@ const refusals: Readonly<Record<string, Refusal>> = {
   'oauth code': { status: 400, body: { error: 'invalid_grant' }, said: 'invalid_grant' },
   nested: { body: { error: { message: 'From within.' } }, said: 'From within.' },
   text: { type: 'text/plain', body: 'Not today.', said: 'Not today.' },
-  page: { status: 502, type: 'text/html', body: '<h1>Bad gateway</h1>', said: 'The server answered 502 Bad Gateway' },
-  nothing: { status: 403, body: undefined, said: 'The server answered 403 Forbidden' },
+  page: { status: 502, type: 'text/html', body: '<h1>Bad gateway</h1>', said: 'The server responded with 502 Bad Gateway' },
+  nothing: { status: 403, body: undefined, said: 'The server responded with 403 Forbidden' },
   markup: { body: { message: markup }, said: markup }
 }
 

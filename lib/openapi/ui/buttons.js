@@ -1,17 +1,17 @@
 /** @import { System } from './types.js' */
 /** @import { Sessions } from './sessions.js' */
 
-/** By what Swagger UI writes on a button of its form. @type {Record<string, string>} */
+/** The words of a session, by those that Swagger UI writes on its buttons. @type {Record<string, string>} */
 const LABELS = { Authorize: 'Sign in', Logout: 'Sign out' }
 
 /**
- * Returns the form of Swagger UI, with the words of a session on its buttons if it has nothing but sessions.
+ * Wraps the form of Swagger UI. If all of its schemes are sessions, its buttons say "Sign in" and "Sign out".
  * @type {(system: System, sessions: Sessions, Original: any) => (props: any) => any}
  */
 export function form ({ React: { createElement }, getSystem }, sessions, Original) {
   const SessionButton = (/** @type {any} */ { children, ...props }) => {
     const label = LABELS[children]
-    // Swagger UI's `aria-label` would hide the words from readers who speak them to press the button.
+    // The `aria-label` of Swagger UI differs from the visible words, which speech control needs (WCAG 2.5.3).
     return createElement(getSystem().getComponent('Button'), label === undefined ? props : { ...props, 'aria-label': undefined }, label ?? children)
   }
   return function SessionForm (props) {
@@ -23,7 +23,7 @@ export function form ({ React: { createElement }, getSystem }, sessions, Origina
 }
 
 /**
- * Returns the lock of an operation, with a mark if the reader is signed in and lacks a role: `isAuthorized` is `null` then.
+ * Wraps the lock of an operation. It gets a mark if `isAuthorized` is `null`: the reader is signed in and lacks a role.
  * @type {(system: System, Original: any) => (props: any) => any}
  */
 export function lock ({ React: { createElement, useLayoutEffect, useRef } }, Original) {

@@ -12,7 +12,7 @@ import { announce, share, watch } from './watch.js'
 /** @typedef {Record<string, (original: Action) => Action>} Wrappers */
 /** @typedef {{ wrapActions: Wrappers, wrapSelectors?: Wrappers }} StatePlugin */
 
-/** Swagger UI calls a plugin more than once for one page. @type {WeakMap<Function, Sessions>} */
+/** Swagger UI calls a plugin several times for one page. @type {WeakMap<Function, Sessions>} */
 const known = new WeakMap()
 
 /**
@@ -23,7 +23,7 @@ const known = new WeakMap()
 export function sessionUi (system, settings) {
   const sessions = known.get(system.getSystem) ?? start(system, settings)
   const Panel = sessionPanel(system, sessions)
-  // Another server may know another session.
+  // The session may not exist on another server.
   const ask = after(() => sessions.checkAll())
   return {
     wrapComponents: {
@@ -68,7 +68,7 @@ function start (system, settings) {
   return sessions
 }
 
-/** Wraps an action: `effect` follows it. @type {(effect: Action) => (original: Action) => Action} */
+/** Wraps an action, and calls `effect` after it. @type {(effect: Action) => (original: Action) => Action} */
 function after (effect) {
   return (original) => (...args) => {
     const result = original(...args)
@@ -77,7 +77,7 @@ function after (effect) {
   }
 }
 
-/** The actions behind Swagger UI's buttons. @type {(sessions: Sessions) => Wrappers} */
+/** Returns wrappers of the actions behind Swagger UI's buttons. @type {(sessions: Sessions) => Wrappers} */
 function buttons (sessions) {
   return {
     authorize: (original) => (/** @type {Record<string, any>} */ payload) => {
