@@ -102,7 +102,7 @@ t.test('an account that is gone is signed out', async (t) => {
   t.equal((await visitor.get('/account', { cookie })).statusCode, 303)
 })
 
-t.test('a store that fails signs nobody out', async (t) => {
+t.test('a store that fails signs no user out', async (t) => {
   const store = new MemoryStore()
   const visitor = new Visitor(await shop(t, { store }))
   await visitor.enter(grace)

@@ -70,7 +70,7 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       t.same(calls('/api').map((call) => call.url), ['/api/login'])
     })
 
-    await t.test(`a server that is no web address is no link, and harms nothing: ${end.name}`, async (t) => {
+    await t.test(`the address of a server that is not http becomes no link and runs nothing: ${end.name}`, async (t) => {
       for (const server of ['javascript://x/%0Aopener.name=1//', 'http://[bad']) {
         const { url } = await showing(t, end, (document) => {
           document.servers = [{ url: server }]

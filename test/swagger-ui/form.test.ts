@@ -151,7 +151,7 @@ async function each (t: Test, docs: DocsPage, submit: (scheme: Scheme) => Promis
     t.strictSame((await submit('referred'))?.body, { name: 'ada' })
   })
 
-  await t.test('a body that is no object, and JSON that is none', async (t) => {
+  await t.test('a body that is not an object, and text that is not JSON', async (t) => {
     await docs.field('Body (JSON)', 'list').fill('["ada"')
     await docs.button('Sign in', 'list').click()
     await docs.warns('Body (JSON) is not JSON.', 'list')
