@@ -1,7 +1,7 @@
 import { AjvCompiler } from '@fastify/ajv-compiler'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import { invalidOptions, wrongCredentials } from '../errors.js'
-import type { SessionInfo, SessionManager } from '../manager/manager.js'
+import type { SessionInfo } from '../manager/manager.js'
 import { refuseUnknown } from '../nearest.js'
 import { OF_REGISTER } from '../options/read.js'
 import type { Scheme } from '../options/scheme.js'
@@ -12,8 +12,8 @@ import type { Awaitable } from '../store/store.js'
 import { optional, required } from '../types/security.js'
 import { LIMIT, LIMITED, OPENED, ROUTES } from './described.js'
 
-type Current = Session<Record<string, unknown>, unknown>
 type RouteName = keyof typeof ROUTES
+type Handlers = Record<RouteName, RouteOptions['handler']>
 
 /** The body of a login. If the option `body` is set, its schema defines the properties. */
 export type Credentials = { username: string, password: string } & Record<string, any>
@@ -44,14 +44,6 @@ const KNOWN = ['scheme', 'check', 'body', 'lifetime', 'me', 'describe', 'routes'
 type AnyOptions = {
   [Name in SchemeName]: Name extends 'session' ? SessionRoutesOptions<Name> : SessionRoutesOptions<Name> & { scheme: Name }
 }[SchemeName]
-
-/** The options as the handlers call them, for any scheme. */
-interface Callbacks {
-  check (credentials: Credentials, request: FastifyRequest): Awaitable<Record<string, any> | null | undefined | false>
-  lifetime? (credentials: Credentials): StartOptions
-  me? (request: FastifyRequest & Record<string, any>): Awaitable<object>
-  describe? (session: SessionInfo<any>): object
-}
 
 /** The operations for the option `openapi` of the session plugin. "Authorize" in Swagger UI signs in with them. */
 export const operations = { login: 'login', status: 'me', logout: 'logout' } as const
@@ -110,15 +102,16 @@ function schemeOf (app: FastifyInstance, name: string): Scheme {
 }
 
 /** The handlers of the routes. Each can be replaced by the option `routes`. */
-function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: Callbacks): Record<RouteName, RouteOptions['handler']> {
-  const manager = (app as unknown as Record<string, SessionManager>)[name] as SessionManager
-  const of = (request: FastifyRequest): Current => (request as unknown as Record<string, Current>)[name] as Current
+function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: SessionRoutesOptions<any>): Handlers {
+  const manager = app[name as 'session']
+  const of = (request: FastifyRequest) => request[name as 'session'] as Session<Record<string, unknown>, unknown>
   const principalOf = (request: FastifyRequest): string => settings.principal?.(of(request).data) as string
   return {
     async login (request, reply) {
-      const data = await options.check(request.body as Credentials, request)
+      const credentials = request.body as Credentials
+      const data = await options.check(credentials, request)
       if (data == null || data === false) throw wrongCredentials(cookie.name)
-      of(request).start(data, options.lifetime?.(request.body as Credentials))
+      of(request).start(data, options.lifetime?.(credentials))
       return await reply.code(204).send()
     },
     async logout (request, reply) {
@@ -127,7 +120,7 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
     },
     async me (request) {
       const { data, user } = of(request)
-      return await (options.me?.(request) ?? { principal: principalOf(request), roles: await settings.roles?.(data, user) ?? [] })
+      return await (options.me?.(request as never) ?? { principal: principalOf(request), roles: await settings.roles?.(data, user) ?? [] })
     },
     async list (request) {
       const { sessions, cursor } = await manager.list(principalOf(request), { cursor: (request.query as { cursor?: string }).cursor })
@@ -147,7 +140,7 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
   }
 }
 
-function shown ({ id, ...session }: SessionInfo, current: string): object {
-  const instants = (['createdAt', 'authenticatedAt', 'expiresAt'] as const).map((name) => [name, new Date(session[name]).toISOString()])
-  return { id, ...Object.fromEntries(instants) as object, current: id === current }
+function shown ({ id, createdAt, authenticatedAt, expiresAt }: SessionInfo, current: string): object {
+  const iso = (instant: number): string => new Date(instant).toISOString()
+  return { id, createdAt: iso(createdAt), authenticatedAt: iso(authenticatedAt), expiresAt: iso(expiresAt), current: id === current }
 }

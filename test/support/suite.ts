@@ -27,7 +27,7 @@ const suites: Readonly<Record<string, readonly string[]>> = {
 
 /** Files that run in `npm run test:all` alone: other databases, viewers and compilations of the same kind, sites and whole tutorials. */
 const long = [
-  'docs/getting-started', 'docs/site', 'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/',
+  'docs/getting-started', 'docs/site', 'docs/testing', 'example/accessible', 'example/browser', 'neighbours/upstream', 'openapi/types', 'openapi-tools/',
   'store/clients/redis-', 'store/clients/sql', 'store/sql-pglite', 'story/sql-pglite',
   'swagger-ui/example', 'swagger-ui/scalar', 'swagger-ui/sizes'
 ]

@@ -65,12 +65,12 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       await docs.openDialog()
       await docs.says('This page cannot ask whether you are signed in')
       await docs.enter(grace)
-      await docs.button('Authorize').click()
+      await docs.button('Sign in').click()
       await docs.says('Signed in')
       t.same(calls('/api').map((call) => call.url), ['/api/login'])
     })
 
-    await t.test(`a server that is no web address is no link, and harms nothing: ${end.name}`, async (t) => {
+    await t.test(`the address of a server that is not http becomes no link and runs nothing: ${end.name}`, async (t) => {
       for (const server of ['javascript://x/%0Aopener.name=1//', 'http://[bad']) {
         const { url } = await showing(t, end, (document) => {
           document.servers = [{ url: server }]
@@ -91,7 +91,7 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
         await docs.says('Signed out')
         await docs.form().locator('[name=username]').fill(grace.username)
         await docs.form().locator('[name=password]').fill(grace.password)
-        await docs.button('Authorize').click()
+        await docs.button('Sign in').click()
         await docs.says('Signed in')
         t.equal(await docs.state().innerText(), 'Signed in', String(change))
         await docs.closeDialog()
