@@ -45,6 +45,14 @@ type AnyOptions = {
   [Name in SchemeName]: Name extends 'session' ? SessionRoutesOptions<Name> : SessionRoutesOptions<Name> & { scheme: Name }
 }[SchemeName]
 
+/** The options as the handlers call them, for any scheme. */
+interface Callbacks {
+  check (credentials: Credentials, request: FastifyRequest): Awaitable<Record<string, any> | null | undefined | false>
+  lifetime? (credentials: Credentials): StartOptions
+  me? (request: FastifyRequest & Record<string, any>): Awaitable<object>
+  describe? (session: SessionInfo<any>): object
+}
+
 /** The operations for the option `openapi` of the session plugin. "Authorize" in Swagger UI signs in with them. */
 export const operations = { login: 'login', status: 'me', logout: 'logout' } as const
 
@@ -102,7 +110,7 @@ function schemeOf (app: FastifyInstance, name: string): Scheme {
 }
 
 /** The handlers of the routes. Each can be replaced by the option `routes`. */
-function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: SessionRoutesOptions<any>): Handlers {
+function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: Callbacks): Handlers {
   const manager = app[name as 'session']
   const of = (request: FastifyRequest) => request[name as 'session'] as Session<Record<string, unknown>, unknown>
   const principalOf = (request: FastifyRequest): string => settings.principal?.(of(request).data) as string
@@ -120,7 +128,7 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
     },
     async me (request) {
       const { data, user } = of(request)
-      return await (options.me?.(request as never) ?? { principal: principalOf(request), roles: await settings.roles?.(data, user) ?? [] })
+      return await (options.me?.(request) ?? { principal: principalOf(request), roles: await settings.roles?.(data, user) ?? [] })
     },
     async list (request) {
       const { sessions, cursor } = await manager.list(principalOf(request), { cursor: (request.query as { cursor?: string }).cursor })
