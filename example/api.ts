@@ -8,7 +8,7 @@ import { allUsers, checkPassword, type User } from './users.js'
 const WrongCredentials = createError('SHOP_WRONG_CREDENTIALS', 'Unknown user name or wrong password.', 401)
 const UnknownSession = createError('SHOP_UNKNOWN_SESSION', 'You have no session of this id.', 404)
 
-/** The 401 of a failed login. Every 401 says how to do better (RFC 9110, 15.5.2). */
+/** Returns the 401 of a failed login. Every 401 names a way to authenticate (RFC 9110, 15.5.2). */
 function wrongCredentials (): Error {
   return Object.assign(new WrongCredentials(), { headers: { 'www-authenticate': 'Cookie form-action="/login"' } })
 }
@@ -33,11 +33,12 @@ const Profile = Type.Object({
 }, { description: 'An account' })
 
 const SessionItem = Type.Object({
-  id: Type.String({ description: 'Names the session in this API; it signs nobody in' }),
+  id: Type.String({ description: 'Names the session in this API. It signs no client in' }),
   device: Type.String(),
+  remembered: Type.Boolean({ description: 'True if the user asked to stay signed in' }),
   createdAt: Type.String({ format: 'date-time' }),
   expiresAt: Type.String({ format: 'date-time', description: 'Unless it is used before' }),
-  current: Type.Boolean({ description: 'Whether it is the session of this request' })
+  current: Type.Boolean({ description: 'True for the session of this request' })
 }, { description: 'A place where you are signed in' })
 
 const Nothing = (description: string) => Type.Null({ description })
@@ -51,7 +52,7 @@ interface ApiOptions {
   readonly loginLimit: preHandlerAsyncHookHandler
 }
 
-/** The JSON API, under /api: the same session, users and rules as the pages. */
+/** Adds the JSON API under /api. It has the session, the users and the rules of the pages. */
 export const api: FastifyPluginAsyncTypebox<ApiOptions> = async (app, { loginLimit }) => {
   app.post('/login', {
     preHandler: loginLimit,
@@ -71,7 +72,7 @@ export const api: FastifyPluginAsyncTypebox<ApiOptions> = async (app, { loginLim
   })
 
   app.get('/me', {
-    // Asking who is signed in does not count as activity: a page that polls does not hold off the idle timeout.
+    // This request does not count as activity. A page that polls does not keep an idle session alive.
     config: { session: { touch: false } },
     schema: { operationId: 'status', summary: 'Who is signed in', tags: ['session'], security: signedIn, response: { 200: Profile } }
   }, async (request) => profile(request.session.user))

@@ -15,18 +15,18 @@ import { Visitor } from './session.js'
 import { userById } from './users.js'
 
 export interface ExampleOptions {
-  /** Where sessions live; in memory when absent. */
+  /** Default: in memory. */
   readonly store?: SessionStore
-  /** `false` for development over plain HTTP in browsers that refuse Secure cookies there. */
+  /** `false` for development in Safari, which refuses Secure cookies over plain HTTP. Default `true`. */
   readonly secureCookie?: boolean
-  /** Attempts to sign in, a minute and address. */
+  /** Attempts to sign in, for each address and minute. Default 10. */
   readonly loginAttempts?: number
   readonly logger?: FastifyServerOptions['logger']
-  /** The clock of the sessions, epoch milliseconds; tests bring their own. */
+  /** The clock of the sessions, in epoch milliseconds. Tests have their own. */
   readonly now?: () => number
 }
 
-/** The shop, ready to listen or to be injected into. */
+/** Builds the shop. The result can listen, and tests can inject requests. */
 export async function buildApp (options: ExampleOptions = {}): Promise<FastifyInstance> {
   const { store, secureCookie = true, loginAttempts = 10, logger = false, now = Date.now } = options
   const app = Fastify({ logger })
@@ -49,18 +49,18 @@ export async function buildApp (options: ExampleOptions = {}): Promise<FastifyIn
     ...(!secureCookie && { cookie: { secure: false } }),
     now,
     principal: ({ userId }) => userId,
-    // An account that was deleted is signed out everywhere, at its next request.
+    // The next request of a deleted account ends its session.
     user: ({ userId }) => userById(userId) ?? null,
     roles: (_data, user) => user.roles,
     openapi: { login: 'login', status: 'status', logout: 'logout' }
   })
-  // Its own default upgrades requests to https, which Safari does on localhost too.
+  // The default policy of @fastify/swagger-ui upgrades requests to https. Safari does so on localhost, too.
   const staticCSP = "default-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
   await app.register(swaggerUi, sessionUi({ routePrefix: '/docs', staticCSP }))
 
   await registerViews(app)
   await app.register(serveStatic, { root: join(import.meta.dirname, 'public'), prefix: '/assets/' })
-  // One count for the form and the API, or guessing would go twice as fast.
+  // The form and the API share one count. Two counts would allow twice as many guesses.
   const loginLimit = app.rateLimit({ max: loginAttempts, timeWindow: '1 minute' })
   await app.register(api, { prefix: '/api', loginLimit })
   await app.register(pages, { loginLimit })
@@ -71,7 +71,7 @@ export async function buildApp (options: ExampleOptions = {}): Promise<FastifyIn
   return app
 }
 
-/** Headers that keep pages out of frames and other people's scripts out of pages, and a brake on guessing passwords. */
+/** Adds headers that forbid frames and foreign scripts, and a limit for login attempts. */
 async function registerDefences (app: FastifyInstance): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
@@ -86,7 +86,7 @@ async function registerDefences (app: FastifyInstance): Promise<void> {
         frameAncestors: ["'none'"]
       }
     },
-    // Not "no-referrer": with it browsers send "Origin: null" along with our own forms.
+    // With "no-referrer", browsers send "Origin: null" with the forms of this app, and the plugin would refuse them.
     referrerPolicy: { policy: 'same-origin' }
   })
   await app.register(rateLimit, { global: false })

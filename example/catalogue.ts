@@ -7,7 +7,7 @@ export interface Tea {
   readonly price: number
 }
 
-/** What the shop sells; in a real shop, a table. */
+/** The teas of the shop. A real shop reads them from a table. */
 export const teas: readonly Tea[] = [
   { id: 'sencha', name: 'Sencha', origin: 'Shizuoka, Japan', notes: 'Cut grass, sea air, a little sweetness.', price: 950 },
   { id: 'darjeeling', name: 'First Flush Darjeeling', origin: 'West Bengal, India', notes: 'Spring flowers, muscat grape.', price: 1480 },
@@ -17,7 +17,7 @@ export const teas: readonly Tea[] = [
   { id: 'mint', name: 'Moroccan Mint', origin: 'Meknes, Morocco', notes: 'Cool, clear, made for hot days.', price: 690 }
 ]
 
-/** The name of the tea with this id, or the id where there is none. */
+/** Returns the name of a tea, or the id if no tea has it. */
 export function teaName (id: string): string {
   return teas.find((tea) => tea.id === id)?.name ?? id
 }
@@ -27,7 +27,7 @@ export interface CartLine {
   readonly count: number
 }
 
-/** The lines of a cart (tea id to count), in the order of the catalogue. A tea that is no longer sold is left out. */
+/** Returns the lines of a cart (tea id to count), in the order of the catalogue. Teas that are no longer sold are left out. */
 export function cartLines (cart: Readonly<Record<string, number>>): CartLine[] {
   return teas.flatMap((tea) => {
     const count = cart[tea.id]
@@ -35,7 +35,7 @@ export function cartLines (cart: Readonly<Record<string, number>>): CartLine[] {
   })
 }
 
-/** The sum of the lines in cents. */
+/** Returns the sum of the lines in cents. */
 export function total (lines: readonly CartLine[]): number {
   return lines.reduce((sum, { tea, count }) => sum + tea.price * count, 0)
 }

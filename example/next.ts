@@ -1,12 +1,12 @@
 const here = 'http://same-site.invalid'
 
 /**
- * Where to go after signing in: `value` when it is a path of this site, else `/`. It comes from the address bar, so it
- * may point anywhere (OWASP Unvalidated Redirects and Forwards Cheat Sheet): it is read as a browser would read it.
+ * Returns the path to go to after the login: `value` if it is a path of this site, else `/`. `value` comes from the address bar, so it
+ * can be the address of any other site (OWASP Unvalidated Redirects and Forwards Cheat Sheet). It is parsed as browsers parse it.
  */
 export function safeNext (value: string | undefined): string {
   if (value === undefined || !URL.canParse(value, here)) return '/'
   const { origin, pathname, search } = new URL(value, here)
-  // "/.//evil.example" is a path of this site whose normal form, sent as a Location, names another.
+  // "/.//evil.example" is a path of this site. Its normal form "//evil.example" is the address of another site.
   return origin === here && !pathname.startsWith('//') ? pathname + search : '/'
 }

@@ -13,7 +13,7 @@ interface PageOptions {
   readonly loginLimit: preHandlerAsyncHookHandler
 }
 
-/** The pages. Forms are sent with POST and answered with a redirect, so that "reload" never sends one twice. */
+/** Adds the pages. The response to a form is a redirect, so that "reload" never sends a form twice. */
 export const pages: FastifyPluginAsyncTypebox<PageOptions> = async (app, options) => {
   app.setErrorHandler(pageErrors)
   await app.register(formbody)
@@ -24,7 +24,7 @@ export const pages: FastifyPluginAsyncTypebox<PageOptions> = async (app, options
 
 const TeaForm = Type.Object({ tea: Type.Union(teas.map(({ id }) => Type.Literal(id))) })
 
-/** For every visitor: a guest's cart is a session too, without a user. */
+/** Pages for every visitor. The cart of a guest is a session, too, without a user. */
 const shopPages: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', { schema: { hide: true, security: anyone } }, async (request, reply) => await page(request, reply, 'home', { teas }))
 
@@ -55,32 +55,37 @@ const Next = Type.Optional(Type.String({ maxLength: 2000 }))
 const LoginForm = Type.Object({
   username: Type.String({ maxLength: 100 }),
   password: Type.String({ maxLength: 200 }),
+  /** A checkbox: absent if it is not checked. */
+  remember: Type.Optional(Type.Literal('on')),
   next: Next
 })
 
-/** Signing in and out. */
+/** Pages to sign in and out. */
 const loginPages: FastifyPluginAsyncTypebox<PageOptions> = async (app, { loginLimit }) => {
   app.get('/login', {
     schema: { hide: true, security: anyone, querystring: Type.Object({ next: Next }) }
   }, async (request, reply) => {
     const next = safeNext(request.query.next)
     if (request.session.user !== undefined) return reply.redirect(next, 303)
-    return await page(request, reply, 'login', { next, username: '', failed: false })
+    // A browser keeps the cookie of a session that ended elsewhere, or by time.
+    const ended = !request.session.exists && /(?:^|-|; )session=/.test(request.headers.cookie ?? '')
+    const reason = ended ? 'Your session has ended. Please sign in again.' : next === '/' ? undefined : 'Please sign in to see that page.'
+    return await page(request, reply, 'login', { next, username: '', remember: undefined, failed: false, reason })
   })
 
-  // No hidden token in the form: the plugin refuses posts from other origins wherever a session is declared.
+  // The form needs no CSRF token: the plugin refuses requests from pages of other sites.
   app.post('/login', {
     preHandler: loginLimit,
     schema: { hide: true, security: anyone, body: LoginForm }
   }, async (request, reply) => {
-    const { username, password } = request.body
+    const { username, password, remember } = request.body
     const next = safeNext(request.body.next)
     const user = await checkPassword(username, password)
     if (user === undefined) {
       reply.code(422)
-      return await page(request, reply, 'login', { next, username, failed: true })
+      return await page(request, reply, 'login', { next, username, remember, failed: true })
     }
-    signIn(request, user, `Welcome, ${user.name}.`)
+    signIn(request, user, { flash: `Welcome, ${user.name}.`, remember: remember === 'on' })
     return reply.redirect(next, 303)
   })
 
@@ -89,17 +94,18 @@ const loginPages: FastifyPluginAsyncTypebox<PageOptions> = async (app, { loginLi
     return reply.redirect('/goodbye', 303)
   })
 
-  // Declares no security, so it costs nothing: no cookie is read and no store is asked.
+  // No `security`, so the plugin does nothing here: it reads no cookie and calls no store.
   app.get('/goodbye', { schema: { hide: true } }, async (_request, reply) => await plainPage(reply, 'goodbye'))
 }
 
 const SessionId = Type.Object({ id: Type.String({ maxLength: 100 }) })
 
-/** For users who are signed in; pageErrors sends others to the login page. */
+/** Pages for signed-in users. pageErrors redirects all others to the login page. */
 const accountPages: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/account', { schema: { hide: true, security: signedIn } }, async (request, reply) => await page(request, reply, 'account', {
     since: new Date(request.session.createdAt),
-    until: new Date(request.session.expiresAt)
+    until: new Date(request.session.expiresAt),
+    remembered: request.session.data.remembered
   }))
 
   app.get('/sessions', { schema: { hide: true, security: signedIn } }, async (request, reply) =>

@@ -7,14 +7,14 @@ interface Cost {
   readonly p: number
 }
 
-// 32 MiB a hash: one of the settings the OWASP Password Storage Cheat Sheet calls equally strong.
+// 32 MiB for each hash, as the OWASP Password Storage Cheat Sheet recommends.
 const COST: Cost = { ln: 15, r: 8, p: 3 }
 const HASH_BYTES = 32
 
 function derive (password: string, salt: Buffer, { ln, r, p }: Cost): Promise<Buffer> {
   const N = 2 ** ln
   return new Promise((resolve, reject) => {
-    // One text can be typed as different code points; NFKC makes them one again.
+    // The same text can be typed as different code points. NFKC makes them equal.
     scrypt(password.normalize('NFKC'), salt, HASH_BYTES, { N, r, p, maxmem: 256 * N * r }, (error, key) => {
       if (error === null) resolve(key)
       else reject(error)
@@ -22,14 +22,14 @@ function derive (password: string, salt: Buffer, { ln, r, p }: Cost): Promise<Bu
   })
 }
 
-/** A salted scrypt hash of `password` as PHC text, `$scrypt$ln=15,r=8,p=3$salt$hash`: it carries its own cost. */
+/** Returns a salted scrypt hash as PHC text, with its cost: `$scrypt$ln=15,r=8,p=3$salt$hash`. */
 export async function hashPassword (password: string): Promise<string> {
   const salt = randomBytes(16)
   const hash = await derive(password, salt, COST)
   return `$scrypt$ln=${COST.ln},r=${COST.r},p=${COST.p}$${salt.toString('base64url')}$${hash.toString('base64url')}`
 }
 
-/** Whether `password` is the one that `phc` was made from; compared in constant time. */
+/** Returns `true` if `phc` is a hash of `password`. Compares in constant time. */
 export async function verifyPassword (password: string, phc: string): Promise<boolean> {
   const [, , cost = '', salt = '', hash = ''] = phc.split('$')
   const [ln = 0, r = 0, p = 0] = cost.split(',').map((part) => Number(part.slice(part.indexOf('=') + 1)))

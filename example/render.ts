@@ -6,9 +6,9 @@ import type { SecuredRequest } from 'fastify-openapi-session'
 import type { anyone } from './session.js'
 
 const money = new Intl.NumberFormat('en', { style: 'currency', currency: 'EUR' })
-const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' })
+const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' })
 
-/** Written in every template as `it.price(950)` and `it.time(date)`. */
+/** Every template can call these: `it.price(950)`, `it.time(date)`. Seconds tell two sessions of one browser apart. */
 const helpers = {
   price: (cents: number) => money.format(cents / 100),
   time: (date: Date) => `${moment.format(date)} UTC`
@@ -24,18 +24,18 @@ export async function registerViews (app: FastifyInstance): Promise<void> {
   })
 }
 
-/** A page of a route that declares the session: with the visitor's name, cart and flash message in its frame. */
+/** Returns a page of a route that declares the session. Its frame shows the visitor's name, cart and flash message. */
 export async function page (request: SecuredRequest<typeof anyone>, reply: FastifyReply, name: string, data: object = {}): Promise<string> {
   const { session } = request
   const { user, data: { cart, flash } } = session
   if (flash !== undefined) session.unset('flash')
-  // A page of one user is not kept, not even for the back button: after signing out, that shows nothing of the user.
+  // Browsers must not keep the pages of a user. After a logout, the back button would show them.
   if (user !== undefined) reply.header('cache-control', 'no-store')
   const inCart = Object.values(cart).reduce((sum, count) => sum + count, 0)
   return await reply.viewAsync(name, { visitor: { user, inCart }, flash, path: request.routeOptions.url, ...data })
 }
 
-/** A page that is the same for everybody, and needs no session. */
+/** Returns a page that needs no session and is the same for all visitors. */
 export async function plainPage (reply: FastifyReply, name: string, data: object = {}): Promise<string> {
   return await reply.viewAsync(name, { visitor: undefined, flash: undefined, path: undefined, ...data })
 }
@@ -48,7 +48,7 @@ const problems: Readonly<Record<number, readonly [title: string, text: string]>>
   503: ['Back in a moment', 'We cannot reach our records just now. You are still signed in; please try again.']
 }
 
-/** The page for an HTTP status code from 400 on. */
+/** Returns the page for an HTTP status code of 400 or more. */
 export async function errorPage (reply: FastifyReply, status: number): Promise<string> {
   const [title, text] = problems[status] ?? ['Something broke', 'It is our fault, not yours. Please try again.']
   reply.code(status).header('cache-control', 'no-store')
@@ -60,7 +60,7 @@ interface PageError extends FastifyError {
   readonly headers?: Record<string, string>
 }
 
-/** Answers errors with pages. A visitor who has to sign in is sent to the login page, and comes back afterwards. */
+/** Responds to errors with pages. Redirects a visitor who has to sign in to the login page, which leads back. */
 export async function pageErrors (error: PageError, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   if (error.code === 'FST_SESSION_REQUIRED') {
     const back = request.method === 'GET' ? `?next=${encodeURIComponent(request.url)}` : ''
@@ -68,7 +68,7 @@ export async function pageErrors (error: PageError, request: FastifyRequest, rep
   }
   const status = error.statusCode ?? 500
   if (status >= 500) request.log.error(error)
-  // Retry-After, with a 503.
+  // A 503 has Retry-After.
   if (error.headers !== undefined) reply.headers(error.headers)
   return await errorPage(reply, status)
 }

@@ -6,16 +6,16 @@ const { env } = process
 const { store, close } = await openStore(env)
 const app = await buildApp({
   store,
-  // Safari refuses Secure cookies on http://localhost; Chromium and Firefox keep them.
+  // Safari refuses Secure cookies from http://localhost. Chromium and Firefox accept them.
   secureCookie: env.INSECURE_COOKIE !== '1',
   logger: true
 })
 
-/** Milliseconds that requests in flight have to finish after a signal. */
+/** Milliseconds that running requests have to finish after a signal. */
 const grace = 5000
 
 let closing = false
-/** What is being answered now. */
+/** The responses of running requests. */
 const answers = new Set<ServerResponse>()
 
 app.server.on('request', (_request, response) => {
@@ -26,12 +26,12 @@ app.server.on('request', (_request, response) => {
   })
 })
 
-/** Browsers open connections ahead; one that has not carried a request yet would hold the process for a minute. */
+/** Closes the connections that browsers opened in advance. Without a request on them, they would keep the process alive for a minute. */
 function dropIdle (): void {
   if (answers.size === 0) app.server.closeAllConnections()
 }
 
-/** Takes no more requests, finishes those in flight, closes the store. A second signal ends the process at once. */
+/** Accepts no more requests, finishes those that run, and closes the store. A second signal ends the process at once. */
 async function shutdown (signal: NodeJS.Signals): Promise<void> {
   app.log.info(`${signal}: closing`)
   closing = true

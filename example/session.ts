@@ -4,13 +4,15 @@ import { deviceName } from './device.js'
 import type { User } from './users.js'
 
 /**
- * What the shop remembers of a visitor. Guests have a cart and no `userId`; nothing is stored for them before they put
- * something into it. Every field has a default or is optional, so data stored by an older version still fits.
+ * The data of a session. A guest has a cart and no `userId`. Nothing is stored for a guest before the first tea is in the cart.
+ * Every field has a default or is optional, so that data of an older version still fit.
  */
 export const Visitor = Type.Object({
   userId: Type.Optional(Type.String()),
   /** The browser that signed in, for the list of sessions. */
   device: Type.Optional(Type.String()),
+  /** The user asked to stay signed in. */
+  remembered: Type.Optional(Type.Boolean()),
   /** Tea id to how many. */
   cart: Type.Record(Type.String(), Type.Integer({ minimum: 1, maximum: 99 }), { default: {} }),
   /** Shown once, on the next page. */
@@ -19,7 +21,7 @@ export const Visitor = Type.Object({
 
 export type Visitor = Static<typeof Visitor>
 
-// This types request.session and app.session everywhere in the app.
+// Types request.session and app.session in the whole app.
 declare module 'fastify-openapi-session' {
   interface SessionSchemas { session: typeof Visitor }
   interface SessionUsers { session: User }
@@ -28,7 +30,7 @@ declare module 'fastify-openapi-session' {
   interface SessionGuests { session: true }
 }
 
-// The three things that a route can require. These lists are the whole access control of the example, and its documentation.
+// What a route can require. These three lists are the whole access control of the example, and its documentation.
 export const anyone = optional('session')
 export const signedIn = required('session')
 export const admin = required('session', 'admin')
@@ -36,22 +38,28 @@ export const admin = required('session', 'admin')
 type VisitorRequest = SecuredRequest<typeof anyone>
 type UserRequest = SecuredRequest<typeof signedIn>
 
+/** Options of `start` for a user who asked to stay signed in: 30 days, also without a visit. */
+const REMEMBERED = { persistent: true, absoluteTimeout: 30 * 24 * 60 * 60 }
+
 /** Starts a session for `user` in place of the guest's, with the same cart. */
-export function signIn (request: VisitorRequest, user: User, flash?: string): void {
+export function signIn (request: VisitorRequest, user: User, options: { flash?: string, remember?: boolean } = {}): void {
+  const { flash, remember = false } = options
   const { userId, cart } = request.session.data
   request.session.start({
     userId: user.id,
     device: deviceName(request.headers['user-agent']),
-    // The cart of another user who was signed in here before stays behind.
+    // A cart of another user is not taken over.
     cart: userId === undefined || userId === user.id ? cart : {},
+    ...(remember && { remembered: true }),
     ...(flash !== undefined && { flash })
-  })
+  }, remember ? REMEMBERED : {})
 }
 
-/** One of a user's sessions, as pages and API show it. */
+/** A session of a user, as pages and API show it. */
 export interface SessionInfo {
   readonly id: string
   readonly device: string
+  readonly remembered: boolean
   readonly createdAt: Date
   readonly expiresAt: Date
   readonly current: boolean
@@ -64,6 +72,7 @@ export async function listSessions (request: UserRequest): Promise<SessionInfo[]
     .map(({ id, data, createdAt, expiresAt }) => ({
       id,
       device: data.device ?? 'Unknown program',
+      remembered: data.remembered ?? false,
       createdAt: new Date(createdAt),
       expiresAt: new Date(expiresAt),
       current: id === request.session.id

@@ -4,20 +4,20 @@ import { RedisStore } from 'fastify-openapi-session/redis'
 
 export interface OpenStore {
   readonly store: SessionStore
-  /** Ends the connection that the store used, once the app has closed. */
+  /** Closes the connection of the store. Call it after the app has closed. */
   close (): Promise<void>
 }
 
-/** The store that the environment asks for: REDIS_URL, or DATABASE_URL (PostgreSQL), or else files in SESSION_DIR (`.sessions`). */
+/** Opens the store that the environment names: REDIS_URL, or DATABASE_URL (PostgreSQL), or else files in SESSION_DIR (`.sessions`). */
 export async function openStore (env: NodeJS.ProcessEnv): Promise<OpenStore> {
   if (env.REDIS_URL !== undefined) return await openRedis(env.REDIS_URL)
   if (env.DATABASE_URL !== undefined) return await openPostgres(env.DATABASE_URL)
   return { store: new FileStore({ directory: env.SESSION_DIR ?? '.sessions' }), close: async () => {} }
 }
 
-// Drivers, and the SqlStore with its Kysely, are loaded where they are used: who keeps sessions in files need not have them.
+// Drivers and SqlStore are imported where they are used. With sessions in files, they need not be installed.
 
-/** Drivers make a lost connection anew; the requests that needed it are answered with 503. An unheard error would end the process. */
+/** Reports a lost connection. The driver reconnects. Without a listener, the error would end the process. */
 function lost (error: Error): void {
   process.emitWarning(error)
 }
@@ -35,7 +35,7 @@ async function openPostgres (url: string): Promise<OpenStore> {
   const { default: pg } = await import('pg')
   const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 2000, query_timeout: 5000 })
   pool.on('error', lost)
-  // One that is lent out tells nobody but itself.
+  // The pool does not report errors of a client that is in use.
   pool.on('connect', (client) => { client.on('error', lost) })
   const db = new Kysely<object>({ dialect: new PostgresDialect({ pool }) })
   await createTable(db)

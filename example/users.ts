@@ -2,7 +2,7 @@ import { hashPassword, verifyPassword } from './password.js'
 
 export interface User {
   readonly id: string
-  /** What is typed into the login form, in lower case. */
+  /** The name for the login form, in lower case. */
   readonly username: string
   readonly name: string
   readonly roles: readonly string[]
@@ -10,7 +10,7 @@ export interface User {
   readonly passwordHash: string
 }
 
-/** The accounts of the example, with passwords named in its README; in a real app, a table. */
+/** The accounts of the example. The README has their passwords. A real app reads accounts from a table. */
 const accounts: readonly User[] = [
   {
     id: 'u-1815',
@@ -28,23 +28,23 @@ const accounts: readonly User[] = [
   }
 ]
 
-// Checked for unknown names, so that they take as long as known ones and the answer's time tells nobody who has an account.
-const nobody = await hashPassword('')
+// Checked for an unknown name, so that the response takes as long as for a wrong password. Its time does not tell which names exist.
+const unknown = await hashPassword('')
 
-/** Every account. */
+/** Returns all accounts. */
 export function allUsers (): readonly User[] {
   return accounts
 }
 
-/** The account with this id; `undefined` when there is none (any more). */
+/** Returns the account with an id, or `undefined`. */
 export function userById (id: string | undefined): User | undefined {
   return accounts.find((user) => user.id === id)
 }
 
-/** The account that this name and password open; `undefined` when either is wrong, which of them is not told. */
+/** Returns the account of a name and a password. `undefined` does not tell which of the two is wrong. */
 export async function checkPassword (username: string, password: string): Promise<User | undefined> {
   const wanted = username.trim().toLowerCase()
   const user = accounts.find((candidate) => candidate.username === wanted)
-  const right = await verifyPassword(password, user?.passwordHash ?? nobody)
+  const right = await verifyPassword(password, user?.passwordHash ?? unknown)
   return right ? user : undefined
 }

@@ -71,8 +71,15 @@ function install (...names: string[]): void {
   run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--loglevel=error'], consumer)
 }
 
-function compile (...files: string[]): void {
-  run(bin('tsc'), ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', ...files], consumer)
+/** The oldest versions of TypeScript that the README promises, for ES modules and for CommonJS. */
+const [, forModules = '', forCommonJs = ''] = /^- \*\*TypeScript\*\* ([\d.]+) or newer.* CommonJS needs ([\d.]+)/m.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
+
+/** Compiles a file, and the types of all packages that it imports, with the TypeScript of the repository and with the oldest one. */
+function compile (file: string): void {
+  const oldest = file.endsWith('.cts') ? forCommonJs : forModules
+  const args = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node', file]
+  run(bin('tsc'), args, consumer)
+  run('npx', ['-y', '-p', `typescript@~${oldest}.0`, '--', 'tsc', ...args], consumer)
 }
 
 const peers = Object.keys(manifest.peerDependencies)
@@ -120,5 +127,6 @@ run(process.execPath, ['check.mjs'], consumer)
 const program = entries.map((entry, index) => `import * as entry${index} from '${entry}'\nexport type Entry${index} = typeof entry${index}\n`).join('')
 writeFileSync(join(consumer, 'module.mts'), program)
 writeFileSync(join(consumer, 'common.cts'), program)
-compile('module.mts', 'common.cts')
+compile('module.mts')
+compile('common.cts')
 console.log('The tarball installs, imports, requires and compiles.')

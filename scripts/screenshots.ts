@@ -41,14 +41,14 @@ async function tell (): Promise<void> {
   await shoot('error')
 
   await enter(page, ada)
-  await dialog.getByText('Authorize').click()
+  await dialog.getByText('Sign in', { exact: true }).click()
   await dialog.getByText('Signed in', { exact: true }).waitFor()
   await shoot('signed-in')
   await signOut()
 
   await page.locator('.auth-wrapper .authorize').click()
   await enter(page, grace)
-  await dialog.getByText('Authorize').click()
+  await dialog.getByText('Sign in', { exact: true }).click()
   await dialog.getByText('Signed in', { exact: true }).waitFor()
   await page.keyboard.press('Escape')
   await dialog.waitFor({ state: 'detached' })
@@ -69,7 +69,7 @@ async function tell (): Promise<void> {
 
 async function signOut (): Promise<void> {
   const dialog = page.getByRole('dialog')
-  await dialog.getByText('Logout').click()
+  await dialog.getByText('Sign out', { exact: true }).click()
   await dialog.getByText('Signed out', { exact: true }).waitFor()
   await page.keyboard.press('Escape')
   await dialog.waitFor({ state: 'detached' })

@@ -17,6 +17,7 @@ const programs: Program[] = [
   { name: 'Redis', find: () => findExecutable('redis-server', 'valkey-server'), apt: 'redis-server', brew: ['redis'] },
   { name: 'PostgreSQL', find: () => findExecutable('initdb'), apt: 'postgresql', brew: ['postgresql@17'] },
   { name: 'MariaDB', find: () => findExecutable('mariadbd', 'mysqld'), apt: 'mariadb-server', brew: ['mariadb'] },
+  { name: 'nginx', find: () => findExecutable('nginx'), apt: 'nginx-light', brew: ['nginx'] },
   { name: 'Chromium', find: findBrowser, apt: 'chromium', brew: ['--cask', 'google-chrome'] },
   // Tells the children of a server, so that a test can kill all of them at once.
   { name: 'ps', find: () => findExecutable('ps'), apt: 'procps', brew: [] }

@@ -28,7 +28,7 @@ const KNOWN = [
   'security', 'verifiers', 'crossOrigin', 'openapi', 'adopt', 'now'
 ] satisfies Array<keyof SessionOptions>
 
-const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator'] satisfies Array<keyof OpenApiOptions>
+const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator', 'headers'] satisfies Array<keyof OpenApiOptions>
 
 const NO_SECRET = 'no secret is needed, because the cookie holds random bits only; take it out. To keep the data in the cookie, write store: sealedCookie({ keys })'
 const TIMES = 'write idleTimeout and absoluteTimeout, in seconds, and cookie: { persistent: true } for a cookie that outlives the browser\'s run'
@@ -108,7 +108,9 @@ function readVerifiers (verifiers: Readonly<Record<string, Verifier>> = {}, sche
 function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {
   must(isObject(openapi), 'openapi must be an object such as { login: "login" }')
   refuseUnknown(openapi, OF_OPENAPI, 'option openapi.*')
-  for (const [name, value] of Object.entries(openapi)) must(value === undefined || (typeof value === 'string' && value !== ''), `openapi.${name} must be text`)
+  const { headers = {}, ...texts } = openapi
+  must(isObject(headers) && Object.values(headers).every(isObject), 'openapi.headers must be an object such as { RateLimit: { description: "...", schema: { type: "string" } } }')
+  for (const [name, value] of Object.entries(texts)) must(value === undefined || (typeof value === 'string' && value !== ''), `openapi.${name} must be text`)
   return openapi
 }
 

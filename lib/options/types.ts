@@ -67,6 +67,11 @@ export interface OpenApiOptions {
   logout?: string
   /** Name of the decorator of @fastify/swagger, where it was given another one than `swagger`. */
   decorator?: string
+  /**
+   * Header Objects by name: headers that other plugins add to every response, such as `RateLimit-Limit`. All responses of
+   * operations that name the session are documented with them.
+   */
+  headers?: Readonly<Record<string, object>>
 }
 
 /** Options of `register` for the scheme `Name`. Durations are in seconds. The data that a function gets are frozen. */

@@ -31,7 +31,8 @@ export function refuseClashes ({ name, cookie, settings: { store, maxPerPrincipa
 
 /** Plugins whose headers a refused request lacks if they are registered after this one, and what follows from that. */
 export const FIRST: Readonly<Record<string, string>> = {
-  '@fastify/cors': 'no CORS headers, and browsers report a CORS error in its place'
+  '@fastify/cors': 'no CORS headers, and browsers report a CORS error in its place',
+  '@fastify/helmet': 'none of the security headers'
 }
 
 /**

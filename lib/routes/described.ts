@@ -1,18 +1,30 @@
 import { ERROR_SCHEMA } from '../openapi/document/responses.js'
 
-const text = (maxLength: number, more: object = {}): object => ({ type: 'string', minLength: 1, maxLength, ...more })
+const text = (maxLength: number, more: object = { pattern: '\\S' }): object => ({ type: 'string', minLength: 1, maxLength, ...more })
 const object = (properties: object, more: object = {}): object => ({ type: 'object', required: Object.keys(properties), properties, ...more })
 const nothing = (description: string): object => ({ type: 'null', description })
 const error = (description: string): object => ({ ...ERROR_SCHEMA, required: ['statusCode', 'error', 'message'], description })
 
 const instant = { type: 'string', format: 'date-time', maxLength: 24 }
-const SESSION = object({
-  id: text(64, { description: 'Names the session. It signs no client in.' }),
+const CLOSED = { additionalProperties: false }
+const OPEN = { additionalProperties: true }
+const session = (more: object): object => object({
+  id: text(64, { pattern: '\\S', description: 'Names the session. It signs no client in.' }),
   createdAt: instant,
   authenticatedAt: instant,
   expiresAt: instant,
   current: { type: 'boolean', description: 'True for the session of this request.' }
-}, { additionalProperties: true })
+}, more)
+const page = (more: object): object => object(
+  { sessions: { type: 'array', maxItems: 10_000, items: session(more) }, cursor: text(1000) },
+  { ...CLOSED, required: ['sessions'], description: 'Your sessions. With `cursor`, there are more.' }
+)
+
+/** The responses of routes whose handler or option of the app may add properties. */
+export const OPENED: Readonly<Record<string, object>> = {
+  me: { 200: object({}, { description: 'The user of the session.', ...OPEN }) },
+  list: { 200: page(OPEN) }
+}
 
 type More = { config?: object } & { [part in 'body' | 'params' | 'querystring']?: object }
 
@@ -30,11 +42,11 @@ export const ROUTES = {
   }, { body: object({ username: text(200), password: text(200, { format: 'password' }) }) }),
   logout: describe('POST', '/logout', 'logout', 'Sign out', { 204: nothing('Signed out.') }),
   me: describe('GET', '/me', 'me', 'Who is signed in', {
-    200: object({}, { description: 'The user of the session.', additionalProperties: true })
+    200: object({ principal: text(1000), roles: { type: 'array', maxItems: 1000, items: text(256) } }, { description: 'The user of the session.', ...CLOSED })
   }, { config: { session: { touch: false } } }),
   list: describe('GET', '/sessions', 'listSessions', 'Where you are signed in', {
-    200: object({ sessions: { type: 'array', maxItems: 10_000, items: SESSION } }, { description: 'Your sessions. With `cursor`, there are more.' })
-  }, { querystring: { type: 'object', properties: { cursor: text(1000) } } }),
+    200: page(CLOSED)
+  }, { querystring: { type: 'object', properties: { cursor: text(1000, { pattern: '^[!-~]+$' }) } } }),
   revoke: describe('DELETE', '/sessions/:id', 'revokeSession', 'Sign out one session', {
     204: nothing('You have no session with this id any longer.')
   }, { params: object({ id: text(64) }) }),

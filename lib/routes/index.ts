@@ -1,7 +1,7 @@
 import { AjvCompiler } from '@fastify/ajv-compiler'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import { invalidOptions, wrongCredentials } from '../errors.js'
-import type { SessionInfo, SessionManager } from '../manager/manager.js'
+import type { SessionInfo } from '../manager/manager.js'
 import { refuseUnknown } from '../nearest.js'
 import { OF_REGISTER } from '../options/read.js'
 import type { Scheme } from '../options/scheme.js'
@@ -10,10 +10,10 @@ import { Registry } from '../routing/registry.js'
 import type { LiveSession, Session, StartOptions } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import { optional, required } from '../types/security.js'
-import { LIMIT, LIMITED, ROUTES } from './described.js'
+import { LIMIT, LIMITED, OPENED, ROUTES } from './described.js'
 
-type Current = Session<Record<string, unknown>, unknown>
 type RouteName = keyof typeof ROUTES
+type Handlers = Record<RouteName, RouteOptions['handler']>
 
 /** The body of a login. If the option `body` is set, its schema defines the properties. */
 export type Credentials = { username: string, password: string } & Record<string, any>
@@ -77,7 +77,9 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
     const { schema, config, ...others } = ROUTES[route]
     const security = route === 'login' || route === 'logout' ? optional(name) : required(name)
     const limited = route === 'login' && app.hasDecorator('rateLimit')
-    const described = { ...schema, security, ...route === 'login' && body && { body }, response: { ...schema.response, ...limited && LIMITED } }
+    const isOpen = (own?.handler ?? (route === 'me' ? options.me : options.describe)) !== undefined
+    const response = { ...schema.response, ...limited && LIMITED, ...isOpen && OPENED[route] }
+    const described = { ...schema, security, ...route === 'login' && body && { body }, response }
     app.route({
       handler: handle[route], ...others, ...own,
       schema: { ...described, ...own?.schema }, config: { ...transform, ...config, ...limited && LIMIT, ...own?.config }
@@ -100,7 +102,7 @@ function takeJsonSchemas (app: FastifyInstance): object {
 }
 
 function schemeOf (app: FastifyInstance, name: string): Scheme {
-  const plan = Registry.of(app)?.compile({ method: 'of', url: 'sessionRoutes', schema: { security: required(name) } })
+  const plan = Registry.of(app)?.compile({ method: 'of', url: 'sessionRoutes', schema: { security: [{ [name]: [] }] } })
   const scheme = plan?.schemes[0]
   if (scheme === undefined) throw invalidOptions('sessionRoutes is registered before the session plugin: first await app.register(sessionPlugin, ...)')
   if (scheme.settings.principal === undefined) throw invalidOptions('sessionRoutes needs the option principal of the session plugin: principal: (data) => data.userId')
@@ -108,15 +110,16 @@ function schemeOf (app: FastifyInstance, name: string): Scheme {
 }
 
 /** The handlers of the routes. Each can be replaced by the option `routes`. */
-function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: Callbacks): Record<RouteName, RouteOptions['handler']> {
-  const manager = (app as unknown as Record<string, SessionManager>)[name] as SessionManager
-  const of = (request: FastifyRequest): Current => (request as unknown as Record<string, Current>)[name] as Current
+function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: Callbacks): Handlers {
+  const manager = app[name as 'session']
+  const of = (request: FastifyRequest) => request[name as 'session'] as Session<Record<string, unknown>, unknown>
   const principalOf = (request: FastifyRequest): string => settings.principal?.(of(request).data) as string
   return {
     async login (request, reply) {
-      const data = await options.check(request.body as Credentials, request)
+      const credentials = request.body as Credentials
+      const data = await options.check(credentials, request)
       if (data == null || data === false) throw wrongCredentials(cookie.name)
-      of(request).start(data, options.lifetime?.(request.body as Credentials))
+      of(request).start(data, options.lifetime?.(credentials))
       return await reply.code(204).send()
     },
     async logout (request, reply) {
@@ -145,7 +148,7 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
   }
 }
 
-function shown ({ id, ...session }: SessionInfo, current: string): object {
-  const instants = (['createdAt', 'authenticatedAt', 'expiresAt'] as const).map((name) => [name, new Date(session[name]).toISOString()])
-  return { id, ...Object.fromEntries(instants) as object, current: id === current }
+function shown ({ id, createdAt, authenticatedAt, expiresAt }: SessionInfo, current: string): object {
+  const iso = (instant: number): string => new Date(instant).toISOString()
+  return { id, createdAt: iso(createdAt), authenticatedAt: iso(authenticatedAt), expiresAt: iso(expiresAt), current: id === current }
 }

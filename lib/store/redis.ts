@@ -133,7 +133,9 @@ export class RedisStore implements SessionStore {
     const owner = ownerOf(principal)
     const sessions: StoredSession[] = []
     const absent: string[] = []
-    const next = await this.#eachOf(owner, cursor, limit, async (id) => {
+    // A cursor is a score. Clients may make up another one: they get the first page.
+    const after = cursor !== undefined && /^-?\d+(\.\d+)?$/.test(cursor) ? cursor : undefined
+    const next = await this.#eachOf(owner, after, limit, async (id) => {
       const record = await this.#load(id)
       if (record === 'absent') absent.push(id)
       else if (record?.principal === principal && record.expiresAt > this.#now()) sessions.push({ id, record })

@@ -29,7 +29,7 @@ export const sidebar = [
   {
     text: 'Guide',
     items: [
-      link('Getting started', 'getting-started'), link('In JavaScript', 'getting-started-javascript'), link('Ready routes', 'routes'),
+      link('Getting started', 'getting-started'), link('In JavaScript', 'getting-started-javascript'), link('Questions and answers', 'questions'), link('Ready routes', 'routes'),
       link('Declaring security', 'security-declaration'), link('The session', 'session'), link('Options', 'options'),
       link('Errors', 'errors/'), link('The OpenAPI document', 'openapi'), link('"Authorize" in Swagger UI', 'swagger-ui')
     ]

@@ -3,6 +3,7 @@ import jwt from '@fastify/jwt'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import sessionPlugin, { type SessionEvent } from 'fastify-openapi-session'
 import { adoptCookies } from 'fastify-openapi-session/migration'
+import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { Client } from 'fastify-openapi-session/testing'
 import { sealData } from 'iron-session'
 import t, { type Test } from 'tap'
@@ -151,6 +152,26 @@ t.test('a copy of an adopted cookie opens no session for as long as the cookie c
     clock.advance(passed)
     t.equal((await ask(app, '/', 'old=ada')).statusCode, 401, `${passed} ms later`)
   }
+})
+
+t.test('with sealed cookies no record remembers the adoption: a copy of the old cookie signs in until expiresAt', async (t) => {
+  const ends = { at: Date.now() + 60_000 }
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(sessionPlugin, {
+    store: sealedCookie({ keys: [makeKey()] }),
+    adopt: adoptCookies({ cookieName: 'old', open: (value) => ({ userId: value }), expiresAt: () => ends.at })
+  })
+  app.get('/me', { schema: { security: [{ session: [] }] } }, async (request) => request.session.data)
+  app.post('/logout', { schema: { security: [{ session: [] }] } }, async (request) => { request.session.destroy() })
+  const browser = new Client(app)
+  browser.jar.take('old=ada; Path=/')
+  await browser.get('/me')
+  await browser.post('/logout')
+  t.equal((await browser.get('/me')).statusCode, 401, 'the browser has no cookie any more')
+  t.equal((await app.inject({ url: '/me', headers: { cookie: 'old=ada' } })).statusCode, 200)
+  ends.at = Date.now() - 1
+  t.equal((await app.inject({ url: '/me', headers: { cookie: 'old=ada' } })).statusCode, 401)
 })
 
 t.test('an error of open is reported and signs no client in', async (t) => {

@@ -115,9 +115,11 @@ const checkers: Readonly<Record<string, ((t: Test, fence: Fence) => Promise<void
   'docs/sealed-cookies.md sh': makeKeyLine,
   'example/README.md sh': async (t, fence) => await (fence.code.startsWith('curl') ? curlLines : npm)(t, fence),
   'docs/stores/express.md json': envelope,
-  'docs/recipes/testing.md sh': async (t, { code }) => { t.match(code, 'NODE_OPTIONS=--experimental-vm-modules npx jest') },
-  // Configuration of other programs, with the headers that the test of the recipe sends.
-  'docs/recipes/behind-a-proxy.md nginx': async (t, { code }) => { for (const name of ['Host', 'For', 'Proto']) t.match(code, `X-Forwarded-${name} $`) },
+  'docs/recipes/serverless.md js': 'test/docs/serverless.test.ts',
+  'docs/recipes/testing.md sh': 'test/docs/testing.test.ts',
+  'docs/recipes/testing.md js': 'test/docs/testing.test.ts',
+  'docs/recipes/behind-a-proxy.md nginx': 'test/docs/proxy.test.ts',
+  // Configuration of other programs.
   'docs/recipes/behind-a-proxy.md text': async (t, { code }) => { t.match(code, 'reverse_proxy 127.0.0.1:3000') },
   'docs/recipes/deploy.md dockerfile': async (t, { code }) => { t.match(code, /^CMD \["node", "server.js"\]$/m) },
   // A tool that is not a package of npm.

@@ -99,16 +99,17 @@ for (const [page, typed] of [['docs/getting-started.md', true], ['docs/getting-s
 
 t.test('the app of the README has at most 25 lines, and runs in an empty folder as it is pasted', async (t) => {
   const [section] = sectionsOf('README.md').filter(({ heading }) => heading === 'One screen')
-  const code = section?.files.get('app.ts') ?? ''
+  const code = section?.files.get('app.mts') ?? ''
   const lines = code.split('\n').filter((line) => line !== '').length
   t.ok(lines > 10 && lines <= 25, `${lines} lines`)
   const project = new Project(t)
-  project.write('package.json', '{ "type": "module" }')
+  // What `npm init -y` writes.
+  project.write('package.json', '{ "type": "commonjs" }')
   project.write('tsconfig.json', '{ "compilerOptions": { "target": "es2023", "module": "nodenext", "strict": true, "noEmit": true, "skipLibCheck": true } }')
   if (section !== undefined) project.apply(section)
   project.install('tsx', 'typescript', '@types/node')
   t.same(await project.run('npx tsc'), { code: 0, output: '' })
-  const { url } = await project.start('npx tsx app.ts')
+  const { url } = await project.start('npx tsx app.mts')
   t.equal((await send(`${url}/auth/me`)).status, 401)
   t.equal((await send(`${url}/auth/login`, { json: { username: 'ada', password: 'wrong' } })).status, 401)
   const cookie = cookieOf(await send(`${url}/auth/login`, { json: { username: 'ada', password: 'lovelace' } }))

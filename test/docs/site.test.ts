@@ -38,6 +38,44 @@ const LOOK = `({
 
 interface Seen { readonly links: string[], readonly ids: string[], readonly title: string, readonly images: string[] }
 
+/** What a new user types into the search, and the start of a page that has to be among the first three hits. */
+const QUESTIONS = {
+  'how do I log in': 'questions#how-do-i-log-a-user-in',
+  'log out': 'questions#how-do-i-log-a-user-out',
+  'log out everywhere': 'questions#how-do-i-log-out-everywhere',
+  '401 in tests': 'questions#why-do-i-get-401',
+  'cookie is not set': 'errors/#why-is-there-no-cookie',
+  'cookie not set on http': 'questions#why-is-the-cookie-not-set',
+  'Set-Cookie missing in Swagger': 'questions#why-is-set-cookie-missing',
+  CORS: 'questions#which-cors-settings',
+  'Safari localhost': 'recipes/local-https',
+  'property session does not exist on type FastifyRequest': 'questions#typescript',
+  'session undefined': 'questions#why-is-requestsession-empty',
+  'where is the session stored': 'questions#where-are-sessions-stored',
+  'lost after restart': 'questions#where-are-sessions-stored',
+  'how long does a session last': 'questions#how-long-does-a-session-last',
+  'remember me': 'questions#how-do-i-keep-a-user-signed-in',
+  'redirect to login page': 'questions#how-do-i-redirect',
+  CSRF: 'questions#do-i-need-csrf-tokens',
+  '403 cross origin': 'errors/FST_SESSION_CROSS_ORIGIN',
+  Redis: 'questions#how-do-i-use-redis',
+  zod: 'questions#can-i-use-zod',
+  'role admin': 'questions#how-do-i-protect-a-route-for-a-role',
+  'current user': 'questions#how-do-i-get-the-current-user',
+  JWT: 'questions#can-a-route-accept-a-session-or-a-jwt',
+  'behind nginx': 'recipes/behind-a-proxy',
+  docker: 'recipes/deploy',
+  'require is not defined ESM': 'questions#require-of-es-module-not-supported',
+  Jest: 'recipes/testing#jest',
+  WebSocket: 'recipes/websocket',
+  'change data of session': 'questions#how-do-i-change-the-data',
+  'rate limit': 'questions#how-do-i-limit-login-attempts',
+  'custom store': 'write-a-store',
+  Lambda: 'recipes/serverless',
+  NestJS: 'questions#does-it-work-with-nestjs',
+  'flash message': 'questions#how-do-i-show-a-flash-message'
+}
+
 t.test('the documentation site is built, each of its links leads to a page and an anchor, and nothing comes from elsewhere', async (t) => {
   execFileSync('npm', ['run', '--silent', 'docs'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...uncovered, NODE_OPTIONS: '' } })
   const origin = await serve(t)
@@ -90,5 +128,11 @@ t.test('the documentation site is built, each of its links leads to a page and a
   await page.locator('#localsearch-input').fill('stale-secret')
   await page.locator('#localsearch-list a').first().waitFor()
   t.match(await page.locator('#localsearch-list').innerText(), /Options|Errors/)
+  for (const [question, answer] of Object.entries(QUESTIONS)) {
+    await page.locator('#localsearch-input').fill(question)
+    const found = await page.waitForFunction(`[...document.querySelectorAll('#localsearch-list a')].slice(0, 3).some((hit) => hit.getAttribute('href').startsWith('${base}${answer}'))`, null, { timeout: 60_000 })
+      .then(() => true, () => false)
+    t.ok(found, `${question}: ${answer} is among the first three hits`)
+  }
   t.same(asked.filter((url) => !url.startsWith(origin) && !url.startsWith('data:')), [], 'the search asks no other host')
 })

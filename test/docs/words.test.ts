@@ -12,20 +12,6 @@ const IDIOMS: ReadonlyArray<readonly [found: RegExp, instead: string]> = [
   [/\/\*\*\s+(?:\* )?(What|Whether|Where|Who)\b/g, '"Returns ..." for a function, a noun or "True if ..." for a property']
 ]
 
-/** Idioms that older texts still have: a file gets no new ones, and its number falls when some are repaired. */
-const STILL: Readonly<Record<string, number>> = {
-  'example/api.ts': 1,
-  'example/app.ts': 1,
-  'example/catalogue.ts': 1,
-  'example/device.ts': 1,
-  'example/next.ts': 1,
-  'example/password.ts': 1,
-  'example/server.ts': 1,
-  'example/session.ts': 1,
-  'example/stores.ts': 2,
-  'example/users.ts': 4
-}
-
 /** Returns the files of a directory whose text people read. */
 function filesIn (directory: string): string[] {
   return readdirSync(new URL(directory, root), { recursive: true, encoding: 'utf8' }).sort()
@@ -50,13 +36,7 @@ t.test('comments, messages, pages and test titles are in plain English', async (
   const tests = filesIn('test').filter((file) => file.endsWith('.test.ts'))
   t.ok(sources.length > 150 && tests.length > 80, 'the files are found')
   const texts = new Map([...sources.map((file) => [file, textOf(file)] as const), ...tests.map((file) => [file, titlesIn(file)] as const)])
-  for (const [file, text] of texts) {
-    const found = idiomsIn(text)
-    const still = STILL[file] ?? 0
-    if (found.length > still) t.same(found, [], file)
-    else t.equal(found.length, still, `${file}: there are fewer now, so lower its number in ${import.meta.filename}`)
-  }
-  t.same(Object.keys(STILL).filter((file) => !texts.has(file)), [], 'the files of the list are there')
+  for (const [file, text] of texts) t.same(idiomsIn(text), [], file)
 })
 
 t.test('an idiom is found', async (t) => {

@@ -46,6 +46,22 @@ t.test('for everybody', async (t) => {
     }
   })
 
+  await t.test('on a phone, all of the navigation is in two rows, and wide enough for a finger', async (t) => {
+    for (const width of [390, 360]) {
+      const page = await open(t, browser, shop.url, { viewport: { width, height: 844 } })
+      await enter(page, shop, ada)
+      for (const place of ['/', '/cart', '/account', '/sessions', '/admin']) {
+        await page.goto(place)
+        t.equal(await page.evaluate('document.documentElement.scrollWidth'), width, place)
+      }
+      const boxes = await page.evaluate<Array<{ y: number, width: number, height: number }>>(
+        "[...document.querySelectorAll('header a, header button')].map((element) => element.getBoundingClientRect().toJSON())")
+      t.equal(boxes.length, 7)
+      t.same(boxes.filter(({ height, width }) => height < 40 || width < 40), [])
+      t.equal(new Set(boxes.map(({ y, height }) => Math.round((y + height / 2) / 20))).size, 2, JSON.stringify(boxes))
+    }
+  })
+
   await t.test('with the keyboard alone', async (t) => {
     const page = await open(t, browser, shop.url)
     await page.goto('/')

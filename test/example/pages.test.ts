@@ -42,6 +42,35 @@ t.test('signing in: wrong, then right', async (t) => {
   t.match(await visitor.get('/login'), { statusCode: 303, headers: { location: '/' } }, 'no login form for who is signed in')
 })
 
+t.test('the login page says why a visitor is there', async (t) => {
+  const app = await shop(t)
+  const visitor = new Visitor(app)
+  t.notMatch((await visitor.get('/login')).body, /class="note"/)
+  t.match((await visitor.get('/login?next=/account')).body, 'Please sign in to see that page.')
+  await visitor.post('/cart', { tea: 'sencha' })
+  t.match((await visitor.get('/login?next=/account')).body, 'Please sign in to see that page.', 'a guest with a cart')
+  await visitor.post('/login', grace)
+  await app.session.revokeAll('u-1906')
+  const form = await visitor.get(String((await visitor.get('/account')).headers.location))
+  t.match(form.body, 'Your session has ended. Please sign in again.')
+  t.notMatch(form.body, 'to see that page')
+})
+
+t.test('"keep me signed in" survives the end of the browser and a week without a visit', async (t) => {
+  const clock = createClock()
+  const app = await shop(t, { now: clock.now })
+  for (const [form, status, maxAge] of [[grace, 303, undefined], [{ ...grace, remember: 'on' }, 200, 30 * 86_400]] as const) {
+    const visitor = new Visitor(app)
+    const login = await visitor.post('/login', form)
+    t.equal((login.cookies as Array<{ maxAge?: number }>)[0]?.maxAge, maxAge)
+    clock.advance(7 * 86_400_000)
+    t.equal((await visitor.get('/sessions')).statusCode, status)
+    if (status === 200) t.match((await visitor.get('/sessions')).body, /This browser<\/span>.*Remembered/)
+  }
+  const wrong = await new Visitor(app).post('/login', { ...grace, password: 'x', remember: 'on' })
+  t.match(wrong.body, /name="remember" checked/, 'the choice is kept after a wrong password')
+})
+
 t.test('private pages ask guests to sign in and bring them back', async (t) => {
   const visitor = new Visitor(await shop(t))
   const refused = await visitor.get('/account?tab=1')

@@ -13,7 +13,7 @@ t.test('passwords are salted, and checked', async (t) => {
   t.notOk(await verifyPassword('Ångström', '$scrypt$ln=15,r=8,p=3$$'), 'an empty hash fits nothing')
 })
 
-t.test('an unknown user name costs the same work as a known one', async (t) => {
+t.test('the check of an unknown name costs the same work as that of a known one', async (t) => {
   let hashed = 0
   const hook = createHook({ init (_id, type) { if (type === 'SCRYPTREQUEST') hashed++ } }).enable()
   t.teardown(() => { hook.disable() })

@@ -3,6 +3,7 @@ import { connect, type ClientHttp2Session } from 'node:http2'
 import awsLambda from '@fastify/aws-lambda'
 import express from '@fastify/express'
 import httpProxy from '@fastify/http-proxy'
+import middie from '@fastify/middie'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { FastifySSEPlugin } from 'fastify-sse-v2'
 import sessionPlugin from 'fastify-openapi-session'
@@ -76,6 +77,39 @@ t.test('@fastify/express: Express handles its own paths, and finds the session b
   await visit(t, browser, async () => { t.same((await browser.get('/legacy')).json, { name: 'ada' }) })
   t.equal((await browser.get('/legacy')).status, 401)
 })
+
+for (const first of ['@fastify/middie', 'the session plugin']) {
+  t.test(`@fastify/middie: middleware keeps its headers, and finds the session by its cookie, with ${first} registered first`, async (t) => {
+    const { app } = makeApp(t)
+    const addMiddleware = async (): Promise<void> => {
+      await app.register(middie)
+      app.use((_request, response, next) => {
+        response.setHeader('vary', 'Origin')
+        response.setHeader('set-cookie', 'seen=1')
+        next()
+      })
+      app.use('/legacy', (request, response) => {
+        app.session.fromCookie(request.headers.cookie).then((session) => {
+          response.statusCode = session === undefined ? 401 : 200
+          response.end(session?.data['name'])
+        }, () => response.writeHead(503).end())
+      })
+    }
+    if (first === '@fastify/middie') await addMiddleware()
+    await app.register(sessionPlugin, withName)
+    if (first !== '@fastify/middie') await addMiddleware()
+    addStory(app)
+    const browser = await browse(app)
+    t.equal((await browser.get('/me')).headers.get('vary'), first === '@fastify/middie' ? 'Origin, Cookie' : 'Cookie', 'a refusal has what was added before it')
+    t.equal((await browser.get('/legacy')).status, 401)
+    await visit(t, browser, async () => {
+      t.equal((await browser.get('/me')).headers.get('vary'), 'Origin, Cookie')
+      t.equal((await browser.get('/legacy')).body, 'ada')
+      t.equal(browser.jar.get('seen'), '1')
+    })
+    t.equal((await browser.get('/legacy')).status, 401)
+  })
+}
 
 /** Signs in, asks and signs out through `send`, which returns status and Set-Cookie headers. */
 async function visitBy (t: Test, send: (method: string, path: string, cookie: string | undefined, body?: string) => Promise<{ status: number, setCookie: string[] }>): Promise<void> {

@@ -110,6 +110,26 @@ t.test('Set-Cookie is a header of success and redirect responses, once shared', 
   t.same(await faultsOf(document), [])
 })
 
+t.test('headers of other plugins are on all responses of operations that name the session, unless the route has its own', async (t) => {
+  const RateLimit = { description: 'What is left.', schema: { type: 'string' } }
+  const document = await documentOf({
+    session: { openapi: { headers: { RateLimit } } },
+    routes: (app) => {
+      app.get('/me', { schema: { security: [{ session: [] }], response: { 200: { type: 'string', headers: { ratelimit: { type: 'string' } } }, 404: { type: 'string' } } } }, nothing)
+      app.get('/open', nothing)
+    }
+  })
+  const { responses } = document.paths['/me'].get
+  const shared = { RateLimit: { $ref: '#/components/headers/RateLimit' } }
+  t.same(document.components.headers.RateLimit, RateLimit)
+  t.same(Object.keys(responses['200'].headers), ['ratelimit', 'Set-Cookie'])
+  t.same(responses['404'].headers, shared)
+  t.match(document.components.responses.SessionRequired.headers, { 'WWW-Authenticate': {}, ...shared })
+  t.match(document.components.responses.SessionUnavailable.headers, { 'Retry-After': {}, ...shared })
+  t.notOk(document.paths['/open'].get.responses['200'].headers)
+  t.same(await faultsOf(document), [])
+})
+
 t.test('components of the app keep their names', async (t) => {
   const theirs = { type: 'object', description: 'Theirs' } as const
   const document = await documentOf({

@@ -111,7 +111,9 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ openapi: 'docs' }, /openapi must be an object/],
   [{ openapi: { signin: 'x' } }, /no option openapi\.signin: the names are description, login/],
   [{ openapi: { login: '' } }, /openapi\.login must be text/],
-  [{ openapi: { login: 5 } }, /openapi\.login must be text/]
+  [{ openapi: { login: 5 } }, /openapi\.login must be text/],
+  [{ openapi: { headers: 'RateLimit' } }, /openapi\.headers must be an object such as \{ RateLimit/],
+  [{ openapi: { headers: { RateLimit: 'left' } } }, /openapi\.headers must be an object/]
 ]
 
 for (const [options, complaint] of refusals) {

@@ -1,4 +1,5 @@
 import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -195,13 +196,15 @@ t.test('the boot warns of a plugin that was registered after all routes', async 
   }), [], 'a context without routes')
 })
 
-t.test('the boot warns of @fastify/cors that was registered after the plugin', async (t) => {
+t.test('the boot warns of @fastify/cors and @fastify/helmet that were registered after the plugin', async (t) => {
   const register = (...plugins: unknown[]) => async (app: FastifyInstance): Promise<void> => {
     for (const each of plugins) await app.register(each as typeof cors)
     app.get('/x', DECLARED, async () => 'in')
   }
   t.match(await boot(t, register(plugin, cors)), [/a 401 has no CORS headers.*: register @fastify\/cors first$/])
-  t.same(await boot(t, register(cors, plugin)), [])
+  t.match(await boot(t, register(plugin, helmet)), [/a 401 has none of the security headers: register @fastify\/helmet first$/])
+  t.match(await boot(t, register(cors, plugin, helmet)), [/@fastify\/helmet first$/])
+  t.same(await boot(t, register(cors, helmet, plugin)), [])
 })
 
 t.test('the boot warns of a session without a principal that a guest can have as well', async (t) => {

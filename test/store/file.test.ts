@@ -1,7 +1,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, utimesSync } from 'node:fs'
+import { readdirSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { mkdir, open as openFile, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -180,14 +180,14 @@ t.test('of several that take over at once one succeeds at most', async (t) => {
   await store.close()
 })
 
-/** The text that names this process as a holder, with changes. */
-async function holderText (t: Test, over: { pid?: number, start?: string, place?: string } = {}): Promise<string> {
+/** The text that names this process as a holder, with changes: of its machine, or of its container. */
+async function holderText (t: Test, over: { pid?: number, start?: string, machine?: string, container?: string } = {}): Promise<string> {
   const directory = temporaryDirectory(t, 'holder')
   const store = new FileStore({ directory })
   const text = await readFile(await holderFile(directory), 'utf8')
   await store.close()
-  const [pid, start, ...place] = text.split(' ')
-  return [over.pid ?? pid, over.start ?? start, over.place ?? place.join(' ')].join(' ')
+  const [pid, start, machine, container] = text.split(' ')
+  return [over.pid ?? pid, over.start ?? start, over.machine ?? machine, over.container ?? container].join(' ')
 }
 
 /** A directory that a holder locked, who gave the last sign of life `age` seconds ago. */
@@ -239,18 +239,56 @@ t.test('the lock does not name the host: a container that is started again may h
 })
 
 t.test('the lock of a process in another container is taken over when that shows no sign of life for five seconds', async (t) => {
-  const elsewhere = await holderText(t, { place: 'another container' })
-  for (const holder of [elsewhere, '', '{', '5', '5 ', '5 6', 'x y z']) {
-    const count = waits(t)
-    t.equal(await tryOpen((await locked(t, holder, 6)).directory), 'open')
-    t.equal(count(), 0, 'at once, where it has been silent for longer')
-    t.equal(await tryOpen((await locked(t, holder, -60)).directory), 'open')
-    t.equal(count(), 100, 'each of the two looks is bounded, though the clock of the other machine is ahead')
+  const count = waits(t)
+  const waited = async (holder: string, age: number): Promise<number> => {
+    const before = count()
+    t.equal(await tryOpen((await locked(t, holder, age)).directory), 'open')
+    return count() - before
+  }
+  const container = await holderText(t, { container: 'another' })
+  t.equal(await waited(container, 6), 0, 'at once, where it has been silent for longer')
+  t.equal(await waited(container, -60), 50)
+  // Clocks of machines differ, so that the age of a sign of life says nothing.
+  for (const holder of [await holderText(t, { machine: 'another' }), '', '{', '5', '5 ', '5 6', 'x y z']) {
+    t.same([await waited(holder, 6), await waited(holder, -60)], [50, 50], holder)
   }
 })
 
+t.test('a process of another machine whose clock is behind is left alone while it shows signs of life', async (t) => {
+  const { directory, path } = await locked(t, await holderText(t, { machine: 'another' }), 60)
+  const count = waits(t, () => { if (count() === 3) utimesSync(path, new Date(), new Date(Date.now() - 59_000)) })
+  t.match(await tryOpen(directory), /another container or machine has the directory/)
+  t.same(await readdir(directory), ['lock.3'])
+})
+
+t.test('a process that waits for another one shows that it is alive itself, so that two that wait for each other do not take each other for dead', async (t) => {
+  const { directory, path } = await locked(t, await holderText(t, { container: 'another' }), 6)
+  let own: string | undefined
+  // It comes between the look for others and the lock of this process, and waits in the same way.
+  const { now } = Date
+  t.intercept(Date, 'now', { value: () => readdirSync(directory).length > 1 ? now() - MINUTE : now() })
+  waits(t, () => {
+    if (own !== undefined && statSync(own).mtimeMs > 0) utimesSync(path, 0, 0)
+    const lock = readdirSync(directory).find((name) => name !== 'lock.3') as string
+    own = join(directory, lock, readdirSync(join(directory, lock))[0] as string, 'holder')
+    utimesSync(own, 0, 0)
+  })
+  t.match(await tryOpen(directory), /has the directory/)
+})
+
+t.test('a process whose lock was removed while it waits for another one is refused', async (t) => {
+  const { directory } = await locked(t, await holderText(t, { container: 'another' }), 6)
+  const { now } = Date
+  t.intercept(Date, 'now', { value: () => readdirSync(directory).length > 1 ? now() - MINUTE : now() })
+  waits(t, () => {
+    for (const name of readdirSync(directory)) if (name !== 'lock.3') rmSync(join(directory, name), { recursive: true })
+  })
+  t.match(await tryOpen(directory), /has the directory/)
+  t.same(await readdir(directory), ['lock.3'], 'and removes nothing')
+})
+
 t.test('the lock of a process in another container that shows a sign of life is left alone, and the message says how long one waits', async (t) => {
-  const { directory, path } = await locked(t, await holderText(t, { place: 'another container' }))
+  const { directory, path } = await locked(t, await holderText(t, { container: 'another' }))
   const count = waits(t, () => { if (count() === 3) utimesSync(path, new Date(), new Date(Date.now() + 1000)) })
   t.match(await tryOpen(directory), new RegExp(`process ${process.pid} of another container or machine has the directory "${directory}" open.*5 seconds without a sign of life`))
   t.equal(count(), 3)
@@ -261,7 +299,7 @@ t.test('the lock of a process in another container that shows a sign of life is 
 })
 
 t.test('a holder that gives a sign of life between the look and the lock keeps the directory', async (t) => {
-  const { directory, path } = await locked(t, await holderText(t, { place: 'another container' }), 6)
+  const { directory, path } = await locked(t, await holderText(t, { container: 'another' }), 6)
   const { now } = Date
   // By the second look the opener has made its own lock.
   t.intercept(Date, 'now', { value: () => readdirSync(directory).length > 1 ? now() - MINUTE : now() })
@@ -287,7 +325,7 @@ t.test('remains of locks, and names that only resemble a lock, do not stop an op
 /** Makes the holder of a directory look like one in another container that is silent, as a process that is paused for long is. */
 async function silence (t: Test, directory: string): Promise<void> {
   const path = await holderFile(directory)
-  await writeFile(path, await holderText(t, { place: 'another container' }))
+  await writeFile(path, await holderText(t, { container: 'another' }))
   await utimes(path, 0, 0)
 }
 

@@ -42,7 +42,7 @@ t.test('when the document does not name an operation', async (t) => {
       await docs.form('staff').getByText('Sign in at the desk.').waitFor()
       for (const scheme of ['account', 'staff']) {
         t.equal(await docs.form(scheme).locator('input').count(), 0, scheme)
-        t.equal(await docs.button('Authorize', scheme).isVisible(), false, scheme)
+        t.equal(await docs.button('Sign in', scheme).isVisible(), false, scheme)
       }
       await docs.closeDialog()
       t.equal(calls('/staff').length, 0)
@@ -50,7 +50,7 @@ t.test('when the document does not name an operation', async (t) => {
       t.equal(await docs.run('login', { body: JSON.stringify(grace) }), '200')
       await docs.openDialog()
       await docs.says('Signed in')
-      t.equal(await docs.button('Logout').isVisible(), false, 'no logout is named either')
+      t.equal(await docs.button('Sign out').isVisible(), false, 'no logout is named either')
       await docs.closeDialog()
 
       // The roles are not where the page was told to look.
@@ -71,7 +71,7 @@ t.test('when the document does not name an operation', async (t) => {
       const link = docs.form().getByRole('link', { name: 'Sign in on its own page' })
       await docs.page.waitForFunction('document.activeElement.href !== undefined')
       t.equal(await link.evaluate('document.activeElement.href'), `${url}/enter`)
-      t.equal(await docs.button('Authorize').isVisible(), false)
+      t.equal(await docs.button('Sign in').isVisible(), false)
       const [popup] = await Promise.all([docs.page.waitForEvent('popup'), link.click()])
       await popup.getByText('Welcome').waitFor()
       await popup.close()
@@ -80,7 +80,7 @@ t.test('when the document does not name an operation', async (t) => {
       await docs.closeDialog()
 
       await docs.lock('edit', 'locked')
-      await docs.lock('press', 'unlocked')
+      await docs.lock('press', 'unlocked: a role is missing')
       await docs.pressLock('press')
       const missing = docs.form().getByText('This operation needs the role “admin”, which you do not have.')
       await missing.waitFor()

@@ -72,7 +72,7 @@ export class DocsPage {
   async signIn (credentials: Credentials): Promise<void> {
     await this.openDialog()
     await this.enter(credentials)
-    await this.button('Authorize').click()
+    await this.button('Sign in').click()
     await this.says('Signed in')
     await this.closeDialog()
   }
@@ -96,8 +96,8 @@ export class DocsPage {
     return this.page.locator(`.opblock[id$="-${operationId}"]`)
   }
 
-  /** Waits until the lock of an operation is closed or open. */
-  async lock (operationId: string, state: 'locked' | 'unlocked'): Promise<void> {
+  /** Waits until the lock of an operation is closed, open, or open with the mark of a missing role. */
+  async lock (operationId: string, state: 'locked' | 'unlocked' | 'unlocked: a role is missing'): Promise<void> {
     await this.operation(operationId).getByRole('button', { name: `authorization button ${state}`, exact: true }).waitFor()
   }
 

@@ -65,12 +65,12 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       await docs.openDialog()
       await docs.says('This page cannot ask whether you are signed in')
       await docs.enter(grace)
-      await docs.button('Authorize').click()
+      await docs.button('Sign in').click()
       await docs.says('Signed in')
       t.same(calls('/api').map((call) => call.url), ['/api/login'])
     })
 
-    await t.test(`a server without a web address is not a link, and breaks nothing: ${end.name}`, async (t) => {
+    await t.test(`the address of a server that is not http becomes no link and runs nothing: ${end.name}`, async (t) => {
       for (const server of ['javascript://x/%0Aopener.name=1//', 'http://[bad']) {
         const { url } = await showing(t, end, (document) => {
           document.servers = [{ url: server }]
@@ -91,12 +91,35 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
         await docs.says('Signed out')
         await docs.form().locator('[name=username]').fill(grace.username)
         await docs.form().locator('[name=password]').fill(grace.password)
-        await docs.button('Authorize').click()
+        await docs.button('Sign in').click()
         await docs.says('Signed in')
         t.equal(await docs.state().innerText(), 'Signed in', String(change))
         await docs.closeDialog()
         await docs.lock('logout', 'locked')
       }
+    })
+
+    await t.test(`markup in a document runs no script: ${end.name}`, async (t) => {
+      const script = (n: number): string => `"'><img src=x onerror="window.ran=${n}"><svg onload="window.ran=${n}"><script>window.ran=${n}</script><a href="javascript:window.ran=${n}">x</a>`
+      const { url } = await showing(t, end, (document) => {
+        const { account } = document.components.securitySchemes
+        const { post } = document.paths['/api/login']
+        const { schema } = post.requestBody.content['application/json']
+        document.info.title += script(1)
+        Object.assign(account, { description: script(2), name: `c${script(3)}`, 'x-more': script(4) })
+        document.components.securitySchemes[`n${script(5)}`] = { ...account, 'x-session': { ...account['x-session'] } }
+        Object.assign(post, { summary: script(6), description: script(7), tags: [script(8)] })
+        Object.assign(schema.properties.username, { title: script(9), description: script(10), default: script(11) })
+        schema.properties[script(12)] = { enum: [script(13)] }
+        post.parameters = [{ name: script(14), in: 'query', required: true, description: script(15), schema: { type: 'string' } }]
+        document.servers = [{ url: '/', description: script(16) }, { url: `/${script(17)}` }]
+      })
+      const docs = await DocsPage.open(t, browser, url)
+      await docs.openDialog()
+      await docs.form().locator('[name=password]').waitFor()
+      await docs.form().locator('[name=password]').press('Enter')
+      const links = await docs.page.locator('a[href^="javascript:"]').count()
+      t.same([await docs.page.evaluate('window.ran'), links], [undefined, 0])
     })
 
     await t.test(`each other origin is named before anything is typed: ${end.name}`, async (t) => {
@@ -110,12 +133,27 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       t.match(await note.textContent(), /^Calls go to other origins, http:\/\/login\.example and http:\/\/logout\.example: the browser sends/)
     })
 
+    await t.test(`an origin is named, too, if the operation needs parameters that only the reader knows: ${end.name}`, async (t) => {
+      const { url } = await showing(t, end, ({ paths }) => {
+        const { post } = paths['/api/login']
+        delete paths['/api/login']
+        const parameters = ['path', 'query', 'header'].map((place) => ({ name: `of-${place}`, in: place, required: true, schema: { type: 'string' } }))
+        paths['/api/login/{of-path}'] = { parameters: [parameters[0]], post: { ...post, servers: [{ url: 'http://login.example' }], parameters: parameters.slice(1) } }
+      })
+      const docs = await DocsPage.open(t, browser, url)
+      await docs.openDialog()
+      await docs.form().locator('[name=password]').waitFor()
+      t.match(await docs.form().innerText(), /Calls go to another origin, http:\/\/login\.example:/)
+    })
+
     await t.test(`credentials of other schemes are sent without a click to the page's own origin only: ${end.name}`, async (t) => {
       const { heard, url: elsewhere } = await listener(t)
       const secrets = [{ account: [], key: [], bearer: [], query: [] }]
       let servers: object[] = []
+      let path = '/api/me'
       const { url, calls } = await docsApp(t, {
         ...end,
+        plugins: async (app) => { app.get('/hop', { schema: { hide: true } }, async (_request, reply) => reply.redirect(`${elsewhere}/api/me`)) },
         document: {
           components: {
             securitySchemes: {
@@ -129,7 +167,7 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
           uiConfig: { persistAuthorization: true },
           transformSpecification: (document: any) => {
             const me = document.paths['/api/me'].get
-            return { ...document, paths: { ...document.paths, '/api/me': { get: { ...me, security: secrets, servers } } } }
+            return { ...document, paths: { ...document.paths, '/api/me': {}, [path]: { get: { ...me, security: secrets, servers } } } }
           }
         }
       })
@@ -158,6 +196,16 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       t.equal(calls('/api/me').length, before)
       t.ok(heard.length > 0)
       t.notMatch(JSON.stringify(heard), /secret|x-key|authorization/i)
+
+      // A redirect of this origin would take a key along in its header.
+      Object.assign(heard, { length: 0 })
+      servers = []
+      path = '/hop'
+      await docs.page.reload()
+      await docs.openDialog()
+      await docs.says('Not known whether you are signed in')
+      t.equal(calls('/hop').at(-1)?.headers['x-key'], 'k-secret')
+      t.same(heard, [])
     })
 
     await t.test(`a browser that lets pages store nothing: ${end.name}`, async (t) => {

@@ -91,7 +91,7 @@ t.test('the form is made from the login operation', async (t) => {
       await docs.openDialog()
       for (const scheme of schemes) await docs.says('Signed out', scheme)
       await each(t, docs, async (scheme) => {
-        await docs.button('Authorize', scheme).click()
+        await docs.button('Sign in', scheme).click()
         await docs.says('Signed in', scheme)
         return seen.findLast(({ method, status }) => method === 'POST' && status === 204)
       })
@@ -99,7 +99,7 @@ t.test('the form is made from the login operation', async (t) => {
   }
 })
 
-/** Fills in every form; `submit` presses its "Authorize" and resolves the request that the server got. */
+/** Fills in every form; `submit` presses its "Sign in" and resolves the request that the server got. */
 async function each (t: Test, docs: DocsPage, submit: (scheme: Scheme) => Promise<{ url: string, body: unknown, headers: object } | undefined>): Promise<void> {
   await t.test('every kind of field', async (t) => {
     t.equal(await docs.field('seen').count(), 0)
@@ -111,7 +111,7 @@ async function each (t: Test, docs: DocsPage, submit: (scheme: Scheme) => Promis
     const required = await docs.form().locator(':required').evaluateAll((inputs) => inputs.map((input) => input.getAttribute('name')))
     t.strictSame(required, ['login', 'secret', 'pin', 'office'])
 
-    await docs.button('Authorize').click()
+    await docs.button('Sign in').click()
     t.equal(await docs.page.evaluate('document.querySelector("[name=login]").matches(":user-invalid")'), true, 'the browser asks for what is missing')
     await docs.field('Your name').fill('very-private')
     await docs.field('secret').fill('1e3')
@@ -126,7 +126,7 @@ async function each (t: Test, docs: DocsPage, submit: (scheme: Scheme) => Promis
 
   await t.test('what is typed leaves the page with the request, and nothing is left of it', async (t) => {
     t.equal(await docs.form().locator('dl').count(), 0, '204 tells nothing to show')
-    await docs.button('Logout').click()
+    await docs.button('Sign out').click()
     await docs.says('Signed out')
     for (const label of ['Your name', 'secret']) t.equal(await docs.field(label).inputValue(), '', label)
     t.strictSame(await docs.storage(), {})
@@ -151,9 +151,9 @@ async function each (t: Test, docs: DocsPage, submit: (scheme: Scheme) => Promis
     t.strictSame((await submit('referred'))?.body, { name: 'ada' })
   })
 
-  await t.test('a body that is not an object, and malformed JSON', async (t) => {
+  await t.test('a body that is not an object, and text that is not JSON', async (t) => {
     await docs.field('Body (JSON)', 'list').fill('["ada"')
-    await docs.button('Authorize', 'list').click()
+    await docs.button('Sign in', 'list').click()
     await docs.warns('Body (JSON) is not JSON.', 'list')
     await docs.field('Body (JSON)', 'list').fill('["ada", "secret"]')
     t.strictSame((await submit('list'))?.body, ['ada', 'secret'])

@@ -46,7 +46,7 @@ t.test('its modules become one script: none takes a name from another', async (t
 
 t.test('refuses what cannot work, saying what to write', async (t) => {
   for (const poll of [-1, Number.NaN, Infinity, 86_401]) {
-    t.throws(() => sessionUi({}, { poll }), { code: 'FST_SESSION_OPTIONS', message: /^sessionUi: poll is seconds from 0 to 86400/ })
+    t.throws(() => sessionUi({}, { poll }), { code: 'FST_SESSION_OPTIONS', message: /^sessionUi: poll must be seconds from 0 to 86400/ })
   }
   t.throws(() => sessionUi({}, { roles: 'roles' }), { code: 'FST_SESSION_OPTIONS', message: /JSON Pointer such as "\/user\/roles", not "roles"/ })
   t.doesNotThrow(() => sessionUi({}, { poll: 0, roles: '' }))

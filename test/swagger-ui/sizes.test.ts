@@ -44,10 +44,10 @@ t.test('a login of six fields can be filled in on a phone, upright and on its si
           t.ok(field.width >= Math.min(420, viewport.width - 90), `${name}: ${field.width} px wide`)
           t.ok(inside(field), `${name}: ${JSON.stringify(field)}`)
         }
-        await docs.button('Authorize').scrollIntoViewIfNeeded()
+        await docs.button('Sign in').scrollIntoViewIfNeeded()
         t.ok(inside(await box('.auth-btn-wrapper .authorize')))
         t.ok(inside(await box('.close-modal')), 'the button that closes')
-        await docs.button('Authorize').click()
+        await docs.button('Sign in').click()
         await docs.says('Signed in')
       })
     }

@@ -33,7 +33,7 @@ t.test('sign in, call, sign out', async (t) => {
       t.equal(await docs.field('password').count(), 0)
       await docs.closeDialog()
       await docs.lock('orders', 'locked')
-      await docs.lock('report', 'unlocked')
+      await docs.lock('report', 'unlocked: a role is missing')
 
       await docs.pressLock('report')
       await docs.form().getByText('This operation needs the role “admin”, which you do not have.').waitFor()
@@ -53,7 +53,7 @@ t.test('sign in, call, sign out', async (t) => {
       await docs.lock('orders', 'locked')
       await docs.openDialog()
       await docs.says('Signed in')
-      await docs.button('Logout').click()
+      await docs.button('Sign out').click()
       await docs.says('Signed out')
       await docs.closeDialog()
       await docs.lock('orders', 'unlocked')

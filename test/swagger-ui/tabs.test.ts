@@ -16,7 +16,7 @@ t.test('another tab shows at once that the reader has signed in or out, without 
       await first.signIn(grace)
       await second.lock('orders', 'locked')
       await first.openDialog()
-      await first.button('Logout').click()
+      await first.button('Sign out').click()
       await first.says('Signed out')
       await second.lock('orders', 'unlocked')
       const asked = calls('/api/me').length

@@ -38,11 +38,18 @@ t.test('locks and dialog follow the truth', async (t) => {
       await first.lock('orders', 'unlocked')
 
       await first.enter(grace)
-      await first.button('Authorize').click()
+      await first.button('Sign in').click()
       await first.says('Signed in')
       await first.closeDialog()
-      t.equal(await app.account.revokeAll('grace'), 1)
+
+      await first.lock('report', 'unlocked: a role is missing')
+      const [session] = (await app.account.list('grace')).sessions
+      await app.account.update(session?.id ?? '', (data) => { data.roles = ['admin'] })
       t.equal(await first.run('open'), '200', 'any call is an occasion to ask')
+      await first.lock('report', 'locked')
+
+      t.equal(await app.account.revokeAll('grace'), 1)
+      t.equal(await first.run('open'), '200')
       await first.lock('orders', 'unlocked')
       t.ok(calls('/api/me').every(({ setCookie }) => setCookie === undefined || /Max-Age=0/.test(setCookie)))
     })
@@ -58,7 +65,7 @@ t.test('locks and dialog follow the truth', async (t) => {
       await docs.openDialog()
       await docs.says('Signed out: the session has ended')
       await docs.enter(grace)
-      await docs.button('Authorize').click()
+      await docs.button('Sign in').click()
       await docs.says('Signed in')
       t.equal(await app.account.revokeAll('grace'), 1)
       await docs.says('Signed out: the session has ended')

@@ -76,7 +76,7 @@ t.test('in the page that @fastify/swagger-ui serves', async (t) => {
         await docs.form().getByText(`Calls go to another origin, ${server}`, { exact: false }).waitFor()
         await docs.says('Signed out')
         await docs.enter(grace)
-        await docs.button('Authorize').click()
+        await docs.button('Sign in').click()
       }
       const { url } = await page(true)
       servers = [await foreignApi(t, []), await foreignApi(t, [url])]
@@ -95,7 +95,7 @@ t.test('in the page that @fastify/swagger-ui serves', async (t) => {
       servers = [await foreignApi(t, [closed.url])]
       const without = await DocsPage.open(t, browser, closed.url)
       await attempt(without, servers[0])
-      await without.warns(/^The server took the sign-in, but the browser sent no session back\./)
+      await without.warns(/^The server accepted the login, but the browser sent no session cookie back\./)
     })
   }
 })

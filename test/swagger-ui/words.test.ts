@@ -19,8 +19,8 @@ const refusals: Readonly<Record<string, Refusal>> = {
   'oauth code': { status: 400, body: { error: 'invalid_grant' }, said: 'invalid_grant' },
   nested: { body: { error: { message: 'From within.' } }, said: 'From within.' },
   text: { type: 'text/plain', body: 'Not today.', said: 'Not today.' },
-  page: { status: 502, type: 'text/html', body: '<h1>Bad gateway</h1>', said: 'The server answered 502 Bad Gateway' },
-  nothing: { status: 403, body: undefined, said: 'The server answered 403 Forbidden' },
+  page: { status: 502, type: 'text/html', body: '<h1>Bad gateway</h1>', said: 'The server responded with 502 Bad Gateway' },
+  nothing: { status: 403, body: undefined, said: 'The server responded with 403 Forbidden' },
   markup: { body: { message: markup }, said: markup }
 }
 
@@ -59,18 +59,18 @@ t.test("the server's words are shown, and as text: 3.2.2", async (t) => {
       await docs.says('Signed out')
       for (const [name, { said }] of Object.entries(refusals)) {
         await docs.field('name').fill(name)
-        await docs.button('Authorize').click()
+        await docs.button('Sign in').click()
         await docs.warns(said)
       }
       await noMarkup('a refusal')
 
       await docs.field('name').fill('ada')
-      await docs.button('Authorize').click()
+      await docs.button('Sign in').click()
       await docs.warns('body/name must NOT have fewer than 4 characters')
       t.equal(await docs.field('name').getAttribute('aria-invalid'), 'true')
 
       await docs.field('name').fill('grace')
-      await docs.button('Authorize').click()
+      await docs.button('Sign in').click()
       await docs.says('Signed in')
       const shown = JSON.stringify({ name: markup })
       t.equal(await docs.form().locator('dl').innerText(), ['name', markup, 'nested', shown, 'roles', markup, markup, 'true'].join('\n'))

@@ -35,13 +35,16 @@ function describeOperation (
   const sessions = schemes.filter(({ name }) => requirement.sessions.includes(name))
   if (sessions.length === 0) return operation
 
-  const setCookie = { $ref: share(components, 'headers', 'SessionCookie', setCookieHeader(schemes)) }
+  const sharedHeader = (name: string, header: object): object => ({ $ref: share(components, 'headers', name, header) })
+  const setCookie = { 'Set-Cookie': sharedHeader('SessionCookie', setCookieHeader(schemes)) }
+  const ofOthers = sessions.flatMap(({ settings: { openapi: { headers = {} } } }) => Object.entries(headers))
+  const common = Object.fromEntries(ofOthers.map(([name, header]) => [name, sharedHeader(name, header)]))
   const written = mapValues(operation.responses ?? {}, (response, status) =>
-    response && /^[23]/.test(status) ? withSetCookie(inlined(response, document), setCookie) : response)
+    response && withHeaders(response, { ...common, ...(/^[23]/.test(status) && setCookie) }, document))
   const responses = { ...written }
   const errorSchema = (): string => share(components, 'schemas', 'SessionError', ERROR_SCHEMA)
   for (const { status, name, response } of errorResponses(errorsOf(requirement, method, sessions), schemes, errorSchema)) {
-    if (!covers(written, status)) responses[status] = { $ref: share(components, 'responses', name, response()) }
+    if (!covers(written, status)) responses[status] = { $ref: share(components, 'responses', name, withHeaders(response(), common, document)) }
   }
   return { ...operation, ...writtenSecurity(operation.security ?? [], requirement.sessions, document), responses }
 }
@@ -57,15 +60,14 @@ function writtenSecurity (security: readonly SecurityRequirement[], sessions: re
   return { security: without, 'x-required-roles': structuredClone(security) }
 }
 
-/** Returns the response that a `$ref` of the app leads to, so that a header can be added for this operation alone. */
-function inlined (response: Response, document: OpenApiDocument): Response {
+/** Returns a response with more headers, for this operation alone if it is a `$ref` of the app. Those that it has are kept. */
+function withHeaders (response: Response, more: Readonly<Record<string, object>>, document: OpenApiDocument): Response {
   const name = /^#\/components\/responses\/([^/]+)$/.exec(response.$ref ?? '')?.[1]
-  return (name !== undefined && document.components?.responses?.[name] as Response | undefined) || response
-}
-
-function withSetCookie (response: Response, header: object): Response {
-  const written = Object.keys(response.headers ?? {}).some((name) => name.toLowerCase() === 'set-cookie')
-  return written || response.$ref !== undefined ? response : { ...response, headers: { ...response.headers, 'Set-Cookie': header } }
+  const inlined = (name !== undefined && document.components?.responses?.[name] as Response | undefined) || response
+  const written = Object.keys(inlined.headers ?? {}).map((header) => header.toLowerCase())
+  const missing = Object.entries(more).filter(([header]) => !written.includes(header.toLowerCase()))
+  if (missing.length === 0 || inlined.$ref !== undefined) return response
+  return { ...inlined, headers: { ...inlined.headers, ...Object.fromEntries(missing) } }
 }
 
 /** Returns whether the app documented the status itself. Fastify serializes by ranges and `default` too, so both count. */
@@ -89,7 +91,7 @@ function share (components: Components, section: keyof Components, name: string,
  * same name is kept, except the facts that tools act upon. `x-session` names the operations that sign in and out.
  */
 function securityScheme (document: OpenApiDocument, scheme: Scheme): object {
-  const { name, cookie, settings: { openapi: { description, decorator: _, ...operations } } } = scheme
+  const { name, cookie, settings: { openapi: { description, decorator: _decorator, headers: _headers, ...operations } } } = scheme
   return {
     description: description ?? descriptionOf(document, scheme),
     ...document.components?.securitySchemes?.[name],

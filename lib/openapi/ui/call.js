@@ -1,22 +1,24 @@
 /** @import { Input, Operation, Outcome, Spec, System, Value } from './types.js' */
 
 /**
- * Builds the request of a documented operation the way "Try it out" does: server, base path, the other schemes'
- * credentials and the page's interceptors come from Swagger UI. The session itself travels in the browser's cookie.
+ * Builds the request of an operation as "Try it out" does. Server, base path, credentials of other schemes and interceptors come from
+ * Swagger UI. The browser adds the session's cookie.
  * @type {(system: System, spec: Spec, found: Operation, sessions: ReadonlyMap<string, unknown>, input: Input) => any}
  */
-export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, { credentials, contentType, values = [] }) {
+export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, input) {
+  const { credentials, stays = false, contentType, values = [] } = input
   const { fn, specSelectors, oas3Selectors, authSelectors, getConfigs } = system
   const { requestInterceptor, responseInterceptor } = getConfigs()
   const { parameters: shared, servers } = pathItem
-  // The body is written here: Swagger UI would read the text "1e3" typed into a form field as the number 1000.
+  // `withBody` writes the body. Swagger UI would turn the text "1e3" of a form field into the number 1000.
   const bare = { ...operation, operationId: 'it', requestBody: undefined }
-  // What the reader chose in the "Servers" box, as Swagger UI's own executeRequest reads it.
+  // The reader's choice in the "Servers" box, as Swagger UI's executeRequest reads it.
   const namespace = `${path}:${method}`
   const server = oas3Selectors.selectedServer(namespace) || oas3Selectors.selectedServer()
   const own = oas3Selectors.serverVariables({ server, namespace }).toJS()
   // The sessions' entries are placeholders.
   const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => !sessions.has(name)
+  const others = authSelectors.authorized().filter(isOther).toJS()
   const request = fn.buildRequest({
     spec: { ...spec, paths: { [path]: { servers, parameters: shared, [method]: bare } } },
     operationId: 'it',
@@ -24,12 +26,14 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
     contextUrl: new URL(specSelectors.url(), document.baseURI).href,
     responseContentType: 'application/json, text/plain, */*',
     http: fn.fetch,
-    securities: credentials ? { authorized: authSelectors.authorized().filter(isOther).toJS() } : {},
+    securities: credentials ? { authorized: others } : {},
     requestInterceptor,
     responseInterceptor,
     server,
     serverVariables: Object.keys(own).length > 0 ? own : oas3Selectors.serverVariables({ server }).toJS()
   })
+  // A redirect could take the credentials, in a header, to any origin.
+  if (stays && Object.keys(others).length > 0) request.redirect = 'error'
   return contentType === undefined ? request : withBody(request, contentType, values)
 }
 
@@ -50,18 +54,18 @@ function withBody (request, contentType, values) {
 }
 
 /**
- * Sends a request through Swagger UI's client. Every end is an outcome: an answer, or status 0 with the reason.
+ * Sends a request through Swagger UI's client. Never rejects: without a response, the status is 0 and the message says why.
  * @type {(system: System, request: any) => Promise<Outcome>}
  */
 export async function send (system, request) {
   const { ok, status, statusText, text, body } = await system.fn.fetch(request).catch(({ response, message }) =>
-    response ?? { ok: false, status: 0, body: { message: `No answer from ${new URL(request.url, document.baseURI).origin}: ${message}` } })
+    response ?? { ok: false, status: 0, body: { message: `No response from ${new URL(request.url, document.baseURI).origin}: ${message}` } })
   const said = messageOf(body) ?? (typeof text === 'string' && text.length < 200 && !/[<{]/.test(text) ? text : '')
-  return { ok, status, body, message: said === '' ? `The server answered ${status} ${statusText}`.trim() : said }
+  return { ok, status, body, message: said === '' ? `The server responded with ${status} ${statusText}`.trim() : said }
 }
 
 /**
- * The sentence in an error body: Fastify's `message`, problem details (RFC 9457), OAuth 2.0 (RFC 6749, 5.2).
+ * Returns the sentence of an error body: Fastify's `message`, problem details (RFC 9457), OAuth 2.0 (RFC 6749, 5.2).
  * @type {(body: any) => string | undefined}
  */
 function messageOf (body) {

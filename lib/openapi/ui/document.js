@@ -3,11 +3,11 @@
 const METHODS = ['get', 'post', 'put', 'patch', 'delete', 'options', 'head', 'trace']
 
 /**
- * Follows a `$ref` inside the document (RFC 6901 in a URI fragment); everything else is returned as it is.
+ * Follows `$ref`s inside the document (RFC 6901 in a URI fragment). Returns a node without `$ref` as it is.
  * @type {(spec: Spec, node: any) => any}
  */
 export function resolveRef (spec, node) {
-  // The bound stops documents whose references go in circles.
+  // The limit ends references that form a circle.
   for (let hops = 0; hops < 32 && typeof node?.$ref === 'string'; hops++) {
     if (!node.$ref.startsWith('#/')) return {}
     node = pointer(spec, decoded(node.$ref.slice(1)))
@@ -24,14 +24,14 @@ function decoded (text) {
   }
 }
 
-/** The list in a document, where it is one: any author's document may be shown. @type {(value: any) => any[]} */
+/** Returns a value if it is a list, else an empty list: a document may come from any author. @type {(value: any) => any[]} */
 export const listIn = (value) => Array.isArray(value) ? value : []
 
-/** The text in a document, where it is one. @type {(value: any) => string | undefined} */
+/** Returns a value if it is text. @type {(value: any) => string | undefined} */
 export const textIn = (value) => typeof value === 'string' ? value : undefined
 
 /**
- * Returns what a JSON Pointer (RFC 6901) leads to.
+ * Returns the value at a JSON Pointer (RFC 6901).
  * @type {(value: any, path: string) => any}
  */
 export function pointer (value, path) {
@@ -50,7 +50,7 @@ export function findOperation (spec, operationId) {
 }
 
 /**
- * The cookie schemes of the document that carry `x-session`. Others keep Swagger UI's own box.
+ * Returns the cookie schemes of the document that have `x-session`. All other schemes keep Swagger UI's box.
  * @type {(spec: Spec) => Scheme[]}
  */
 export function sessionSchemes (spec) {
@@ -62,7 +62,7 @@ export function sessionSchemes (spec) {
     const scheme = { name, cookie: definition.name }
     for (const role of /** @type {const} */ (['login', 'status', 'logout'])) {
       const operation = findOperation(spec, extension[role])
-      // The status is asked without a click: nothing but a GET may be sent so, whoever wrote the document.
+      // The status is requested without a click, so it must be a GET. The document may come from any author.
       if (operation !== undefined && (role !== 'status' || operation.method === 'get')) scheme[role] = operation
     }
     return [scheme]
@@ -70,8 +70,8 @@ export function sessionSchemes (spec) {
 }
 
 /**
- * The document with the roles of each operation in its `security`. OpenAPI 3.0 has no place for them in a cookie scheme's
- * requirement, so they come in an extension there.
+ * Returns the document with roles in the `security` of its operations. OpenAPI 3.0 allows no roles there for a cookie scheme, so such a
+ * document has them in an extension.
  * @type {(spec: Spec | undefined) => Spec | undefined}
  */
 export function withRoles (spec) {

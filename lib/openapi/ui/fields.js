@@ -2,11 +2,11 @@
 
 import { listIn, resolveRef, textIn } from './document.js'
 
-// Showing a password on the screen because its schema lacks `format: password` is the worse mistake.
+// Some schemas lack `format: password`. Hiding a text is a smaller mistake than showing a password.
 const SECRET_NAME = /passw(or)?d|passphrase|secret|^pin$/i
 
 /**
- * How to fill in an operation: one field for each property of its body and each required parameter.
+ * Returns the fields of an operation's form: one for each property of its body and each required parameter.
  * @type {(spec: Spec, found: Operation) => { fields: Field[], contentType: string | undefined }}
  */
 export function formOf (spec, { operation, pathItem }) {
@@ -39,8 +39,8 @@ function bodyFields (spec, schema) {
 }
 
 /**
- * The properties of an object schema, those of `allOf` and of the first fitting `oneOf` or `anyOf` among them. Each schema counts
- * once, since a document may refer to one from itself, and as often as it likes.
+ * Returns the properties of an object schema, with those of `allOf` and of the first alternative that has any. Each schema counts once,
+ * because a schema may refer to itself.
  * @type {(spec: Spec, schema: any, seen: Set<unknown>) => { properties: Record<string, any>, required: string[] }}
  */
 function objectShape (spec, schema, seen) {
@@ -69,7 +69,7 @@ function field (spec, name, reference, required, place, description) {
     name,
     in: place,
     label: textIn(schema.title) ?? name,
-    // A checkbox has an answer either way; `required` would force it to be ticked.
+    // `required` would force the reader to check the box.
     required: required && kind !== 'checkbox',
     kind,
     initial: preset === undefined || preset === false ? '' : isText ? String(preset) : JSON.stringify(preset),
@@ -80,7 +80,7 @@ function field (spec, name, reference, required, place, description) {
 }
 
 /**
- * The schema without `null` as an alternative: a field left empty is left out.
+ * Returns the schema without the alternative `null`. An empty field is not sent.
  * @type {(spec: Spec, reference: any) => any}
  */
 function simpleSchema (spec, reference) {
@@ -113,7 +113,7 @@ function kindOf (name, schema) {
 }
 
 /**
- * Returns what a password manager needs to know (HTML, autofill detail tokens).
+ * Returns the `autocomplete` of a field, for password managers (HTML, autofill detail tokens).
  * @type {(name: string, kind: Field['kind']) => string}
  */
 function completionOf (name, kind) {
@@ -123,8 +123,8 @@ function completionOf (name, kind) {
 }
 
 /**
- * Returns what is typed as the values that the operation expects. Optional fields left empty are left out.
- * Throws an error with a sentence for the reader when a JSON field holds no JSON.
+ * Converts typed text to the values that the operation expects. Leaves out optional fields that are empty.
+ * @throws an error with a sentence for the reader if a JSON field does not hold JSON
  * @type {(fields: Field[], typed: FormValues) => Value[]}
  */
 export function valuesOf (fields, typed) {

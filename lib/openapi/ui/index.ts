@@ -5,26 +5,26 @@ import { refuseUnknown } from '../../nearest.js'
 
 export interface SessionUiOptions {
   /**
-   * Seconds between two polls of the status operation, while a reader is signed in and at the page. 0 asks only on
-   * an occasion. Default 30. Give that route `config: { session: { touch: false } }`, or reading the documentation
-   * counts as using the session.
+   * Seconds between two requests of the status operation, while the reader is signed in and active. 0 turns polling off. Default 30.
+   * Give that route `config: { session: { touch: false } }`, so that an open page does not keep the session alive.
    */
   poll?: number
-  /** JSON Pointer (RFC 6901) to the list of role names in the status answer. Default `/roles`. */
+  /** JSON Pointer (RFC 6901) to the list of role names in the response of the status operation. Default `/roles`. */
   roles?: string
 }
 
-/** `options` with the session's panel in them. */
+/** The options of @fastify/swagger-ui, with the additions of `sessionUi`. */
 export type WithSessionUi<Options> = Options & Required<Pick<FastifySwaggerUiOptions, 'theme' | 'uiConfig'>>
 
 /** Each file after those that it imports. */
-const parts = ['document', 'fields', 'call', 'sessions', 'panel', 'popup', 'locks', 'watch', 'plugin']
+const parts = ['document', 'fields', 'call', 'sessions', 'panel', 'popup', 'buttons', 'locks', 'watch', 'plugin']
 const globalName = 'fastifyOpenapiSessionUi'
 
 /**
- * Options of @fastify/swagger-ui that make "Authorize" sign in: with the form of the login operation, an HttpOnly cookie
- * and locks that follow the server. Whatever `options` hold is kept, their own `theme` and `uiConfig.plugins` too.
- * The operations are those named in the session plugin's `openapi` option. Throws `FST_SESSION_OPTIONS`.
+ * Returns options of @fastify/swagger-ui with which "Authorize" signs in: with the form of the login operation, an HttpOnly cookie and
+ * locks that follow the server. Keeps all of `options`, also `theme` and `uiConfig.plugins`. The option `openapi` of the session plugin
+ * names the operations.
+ * @throws `FST_SESSION_OPTIONS` if a setting is wrong
  */
 export function sessionUi<Options extends FastifySwaggerUiOptions> (
   options: Options = {} as Options,
@@ -33,8 +33,8 @@ export function sessionUi<Options extends FastifySwaggerUiOptions> (
   refuseUnknown(session, ['poll', 'roles'], 'option * of sessionUi(), in its second argument')
   const { poll = 30, roles = '/roles' } = session
   // Longer delays overflow a browser's timer and fire at once.
-  must(Number.isFinite(poll) && poll >= 0 && poll <= 86_400, `sessionUi: poll is seconds from 0 to 86400, not ${poll}`)
-  must(roles === '' || roles.startsWith('/'), `sessionUi: roles is a JSON Pointer such as "/user/roles", not "${roles}"`)
+  must(Number.isFinite(poll) && poll >= 0 && poll <= 86_400, `sessionUi: poll must be seconds from 0 to 86400, not ${poll}`)
+  must(roles === '' || roles.startsWith('/'), `sessionUi: roles must be a JSON Pointer such as "/user/roles", not "${roles}"`)
   const { theme, uiConfig } = options
   return {
     ...options,
@@ -51,14 +51,14 @@ function read (file: string): string {
   return readFileSync(new URL(file, import.meta.url), 'utf8')
 }
 
-/** Returns the browser modules as one classic script, which is what @fastify/swagger-ui loads: their imports point at each other. */
+/** Joins the browser modules into one classic script, as @fastify/swagger-ui loads it. They import only each other. */
 function script (): string {
   const sources = parts.map((part) => read(`${part}.js`))
   const body = sources.join('\n').replaceAll(/^import .*$/gm, '').replaceAll(/^export (?=\w+ )/gm, '')
   return `(() => {\n'use strict'\n${body}\nglobalThis.${globalName} = sessionUi\n})()\n`
 }
 
-/** @fastify/swagger-ui writes a function into its page as the text of `toString`, which tools that rewrite code may have changed. */
+/** Returns a plugin that is written into the page as text. @fastify/swagger-ui calls `toString`, whose result tools may have rewritten. */
 function plugin (settings: Required<SessionUiOptions>) {
   const text = `(system) => globalThis.${globalName}(system, ${JSON.stringify(settings)})`
   return Object.assign(() => ({}), { toString: () => text })

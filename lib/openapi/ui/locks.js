@@ -1,30 +1,30 @@
 /** @import { Sessions } from './sessions.js' */
 
-/** Swagger UI puts this where the token would be: in the curl command, for instance. */
+/** Swagger UI shows this in place of the cookie's value, such as in the curl command. */
 const PLACEHOLDER = 'YOUR_SESSION_COOKIE'
 const STORAGE_KEY = 'authorized'
 
 /**
- * Keeps the sessions' entries in Swagger UI's list of authorizations, which closes the locks, equal to the truth.
- * `restoreAuthorization` is used because `authorize` would write a cookie of its own.
+ * Writes the sessions into Swagger UI's list of authorizations, which closes the locks. The action `authorize` would set a cookie, so
+ * this uses `restoreAuthorization`.
  * @type {(sessions: Sessions) => void}
  */
 export function writeLocks ({ getSystem, states }) {
   const { authSelectors, authActions, specSelectors, Im } = getSystem()
   const before = authSelectors.authorized()
   let after = before
-  for (const { scheme: { name }, phase } of states.values()) {
+  for (const { scheme: { name }, phase, roles } of states.values()) {
+    // With the roles in the entry, Swagger UI renders the locks again when they change.
+    const entry = Im.fromJS({ name, schema: specSelectors.securityDefinitions().get(name), value: PLACEHOLDER, roles })
     if (phase !== 'in') after = after.delete(name)
-    else if (after.getIn([name, 'value']) !== PLACEHOLDER) {
-      after = after.set(name, Im.fromJS({ name, schema: specSelectors.securityDefinitions().get(name), value: PLACEHOLDER }))
-    }
+    else if (!Im.is(after.get(name), entry)) after = after.set(name, entry)
   }
   if (after !== before) authActions.restoreAuthorization({ authorized: after.toObject() })
 }
 
 /**
- * With `persistAuthorization`, Swagger UI stores its whole list: a session is not a thing to remember. Whatever else a page
- * keeps under the same key is not touched.
+ * Removes the sessions from `localStorage`, where Swagger UI stores its list of authorizations with `persistAuthorization`. Other
+ * content of the same key stays.
  * @type {(sessions: Sessions) => void}
  */
 export function forgetStored ({ states }) {
@@ -33,31 +33,32 @@ export function forgetStored ({ states }) {
     const others = stored.filter(([name]) => !states.has(name))
     if (others.length < stored.length) localStorage.setItem(STORAGE_KEY, JSON.stringify(Object.fromEntries(others)))
   } catch {
-    // Something else, or a browser that lets the page store nothing.
+    // The content is not JSON, or the browser forbids storage.
   }
 }
 
 /**
- * The lock of an operation. Swagger UI shows it closed wherever anonymous calls are allowed too, and knows no roles;
- * with a session among the alternatives it is closed when what the reader has opens the operation. Without one, the result is `undefined`.
- * @type {(sessions: Sessions, securities: any) => boolean | undefined}
+ * Returns the state of an operation's lock: `true` (closed) if the reader may call the operation, `null` if only a role is missing, else
+ * `false`. Returns `undefined` if no alternative names a session. Swagger UI itself ignores roles, and closes the lock if anonymous calls
+ * are allowed.
+ * @type {(sessions: Sessions, securities: any) => boolean | null | undefined}
  */
 export function isOpened ({ getSystem, states }, securities) {
   const alternatives = alternativesOf(securities)
   if (!alternatives.some((need) => Object.keys(need).some((name) => states.has(name)))) return undefined
   const authorized = getSystem().authSelectors.authorized()
-  return alternatives.some((need) => {
-    const schemes = Object.entries(need)
-    return schemes.length > 0 && schemes.every(([name, needed]) => {
-      const roles = states.get(name)?.roles
-      return authorized.has(name) && (roles === undefined || needed.every((role) => roles.includes(role)))
-    })
-  })
+  const complete = alternatives.map((need) => Object.entries(need))
+    .filter((need) => need.length > 0 && need.every(([name]) => authorized.has(name)))
+  if (complete.length === 0) return false
+  return complete.some((need) => need.every(([name, needed]) => {
+    const roles = states.get(name)?.roles
+    return roles === undefined || needed.every((role) => roles.includes(role))
+  })) || null
 }
 
 /**
- * Adds to each session's definition what the pressed lock asks of it, for the panel to compare; as Swagger UI does
- * with the scopes of OAuth 2.0.
+ * Adds the roles that the operation of a lock requires to the definition of each session, for the panel. Swagger UI does the same with
+ * the scopes of OAuth 2.0.
  * @type {(sessions: Sessions, definitions: any, securities: any) => any}
  */
 export function withNeeds ({ getSystem, states }, definitions, securities) {

@@ -3,7 +3,7 @@
 
 /**
  * Returns the component that the dialog shows for a session in place of Swagger UI's box for pasting a key. Swagger UI's own form, with its
- * Authorize, Logout and Close buttons, stays around it.
+ * buttons, stays around it.
  * @type {(system: System, sessions: Sessions) => (props: { name: string, schema: any, onChange: any, getComponent: any }) => any}
  */
 export function sessionPanel ({ React }, sessions) {
@@ -12,7 +12,7 @@ export function sessionPanel ({ React }, sessions) {
     const state = /** @type {SessionState} */ (React.useSyncExternalStore(sessions.subscribe, () => sessions.states.get(name)))
     const root = React.useRef(/** @type {HTMLElement | null} */ (null))
     const { scheme, phase, busy, error } = state
-    // What Swagger UI hands to `authorize` when its form is submitted; it forgets it on a logout.
+    // Swagger UI passes this value to `authorize` when its form is submitted, and drops it at a logout.
     React.useEffect(() => onChange({ name, schema, value: { typed: () => typedIn(root.current) } }), [phase, busy])
     useFocus(React, root, state)
 
@@ -32,8 +32,8 @@ export function sessionPanel ({ React }, sessions) {
 }
 
 /**
- * Moves the focus to what has just appeared: the error's field after a failure, the news after signing in, the form after signing out.
- * It stays where it is when the reader is busy with another scheme of the dialog.
+ * Moves the focus: to the password after a failure, to the state after a login, to the form after a logout. If the reader is in the form
+ * of another scheme, the focus stays there.
  * @type {(React: System['React'], root: { current: HTMLElement | null }, state: SessionState) => void}
  */
 function useFocus (React, root, { phase, failures }) {
@@ -44,7 +44,7 @@ function useFocus (React, root, { phase, failures }) {
     if (before.phase === phase && before.failures === failures) return
     const panel = root.current
     const active = document.activeElement
-    // Not by a method of the form: an input of that name would stand in its place.
+    // Methods of a form are hidden by inputs of the same name, so none is called here.
     if (active !== document.body && active?.closest('form') !== panel?.closest('form')) return
     const secret = failures > before.failures ? '[type=password]' : 'none'
     const target = panel?.querySelector(secret) ?? panel?.querySelector('input, select, textarea, :scope > p a') ?? panel?.querySelector('.session-state')
@@ -52,7 +52,7 @@ function useFocus (React, root, { phase, failures }) {
   }, [phase, failures])
 }
 
-/** Which of Swagger UI's buttons would do something; the style sheet takes the others away. @param {SessionState} state */
+/** Returns which of Swagger UI's buttons works now. The style sheet hides the others. @param {SessionState} state */
 function buttonsOf ({ phase, scheme: { login, logout } }) {
   if (phase === 'in') return logout === undefined ? 'none' : 'logout'
   return login === undefined || login.method === 'get' ? 'none' : 'authorize'
@@ -69,7 +69,7 @@ export function sentence ({ phase, busy, ended, scheme, doubt }) {
 }
 
 /**
- * The scheme's own description. It has to say how to sign in, for readers of the bare document: beside the form it steps back.
+ * Returns the description of the scheme. Beside a form it is folded, because it says how to sign in without the form.
  * @type {(h: Create, Markdown: any, description: string | undefined, withForm: boolean) => any}
  */
 function about (h, Markdown, description, withForm) {
@@ -87,7 +87,7 @@ function elsewhere (h, origins) {
 }
 
 /**
- * How to sign in or out when no form can do it.
+ * Returns how to sign in if there is no form for it.
  * @type {(h: Create, state: SessionState, link: string | undefined) => any}
  */
 function howTo (h, { scheme }, link) {
@@ -100,7 +100,7 @@ function howTo (h, { scheme }, link) {
 }
 
 /**
- * The status answer: a JSON object as a list, anything else as text.
+ * Returns the response of the status operation: a JSON object as a list, everything else as text.
  * @type {(h: Create, value: unknown) => any}
  */
 function answer (h, value) {
@@ -118,7 +118,7 @@ function plain (value) {
 }
 
 /**
- * Names the roles that the reader lacks for the operation whose lock was pressed: those of the alternative nearest to being met.
+ * Names the roles that the reader lacks for the operation of the pressed lock, by the alternative that lacks the fewest.
  * @type {(h: Create, schema: any, roles: readonly string[] | undefined) => any}
  */
 function need (h, schema, roles) {
@@ -133,7 +133,7 @@ function need (h, schema, roles) {
 }
 
 /**
- * A labelled input of the sign-in form of a scheme. What is typed is kept by the browser alone: {@link typedIn} reads it.
+ * Returns a labelled input of the login form. Only the browser keeps the typed text, and {@link typedIn} reads it.
  * @type {(h: Create, scheme: string, field: Field, failed: boolean) => any}
  */
 function fieldInput (h, scheme, field, failed) {
@@ -174,7 +174,7 @@ function control (h, { kind, initial, choices = [] }, props) {
 }
 
 /**
- * Returns what the inputs inside of `element` hold.
+ * Returns the values of the inputs in an element.
  * @type {(element: HTMLElement | null) => FormValues}
  */
 function typedIn (element) {

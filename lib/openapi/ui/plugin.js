@@ -4,6 +4,7 @@ import { withRoles } from './document.js'
 import { Sessions } from './sessions.js'
 import { sessionPanel } from './panel.js'
 import { dialog } from './popup.js'
+import { form, lock } from './buttons.js'
 import { forgetStored, isOpened, withNeeds, writeLocks } from './locks.js'
 import { announce, share, watch } from './watch.js'
 
@@ -11,22 +12,24 @@ import { announce, share, watch } from './watch.js'
 /** @typedef {Record<string, (original: Action) => Action>} Wrappers */
 /** @typedef {{ wrapActions: Wrappers, wrapSelectors?: Wrappers }} StatePlugin */
 
-/** Swagger UI calls a plugin more than once for one page. @type {WeakMap<Function, Sessions>} */
+/** Swagger UI calls a plugin several times for one page. @type {WeakMap<Function, Sessions>} */
 const known = new WeakMap()
 
 /**
- * The Swagger UI plugin. The panel replaces the box of a session's scheme, the locks follow the server, and Swagger UI's
- * Authorize and Logout buttons run the login and logout operations.
+ * The Swagger UI plugin. The panel replaces the box of a session's scheme, the locks follow the server, and the buttons of
+ * Swagger UI's form run the login and logout operations.
  * @type {(system: System, settings: Settings) => { wrapComponents: Wrappers, statePlugins: Record<string, StatePlugin> }}
  */
 export function sessionUi (system, settings) {
   const sessions = known.get(system.getSystem) ?? start(system, settings)
   const Panel = sessionPanel(system, sessions)
-  // Another server may know another session.
+  // The session may not exist on another server.
   const ask = after(() => sessions.checkAll())
   return {
     wrapComponents: {
       authorizationPopup: (Original) => dialog(system, Original),
+      auths: (Original) => form(system, sessions, Original),
+      authorizeOperationBtn: (Original) => lock(system, Original),
       apiKeyAuth: (Original) => function ApiKeyAuth (props) {
         return system.React.createElement(sessions.states.has(props.name) ? Panel : Original, props)
       }
@@ -42,7 +45,10 @@ export function sessionUi (system, settings) {
       auth: {
         wrapActions: { ...buttons(sessions), persistAuthorizationIfNeeded: after(() => forgetStored(sessions)) },
         wrapSelectors: {
-          isAuthorized: (original) => (_state, securities) => isOpened(sessions, securities) ?? original(securities),
+          isAuthorized: (original) => (_state, securities) => {
+            const opened = isOpened(sessions, securities)
+            return opened === undefined ? original(securities) : opened
+          },
           definitionsForRequirements: (original) => (_state, securities) => withNeeds(sessions, original(securities), securities)
         }
       }
@@ -62,7 +68,7 @@ function start (system, settings) {
   return sessions
 }
 
-/** Wraps an action: `effect` follows it. @type {(effect: Action) => (original: Action) => Action} */
+/** Wraps an action, and calls `effect` after it. @type {(effect: Action) => (original: Action) => Action} */
 function after (effect) {
   return (original) => (...args) => {
     const result = original(...args)
@@ -71,7 +77,7 @@ function after (effect) {
   }
 }
 
-/** The actions behind Swagger UI's buttons. @type {(sessions: Sessions) => Wrappers} */
+/** Returns wrappers of the actions behind Swagger UI's buttons. @type {(sessions: Sessions) => Wrappers} */
 function buttons (sessions) {
   return {
     authorize: (original) => (/** @type {Record<string, any>} */ payload) => {

@@ -1,8 +1,8 @@
 /** @import { System } from './types.js' */
 
 /**
- * Makes Swagger UI's popup a modal dialog of the browser: it has a name, takes the focus, closes on Escape and gives the focus
- * back to the button that opened it.
+ * Makes a modal dialog of Swagger UI's popup. It has a name, takes the focus, closes on Escape and returns the focus to the button that
+ * opened it.
  * @type {(system: System, Original: any) => (props: object) => any}
  */
 export function dialog ({ React, getSystem }, Original) {
@@ -26,7 +26,7 @@ export function dialog ({ React, getSystem }, Original) {
 }
 
 /**
- * From its last stop, the browser itself would go on to its own buttons. The popup begins and ends with a button to close it.
+ * Keeps Tab within the dialog, whose first and last stops are buttons that close it. The browser would go on to its own buttons.
  * @param {KeyboardEvent & { currentTarget: HTMLElement }} event
  */
 function goRound (event) {

@@ -6,25 +6,24 @@ import { formOf, valuesOf } from './fields.js'
 
 /** @typedef {(state?: SessionState, before?: SessionState) => void} Listener Gets the state that has changed, unless all have. */
 
-/** @typedef {{ done: Promise<void>, again: boolean }} Check It is done `again` if something happened since it began. */
+/** @typedef {{ done: Promise<void>, again: boolean }} Check `again`: something has happened since it began, so it is repeated. */
 
-/** The messages for a request that the server took and that changed nothing. */
+/** The messages for a request that succeeded and changed nothing. */
 const IN_VAIN = {
-  login: 'The server took the sign-in, but the browser sent no session back. ' +
-    'It drops a Secure cookie that came over plain http, and a cookie of another site.',
-  logout: 'The server answered, but the session is still alive.'
+  login: 'The server accepted the login, but the browser sent no session cookie back. ' +
+    'Browsers drop a Secure cookie that came over plain http, and a cookie of another site.',
+  logout: 'The logout succeeded, but the session is still alive.'
 }
 
 /**
- * Asks the server which sessions the reader's browser has, and keeps one state for each session scheme of the document, for
- * all who draw it. Typed values pass through and are kept nowhere.
+ * Requests which sessions the reader's browser has, and keeps one state for each session scheme of the document. Keeps no typed values.
  */
 export class Sessions {
   /** By scheme. @type {Map<string, SessionState>} */
   states = new Map()
   /** @type {Set<Listener>} */
   #listeners = new Set()
-  /** Checks under way, by scheme. @type {Map<string, Check>} */
+  /** Running checks, by scheme. @type {Map<string, Check>} */
   #checks = new Map()
   /** @type {Spec} */
   #spec = {}
@@ -38,7 +37,7 @@ export class Sessions {
     this.pathOfRoles = roles
   }
 
-  /** Calls `listener` after each change. The returned function ends this. @param {Listener} listener */
+  /** Calls `listener` after each change. Returns a function that ends this. @param {Listener} listener */
   subscribe = (listener) => {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
@@ -53,22 +52,22 @@ export class Sessions {
     for (const listener of this.#listeners) listener(state, before)
   }
 
-  /** Changes a state: signed in, by the answer of the status operation. @type {(name: string, answer?: unknown) => void} */
+  /** Changes a state to signed in, with the response of the status operation. @type {(name: string, answer?: unknown) => void} */
   #enter (name, answer) {
     const told = pointer(answer, this.pathOfRoles)
     const roles = Array.isArray(told) && told.every((role) => typeof role === 'string') ? told : undefined
     this.#set(name, { phase: 'in', answer, roles, doubt: undefined, error: undefined, ended: false })
   }
 
-  /** Changes a state: signed out. @type {(name: string) => void} */
+  /** Changes a state to signed out. @type {(name: string) => void} */
   #leave (name) {
     const { phase, busy, ended, error } = this.states.get(name) ?? {}
-    // The error of a failed attempt stays readable when the page is looked at again.
+    // The error of a failed attempt stays when the reader returns to the page.
     const news = phase === 'in' ? { ended: !busy, error: undefined } : { ended, error }
     this.#set(name, { phase: 'out', answer: undefined, roles: undefined, doubt: undefined, ...news })
   }
 
-  /** Takes up the document that the page shows now, and asks who is signed in. */
+  /** Reads the document of the page, and requests who is signed in. */
   load () {
     this.#spec = this.getSystem().specSelectors.specJson().toJS()
     this.#checks = new Map()
@@ -83,7 +82,7 @@ export class Sessions {
   }
 
   /**
-   * Asks the status operation. Calls during a check end with an answer that was asked for after the call.
+   * Requests the status. A call during a check resolves after one more request, which was sent after the call.
    * @type {(name: string) => Promise<void>}
    */
   check (name) {
@@ -105,14 +104,14 @@ export class Sessions {
     if (status === undefined) return
     do {
       check.again = false
-      // This is sent without a click, and another author's document may name any origin.
+      // This request is sent without a click, and a document of another author may name any origin.
       const credentials = this.#url(status)?.origin === location.origin
-      const outcome = await this.#run(status, () => ({ credentials }))
-      // The document may be another one by now.
+      const outcome = await this.#run(status, () => ({ credentials, stays: credentials }))
+      // The page may show another document now.
       if (check.again || this.states.get(name)?.scheme.status !== status) continue
       if (outcome.ok) this.#enter(name, outcome.body)
       else if (outcome.status === 401) this.#leave(name)
-      // Neither yes nor no, such as a store that is down: what was true last stands, with the reason.
+      // Neither signed in nor out, such as a 503: the last state stays, with the reason.
       else this.#set(name, { doubt: outcome.message })
     } while (check.again)
   }
@@ -147,8 +146,8 @@ export class Sessions {
   }
 
   /**
-   * An operation was run by hand: the status may have changed. Without a status operation its answer is all there is:
-   * 401 means signed out, success of an operation that cannot do without the session means signed in.
+   * Updates the states after a "Try it out". Without a status operation, 401 means signed out, and the success of an operation that
+   * requires the session means signed in.
    * @param {string} path
    * @param {string} method
    * @param {{ ok?: boolean, err?: { statusCode?: number } }} response As Swagger UI keeps it: an error status is an error.
@@ -163,27 +162,30 @@ export class Sessions {
     }
   }
 
-  /** The fields of the sign-in form; none when the operation is a page to visit. @param {Scheme} scheme */
+  /** Returns the fields of the login form; none if the login is a page to visit. @param {Scheme} scheme */
   fields ({ login }) {
     return login === undefined || login.method === 'get' ? [] : formOf(this.#spec, login).fields
   }
 
-  /** Returns where to sign in if that is a page to visit, such as the start of an OAuth flow. @param {Scheme} scheme */
+  /** Returns the address of the login if it is a page to visit, such as the start of an OAuth flow. @param {Scheme} scheme */
   link ({ login }) {
     return login?.method === 'get' ? this.#url(login)?.href : undefined
   }
 
-  /** The origins other than the page's own that the session's operations are sent to. @param {Scheme} scheme */
+  /** Returns the other origins that the session's operations are sent to. @param {Scheme} scheme */
   elsewhere ({ login, status, logout }) {
-    const origins = [login, status, logout].map((operation) => operation && this.#url(operation)?.origin)
+    // A request without its required parameters has no URL, but parameters cannot change the origin.
+    const bare = (/** @type {Operation} */ { operation, pathItem, ...place }) =>
+      ({ ...place, operation: { ...operation, parameters: [] }, pathItem: { ...pathItem, parameters: [] } })
+    const origins = [login, status, logout].map((operation) => operation && this.#url(bare(operation))?.origin)
     return [...new Set(origins)].filter((origin) => origin !== undefined && origin !== location.origin)
   }
 
-  /** Returns where a request goes to. @param {Operation} operation */
+  /** Returns the address of an operation. @param {Operation} operation */
   #url (operation) {
     try {
       const url = new URL(this.#request(operation, {}).url, document.baseURI)
-      // Any author's document may be shown here, and a link to `javascript:` would be a script of this page.
+      // The document may come from any author, and a link to `javascript:` would run a script in this page.
       return ['http:', 'https:'].includes(url.protocol) ? url : undefined
     } catch {
       // A parameter that only the reader knows is missing, or the server's address is invalid.

@@ -1,38 +1,38 @@
 /**
- * Names for what the other files pass around. Swagger UI ships no types for plugins, so `System` lists just the parts
- * of it that are used here: if an upgrade moves one, this is the list to compare.
+ * The types of the other files. Swagger UI has no types for plugins, so `System` lists the parts that are used here. Compare this list
+ * when Swagger UI is upgraded.
  */
 
 /** @typedef {{ paths?: Record<string, any>, components?: any, security?: any }} Spec The document. */
 
 /**
- * An operation of the document, with what it takes to run it. `method` is in lower case, as in the document.
+ * An operation of the document, with all that is needed to run it. `method` is in lower case, as in the document.
  * @typedef {{ path: string, method: string, pathItem: any, operation: any }} Operation
  */
 
 /**
- * A session of the document. An operation is missing when the document does not name it.
+ * A session scheme of the document. An operation is absent if the document does not name it.
  * @typedef {{ name: string, cookie: string, login?: Operation, status?: Operation, logout?: Operation }} Scheme
  */
 
 /**
- * The knowledge of this page about one session.
- * - `unknown`: no server has been asked yet
- * - `out`, `in`: what the server answered last
+ * The state of one session, as this page knows it.
+ * - `unknown`: there was no response yet
+ * - `out`, `in`: the last response of the server
  * @typedef {object} SessionState
  * @property {Scheme} scheme
  * @property {'unknown' | 'out' | 'in'} phase
- * @property {unknown} [answer] What the status operation answered.
- * @property {readonly string[]} [roles] Those of whoever is signed in, where the answer tells them.
- * @property {string} [doubt] Why the server could not say who is signed in; `phase` is then what was true last.
+ * @property {unknown} [answer] The response of the status operation.
+ * @property {readonly string[]} [roles] The reader's roles, if the response has them.
+ * @property {string} [doubt] Why the server could not say who is signed in. `phase` is the last known one then.
  * @property {string} [error] Why signing in or out failed.
- * @property {number} failures How often it failed, so that the same error twice is told twice.
- * @property {boolean} ended The session ended on the server, not by this page.
+ * @property {number} failures The number of failures, so that a repeated error is announced again.
+ * @property {boolean} ended True if the session ended on the server, not by this page.
  * @property {boolean} busy
  */
 
 /**
- * How an operation ended. `status` is 0 when no answer came.
+ * The result of an operation. `status` is 0 if there was no response.
  * @typedef {{ ok: boolean, status: number, body: unknown, message: string }} Outcome
  */
 
@@ -51,12 +51,13 @@
  * @property {string} autocomplete
  */
 
-/** @typedef {Record<string, string>} FormValues What is typed, by `key` of the field. */
+/** @typedef {Record<string, string>} FormValues Typed text, by `key` of the field. */
 /** @typedef {{ field: Field, value: unknown }} Value */
 
 /**
- * The parts of a request. With `credentials`, it carries what the reader authorized for other schemes.
- * @typedef {{ credentials?: boolean, contentType?: string | undefined, values?: Value[] }} Input
+ * The parts of a request. With `credentials`, it has the credentials of other schemes that the reader entered. With `stays`, it
+ * follows no redirect if it has some.
+ * @typedef {{ credentials?: boolean, stays?: boolean, contentType?: string | undefined, values?: Value[] }} Input
  */
 
 /**
@@ -82,6 +83,7 @@
  * @typedef {object} System
  * @property {() => System} getSystem
  * @property {() => any} getConfigs
+ * @property {(name: string) => any} getComponent
  * @property {React} React
  * @property {any} Im
  * @property {{ buildRequest: (options: any) => any, fetch: (request: any) => Promise<any> }} fn

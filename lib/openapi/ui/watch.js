@@ -3,13 +3,12 @@
 
 import { sentence } from './panel.js'
 
-/** Milliseconds after their last move for which a reader counts as being at the page. */
+/** Milliseconds after the last move of mouse or key for which a reader counts as active. */
 const ATTENTION = 300_000
 
 /**
- * Asks who is signed in when the page is looked at again, since another tab may have signed in or out, and every `poll`
- * seconds while a reader is at it, since sessions expire and are revoked. A page that was left alone stops asking: it must
- * not keep an unused session alive, whatever the status operation does to the idle timeout.
+ * Requests who is signed in when the reader returns to the page, and every `poll` seconds while the reader is active, because sessions
+ * expire and are revoked. Polling stops without a reader, so that it does not keep an unused session alive.
  * @type {(sessions: Sessions, settings: Settings) => void}
  */
 export function watch (sessions, { poll }) {
@@ -33,7 +32,7 @@ export function watch (sessions, { poll }) {
 }
 
 /**
- * Tells the other tabs of this browser when a reader signs in or out here. A tab that is told asks the server.
+ * Tells the other tabs of this browser when the reader signs in or out here. They request the status then.
  * @type {(sessions: Sessions) => void}
  */
 export function share (sessions) {
@@ -41,13 +40,13 @@ export function share (sessions) {
   tabs.addEventListener('message', () => sessions.checkAll())
   sessions.subscribe((state, before) => {
     if (state === undefined || before?.phase === 'unknown' || state.phase === before?.phase) return
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel is of one origin
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has one origin
     tabs.postMessage(state.scheme.name)
   })
 }
 
 /**
- * Tells readers who cannot see the locks when they change. The dialog, while it is open, tells it itself.
+ * Announces changes of the state to screen readers. An open dialog announces them itself.
  * @type {(sessions: Sessions) => void}
  */
 export function announce ({ subscribe, getSystem }) {

@@ -7,14 +7,25 @@ import { hostname } from 'node:os'
  */
 export const self = (): string => [process.pid, startOf(process.pid), here()].join(' ')
 
-/**
- * Returns the pid in a text that `self` wrote, and whether that process runs: `undefined` for one in another container or on
- * another machine. Any other text has no pid.
- */
-export function parseHolder (text: string): { readonly pid: number | undefined, readonly isRunning: boolean | undefined } {
+/** A process that holds a directory, as its text names it. */
+export interface Holder {
+  readonly pid: number | undefined
+  /** Undefined for a process in another container or on another machine. */
+  readonly isRunning: boolean | undefined
+  /** True if it is on this machine, and the machine was not started again in between. */
+  readonly sharesClock: boolean
+}
+
+/** Reads a text that `self` wrote. Any other text has no pid. */
+export function parseHolder (text: string): Holder {
   const [pid = '', start, ...place] = text.split(' ')
-  if (place.length === 0) return { pid: undefined, isRunning: undefined }
-  return { pid: Number(pid) || undefined, isRunning: place.join(' ') === here() ? startOf(Number(pid)) === start : undefined }
+  if (place.length === 0) return { pid: undefined, isRunning: undefined, sharesClock: false }
+  const isHere = place.join(' ') === here()
+  return {
+    pid: Number(pid) || undefined,
+    isRunning: isHere ? startOf(Number(pid)) === start : undefined,
+    sharesClock: place[0] === here().split(' ')[0]
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { access, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { invalidOptions, type SessionError } from '../../errors.js'
@@ -41,7 +41,8 @@ export class DirectoryLock {
   constructor (directory: string, onTrouble: (error: unknown) => void) {
     this.#directory = directory
     this.#onTrouble = onTrouble
-    refuseIfHeld(directory)
+    const silent: SilentHolders = new Map()
+    refuseIfHeld(directory, silent)
     const name = `lock.${1 + Math.max(0, ...locksIn(directory).map((lock) => Number(lock.slice(5))))}`
     this.desk = join(directory, name, randomUUID())
     try {
@@ -50,7 +51,7 @@ export class DirectoryLock {
       mkdirSync(this.desk, 0o700)
       writeFileSync(join(this.desk, 'holder'), self(), { mode: 0o600 })
       // Another process may have come since the first look: each one shows its own lock before it looks for others.
-      refuseIfHeld(directory, name)
+      refuseIfHeld(directory, silent, this.desk)
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') this.#giveBack()
       // ENOENT: a process that took the directory in between has removed this lock.
@@ -133,9 +134,14 @@ function discard (directory: string, name: string): void {
   rmSync(old, { recursive: true, force: true })
 }
 
-function refuseIfHeld (directory: string, own?: string): void {
-  for (const lock of locksIn(directory)) {
-    const holder = lock === own ? undefined : liveHolder(join(directory, lock))
+/** The last signs of life, by file, of holders that were waited for in vain. */
+type SilentHolders = Map<string, number>
+
+/** @param desk - that of this process, once it has a lock */
+function refuseIfHeld (directory: string, silent: SilentHolders, desk?: string): void {
+  for (const name of locksIn(directory)) {
+    const lock = join(directory, name)
+    const holder = desk !== undefined && lock === dirname(desk) ? undefined : liveHolder(lock, silent, desk)
     if (holder !== undefined) throw refusal(directory, holder)
   }
 }
@@ -147,12 +153,12 @@ function refusal (directory: string, holder: string): SessionError {
 }
 
 /** Names the holder of the lock, unless it is dead. */
-function liveHolder (lock: string): string | undefined {
+function liveHolder (lock: string, silent: SilentHolders, ownDesk?: string): string | undefined {
   try {
     const [desk = ''] = readdirSync(lock)
     const path = join(lock, desk, 'holder')
-    const { pid, isRunning } = parseHolder(readFileSync(path, 'utf8'))
-    if (!(isRunning ?? showsLife(path))) return undefined
+    const { pid, isRunning, sharesClock } = parseHolder(readFileSync(path, 'utf8'))
+    if (!(isRunning ?? showsLife(path, silent, sharesClock, ownDesk))) return undefined
     if (pid === undefined) return 'another process'
     if (!isRunning) return `process ${pid} of another container or machine`
     return pid === process.pid ? 'this process' : `process ${pid}`
@@ -163,12 +169,32 @@ function liveHolder (lock: string): string | undefined {
   }
 }
 
-/** Waits for the next heartbeat of a holder that cannot be looked up here. A constructor cannot wait but by blocking. */
-function showsLife (path: string): boolean {
+/**
+ * Waits for the next heartbeat of a holder that cannot be looked up here. A constructor cannot wait but by blocking. If two
+ * processes wait for each other, neither has a timer that beats. So each one beats here.
+ */
+function showsLife (path: string, silent: SilentHolders, sharesClock: boolean, ownDesk?: string): boolean {
   const { mtimeMs } = statSync(path)
-  for (let waited = 0; waited < SILENCE && Date.now() - mtimeMs < SILENCE; waited += PAUSE) {
+  if (silent.get(path) === mtimeMs) return false
+  for (let waited = 0; waited < SILENCE; waited += PAUSE) {
+    // The clock of another machine may be behind.
+    if (sharesClock && Date.now() - mtimeMs >= SILENCE) return false
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE)
+    // Only a live process removes the lock of another one.
+    if (ownDesk !== undefined && !beatOnce(ownDesk)) return true
     if (statSync(path).mtimeMs !== mtimeMs) return true
   }
+  silent.set(path, mtimeMs)
   return false
+}
+
+/** Returns false if the lock is gone. */
+function beatOnce (desk: string): boolean {
+  try {
+    utimesSync(join(desk, 'holder'), new Date(), new Date())
+    return true
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return false
+  }
 }
