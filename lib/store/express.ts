@@ -85,7 +85,8 @@ class Wrapped implements SessionStore {
       const stored = await this.#live(id)
       if (stored === undefined) return 'missing'
       if (stored.version !== record.version - 1) return 'conflict'
-      await (record.expiresAt > this.#now() ? this.#set(id, record) : this.#destroy(id))
+      const expiresAt = Math.max(record.expiresAt, stored.expiresAt)
+      await (record.expiresAt > this.#now() ? this.#set(id, { ...record, expiresAt }) : this.#destroy(id))
       return 'updated'
     })
   }

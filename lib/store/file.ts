@@ -94,7 +94,7 @@ export class FileStore implements SessionStore {
       const old = await this.#live(id)
       if (old === undefined) return 'missing'
       if (old.version !== record.version - 1) return 'conflict'
-      if (record.expiresAt > this.#now()) await this.#files.write(id, record)
+      if (record.expiresAt > this.#now()) await this.#files.write(id, { ...record, expiresAt: Math.max(record.expiresAt, old.expiresAt) })
       else await this.#files.remove(id)
       return 'updated'
     }))

@@ -102,9 +102,10 @@ export class MemoryStore implements SessionStore {
       return 'updated'
     }
     this.#refuseTooLarge(record)
-    const { principal } = entry
+    const { principal, expiresAt } = entry
     this.#takeOut(entry)
     entry.record = record
+    if (expiresAt > record.expiresAt) entry.expiresAt = expiresAt
     this.#putIn(entry)
     if (principal !== record.principal) {
       this.#index.remove(principal, entry)

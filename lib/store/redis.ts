@@ -110,16 +110,16 @@ export class RedisStore implements SessionStore {
     const now = this.#now()
     const { version, expiresAt, payload, principal } = record
     const owner = ownerOf(principal)
-    const until = indexUntil(expiresAt, now)
-    const args = [now, version, expiresAt, this.#nextWrite(), owner, payload, quote(id), scoreOf(until, id), until]
-    let answer = await this.#run('update', this.#keys(id, owner), [...args, 0])
-    if (answer === 'unindexed') {
-      await this.#enter(owner, id, until)
-      answer = await this.#run('update', this.#keys(id, owner), [...args, 1])
+    const args = [now, version, expiresAt, this.#nextWrite(), owner, payload, quote(id), scoreOf(0, id), indexUntil(expiresAt, now)]
+    for (let entered = 0; ;) {
+      const answer = await this.#run('update', this.#keys(id, owner), [...args, entered])
+      if (answer === 'missing' || answer === 'conflict') return answer
+      if (!(Number(answer) > entered)) {
+        await this.#unindex(ownerIn(answer), [id])
+        return 'updated'
+      }
+      await this.#enter(owner, id, entered = Number(answer))
     }
-    if (answer === 'missing' || answer === 'conflict') return answer
-    await this.#unindex(ownerIn(answer), [id])
-    return 'updated'
   }
 
   async delete (id: string): Promise<boolean> {

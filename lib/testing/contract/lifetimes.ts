@@ -49,18 +49,25 @@ export const lifetimes = {
     assert.ok(await store.read(id))
   },
 
-  async 'update sets the expiry, whether later or earlier' ({ store, clock, record, created, ids }: Bench) {
-    const principal = newPrincipal()
-    const id = await created({ principal })
-    await store.update(id, record({ version: 2, principal, expiresAt: clock.now() + 10 * MINUTE }))
+  async 'update moves the expiry forward, and never shortens a life' ({ store, clock, record, created, listed }: Bench) {
+    const principals = [newPrincipal(), newPrincipal(), newPrincipal()] as const
+    const id = await created({ principal: principals[0] })
+    const expiresAt = clock.now() + 10 * MINUTE
+    await store.update(id, record({ version: 2, principal: principals[0], expiresAt }))
     await clock.advance(MINUTE * 5)
-    assert.deepEqual(await ids(principal), new Set([id]))
-    const sooner = clock.now() + MINUTE
-    assert.equal(await store.update(id, record({ version: 3, principal, expiresAt: sooner })), 'updated')
-    assert.equal((await store.read(id))?.expiresAt, sooner)
-    await clock.advance(MINUTE)
+    // An update for the same principal, and two that move the session to another one.
+    for (const [n, principal] of principals.entries()) {
+      const next = record({ version: 3 + n, principal, payload: `${n}`, expiresAt: clock.now() + 1 + n })
+      assert.equal(await store.update(id, next), 'updated')
+      assert.deepEqual(await listed(principal), new Map([[id, { ...next, expiresAt }]]))
+    }
+    await clock.advance(MINUTE * 5 - 1)
+    const last = await store.read(id)
+    assert.deepEqual([last?.payload, last?.expiresAt], ['2', expiresAt])
+    assert.deepEqual([...(await listed(principals[2])).keys()], [id])
+    await clock.advance(1)
     assert.equal(await store.read(id), undefined)
-    assert.deepEqual(await ids(principal), new Set())
+    assert.deepEqual(await listed(principals[2]), new Map())
   },
 
   async 'a life of years is kept, from its start or from a touch on' ({ store, clock, created, ids }: Bench) {
