@@ -18,7 +18,7 @@ const at = <N extends keyof Values>(name: N): NonNullable<Values[N]> => name as 
 const changing = { payload: at('payload'), version: at('version'), expires_at: at('expires_at'), principal: at('principal') }
 const columns = { id: at('id'), ...changing }
 
-export function prepareStatements ({ db, dialect }: Database, table: string) {
+export function prepareStatements ({ db, dialect, table }: Database) {
   const live = db.selectFrom(table).where('expires_at', '>', at('now'))
   const whole = live.select(columnNames)
   const update = db.updateTable(table).where('id', '=', at('id')).where('expires_at', '>', at('now'))
