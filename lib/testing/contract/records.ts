@@ -4,7 +4,7 @@ import { MINUTE, newId, newPrincipal, NotApplicable, type Bench } from './bench.
 
 const YEAR = 365 * 24 * 60 * MINUTE
 
-/** What the walks do not do to a record. */
+/** One record, in ways that the walks do not cover. */
 export const records = {
   async 'changing what was passed in or returned changes nothing in the store' ({ store, record, pages }: Bench) {
     const id = newId()
