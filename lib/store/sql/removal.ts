@@ -59,7 +59,8 @@ export async function removeOf (database: Database, principal: string | undefine
   }
 }
 
-async function remove ({ db, dialect, table }: Database, ids: readonly string[], condition: Condition, skipLocked = false): Promise<number> {
+async function remove (database: Database, ids: readonly string[], condition: Condition, skipLocked = false): Promise<number> {
+  const { db, dialect, table } = database
   if (ids.length === 0) return 0
   const query = db.deleteFrom(table)
   if (dialect !== 'postgres') return affected(await db.executeQuery(query.where('id', 'in', ids).where(condition).compile()))

@@ -39,7 +39,8 @@ export class Model {
   }
 
   list (principal: string): StoredSession[] {
-    return [...this.#records].map(([id, record]) => ({ id, record })).filter(({ id, record }) => record.principal === principal && this.read(id))
+    const sessions = [...this.#records].map(([id, record]) => ({ id, record }))
+    return sessions.filter(({ id, record }) => record.principal === principal && this.read(id))
   }
 
   deleteAll (principal: string, except?: string): number {
