@@ -4,9 +4,9 @@ import { refuseUnknown } from '../nearest.js'
 import { absent, type Call, called, type ExpressStore, within } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { clock } from './shared/clock.js'
-import { type Observer, Observers } from './shared/observers.js'
 import { Queues } from './shared/queues.js'
-import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
+import { SerialStore } from './shared/serial.js'
+import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession } from './store.js'
 
 export { adoptExpressSessions } from '../migration/express.js'
 export type { AdoptOptions } from '../migration/express.js'
@@ -42,73 +42,38 @@ const PATIENCE = 30
 /** How many sessions `deleteAll` and `clear` delete at once. */
 const BATCH = 500
 
-class Wrapped implements SessionStore {
+class Wrapped extends SerialStore implements SessionStore {
   readonly lists: boolean
   readonly warning = 'fromExpressStore: express-session stores cannot compare and set. With more than one process on the store, a late save can ' +
     'undo a logout or another save; with one process nothing is lost. SqlStore and RedisStore have no such limit. See docs/stores/express.md.'
 
   readonly #store: ExpressStore
-  readonly #now: () => number
   /** Milliseconds. */
   readonly #timeout: number
   readonly #queue = new Queues()
-  readonly #observers = new Observers()
 
   constructor (store: ExpressStore, { now, timeout = 2 }: ExpressStoreOptions) {
+    super(clock(now))
     this.#store = store
     this.lists = typeof store.all === 'function'
-    this.#now = clock(now)
     this.#timeout = timerMilliseconds('fromExpressStore: timeout', timeout) as number
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
-    return await this.#inTurn(id, async () => {
-      if (await this.#live(id) !== undefined) return false
-      await this.#set(id, record)
-      return true
-    })
-  }
-
   async read (id: string): Promise<SessionRecord | undefined> {
-    return await within(this.#live(id), this.#timeout)
-  }
-
-  async touch (id: string, expiresAt: number): Promise<void> {
-    await this.#inTurn(id, async () => {
-      const stored = await this.#live(id)
-      if (stored !== undefined && stored.expiresAt < expiresAt) await this.#set(id, { ...stored, expiresAt })
-    })
-  }
-
-  async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
-    return await this.#inTurn(id, async () => {
-      const stored = await this.#live(id)
-      if (stored === undefined) return 'missing'
-      if (stored.version !== record.version - 1) return 'conflict'
-      await (record.expiresAt > this.#now() ? this.#set(id, record) : this.#destroy(id))
-      return 'updated'
-    })
-  }
-
-  async delete (id: string): Promise<boolean> {
-    return await this.#inTurn(id, async () => {
-      const record = await this.#live(id)
-      await this.#destroy(id)
-      return record !== undefined
-    })
+    return await within(this.live(id), this.#timeout)
   }
 
   /** Reads the whole store for each page. The cursor is the last id of the page. */
   async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
     const found = (await this.#all(principal))
-      .filter(({ id, record }) => this.#isLive(record) && (cursor === undefined || id > cursor))
+      .filter(({ id, record }) => this.isLive(record) && (cursor === undefined || id > cursor))
       .sort((one, other) => one.id < other.id ? -1 : 1)
     const sessions = found.slice(0, limit)
     return { sessions, cursor: found.length > limit ? sessions.at(-1)?.id : undefined }
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {
-    return await this.#deleteEach((await this.#all(principal)).filter(({ id }) => id !== except))
+    return await this.#deleteEach((await this.#all(principal)).filter(({ id }) => id !== except), principal)
   }
 
   /** Sessions of express-session in the same store stay. */
@@ -116,15 +81,11 @@ class Wrapped implements SessionStore {
     await this.#deleteEach(await this.#all())
   }
 
-  observe (observer: Observer): void {
-    this.#observers.add(observer)
-  }
-
   /**
    * Runs work on one id after the work before it. The call settles within the time limit. The next work waits until the
    * store has finished this one, whose write must not come after a logout.
    */
-  async #inTurn<T> (id: string, work: () => Promise<T>): Promise<T> {
+  protected async inTurn<T> (id: string, work: () => Promise<T>): Promise<T> {
     let isLate = false
     const done = this.#queue.run(id, async () => {
       if (isLate) throw new Error('the call has timed out')
@@ -133,10 +94,15 @@ class Wrapped implements SessionStore {
     return await within(done, this.#timeout).finally(() => { isLate = true })
   }
 
-  async #deleteEach (found: StoredSession[]): Promise<number> {
+  /** Counting would read all sessions. */
+  protected count (): true {
+    return true
+  }
+
+  async #deleteEach (found: StoredSession[], principal?: string): Promise<number> {
     let deleted = 0
     while (found.length > 0) {
-      const outcomes = await Promise.all(found.splice(0, BATCH).map(({ id }) => this.delete(id)))
+      const outcomes = await Promise.all(found.splice(0, BATCH).map(({ id }) => this.inTurn(id, () => this.end(id, principal))))
       deleted += outcomes.filter(Boolean).length
     }
     return deleted
@@ -148,26 +114,26 @@ class Wrapped implements SessionStore {
   }
 
   /** Returns the live record. A damaged one, and text that is not JSON, is reported and destroyed. */
-  async #live (id: string): Promise<SessionRecord | undefined> {
+  protected async live (id: string): Promise<SessionRecord | undefined> {
     try {
       const session = await this.#called<object | null>((callback) => this.#store.get(keyOf(id), callback)).catch(absent)
       if (session == null) return undefined
       const stored = unwrap(session)
       if (stored?.id !== id) throw new SyntaxError('not a session of this package')
-      return this.#isLive(stored.record) ? stored.record : undefined
+      return this.isLive(stored.record) ? stored.record : undefined
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
-      this.#observers.tell({ kind: 'damaged', id, error })
-      await this.#destroy(id)
+      this.report({ kind: 'damaged', id, error })
+      await this.remove(id)
       return undefined
     }
   }
 
-  async #set (id: string, record: SessionRecord): Promise<void> {
-    await this.#called((callback) => this.#store.set(keyOf(id), wrap(id, record, this.#now()), callback))
+  protected async write (id: string, record: SessionRecord): Promise<void> {
+    await this.#called((callback) => this.#store.set(keyOf(id), wrap(id, record, this.now()), callback))
   }
 
-  async #destroy (id: string): Promise<void> {
+  protected async remove (id: string): Promise<void> {
     await this.#called((callback) => this.#store.destroy(keyOf(id), callback))
   }
 
@@ -178,9 +144,5 @@ class Wrapped implements SessionStore {
     }
     const answer = await within(this.#called((callback) => store.all?.(callback)), this.#timeout)
     return unwrapAll(answer).filter(({ record }) => principal === undefined || record.principal === principal)
-  }
-
-  #isLive ({ expiresAt }: SessionRecord): boolean {
-    return expiresAt > this.#now()
   }
 }

@@ -7,10 +7,10 @@ import { fileName, isFileName } from './file/codec.js'
 import { Disk } from './file/disk.js'
 import { DirectoryLock } from './file/lock.js'
 import { SessionFiles } from './file/session-files.js'
-import { type Observer, Observers } from './shared/observers.js'
 import { Queues } from './shared/queues.js'
+import { SerialStore } from './shared/serial.js'
 import { Sweeper } from './shared/sweeper.js'
-import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
+import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession } from './store.js'
 
 export interface FileStoreOptions {
   /** The directory of the files. It is created with mode 0700 unless it exists, and belongs to this store alone. */
@@ -33,12 +33,10 @@ const BATCH = 100
  * background. A process that was paused for so long that another one took over the directory changes nothing any more:
  * every call fails until the app restarts.
  */
-export class FileStore implements SessionStore {
+export class FileStore extends SerialStore implements SessionStore {
   readonly #files: SessionFiles
   readonly #queues = new Queues()
   readonly #maxPending: number
-  readonly #now: () => number
-  readonly #observers = new Observers()
   /** Names of files from before the start that have not been read yet: any principal may have sessions among them. */
   readonly #unread: Set<string>
   readonly #lock: DirectoryLock
@@ -52,16 +50,16 @@ export class FileStore implements SessionStore {
   constructor (options: FileStoreOptions) {
     refuseUnknown(options ?? {}, ['directory', 'maxPending', 'now'], 'option * of FileStore')
     const { directory, maxPending = 1000, now = Date.now } = options ?? {}
+    super(now)
     if (typeof directory !== 'string' || directory === '') {
       throw invalidOptions('FileStore: directory must be the path of a directory, such as "./sessions"')
     }
     if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('FileStore: maxPending must be a whole number, 1 or more, such as 1000')
     this.#maxPending = maxPending
-    this.#now = now
     const path = resolve(directory)
     mkdirSync(path, { recursive: true, mode: 0o700 })
     this.#lock = new DirectoryLock(path, (error) => this.#failed('keep the directory', error))
-    this.#files = new SessionFiles(new Disk(this.#lock), (report) => this.#observers.tell(report))
+    this.#files = new SessionFiles(new Disk(this.#lock), (report) => this.report(report))
     this.#unread = new Set(readdirSync(path).filter(isFileName))
     this.#readAll().catch((error: unknown) => this.#failed('read the sessions from before', error))
     this.#sweeper = new Sweeper((stopped) => this.#sweep(stopped), SWEEP_INTERVAL, (error) => {
@@ -69,46 +67,15 @@ export class FileStore implements SessionStore {
     })
   }
 
-  async create (id: string, record: SessionRecord): Promise<number | boolean> {
-    return await this.#call(() => this.#alone(id, async () => {
-      if (await this.#live(id) !== undefined) return false
-      if (record.expiresAt > this.#now()) await this.#files.write(id, record)
-      // Among the files that have not been read yet may be more.
-      return this.#unread.size > 0 || this.#files.index.count(record.principal)
-    }))
-  }
-
   async read (id: string): Promise<SessionRecord | undefined> {
-    return await this.#call(() => this.#alone(id, () => this.#live(id)))
-  }
-
-  async touch (id: string, expiresAt: number): Promise<void> {
-    await this.#call(() => this.#alone(id, async () => {
-      const record = await this.#live(id)
-      if (record !== undefined && expiresAt > record.expiresAt) await this.#files.write(id, { ...record, expiresAt })
-    }))
-  }
-
-  async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
-    return await this.#call(() => this.#alone(id, async () => {
-      const old = await this.#live(id)
-      if (old === undefined) return 'missing'
-      if (old.version !== record.version - 1) return 'conflict'
-      if (record.expiresAt > this.#now()) await this.#files.write(id, record)
-      else await this.#files.remove(id)
-      return 'updated'
-    }))
-  }
-
-  async delete (id: string): Promise<boolean> {
-    return await this.#call(() => this.#end(id, () => true))
+    return await this.inTurn(id, () => this.live(id))
   }
 
   async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
     return await this.#callOnAll(async () => {
       const page = this.#files.index.page(principal, limit, cursor)
       const found = await Promise.all(page.sessions.map(async ({ id }): Promise<StoredSession[]> => {
-        const record = await this.#alone(id, () => this.#live(id))
+        const record = await this.#alone(id, () => this.live(id))
         return record?.principal === principal ? [{ id, record }] : []
       }))
       return { sessions: found.flat(), cursor: page.cursor }
@@ -121,9 +88,7 @@ export class FileStore implements SessionStore {
       let cursor: string | undefined
       do {
         const page = this.#files.index.page(principal, BATCH, cursor)
-        const others = page.sessions.filter(({ id }) => id !== except)
-        const found = await Promise.all(others.map(({ id }) => this.#end(id, (record) => record.principal === principal)))
-        ended += found.filter(Boolean).length
+        ended += await this.#endAll(page.sessions.map(({ id }) => id).filter((id) => id !== except), principal)
         cursor = page.cursor
       } while (cursor !== undefined)
       return ended
@@ -132,13 +97,8 @@ export class FileStore implements SessionStore {
 
   async clear (): Promise<void> {
     await this.#callOnAll(async () => {
-      const ids = [...this.#files.ids()]
-      while (ids.length > 0) await Promise.all(ids.splice(-BATCH).map((id) => this.#end(id, () => true)))
+      for (const batch of batchesOf([...this.#files.ids()], BATCH)) await this.#endAll(batch)
     })
-  }
-
-  observe (observer: Observer): void {
-    this.#observers.add(observer)
   }
 
   /** Waits for what is under way and gives the directory back. The files stay. */
@@ -146,6 +106,28 @@ export class FileStore implements SessionStore {
     this.#closing ??= Promise.allSettled([...this.#calls, this.#reading, this.#sweeper.stop()])
       .then(() => { this.#lock.release() })
     await this.#closing
+  }
+
+  protected async inTurn<T> (id: string, work: () => Promise<T>): Promise<T> {
+    return await this.#call(() => this.#alone(id, work))
+  }
+
+  protected async live (id: string): Promise<SessionRecord | undefined> {
+    const record = await this.#files.load(fileName(id), id)
+    return record && this.isLive(record) ? record : undefined
+  }
+
+  protected async write (id: string, record: SessionRecord): Promise<void> {
+    await this.#files.write(id, record)
+  }
+
+  protected async remove (id: string): Promise<void> {
+    await this.#files.remove(id)
+  }
+
+  protected count (principal: string | undefined): number | true {
+    // Among the files that have not been read yet may be more.
+    return this.#unread.size > 0 || this.#files.index.count(principal)
   }
 
   /** Runs a call of the app, unless the store is out of service. */
@@ -172,23 +154,15 @@ export class FileStore implements SessionStore {
     })
   }
 
+  /** Returns how many of the sessions were live. */
+  async #endAll (ids: string[], principal?: string): Promise<number> {
+    const ended = await Promise.all(ids.map((id) => this.#alone(id, () => this.end(id, principal))))
+    return ended.filter(Boolean).length
+  }
+
   /** Runs one call at a time for each session. */
   async #alone<T> (id: string, work: () => Promise<T>): Promise<T> {
     return await this.#queues.run(fileName(id), work)
-  }
-
-  async #live (id: string): Promise<SessionRecord | undefined> {
-    const record = await this.#files.load(fileName(id), id)
-    return record !== undefined && record.expiresAt > this.#now() ? record : undefined
-  }
-
-  async #end (id: string, condition: (record: SessionRecord) => boolean): Promise<boolean> {
-    return await this.#alone(id, async () => {
-      const record = await this.#live(id)
-      if (record === undefined || !condition(record)) return false
-      await this.#files.remove(id)
-      return true
-    })
   }
 
   /** Reads the files from before the start, once for all callers. The next call tries again what could not be read. */
@@ -208,7 +182,7 @@ export class FileStore implements SessionStore {
   }
 
   async #sweep (stopped: () => boolean): Promise<void> {
-    const isExpired = (id: string): boolean => !stopped() && !this.#lock.lost && this.#files.isExpired(id, this.#now())
+    const isExpired = (id: string): boolean => !stopped() && !this.#lock.lost && this.#files.isExpired(id, this.now())
     for (const batch of batchesOf(this.#files.ids(), BATCH)) {
       await Promise.all(batch.filter(isExpired).map((id) => this.#alone(id, async () => {
         if (isExpired(id)) await this.#files.remove(id)
@@ -218,7 +192,7 @@ export class FileStore implements SessionStore {
   }
 
   #failed (task: string, error: unknown): void {
-    this.#observers.tell({ kind: 'failed', task, error })
+    this.report({ kind: 'failed', task, error })
   }
 }
 

@@ -3,8 +3,8 @@ import { invalidOptions } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
 import { Entry } from './memory/entry.js'
 import { Line } from './shared/line.js'
-import { type Observer, Observers } from './shared/observers.js'
 import { PrincipalIndex } from './shared/principal-index.js'
+import { ReportingStore } from './shared/reporting.js'
 import { WideMap } from './shared/wide-map.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, UpdateOutcome } from './store.js'
 
@@ -32,7 +32,7 @@ const DELETE_BATCH = 500
  * The store never holds more than `maxSessions` and `maxBytes`. To make room, it evicts sessions: those without a principal
  * first, and of these the one that is idle for the longest time. Each eviction is reported.
  */
-export class MemoryStore implements SessionStore {
+export class MemoryStore extends ReportingStore implements SessionStore {
   readonly #entries = new WideMap<Entry>()
   readonly #index = new PrincipalIndex<Entry>()
   /** Sessions without a principal, and with one, in the order of their last activity. */
@@ -40,7 +40,6 @@ export class MemoryStore implements SessionStore {
   readonly #members = new Line<Entry>()
   readonly #limits: { readonly maxSessions: number, readonly maxBytes: number }
   readonly #now: () => number
-  readonly #observers = new Observers()
   #bytes = 0
   /** The line whose entries are being checked for expiry, and the next entry to check. */
   #checked = this.#guests
@@ -48,6 +47,7 @@ export class MemoryStore implements SessionStore {
   #timer: NodeJS.Timeout | undefined
 
   constructor (options: MemoryStoreOptions = {}) {
+    super()
     refuseUnknown(options, ['maxSessions', 'maxBytes', 'now'], 'option * of MemoryStore')
     const { maxSessions = 100_000, maxBytes = 2 ** 28, now = Date.now } = options
     this.#limits = { maxSessions, maxBytes }
@@ -102,9 +102,10 @@ export class MemoryStore implements SessionStore {
       return 'updated'
     }
     this.#refuseTooLarge(record)
-    const { principal } = entry
+    const { principal, expiresAt } = entry
     this.#takeOut(entry)
     entry.record = record
+    if (expiresAt > record.expiresAt) entry.expiresAt = expiresAt
     this.#putIn(entry)
     if (principal !== record.principal) {
       this.#index.remove(principal, entry)
@@ -130,10 +131,6 @@ export class MemoryStore implements SessionStore {
   deleteAll (principal: string, except?: string): number | Promise<number> {
     const { deleted, cursor } = this.#deleteBatch(principal, except)
     return cursor === undefined ? deleted : this.#deleteRest(principal, except, deleted, cursor)
-  }
-
-  observe (observer: Observer): void {
-    this.#observers.add(observer)
   }
 
   close (): void {
@@ -232,7 +229,7 @@ export class MemoryStore implements SessionStore {
       const evicted = (guest === undefined || guest === entry ? this.#members.oldest : guest)!
       const { id, principal, expiresAt } = evicted
       this.#remove(evicted)
-      if (expiresAt > now) this.#observers.tell({ kind: 'evicted', id, ...(principal !== undefined && { principal }) })
+      if (expiresAt > now) this.report({ kind: 'evicted', id, ...(principal !== undefined && { principal }) })
     }
   }
 

@@ -3,7 +3,7 @@ import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
 import { clock } from './shared/clock.js'
-import { type Observer, Observers } from './shared/observers.js'
+import { ReportingStore } from './shared/reporting.js'
 import { clearKeys } from './redis/clear.js'
 import { adapt, type RedisClient } from './redis/client.js'
 import { Connection } from './redis/connection.js'
@@ -37,13 +37,12 @@ const BULK = 100
  * The index knows a session for twice the time that it has to live, so that a session in steady use is entered again
  * only once an idle timeout. No record ever outlives its entry, by the clock of any process.
  */
-export class RedisStore implements SessionStore {
+export class RedisStore extends ReportingStore implements SessionStore {
   readonly #connection: Connection
   /** True if a record and an index are on one server, so that one script writes both. */
   readonly #together: boolean
   readonly #prefix: string
   readonly #now: () => number
-  readonly #observers = new Observers()
   /** Names every write, so that a write which the client sent again after a lost connection is recognised. */
   readonly #writer = randomBytes(6).toString('base64url')
   #writes = 0
@@ -51,6 +50,7 @@ export class RedisStore implements SessionStore {
   #bulkCalls = 0
 
   constructor (options: RedisStoreOptions) {
+    super()
     refuseUnknown(options ?? {}, ['client', 'prefix', 'timeout', 'maxPending', 'now'], 'option * of RedisStore')
     const { client, prefix, timeout = 2, maxPending = 10_000, now } = options ?? {}
     const adapted = adapt(client)
@@ -110,16 +110,16 @@ export class RedisStore implements SessionStore {
     const now = this.#now()
     const { version, expiresAt, payload, principal } = record
     const owner = ownerOf(principal)
-    const until = indexUntil(expiresAt, now)
-    const args = [now, version, expiresAt, this.#nextWrite(), owner, payload, quote(id), scoreOf(until, id), until]
-    let answer = await this.#run('update', this.#keys(id, owner), [...args, 0])
-    if (answer === 'unindexed') {
-      await this.#enter(owner, id, until)
-      answer = await this.#run('update', this.#keys(id, owner), [...args, 1])
+    const args = [now, version, expiresAt, this.#nextWrite(), owner, payload, quote(id), scoreOf(0, id), indexUntil(expiresAt, now)]
+    for (let entered = 0; ;) {
+      const answer = await this.#run('update', this.#keys(id, owner), [...args, entered])
+      if (answer === 'missing' || answer === 'conflict') return answer
+      if (!(Number(answer) > entered)) {
+        await this.#unindex(ownerIn(answer), [id])
+        return 'updated'
+      }
+      await this.#enter(owner, id, entered = Number(answer))
     }
-    if (answer === 'missing' || answer === 'conflict') return answer
-    await this.#unindex(ownerIn(answer), [id])
-    return 'updated'
   }
 
   async delete (id: string): Promise<boolean> {
@@ -168,10 +168,6 @@ export class RedisStore implements SessionStore {
     await clearKeys(this.#connection, `${this.#prefix}id:`)
   }
 
-  observe (observer: Observer): void {
-    this.#observers.add(observer)
-  }
-
   /** The client stays open: it is the app's own. */
   async close (): Promise<void> {
     this.#connection.close()
@@ -191,7 +187,7 @@ export class RedisStore implements SessionStore {
 
   /** Reports and deletes a damaged record. What took its place in between has an owner, and stays. */
   async #drop (id: string): Promise<undefined> {
-    this.#observers.tell({ kind: 'damaged', id })
+    this.report({ kind: 'damaged', id })
     await this.#run('delete', [this.#key(id)], [this.#now(), 'none'])
   }
 
@@ -205,7 +201,7 @@ export class RedisStore implements SessionStore {
     try {
       await this.#connection.run('zrem', [this.#indexKey(owner), ...ids.map(quote)])
     } catch (error) {
-      this.#observers.tell({ kind: 'failed', task: 'take ended sessions out of the index of a principal', error })
+      this.report({ kind: 'failed', task: 'take ended sessions out of the index of a principal', error })
     }
   }
 

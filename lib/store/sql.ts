@@ -2,10 +2,10 @@ import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
 import { clock } from './shared/clock.js'
-import { type Observer, Observers } from './shared/observers.js'
+import { ReportingStore } from './shared/reporting.js'
 import { Sweeper } from './shared/sweeper.js'
-import { type SqlDatabase, useDatabase } from './sql/database.js'
-import { BATCH, Removal } from './sql/removal.js'
+import { type Database, type SqlDatabase, useDatabase } from './sql/database.js'
+import { BATCH, removeExpired, removeOf } from './sql/removal.js'
 import { fromRow, type Row, toColumn, toPrincipalColumn, toRow } from './sql/row.js'
 import { prepareStatements, type Statements } from './sql/statements.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
@@ -34,27 +34,26 @@ export interface SqlStoreOptions {
  * A rejected call is the driver's own error: the store neither retries nor waits. A statement that the caller gave up
  * still runs, and keeps its connection until the driver's own time limit ends it.
  */
-export class SqlStore implements SessionStore {
+export class SqlStore extends ReportingStore implements SessionStore {
   readonly #statements: Statements
-  readonly #removal: Removal
+  readonly #database: Database
   readonly #sweeper: Sweeper<number>
   readonly #now: () => number
-  readonly #observers = new Observers()
 
   /** @throws `FST_SESSION_OPTIONS` */
   constructor (options: SqlStoreOptions) {
+    super()
     refuseUnknown(options, ['db', 'table', 'sweepInterval', 'now'], 'option * of SqlStore')
     const { db, table = 'sessions', sweepInterval = 30, now } = options
     if (typeof table !== 'string' || table === '') {
       throw invalidOptions('SqlStore: table must be the name of a table, such as "sessions" or "auth.sessions"')
     }
     const interval = sweepInterval === 0 ? 0 : timerMilliseconds('SqlStore: sweepInterval', sweepInterval) as number
-    const database = useDatabase(db, 'SqlStore')
-    this.#statements = prepareStatements(database, table)
-    this.#removal = new Removal(database, table)
+    this.#database = useDatabase(db, table, 'SqlStore')
+    this.#statements = prepareStatements(this.#database)
     this.#now = clock(now)
-    this.#sweeper = new Sweeper((stopped) => this.#removal.expired(this.#now(), stopped), interval, (error) => {
-      this.#observers.tell({ kind: 'failed', task: 'delete expired sessions', error })
+    this.#sweeper = new Sweeper((stopped) => removeExpired(this.#database, this.#now(), stopped), interval, (error) => {
+      this.report({ kind: 'failed', task: 'delete expired sessions', error })
     })
   }
 
@@ -104,20 +103,16 @@ export class SqlStore implements SessionStore {
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {
-    return await this.#removal.ofPrincipal(toPrincipalColumn(principal), except === undefined ? '' : toColumn(except), this.#now())
+    return await removeOf(this.#database, toPrincipalColumn(principal), except === undefined ? '' : toColumn(except), this.#now())
   }
 
   async clear (): Promise<void> {
-    await this.#removal.ofPrincipal(undefined, '', this.#now())
+    await removeOf(this.#database, undefined, '', this.#now())
   }
 
   /** Deletes the expired rows in batches and resolves how many there were. Needed only with `sweepInterval: 0`. */
   async sweep (): Promise<number> {
     return await this.#sweeper.run()
-  }
-
-  observe (observer: Observer): void {
-    this.#observers.add(observer)
   }
 
   async close (): Promise<void> {
@@ -128,7 +123,7 @@ export class SqlStore implements SessionStore {
     try {
       return fromRow(row)
     } catch (error) {
-      this.#observers.tell({ kind: 'damaged', id: row.id, error })
+      this.report({ kind: 'damaged', id: row.id, error })
       return undefined
     }
   }

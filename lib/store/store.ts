@@ -75,9 +75,9 @@ export interface SessionStore {
 
   /**
    * Compare-and-set: writes only over the version `record.version - 1`, so that a stale save never undoes a logout or
-   * another save. A record whose `expiresAt` is in the past deletes instead, under the same condition. The stored expiry
-   * becomes `record.expiresAt`, whether earlier or later than before. A changed `principal` moves the session to the list of
-   * the new principal.
+   * another save. A record whose `expiresAt` is in the past deletes instead, under the same condition. Otherwise the stored
+   * expiry becomes the later of `record.expiresAt` and the expiry so far, so that a save never undoes a concurrent touch. A
+   * changed `principal` moves the session to the list of the new principal.
    */
   update(id: string, record: SessionRecord): Awaitable<UpdateOutcome>
 

@@ -1,11 +1,10 @@
 import { createClock, type Clock } from './clock.js'
-import { Bench, type MakeStore, NotApplicable } from './contract/bench.js'
-import { endings } from './contract/endings.js'
-import { lifetimes } from './contract/lifetimes.js'
+import { type Bench, createBench, type MakeStore, NotApplicable } from './contract/bench.js'
 import { lists } from './contract/lists.js'
 import { races } from './contract/races.js'
 import { records } from './contract/records.js'
 import { texts } from './contract/texts.js'
+import { walks } from './contract/walks.js'
 
 export type { MakeStore, StoreUnderTest } from './contract/bench.js'
 
@@ -30,7 +29,7 @@ export interface StoreCase {
  * ```
  */
 export const storeContract: readonly StoreCase[] = Object.freeze(
-  Object.entries<Check>({ ...records, ...endings, ...lifetimes, ...texts, ...lists, ...races }).map(toCase)
+  Object.entries<Check>({ ...walks, ...records, ...texts, ...lists, ...races }).map(toCase)
 )
 
 type Check = (bench: Bench) => Promise<void>
@@ -40,7 +39,7 @@ function toCase ([name, check]: [string, Check]): StoreCase {
     name,
     async run (makeStore: MakeStore, clock: Clock = createClock()) {
       const made = await makeStore(clock)
-      const bench = new Bench('create' in made ? { store: made } : made, clock)
+      const bench = createBench('create' in made ? { store: made } : made, clock)
       try {
         await check(bench)
         return 'passed'

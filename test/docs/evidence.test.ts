@@ -87,7 +87,7 @@ t.test('each neighbour has test files that try it', async (t) => {
 })
 
 t.test('evidence that is not there is found', async (t) => {
-  t.same(problemsOf(evidenceIn('[a](../test/security/life.test.ts) C10, C1; [b](../test/nowhere.ts) C98')),
+  t.same(problemsOf(evidenceIn('[a](../test/security/life.test.ts) C11, C1; [b](../test/nowhere.ts) C98')),
     ['C1 does not name test/security/life.test.ts', 'test/nowhere.ts is not there', 'C98 does not name test/nowhere.ts'])
 })
 

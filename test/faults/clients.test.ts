@@ -1,9 +1,10 @@
 import { Redis as Valkey } from 'iovalkey'
-import pg from 'pg'
+import type pg from 'pg'
 import { createClient } from 'redis'
 import t, { type Test } from 'tap'
 import { type RedisClient, RedisStore } from 'fastify-openapi-session/redis'
 import { createTable, SqlStore } from 'fastify-openapi-session/sql'
+import { pgPool } from '../support/connections.js'
 import { ioredis, nodeRedis } from '../support/redis-clients.js'
 import { type SqlServer, startPostgres } from '../support/servers-postgres.js'
 import { startRedis } from '../support/servers-redis.js'
@@ -72,11 +73,9 @@ const hasty = { max: 10, connectionTimeoutMillis: LIMIT * 0.6, query_timeout: LI
 const patient = { max: 10, connectionTimeoutMillis: 20_000, query_timeout: 20_000 }
 
 async function poolOn (t: Test, server: SqlServer, options: pg.PoolConfig): Promise<pg.Pool> {
-  // Without listeners, a connection that ends with its server, be it idle or between two statements, would end the process.
-  const pool = new pg.Pool({ connectionString: server.url, ...options }).on('error', () => {})
-  pool.on('connect', (client) => { client.on('error', () => {}) })
+  const pool = pgPool(server, options)
   t.teardown(() => pool.end())
-  const making = new pg.Pool({ connectionString: server.url, max: 1 })
+  const making = pgPool(server, { max: 1 })
   await createTable(making)
   await making.end()
   return pool

@@ -1,7 +1,8 @@
 import { Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import t, { type Test } from 'tap'
 import { createTable, SqlStore } from 'fastify-openapi-session/sql'
+import { pgPool } from '../support/connections.js'
 import { type SqlServer, startPostgres } from '../support/servers-postgres.js'
 import { answersInTime, leavesNothing, survivesKills } from './promises.js'
 import { createApp, isLong } from './support.js'
@@ -16,9 +17,7 @@ const driver = { max: 10, connectionTimeoutMillis: LIMIT * 0.6, query_timeout: L
 const patient = { max: 10, connectionTimeoutMillis: 20_000, query_timeout: 20_000 }
 
 async function connect (t: Test, server: SqlServer, options: pg.PoolConfig = driver): Promise<{ pool: pg.Pool, db: Kysely<any> }> {
-  // Without listeners, a connection that ends with its server, be it idle or between two statements, would end the process.
-  const pool = new pg.Pool({ connectionString: server.url, ...options }).on('error', () => {})
-  pool.on('connect', (client) => { client.on('error', () => {}) })
+  const pool = pgPool(server, options)
   const db = new Kysely<any>({ dialect: new PostgresDialect({ pool }) })
   t.teardown(() => db.destroy())
   return { pool, db }

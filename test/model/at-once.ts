@@ -154,19 +154,15 @@ export class AtOnce {
     if (this.#ok('revoke', 'become').length > 0) fail('a session that nothing had ended could not be ended')
     if (this.#discarded > 0) fail(`${this.#discarded} changes were discarded although nothing ended the session`)
     this.#apply(session)
-    await this.#count(session)
+    this.#count(session)
     await this.#model.look(session)
   }
 
-  /** Counts the activity. An update by a job is none, and may write the deadline that it read over a touch that came after. */
-  async #count (session: Expected): Promise<void> {
-    const { expiresAt } = session
+  /** Counts the activity. An update by a job is not activity. */
+  #count (session: Expected): void {
     const jobs = this.#ok('add').filter(({ url }) => url.startsWith('/job/')).length
     const wrote = this.#ok('write', 'add', 'renew').length > jobs
     this.#model.count(session, wrote ? 'write' : this.#ok('login').length > 0 ? 'touch' : 'none')
-    if (wrote || jobs === 0 || session.expiresAt === expiresAt) return
-    const { body } = await this.#model.site.ask('GET', '/any/peek', session.cookie)
-    if (body.expiresAt === expiresAt) session.expiresAt = expiresAt
   }
 
   /** Applies what was acknowledged. */

@@ -1,14 +1,12 @@
 import session from 'express-session'
 import connectPgSimple from 'connect-pg-simple'
 import { Redis } from 'ioredis'
-import { Kysely, MysqlDialect, PostgresDialect } from 'kysely'
-import { createPool } from 'mysql2'
-import pg from 'pg'
 import { MemoryStore } from 'fastify-openapi-session'
 import { type ExpressStore, fromExpressStore } from 'fastify-openapi-session/express'
 import { RedisStore } from 'fastify-openapi-session/redis'
 import { createTable, SqlStore } from 'fastify-openapi-session/sql'
 import t, { type Test } from 'tap'
+import { mysqlDb, pgPool, postgresDb } from '../support/connections.js'
 import { temporaryDirectory } from '../support/servers-process.js'
 import { startMariaDb, startPostgres, startRedis } from '../support/servers.js'
 import { LocalSite, RemoteSite, type Site } from './site.js'
@@ -32,12 +30,6 @@ interface Subject {
 
 const durablePostgres = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' }
 
-/** Connections end with their server, be they idle or in use: without listeners, that would end the process. */
-function pgPool (url: string): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url }).on('error', () => {})
-  return pool.on('connect', (client) => { client.on('error', () => {}) })
-}
-
 const subjects: Record<string, Subject> = {
   memory: { share: 1, open: async () => await new LocalSite(SEED).open((now) => new MemoryStore({ now })) },
   redis: {
@@ -55,8 +47,7 @@ const subjects: Record<string, Subject> = {
     share: 0.02,
     async open (t) {
       const server = await startPostgres(t, { settings: durablePostgres })
-      const db = new Kysely<any>({ dialect: new PostgresDialect({ pool: pgPool(server.url) }) })
-      t.teardown(() => db.destroy())
+      const db = postgresDb(t, server)
       await createTable(db)
       return await new LocalSite(SEED, server).open((now) => new SqlStore({ db, now, sweepInterval: 0 }))
     }
@@ -65,8 +56,7 @@ const subjects: Record<string, Subject> = {
     share: 0.02,
     async open (t) {
       const server = await startMariaDb(t, { settings: { innodb_flush_log_at_trx_commit: '1' } })
-      const db = new Kysely<any>({ dialect: new MysqlDialect({ pool: createPool(server.url) }) })
-      t.teardown(() => db.destroy())
+      const db = mysqlDb(t, server)
       await createTable(db)
       return await new LocalSite(SEED, server).open((now) => new SqlStore({ db, now, sweepInterval: 0 }))
     }
@@ -75,7 +65,7 @@ const subjects: Record<string, Subject> = {
     share: 0.02,
     async open (t) {
       const server = await startPostgres(t, { settings: durablePostgres })
-      const pool = pgPool(server.url)
+      const pool = pgPool(server)
       t.teardown(() => pool.end())
       const store = new (connectPgSimple(session))({ pool, createTableIfMissing: true, pruneSessionInterval: false })
       const all: ExpressStore['all'] = (callback) => pool.query('select sess from session').then(({ rows }) => callback(null, rows.map((row) => row.sess)), callback)

@@ -66,31 +66,6 @@ t.test('a renewal that is not confirmed is a 503 without a cookie, and no secret
   t.equal(await app.session.revokeAll('ada'), 1, 'the session can be ended')
 })
 
-t.test('parallel renewals of one session write once each, and one of them hands out a cookie', async (t) => {
-  const setup = await world(t)
-  const { app, store, events } = setup
-  const client = await signedIn(setup)
-  const cookie = client.jar.header() as string
-  let started = 0
-  const gate = createGate()
-  app.post('/renew-together', { schema: guarded }, async ({ session }) => {
-    session.renew()
-    session.data.cart = { ...session.data.cart, [`n${started++}`]: 1 }
-    if (started === 10) gate.open()
-    await gate.pass()
-  })
-  events.length = 0
-  store.take()
-  const renewals = await Promise.all(Array.from({ length: 10 }, async () => await ask(app, 'POST /renew-together', cookie)))
-  t.same([...new Set(renewals.map(({ statusCode }) => statusCode))], [200])
-  const lines = renewals.flatMap(({ headers }) => headers['set-cookie'] ?? [])
-  t.equal(lines.length, 1)
-  t.same(reported(events), ['renewed:renew'])
-  client.jar.take(lines)
-  t.equal((await client.get('/')).statusCode, 200)
-  t.equal((await ask(app, '/', cookie)).statusCode, 401)
-})
-
 t.test('maxPerPrincipal counts a session that is being renewed once', async (t) => {
   const setup = await world(t, { maxPerPrincipal: 2 })
   const [first, second] = [await signedIn(setup), new Client(setup.app)]

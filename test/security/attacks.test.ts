@@ -8,10 +8,9 @@ import { ProbeStore } from '../support/probe-store.js'
 import { createGate } from '../support/gate.js'
 import { backends } from './backends.js'
 import { breakable } from './failing.js'
-import { rounds } from './rounds.js'
 import { ask, guarded, managerOf, plugin, sessionOf, setCookies } from '../support/harness.js'
 import { only } from './place.js'
-import { alone, bootErrorOf, createWorld, onEach, type Options, replay, type SessionStore, startSlow, stored, tokenOf, type World } from './support.js'
+import { alone, bootErrorOf, createWorld, onEach, type Options, replay, startSlow, stored, tokenOf, type World } from './support.js'
 
 /** An app with a guarded route that nothing has requested yet, and a document. */
 async function documented (t: Test, transform: (app: FastifyInstance, subject: any) => unknown): Promise<FastifyInstance> {
@@ -169,41 +168,6 @@ alone.test('a slow request that only reads hands out no sealed cookie after the 
     t.equal(await replay(world, before), 401, `${work}: nor does this process take the old one`)
   }
 })
-
-/** The store of a place, which writes down its calls. */
-function counted (store: SessionStore, calls: string[]): SessionStore {
-  return new Proxy(store, {
-    get (target, name) {
-      const value: unknown = Reflect.get(target, name)
-      if (typeof value !== 'function') return value
-      return (...args: unknown[]): unknown => {
-        calls.push(String(name))
-        return Reflect.apply(value, target, args)
-      }
-    }
-  })
-}
-
-onEach(t, 'n parallel requests that write one session, in one process or two, make no more than a few calls of the store each', async (t, backend) => {
-  const calls: string[] = []
-  const place = await backend.make(t, Date.now)
-  const stores = [place.store as SessionStore, ...place.another === undefined ? [] : [place.another(Date.now)]]
-  const worlds = await Promise.all(stores.map(async (store) => await createWorld(t, { make: async () => ({ ...place, store: counted(store, calls) }) }, { now: Date.now })))
-  const { cookie } = await managerOf((worlds[0] as World).app).issue({ userId: 'ada', roles: [] })
-  const count = rounds(100, 600, backend.share)
-  for (const write of ['/put', '/add/n']) {
-    calls.length = 0
-    const answers = await Promise.all(Array.from({ length: count }, async (_, index) => {
-      const { app } = worlds[index % worlds.length] as World
-      return await app.inject({ method: 'POST', url: write, payload: { [`k${index}`]: index }, headers: { cookie } })
-    }))
-    t.same([...new Set(answers.map(({ statusCode }) => statusCode))], [200])
-    t.ok(calls.length <= 5 * count, `${write}: ${calls.length} calls for ${count} requests`)
-  }
-  const data = (await (worlds[0] as World).app.inject({ url: '/me', headers: { cookie } })).json<Record<string, number>>()
-  t.equal(data['n'], count)
-  t.equal(Object.keys(data).filter((key) => key.startsWith('k')).length, count)
-}, stored)
 
 alone.test('what commit() refused with 409 or 503 is not saved with the response', async (t) => {
   const { backend, probe } = breakable()

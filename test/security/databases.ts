@@ -1,8 +1,7 @@
 import { createTable, SqlStore } from 'fastify-openapi-session/sql'
-import { Kysely, MysqlDialect, PostgresDialect } from 'kysely'
-import { createPool } from 'mysql2'
-import pg from 'pg'
+import type { Kysely } from 'kysely'
 import root, { type Test } from 'tap'
+import { mysqlDb, postgresDb } from '../support/connections.js'
 import { startMariaDb } from '../support/servers-mariadb.js'
 import { startPostgres } from '../support/servers-postgres.js'
 import { openWasm, sqliteKysely } from '../support/sqlite.js'
@@ -54,18 +53,6 @@ function once (start: () => Promise<Kysely<any>>): () => Promise<Kysely<any>> {
   }
 }
 
-export const postgres = sql('sql (PostgreSQL)', 0.1, once(async () => {
-  const { url } = await startPostgres(root)
-  // Without a listener, an idle connection that the stopping server ends would end the process.
-  const pool = new pg.Pool({ connectionString: url }).on('error', () => {})
-  const db = new Kysely({ dialect: new PostgresDialect({ pool }) })
-  root.teardown(() => db.destroy())
-  return db
-}))
+export const postgres = sql('sql (PostgreSQL)', 0.1, once(async () => postgresDb(root, await startPostgres(root))))
 
-export const mariadb = sql('sql (MariaDB)', 0.1, once(async () => {
-  const { url } = await startMariaDb(root)
-  const db = new Kysely({ dialect: new MysqlDialect({ pool: createPool(url) }) })
-  root.teardown(() => db.destroy())
-  return db
-}))
+export const mariadb = sql('sql (MariaDB)', 0.1, once(async () => mysqlDb(root, await startMariaDb(root))))

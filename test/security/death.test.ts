@@ -6,10 +6,9 @@ import { FileStore } from 'fastify-openapi-session/file'
 import { RedisStore } from 'fastify-openapi-session/redis'
 import { createTable, SqlStore } from 'fastify-openapi-session/sql'
 import { Redis } from 'ioredis'
-import { Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
 import t, { type Test } from 'tap'
 import { bare, bundle } from '../support/bundle.js'
+import { postgresDb } from '../support/connections.js'
 import { startPostgres } from '../support/servers-postgres.js'
 import { temporaryDirectory } from '../support/servers-process.js'
 import { startRedis } from '../support/servers-redis.js'
@@ -69,13 +68,12 @@ async function file (t: Test): Promise<Place> {
 }
 
 async function postgres (t: Test): Promise<Place> {
-  const { url } = await startPostgres(t)
-  const db = new Kysely<any>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url }).on('error', () => {}) }) })
-  t.teardown(() => db.destroy())
+  const server = await startPostgres(t)
+  const db = postgresDb(t, server)
   await createTable(db)
   return {
     kind: 'postgres',
-    address: url,
+    address: server.url,
     reopen: () => new SqlStore({ db, sweepInterval: 0 }),
     endless: async () => await db.selectFrom('sessions').select('id').where('expires_at', '>', Date.now() + 43_200_000).execute()
   }

@@ -21,19 +21,6 @@ onEach(t, 'maxPerPrincipal: a login above it ends the oldest, told with its reas
   t.equal((await sessionsOf(world.app, 'ada')).length, 2)
 }, stored)
 
-onEach(t, 'maxPerPrincipal: logins at the same time leave exactly as many as are allowed', async (t, backend) => {
-  const world = await createWorld(t, backend, { maxPerPrincipal: 3 })
-  for (let round = 0; round < rounds(10, 200, backend.share); round++) {
-    const clients = await Promise.all(Array.from({ length: 8 }, async (_, i) => {
-      for (let waited = 0; waited < (i * round) % 5; waited++) await turn()
-      return await world.signedIn(`user${round}`)
-    }))
-    const alive = (await Promise.all(clients.map((client) => replay(world, tokenOf(client))))).filter((status) => status === 200)
-    t.equal(alive.length, 3, `round ${round}`)
-    t.equal((await sessionsOf(world.app, `user${round}`)).length, 3)
-  }
-}, stored)
-
 alone.test('maxPerPrincipal: a session that is written all the time is ended like any other', async (t) => {
   const { backend, probe } = breakable()
   const world = await createWorld(t, backend, { maxPerPrincipal: 1 })

@@ -111,7 +111,7 @@ function addRoutes (app: FastifyInstance, gates: Map<string, Gate>): void {
     void session.data
     await gates.get(gate)?.pass()
     await works[work]?.(session)
-    return { ok: true }
+    return { ok: true, exists: session.exists }
   })
   app.get('/plain', async () => ({ ok: true }))
 }

@@ -4,9 +4,8 @@ import t, { type Test } from 'tap'
 import { mintCredential, random } from '../../lib/session/credential.js'
 import { backends } from './backends.js'
 import type { Backend } from './place.js'
-import { rounds } from './rounds.js'
-import { ask, managerOf, reported, sessionOf, setCookies } from '../support/harness.js'
-import { alone, COOKIE, createWorld, onEach, replay, sessionsOf, type SessionStore, startSlow, stored, tokenOf, type World } from './support.js'
+import { ask, managerOf, reported, setCookies, sessionOf } from '../support/harness.js'
+import { alone, COOKIE, createWorld, onEach, replay, sessionsOf, type SessionStore, stored, tokenOf, type World } from './support.js'
 
 alone.test('a session id has 128 random bits and a secret has 256, and neither ever repeats', async (t) => {
   const [ids, secrets] = [new Set<string>(), new Set<string>()]
@@ -168,23 +167,6 @@ onEach(t, 'update() cannot change whom a session belongs to', async (t, backend)
   t.equal((await ada.post('/add/userId')).statusCode, 500)
   t.equal((await ada.get('/me')).json<{ userId: string }>().userId, 'ada')
 })
-
-onEach(t, 'of several concurrent renewals one wins, and only its cookie opens the session', async (t, backend) => {
-  const world = await createWorld(t, backend)
-  for (let round = 0; round < rounds(30, 1000, backend.share); round++) {
-    const ada = await world.signedIn(`ada${round}`)
-    const old = tokenOf(ada)
-    const slow = await Promise.all([1, 2, 3, 4].map(() => startSlow(world, ada, 'renew')))
-    const answers = await Promise.all(slow.map(({ release }) => release()))
-    const tokens = answers.flatMap(setCookies).map((line) => line.slice(COOKIE.length + 1).split(';')[0] as string)
-    const alive = (await Promise.all(tokens.map((token) => replay(world, token)))).filter((status) => status === 200)
-    t.equal(await replay(world, old), 401)
-    t.equal(tokens.length, 1, 'one of the four renewed it, and only that one was given a token')
-    t.equal(alive.length, 1)
-    t.equal((await sessionsOf(world.app, `ada${round}`)).length, 1)
-  }
-  t.notOk(reported(world.events).includes('discarded:ended-meanwhile'))
-}, stored)
 
 alone.test('a session that is being renewed is revoked, or spared, by its id', async (t: Test) => {
   const world = await createWorld(t, backends['memory'] as Backend)

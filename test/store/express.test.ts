@@ -5,12 +5,12 @@ import { RedisStore } from 'connect-redis'
 import connectPgSimple from 'connect-pg-simple'
 import session from 'express-session'
 import createMemoryStore from 'memorystore'
-import pg from 'pg'
 import { createClient } from 'redis'
 import createFileStore from 'session-file-store'
 import t, { type Test } from 'tap'
 import { type ExpressStore, fromExpressStore } from '../../lib/store/express.js'
 import { storeContract } from '../../lib/testing/index.js'
+import { pgPool } from '../support/connections.js'
 import { everything } from '../support/everything.js'
 import { startPostgres, startRedis } from '../support/servers.js'
 
@@ -67,10 +67,7 @@ if (everything) t.test('stores without all() pass each case that needs no list, 
   }
 
   await t.test('connect-pg-simple', async (t) => {
-    const { url } = await startPostgres(t)
-    const pool = new pg.Pool({ connectionString: url })
-    // Without a listener, an idle connection that the stopping server ends would end the process.
-    pool.on('error', () => {})
+    const pool = pgPool(await startPostgres(t))
     t.teardown(() => pool.end())
     const store = new (connectPgSimple(session))({ pool, createTableIfMissing: true, pruneSessionInterval: false })
     await passes(t, store)

@@ -1,7 +1,8 @@
 import { Kysely, type LogEvent, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import t from 'tap'
 import { createTable, SqlStore } from '../../lib/store/sql.js'
+import { pgPool } from '../support/connections.js'
 import { until } from '../support/servers-process.js'
 import { startPostgres, type SqlServer } from '../support/servers.js'
 import { noDeadlocks } from '../support/sql-processes.js'
@@ -11,10 +12,7 @@ import { makeBench, type Subject, sqlSuite } from '../support/sql-suite.js'
 const MINUTE = 60_000
 
 function open (server: SqlServer, options: pg.PoolConfig = {}, log?: (event: LogEvent) => void): Kysely<unknown> {
-  const pool = new pg.Pool({ host: server.host, port: server.port, user: server.user, database: server.database, max: 4, ...options })
-  // Without a listener, an idle connection that a stopping server ends would end the process.
-  pool.on('error', () => {})
-  return new Kysely({ dialect: new PostgresDialect({ pool }), ...log && { log } })
+  return new Kysely({ dialect: new PostgresDialect({ pool: pgPool(server, { max: 4, ...options }) }), ...log && { log } })
 }
 
 t.test('PostgreSQL', async (t) => {

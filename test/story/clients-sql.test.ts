@@ -1,8 +1,8 @@
 import { createPool } from 'mysql2'
 import { createPool as createPromisePool } from 'mysql2/promise'
-import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { SqlDatabase } from 'fastify-openapi-session/sql'
+import { pgPool } from '../support/connections.js'
 import { startMariaDb } from '../support/servers-mariadb.js'
 import { startPostgres } from '../support/servers-postgres.js'
 import { hasNativeSqlite, openBetterSqlite3, openNodeSqlite } from '../support/sql-clients.js'
@@ -16,8 +16,7 @@ async function story (t: Test, db: SqlDatabase): Promise<void> {
 }
 
 t.test('the story over a pool of pg', async (t) => {
-  // Without a listener, an idle connection that the stopping server ends would end the process.
-  const pool = new pg.Pool({ connectionString: (await startPostgres(t)).url }).on('error', () => {})
+  const pool = pgPool(await startPostgres(t))
   t.teardown(() => pool.end())
   await story(t, pool)
 })

@@ -1,11 +1,11 @@
 import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
 import session from 'express-session'
-import pg from 'pg'
 import { createClient } from 'redis'
 import createFileStore from 'session-file-store'
 import t from 'tap'
 import { type ExpressStore, fromExpressStore } from 'fastify-openapi-session/express'
+import { pgPool } from '../support/connections.js'
 import { startPostgres } from '../support/servers-postgres.js'
 import { temporaryDirectory } from '../support/servers-process.js'
 import { startRedis } from '../support/servers-redis.js'
@@ -27,9 +27,7 @@ t.test('connect-redis', async (t) => {
 })
 
 t.test('connect-pg-simple, with the all() of the documentation', async (t) => {
-  const { url } = await startPostgres(t)
-  // Without a listener, an idle connection that the stopping server ends would end the process.
-  const pool = new pg.Pool({ connectionString: url }).on('error', () => {})
+  const pool = pgPool(await startPostgres(t))
   t.teardown(() => pool.end())
   const store = new (connectPgSimple(session))({ pool, createTableIfMissing: true, pruneSessionInterval: false })
   const all: ExpressStore['all'] = (callback) => pool.query('select sess from session')

@@ -72,7 +72,7 @@ export class SessionFiles {
       return
     }
     this.#forget(id)
-    const known: Known = { id, principal, expiresAt, batch: 0 }
+    const known: Known = { id, principal, expiresAt, place: 0 }
     this.#known.set(id, known)
     this.index.add(principal, known)
   }

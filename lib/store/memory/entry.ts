@@ -9,7 +9,7 @@ export class Entry implements Linked<Entry> {
   expiresAt: number
   principal: string | undefined
   /** The place of the session in the index of its principal. */
-  batch = 0
+  place = 0
   older: Entry | undefined
   newer: Entry | undefined
 

@@ -33,8 +33,9 @@ const sources = {
     return ''`,
 
   /**
-   * `now version expiresAt write owner payload id score until entered`: `missing`, `conflict`, `unindexed` when the session
-   * has to be entered in the index first, or else the owner whose index knows the session in vain, `-` for no owner.
+   * `now version expiresAt write owner payload id offset until entered`: `missing`, `conflict`, the instant until which the
+   * session has to be entered in the index first, or else the owner whose index knows the session in vain, `-` for no owner.
+   * `entered` is until when the caller has entered it. A score is `offset` more than its instant.
    */
   update: `
     local value, expiresAt, indexedUntil, version, write, owner = load(KEYS[1])
@@ -49,11 +50,12 @@ const sources = {
       redis.call('ZREM', KEYS[2], ARGV[7])
       return '-'
     end
+    nextExpiresAt = math.max(nextExpiresAt, expiresAt)
     if owner ~= nextOwner then indexedUntil = 0 end
     if nextOwner ~= '-' and indexedUntil < nextExpiresAt then
-      if KEYS[2] then enter(KEYS[2], ARGV[1], ARGV[8], ARGV[7])
-      elseif ARGV[10] == '0' then return 'unindexed' end
-      indexedUntil = tonumber(ARGV[9])
+      indexedUntil = math.max(tonumber(ARGV[9]), nextExpiresAt)
+      if KEYS[2] then enter(KEYS[2], ARGV[1], indexedUntil + ARGV[8], ARGV[7])
+      elseif tonumber(ARGV[10]) < indexedUntil then return instant(indexedUntil) end
     end
     local head = table.concat({'1', instant(nextExpiresAt), instant(indexedUntil), ARGV[2], ARGV[4], nextOwner}, ' ')
     redis.call('SET', KEYS[1], head .. '\\n' .. ARGV[6], 'PX', nextExpiresAt - now)

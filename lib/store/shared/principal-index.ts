@@ -2,97 +2,61 @@ import { WideMap } from './wide-map.js'
 
 /** A session as the index needs it. */
 export interface Indexed {
-  /** The number of the batch that the session is in. Belongs to the index. */
-  batch: number
+  /** The number of the session's place among those of its principal. Belongs to the index. */
+  place: number
 }
 
-/** Sessions of one principal that an answer may hold, however many the caller asks for. */
+/** Sessions of one principal that a page may hold, however many the caller asks for. */
 const LARGEST_PAGE = 1000
-/** A page consists of whole batches, so it exceeds its limit by less than one. */
-const BATCH_SIZE = 32
 
 /**
- * The sessions of each principal, for stores that keep an index in memory. A principal without sessions takes up no
- * memory, and a principal with a single session needs no list.
+ * The sessions of each principal, oldest first, for stores that keep an index in memory. A principal without sessions takes
+ * up no memory, and a principal with a single session needs no set.
  */
 export class PrincipalIndex<T extends Indexed> {
-  readonly #principals = new WideMap<T | Batches<T>>()
+  readonly #principals = new WideMap<T | Set<T>>()
+  #places = 0
 
   /** Returns how many sessions the principal has then; `true` without a principal. */
   add (principal: string | undefined, session: T): number | true {
     if (principal === undefined) return true
+    session.place = ++this.#places
     const found = this.#principals.get(principal)
-    session.batch = 0
-    if (found instanceof Batches) return found.add(session)
-    this.#principals.set(principal, found === undefined ? session : new Batches(found, session))
+    if (found instanceof Set) return found.add(session).size
+    this.#principals.set(principal, found === undefined ? session : new Set([found, session]))
     return found === undefined ? 1 : 2
   }
 
   remove (principal: string | undefined, session: T): void {
     if (principal === undefined) return
     const found = this.#principals.get(principal)
-    const left = found instanceof Batches ? found.remove(session) : Number(found !== session)
-    if (left === 0) this.#principals.delete(principal)
+    if (found instanceof Set ? found.delete(session) && found.size === 0 : found === session) this.#principals.delete(principal)
   }
 
   /** Returns how many sessions a principal has; `true` without one. */
   count (principal: string | undefined): number | true {
     if (principal === undefined) return true
     const found = this.#principals.get(principal)
-    return found instanceof Batches ? found.size : Number(found !== undefined)
+    return found instanceof Set ? found.size : Number(found !== undefined)
   }
 
   /**
-   * Returns about `limit` sessions from `cursor` on, oldest first, and the cursor of the sessions after them. A session
-   * never changes its place, so whatever is removed between two pages, none is skipped.
+   * Returns up to `limit` sessions from `cursor` on, and the cursor of the sessions after them. A session never changes its
+   * place, so whatever is removed between two pages, none is skipped.
    */
-  page (principal: string, limit: number, cursor: string | undefined): { sessions: T[], cursor: string | undefined } {
+  page (principal: string, limit: number, cursor = '0'): { sessions: T[], cursor: string | undefined } {
     const found = this.#principals.get(principal)
-    if (found instanceof Batches) return found.page(Math.min(limit, LARGEST_PAGE), Number(cursor ?? 0))
-    return { sessions: found === undefined ? [] : [found], cursor: undefined }
+    const [from, most] = [Number(cursor), Math.min(limit, LARGEST_PAGE)]
+    const sessions: T[] = []
+    for (const session of found instanceof Set ? found : found === undefined ? [] : [found]) {
+      if (session.place < from) continue
+      if (sessions.length >= most) return { sessions, cursor: String(session.place) }
+      sessions.push(session)
+    }
+    return { sessions, cursor: undefined }
   }
 
   clear (): void {
     this.#principals.clear()
-  }
-}
-
-/** Sessions in batches with ascending numbers. Only the newest batch takes in more. */
-class Batches<T extends Indexed> {
-  size = 0
-  readonly #batches = new Map<number, T[]>()
-  #newest = 0
-
-  constructor (...sessions: T[]) {
-    for (const session of sessions) this.add(session)
-  }
-
-  /** Returns how many sessions there are then. */
-  add (session: T): number {
-    const last = this.#batches.get(this.#newest)
-    if (last !== undefined && last.length < BATCH_SIZE) last.push(session)
-    else this.#batches.set(++this.#newest, [session])
-    session.batch = this.#newest
-    return ++this.size
-  }
-
-  /** Returns how many sessions are left. */
-  remove (session: T): number {
-    const batch = this.#batches.get(session.batch)
-    const at = batch?.indexOf(session) ?? -1
-    if (batch === undefined || at === -1) return this.size
-    batch.splice(at, 1)
-    if (batch.length === 0) this.#batches.delete(session.batch)
-    return --this.size
-  }
-
-  page (limit: number, from: number): { sessions: T[], cursor: string | undefined } {
-    const sessions: T[] = []
-    for (const [number, batch] of this.#batches) {
-      if (number < from) continue
-      if (sessions.length >= limit) return { sessions, cursor: String(number) }
-      sessions.push(...batch)
-    }
-    return { sessions, cursor: undefined }
   }
 }

@@ -37,16 +37,17 @@ export interface Database {
   /** Without the app's plugins, which would rename columns or parse text that looks like JSON. */
   readonly db: Kysely<Tables>
   readonly dialect: Dialect
+  readonly table: string
 }
 
 /** @throws `FST_SESSION_OPTIONS` for anything but a database, and for a transaction, which ends long before the store */
-export function useDatabase (given: SqlDatabase, who: string): Database {
+export function useDatabase (given: SqlDatabase, table: string, who: string): Database {
   const db = kyselyOn(given)
   if (db === undefined) throw invalidOptions(`${who}: db must be the app's Kysely instance, such as new Kysely({ dialect }), a pool of pg or mysql2, or a database of better-sqlite3 or node:sqlite`)
   const { sql } = db.selectFrom('t').select('id').where('id', '=', '').compile()
   const dialect = dialects[sql.slice(sql.indexOf('where '))]
   if (dialect === undefined) throw invalidOptions(`${who}: db must speak to PostgreSQL, MySQL, MariaDB or SQLite; this one writes ${sql}`)
-  return { db, dialect }
+  return { db, dialect, table }
 }
 
 /** Tells the dialects apart by the SQL that they write: in every version, each has its own quotes and placeholders. */

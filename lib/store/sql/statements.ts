@@ -1,4 +1,4 @@
-import type { Compilable, Kysely, QueryResult } from 'kysely'
+import type { Compilable, ExpressionBuilder, Kysely, QueryResult } from 'kysely'
 import type { Database } from './database.js'
 import { columnNames, type Row, type Tables } from './row.js'
 
@@ -18,7 +18,7 @@ const at = <N extends keyof Values>(name: N): NonNullable<Values[N]> => name as 
 const changing = { payload: at('payload'), version: at('version'), expires_at: at('expires_at'), principal: at('principal') }
 const columns = { id: at('id'), ...changing }
 
-export function prepareStatements ({ db, dialect }: Database, table: string) {
+export function prepareStatements ({ db, dialect, table }: Database) {
   const live = db.selectFrom(table).where('expires_at', '>', at('now'))
   const whole = live.select(columnNames)
   const update = db.updateTable(table).where('id', '=', at('id')).where('expires_at', '>', at('now'))
@@ -31,11 +31,16 @@ export function prepareStatements ({ db, dialect }: Database, table: string) {
     count: rows(db, live.select((eb) => eb.fn.countAll().as('n')).where('principal', '=', at('principal'))),
     create: dialect === 'mysql' ? insertOrReplaceExpired(db, table) : upsertExpired(db, table),
     touch: write(db, update.set({ expires_at: at('expires_at') }).where('expires_at', '<', at('expires_at'))),
-    update: write(db, update.set(changing).where('version', '=', at('before'))),
+    update: write(db, update.set((eb) => ({ ...changing, expires_at: later(eb) })).where('version', '=', at('before'))),
     end: write(db, removeLive.where('version', '=', at('before'))),
     deleteLive: write(db, removeLive),
     delete: write(db, remove)
   }
+}
+
+/** Returns the later of the stored expiry and a new one. The databases have no function of one name for it. */
+function later (eb: ExpressionBuilder<Tables, string>) {
+  return eb.case().when('expires_at', '>', at('expires_at')).then(eb.ref('expires_at')).else(at('expires_at')).end()
 }
 
 function upsertExpired (db: Kysely<Tables>, table: string): Write {

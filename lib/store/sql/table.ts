@@ -10,7 +10,7 @@ import { columnNames, type Tables } from './row.js'
  * @throws `FST_SESSION_OPTIONS` when `db` is not a database that `SqlStore` takes
  */
 export async function createTable (db: SqlDatabase, table = 'sessions'): Promise<void> {
-  const database = useDatabase(db, 'createTable')
+  const database = useDatabase(db, table, 'createTable')
   try {
     for (const statement of definition(database.dialect, table)) {
       // IF NOT EXISTS is not atomic in PostgreSQL, where one of two concurrent runs may fail.

@@ -32,70 +32,59 @@ export async function atOnce<T> (count: number, call: (n: number) => Awaitable<T
   return await Promise.all(Array.from({ length: count }, async (_, n) => await call(n)))
 }
 
-/** The tools of every case: the store, its clock, and shorthands in the terms of the contract. */
-export class Bench {
-  readonly store: SessionStore
-  readonly damage: StoreUnderTest['damage'] | undefined
-  readonly clock: Clock
+/** The tools of every case. */
+export type Bench = ReturnType<typeof createBench>
 
-  constructor ({ store, damage }: StoreUnderTest, clock: Clock) {
-    this.store = store
-    this.damage = damage
-    this.clock = clock
-  }
-
+export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
   /** Returns a record of version 1 that lives for a minute, with the given fields in place of its own. */
-  readonly record = (over: Partial<SessionRecord> = {}): SessionRecord =>
-    ({ payload: '{"n":0}', version: 1, expiresAt: this.clock.now() + MINUTE, ...over })
+  const record = (over?: Partial<SessionRecord>): SessionRecord => ({ payload: '{"n":0}', version: 1, expiresAt: clock.now() + MINUTE, ...over })
 
-  /** Creates such a record under an id that is free, and resolves what the store returned. */
-  readonly create = async (id: string, over?: Partial<SessionRecord>): Promise<number | true> => {
-    const answer = await this.store.create(id, this.record(over))
-    assert.ok(answer === true || (answer !== false && Number.isInteger(answer)), `create returns a number or true, not ${String(answer)}`)
-    return answer
-  }
-
-  /** Creates such a record and resolves its new id. */
-  readonly created = async (over?: Partial<SessionRecord>): Promise<string> => {
-    const id = newId()
-    await this.create(id, over)
+  /** Creates such a record and resolves its id. */
+  async function created (over?: Partial<SessionRecord>, id = newId()): Promise<string> {
+    assert.notEqual(await store.create(id, record(over)), false, 'the id is free')
     return id
   }
 
   /** Creates so many records, 50 at a time, and resolves their ids. */
-  readonly createMany = async (count: number, over?: Partial<SessionRecord>): Promise<string[]> => {
+  async function createMany (count: number, over?: Partial<SessionRecord>): Promise<string[]> {
     const ids: string[] = []
-    while (ids.length < count) ids.push(...await atOnce(Math.min(50, count - ids.length), () => this.created(over)))
+    while (ids.length < count) ids.push(...await atOnce(Math.min(50, count - ids.length), () => created(over)))
     return ids
   }
 
-  /** Reads the sessions of a principal page by page. */
-  readonly pages = (principal: string, limit: number): AsyncGenerator<Page, void> => readPages(this.store, principal, limit)
+  /** Returns a copy of the stored record. */
+  const read = async (id: string): Promise<SessionRecord | undefined> => {
+    const found = await store.read(id)
+    return found && { ...found }
+  }
 
-  /** Reads all pages of a principal and resolves the records by id. */
-  readonly listed = async (principal: string, limit = 100): Promise<Map<string, SessionRecord>> => {
+  /** Reads the sessions of a principal page by page. */
+  async function * pages (principal: string, limit: number): AsyncGenerator<Page, void> {
+    if (store.lists === false) {
+      await assert.rejects(async () => await store.list(principal, { limit }), 'list rejects where lists is false')
+      await assert.rejects(async () => await store.deleteAll(principal), 'deleteAll rejects where lists is false')
+      throw new NotApplicable()
+    }
+    let cursor: string | undefined
+    for (let count = 0; count < MAX_PAGES; count++) {
+      const page = await store.list(principal, { limit, cursor })
+      yield page
+      cursor = page.cursor
+      if (cursor === undefined) return
+      assert.equal(typeof cursor, 'string', 'a cursor is text')
+    }
+    assert.fail('the list has a page after the last one')
+  }
+
+  /** Reads all pages of a principal and resolves copies of the records by id. */
+  async function listed (principal: string, limit = 100): Promise<Map<string, SessionRecord>> {
     const found = new Map<string, SessionRecord>()
-    for await (const { sessions } of this.pages(principal, limit)) for (const { id, record } of sessions) found.set(id, { ...record })
+    for await (const { sessions } of pages(principal, limit)) for (const { id, record } of sessions) found.set(id, { ...record })
     return found
   }
 
-  /** Reads all pages of a principal and resolves the ids. */
-  readonly ids = async (principal: string): Promise<Set<string>> => new Set((await this.listed(principal)).keys())
-}
+  /** Resolves the ids of all pages of a principal. */
+  const ids = async (principal: string): Promise<Set<string>> => new Set((await listed(principal)).keys())
 
-async function * readPages (store: SessionStore, principal: string, limit: number): AsyncGenerator<Page, void> {
-  if (store.lists === false) {
-    await assert.rejects(async () => await store.list(principal, { limit }), 'list rejects where lists is false')
-    await assert.rejects(async () => await store.deleteAll(principal), 'deleteAll rejects where lists is false')
-    throw new NotApplicable()
-  }
-  let cursor: string | undefined
-  for (let count = 0; count < MAX_PAGES; count++) {
-    const page = await store.list(principal, { limit, cursor })
-    yield page
-    cursor = page.cursor
-    if (cursor === undefined) return
-    assert.equal(typeof cursor, 'string', 'a cursor is text')
-  }
-  assert.fail('the list has a page after the last one')
+  return { store, damage, clock, record, created, createMany, read, pages, listed, ids }
 }

@@ -1,62 +1,67 @@
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../../store/store.js'
-import { MINUTE, newId, newPrincipal, type Bench } from './bench.js'
+import { MINUTE, newId, newPrincipal, NotApplicable, type Bench } from './bench.js'
 
-/** Create and update, one call after the other. */
+const YEAR = 365 * 24 * 60 * MINUTE
+
+/** One record, in ways that the walks do not cover. */
 export const records = {
-  async 'create keeps the record as it was given' ({ store, record, create, created }: Bench) {
-    const id = newId()
-    const given = record({ payload: '{"a":[1,null,"x"]}', principal: newPrincipal() })
-    await create(id, given)
-    assert.deepEqual({ ...await store.read(id) }, given)
-    const found = await store.read(await created())
-    assert.ok(found !== undefined && found.principal === undefined, 'a record without a principal has none when it is read')
-  },
-
-  async 'create writes nothing when the id is taken' ({ store, clock, record, created, ids }: Bench) {
-    const id = await created({ payload: '"first"' })
-    const principal = newPrincipal()
-    for (const expiresAt of [clock.now() + MINUTE, clock.now()]) {
-      assert.equal(await store.create(id, record({ payload: '"second"', principal, expiresAt })), false)
-      assert.equal((await store.read(id))?.payload, '"first"')
-    }
-    assert.deepEqual(await ids(principal), new Set())
-  },
-
-  async 'update writes over the version before; over any other it is a conflict, and neither writes nor deletes' ({
-    store, clock, record, created, ids
-  }: Bench) {
-    const id = await created()
-    const principal = newPrincipal()
-    for (let version = 2; version <= 5; version++) {
-      const next = record({ version, payload: `{"n":${version}}` })
-      assert.equal(await store.update(id, next), 'updated')
-      for (const other of [1, version - 1, version, version + 2, 30]) {
-        for (const expiresAt of [clock.now() + MINUTE, clock.now(), 0]) {
-          const stale = record({ version: other, payload: '"stale"', principal, expiresAt })
-          assert.equal(await store.update(id, stale), 'conflict', `version ${other} over ${version}`)
-        }
-      }
-      assert.deepEqual({ ...await store.read(id) }, next)
-    }
-    assert.deepEqual(await ids(principal), new Set())
-  },
-
   async 'changing what was passed in or returned changes nothing in the store' ({ store, record, pages }: Bench) {
     const id = newId()
     const principal = newPrincipal()
-    const first = { ...record({ principal, payload: '"kept"' }) }
+    const first = record({ principal, payload: '"kept"' })
     await store.create(id, first)
     spoil(first)
     spoil(await store.read(id))
     assert.equal((await store.read(id))?.payload, '"kept"')
-    const next = { ...record({ principal, payload: '"next"', version: 2 }) }
+    const next = record({ principal, payload: '"next"', version: 2 })
     await store.update(id, next)
     spoil(next)
     const found = await store.read(id)
     assert.deepEqual([found?.payload, found?.version, found?.principal], ['"next"', 2, principal])
     for await (const { sessions } of pages(principal, 10)) for (const { record } of sessions) spoil(record)
     assert.equal((await store.read(id))?.payload, '"next"')
+  },
+
+  async 'a life of years is kept, from its start or from a touch on, and however many touches follow' ({ store, clock, created, read, ids }: Bench) {
+    const principal = newPrincipal()
+    const expiresAt = clock.now() + 2 * YEAR
+    const [long, touched] = [await created({ principal, expiresAt }), await created({ principal })]
+    for (let n = 30; n >= 0; n--) await store.touch(touched, expiresAt - n * MINUTE)
+    await clock.advance(2 * YEAR - 1)
+    for (const id of [long, touched]) assert.equal((await read(id))?.expiresAt, expiresAt)
+    assert.deepEqual(await ids(principal), new Set([long, touched]))
+  },
+
+  async 'a damaged record counts as absent, and is reported once' ({ store, clock, damage, record, created, read, ids }: Bench) {
+    if (damage === undefined) throw new NotApplicable()
+    const reports: unknown[] = []
+    store.observe?.((report) => { reports.push(report.kind, 'id' in report && report.id) })
+    const damaged = async (principal: string): Promise<string> => {
+      const id = await created({ principal })
+      await damage(id)
+      return id
+    }
+    const [before, unlisted, after] = [newPrincipal(), newPrincipal(), newPrincipal()]
+    const id = await damaged(before)
+    for (const _ of [1, 2]) assert.equal(await read(id), undefined)
+    assert.deepEqual(reports, ['damaged', id])
+    const calls: Array<readonly [unknown, (id: string) => unknown]> = [
+      [undefined, (id) => store.touch(id, clock.now() + 10 * MINUTE)],
+      ['missing', (id) => store.update(id, record({ version: 2, principal: before }))],
+      ['missing', (id) => store.update(id, record({ version: 2, principal: before, expiresAt: 0 }))],
+      [false, (id) => store.delete(id)]
+    ]
+    for (const [result, call] of calls) {
+      const id = await damaged(before)
+      assert.equal(await call(id), result)
+      assert.equal(await read(id), undefined)
+    }
+    const again = await created({ principal: after }, await damaged(before))
+    await damaged(unlisted)
+    assert.deepEqual([await ids(before), await ids(after)], [new Set(), new Set([again])])
+    for (const principal of [before, unlisted]) assert.equal(await store.deleteAll(principal), 0)
+    assert.ok(await read(again))
   }
 }
 

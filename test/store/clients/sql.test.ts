@@ -1,15 +1,14 @@
 import { createConnection, createPool } from 'mysql2'
 import { createConnection as createPromiseConnection } from 'mysql2/promise'
-import pg from 'pg'
 import t from 'tap'
 import { SqlStore } from '../../../lib/store/sql.js'
+import { pgPool } from '../../support/connections.js'
 import { startMariaDb, startPostgres } from '../../support/servers.js'
 import { hasNativeSqlite, openBetterSqlite3, openNodeSqlite } from '../../support/sql-clients.js'
 import { contractOn } from '../../support/sql-suite.js'
 
 t.test('SqlStore keeps the contract on a pool of pg', async (t) => {
-  const server = await startPostgres(t)
-  const pool = new pg.Pool({ connectionString: server.url }).on('error', () => {})
+  const pool = pgPool(await startPostgres(t))
   await contractOn(t, pool)
   await new SqlStore({ db: pool }).close()
   t.notOk(pool.ended, 'the pool stays open')

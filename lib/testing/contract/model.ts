@@ -1,0 +1,49 @@
+import type { SessionRecord, StoredSession, UpdateOutcome } from '../../store/store.js'
+
+/** The contract as code: what each call returns and leaves behind, as long as no other call is under way. */
+export class Model {
+  readonly #records = new Map<string, SessionRecord>()
+  readonly #now: () => number
+
+  constructor (now: () => number) {
+    this.#now = now
+  }
+
+  create (id: string, record: SessionRecord): number | boolean {
+    if (this.read(id)) return false
+    this.#records.set(id, record)
+    return record.principal === undefined || this.list(record.principal).length
+  }
+
+  read (id: string): SessionRecord | undefined {
+    const record = this.#records.get(id)
+    return record && record.expiresAt > this.#now() ? record : undefined
+  }
+
+  touch (id: string, expiresAt: number): undefined {
+    const record = this.read(id)
+    if (record && record.expiresAt < expiresAt) this.#records.set(id, { ...record, expiresAt })
+  }
+
+  update (id: string, record: SessionRecord): UpdateOutcome {
+    const found = this.read(id)
+    if (!found) return 'missing'
+    if (found.version !== record.version - 1) return 'conflict'
+    if (record.expiresAt > this.#now()) this.#records.set(id, { ...record, expiresAt: Math.max(record.expiresAt, found.expiresAt) })
+    else this.#records.delete(id)
+    return 'updated'
+  }
+
+  delete (id: string): boolean {
+    return this.read(id) !== undefined && this.#records.delete(id)
+  }
+
+  list (principal: string): StoredSession[] {
+    const sessions = [...this.#records].map(([id, record]) => ({ id, record }))
+    return sessions.filter(({ id, record }) => record.principal === principal && this.read(id))
+  }
+
+  deleteAll (principal: string, except?: string): number {
+    return this.list(principal).filter(({ id }) => id !== except && this.delete(id)).length
+  }
+}
