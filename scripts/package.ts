@@ -43,7 +43,7 @@ function checkFiles (files: ReadonlySet<string>): void {
     const targets = typeof target === 'string' ? [target] : Object.values(target)
     for (const path of targets) must(files.has(path.slice(2)), `exports["${entry}"] names ${path}, which is not packed`)
   }
-  const known = /^(dist\/.+\.(js|d\.ts)(\.map)?|lib\/.+\.(ts|js)|docs\/.+\.md|(package\.json|LICENSE|(README|CHANGELOG|CONTRIBUTING|SECURITY)\.md))$/
+  const known = /^(dist\/.+\.(js|d\.ts)(\.map)?|(dist|lib)\/openapi\/ui\/style\.css|lib\/.+\.(ts|js)|docs\/.+\.md|(package\.json|LICENSE|(README|CHANGELOG|CONTRIBUTING|SECURITY)\.md))$/
   for (const path of files) must(known.test(path), `${path} would be published`)
   for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md']) must(files.has(path), `${path} is not packed`)
   for (const [, target = ''] of readFileSync(join(root, 'README.md'), 'utf8').matchAll(/(?<!!\[.*)\]\((?!https:)([^)#]+)/g)) {
