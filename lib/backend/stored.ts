@@ -62,10 +62,7 @@ export class StoredBackend implements Backend {
 
   load (value: string, touch: boolean, report: Report): Awaitable<Snapshot | undefined> {
     const credential = parseCredential(value)
-    if (credential === undefined) {
-      report({ type: 'rejected', reason: 'malformed-cookie' })
-      return undefined
-    }
+    if (credential === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
     return chain(this.#call((store) => store.read(credential.id)), (record) => this.#admit(credential, record, touch, report))
   }
 
@@ -195,7 +192,10 @@ export class StoredBackend implements Backend {
   /** Returns the session to write. @throws `FST_SESSION_CONFLICT` if another request renewed it and this one would move it */
   #next ({ base, renewal, rank }: SaveOrder, before: Snapshot, content: Awaited<ReturnType<Compute>>): Snapshot {
     const current = rank === undefined ? before : { ...before, times: { ...before.times, rank } }
-    if (renewal === undefined) return this.#assemble(current, content, content.expiresAt)
+    const { now, storeTimeout } = this.#options
+    // A record that has expired when the store gets it ends the session. But another request may have touched the session.
+    const least = Math.min(now() + storeTimeout, current.times.deadline)
+    if (renewal === undefined) return this.#assemble(current, content, content.expiresAt && Math.max(content.expiresAt, least))
     const { held, credential: { id, secretHash } } = renewal
     // Of several concurrent renewals, one wins. The others keep the winner's secret and save their data.
     const isFirst = current.secretHash === held

@@ -230,6 +230,21 @@ t.test('an update of the manager does not count as activity, and one of a reques
   t.match(await app.session.find(id), { data: { a: 2, b: 1 } })
 })
 
+t.test('an update of the manager ends no session that was active while it ran, and revives none that was not', async (t) => {
+  const { app, clock } = await setUp(t, { principal: (data) => data.userId, idleTimeout: 100 })
+  const { id } = await app.session.issue(user('ada', 1))
+  clock.advance(60_000)
+  const updated = await app.session.update(id, async (data) => {
+    data.a = 2
+    await app.session.find(id, { touch: true })
+    clock.advance(60_000)
+  })
+  t.equal(updated.a, 2)
+  t.match(await app.session.find(id), { data: { a: 2 }, expiresAt: clock.now() + 40_000 })
+  await t.rejects(app.session.update(id, async () => { clock.advance(40_000) }), { code: 'FST_SESSION_REQUIRED' })
+  t.equal(await app.session.find(id), undefined)
+})
+
 t.test('an update of the manager and one of a request are both kept', async (t) => {
   const { app, client } = await setUp(t)
   app.post('/', { schema: guarded }, async ({ session }) => {
