@@ -5,6 +5,7 @@ import { refuseUnknown } from '../nearest.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
 import { random } from '../session/credential.js'
+import { copyText } from '../session/json.js'
 import { Recent } from '../session/recent.js'
 import { expiryOf, type Times, withLogin } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
@@ -139,7 +140,8 @@ class SealedBackend implements Backend {
     const [, id = '', end, payload = ''] = /^(\S+) (\d+) (.*)$/s.exec(opened.text) ?? []
     const decoded = this.#context.codec.decode(payload)
     if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
-    return this.#remember({ cookieName, value, session: { ...decoded, id, version: 1, expiresAt: Number(end) }, key: opened.key })
+    const session = { ...decoded, id, version: 1, expiresAt: Number(end) }
+    return this.#remember({ cookieName, value: copyText(value), session, key: opened.key })
   }
 
   #remember (opened: Opened): Opened {

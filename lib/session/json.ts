@@ -22,6 +22,15 @@ export function isObject (value: unknown): value is Data {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/**
+ * Copies a text. The engine keeps a part of another text, such as a cookie of a header or a field of a body, together with the
+ * whole of it. So whatever outlives the request is a copy.
+ */
+export function copyText (text: string): string {
+  // The engine copies short parts itself. UTF-16 keeps lone surrogates.
+  return text.length < 13 ? text : Buffer.from(text, 'utf16le').toString('utf16le')
+}
+
 /** Copies a JSON value at every depth. */
 export function copyJson<T> (value: T): T {
   if (typeof value !== 'object' || value === null) return value
@@ -81,7 +90,10 @@ function written (value: unknown, place: Place | undefined, depth: number, origi
   if (typeof value === 'number') return refuse(place, `is ${value}; use null`)
   if (typeof value !== 'object' || value === null) return refuse(place, `is of type ${typeof value}`)
   if (depth === MAX_DEPTH) return refuse(place, `is nested more than ${MAX_DEPTH} levels deep, or contains itself`)
-  const part = (item: unknown, key: string | number): unknown => isScalar(item) ? item : written(item, { parent: place, key }, depth + 1)
+  const part = (item: unknown, key: string | number): unknown => {
+    if (typeof item === 'string') return copyText(item)
+    return isScalar(item) ? item : written(item, { parent: place, key }, depth + 1)
+  }
   if (Array.isArray(value)) {
     const items: unknown[] = []
     // map() would skip holes.
@@ -92,7 +104,8 @@ function written (value: unknown, place: Place | undefined, depth: number, origi
   const copy: Data = {}
   for (const key of Object.keys(value)) {
     const item = (value as Data)[key]
-    if (item !== undefined) put(copy, key, original !== undefined && item === own(original, key) ? item : part(item, key))
+    const before = original && own(original, key)
+    if (item !== undefined) put(copy, key, item === before ? before : part(item, key))
   }
   return copy
 }

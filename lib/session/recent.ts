@@ -1,5 +1,5 @@
 import type { Codec, Decoded, Undecodable } from './codec.js'
-import type { Data } from './json.js'
+import { copyText, type Data } from './json.js'
 
 /** UTF-16 code units of text that each of the two generations holds. */
 const GENERATION = 1_048_576
@@ -16,7 +16,7 @@ export class Recent<T> {
 
   /** @param size - the length of the text that the value was made of */
   set (key: string, value: T, size: number): void {
-    this.#newer.set(key, value)
+    this.#newer.set(copyText(key), value)
     this.#size += size
     if (this.#size < GENERATION) return
     this.#older = this.#newer
@@ -66,7 +66,8 @@ export class RecentPayloads {
     const head = (isAlike ? before.head : undefined) ?? this.#codec.head(decoded)
     const text = before !== undefined && before.payload.length >= LARGE ? this.#write(decoded.data) : undefined
     const payload = this.#codec.encode(decoded, head, text)
-    this.#entries.set(id, { payload, decoded, head }, payload.length)
+    const { times, secretHash, data, principal } = decoded
+    this.#entries.set(id, { payload, decoded: { times, secretHash, data, principal }, head }, payload.length)
     return payload
   }
 
