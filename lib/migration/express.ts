@@ -41,8 +41,8 @@ export function adoptExpressSessions ({ secret, store, data = withoutCookie, ...
 
 function withoutCookie ({ cookie: _cookie, ...others }: Record<string, unknown>): unknown { return others }
 
-function expiryOf ({ cookie }: { cookie?: { expires?: string | Date | null } }): number | undefined {
-  return cookie?.expires == null ? undefined : new Date(cookie.expires).getTime()
+function expiryOf ({ cookie }: { cookie?: { expires?: string | Date | false | null } }): number | undefined {
+  return cookie?.expires ? new Date(cookie.expires).getTime() : undefined
 }
 
 function check (cookieName: string, secrets: readonly string[], store: ExpressStore): void {

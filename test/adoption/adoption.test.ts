@@ -130,7 +130,8 @@ t.test('verify can refuse an old session, and a logout ends an old session that 
 })
 
 t.test('an old record without an expiry is adopted', async (t) => {
-  for (const times of [undefined, { expires: null }]) {
+  // express-session with `cookie: { expires: false }` or `maxAge: false`, as in many examples, stores `false`.
+  for (const times of [undefined, { expires: null }, { expires: false }]) {
     const store = new expressSession.MemoryStore()
     const cookie = await withFastifySession(store)
     const [id] = Object.keys(store.sessions) as [string]
