@@ -140,7 +140,7 @@ class SealedBackend implements Backend {
     const [, id = '', end, payload = ''] = /^(\S+) (\d+) (.*)$/s.exec(opened.text) ?? []
     const decoded = this.#context.codec.decode(payload)
     if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
-    const session = { ...decoded, id, version: 1, expiresAt: Number(end) }
+    const session = { ...decoded, id: copyText(id), version: 1, expiresAt: Number(end) }
     return this.#remember({ cookieName, value: copyText(value), session, key: opened.key })
   }
 
