@@ -5,10 +5,10 @@ import { refuseUnknown } from '../nearest.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
 import { random } from '../session/credential.js'
-import { copyText } from '../session/json.js'
 import { Recent } from '../session/recent.js'
 import { expiryOf, type Times, withLogin } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
+import { copyText } from '../text.js'
 import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './backend.js'
 
 export interface SealedCookieOptions {

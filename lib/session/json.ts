@@ -1,4 +1,5 @@
 import { invalidData } from '../errors.js'
+import { copyText } from '../text.js'
 
 /** The data of a session: an object of JSON values. */
 export type Data = Record<string, unknown>
@@ -20,15 +21,6 @@ export function put (data: Data, key: string, value: unknown): void {
 /** Returns whether a value is an object that is neither `null` nor an array. */
 export function isObject (value: unknown): value is Data {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/**
- * Copies a text. The engine keeps a part of another text, such as a cookie of a header or a field of a body, together with the
- * whole of it. So whatever outlives the request is a copy.
- */
-export function copyText (text: string): string {
-  // The engine copies short parts itself. UTF-16 keeps lone surrogates.
-  return text.length < 13 ? text : Buffer.from(text, 'utf16le').toString('utf16le')
 }
 
 /** Copies a JSON value at every depth. */

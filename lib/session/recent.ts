@@ -1,5 +1,6 @@
 import type { Codec, Decoded, Undecodable } from './codec.js'
-import { copyText, type Data } from './json.js'
+import { copyText } from '../text.js'
+import type { Data } from './json.js'
 
 /** UTF-16 code units of text that each of the two generations holds. */
 const GENERATION = 1_048_576
