@@ -10,6 +10,7 @@ import Fastify from 'fastify'
 import sessionPlugin from 'fastify-openapi-session'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import * as mini from 'zod/mini'
+import { z as z3 } from 'zod/v3'
 import { cookie, keep, refusal, setUp } from './support.js'
 
 const { FormatRegistry, Kind, Type, TypeRegistry } = imported
@@ -231,6 +232,42 @@ t.test('values and keys that are named like a type are not mistaken for one', as
     t.equal((await client.post('/start', data)).statusCode, 200)
     t.same((await client.get('/')).json(), data)
   }
+})
+
+t.test('enumerations, patterns, examples and metadata are not mistaken for a part of the schema', async (t) => {
+  const data = { of: 'DOMAIN' }
+  const examples = [{ of: 'x', domain: 'Example.com', async: true, coerce: true }]
+  for (const schema of [
+    z.object({ of: z.enum({ user: 'USER', domain: 'DOMAIN' }) }),
+    v.object({ of: v.enum({ user: 'USER', domain: 'DOMAIN' }) }),
+    v.object({ of: v.pipe(v.string(), v.metadata({ domain: 'Sales', async: true }), v.examples(examples as never)) }),
+    type({ of: /DOMAIN/ }),
+    type({ of: type('string').configure({ examples: ['Berlin', 'Date'] }) }),
+    Type.Object({ of: Type.String() }, { examples }),
+    Type1.Object({ of: Type1.String() }, { examples })
+  ]) {
+    const { client } = await setUp(t, schema)
+    t.equal((await client.post('/start', data)).statusCode, 200)
+    t.same((await client.get('/')).json(), data)
+  }
+})
+
+t.test('schemas of Zod 3 are taken, and what they say never quotes the value', async (t) => {
+  const { client } = await setUp(t, z3.object({ userId: z3.string(), visits: z3.number().default(0), theme: z3.enum(['dark', 'light']).optional() }))
+  t.equal((await client.post('/start', { userId: 'ada' })).statusCode, 200)
+  t.same((await client.get('/')).json(), { userId: 'ada', visits: 0 })
+  t.match((await client.post('/set', { userId: 5 })).json(), { message: /\/userId: expected string/ })
+  const { body } = await client.post('/set', { theme: 'hunter2' })
+  t.match(JSON.parse(body), { code: 'FST_SESSION_INVALID_DATA', message: /\/theme: the value is not accepted/ })
+  t.notMatch(body, /hunter2/)
+  t.match(await refusal(t, z3.object({ word: z3.string() }).transform(({ word }) => ({ word: Number(word) }))), { message: /schema transforms data/ })
+})
+
+t.test('a schema that makes itself again at each look is looked through to an end', async (t) => {
+  const make = (): z.ZodObject => z.object({ name: z.string(), get next () { return make().optional() }, get all () { return z.array(make()).optional() } })
+  const { client } = await setUp(t, make())
+  t.equal((await client.post('/start', { name: 'a', next: { name: 'b' } })).statusCode, 200)
+  t.match((await client.post('/set', { next: { name: 5 } })).json(), { message: /\/next\/name/ })
 })
 
 t.test('recursive schemas are looked through once', async (t) => {

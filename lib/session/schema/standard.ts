@@ -78,12 +78,12 @@ function judgeData (data: unknown, standard: Standard['~standard']): Judgement {
   }
 }
 
-/** Says what is expected. Omits messages that may quote the value: those of Valibot and ArkType, and custom ones of Zod. */
+/** Says what is expected. Omits messages that may quote the value: those of Valibot and ArkType, and of Zod custom ones and `received`. */
 function sentence (issue: Issue = { message: '' }, vendor: string): string {
   const at = place(Array.from(issue.path ?? [], (segment) => typeof segment === 'object' ? segment.key : segment))
   const expected = expectation(issue)
   if (expected !== undefined) return `${at}: expected ${expected}`
-  return `${at}: ${vendor === 'zod' && issue.code !== 'custom' ? issue.message : 'the value is not accepted'}`
+  return `${at}: ${vendor === 'zod' && issue.code !== 'custom' && !('received' in issue) ? issue.message : 'the value is not accepted'}`
 }
 
 function expectation ({ expected, code, errors }: Issue): string | undefined {

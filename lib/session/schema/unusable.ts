@@ -10,18 +10,25 @@ export interface Unusable {
   readonly at: string
 }
 
+/** Values that a schema has for other uses than to check data. */
+const NOT_SCHEMAS = new Set(['default', 'defaultValue', 'examples', 'metadata'])
+
+/** More parts than these are not looked at. */
+const MOST = 2000
+
 /**
  * Finds a part of a schema that transforms data, is asynchronous, or describes what JSON cannot hold, if the schema shows that:
  * Zod in `_zod.def`, ArkType in `json`, Valibot and TypeBox in the schema itself. The rest is found when data are checked.
  */
 export function findUnusable (schema: unknown, trail: readonly string[] = [], seen = new Set<unknown>()): Unusable | undefined {
-  const part = seen.has(schema) ? undefined : visible(schema)
+  // A getter may make another schema at each call, without end.
+  const part = seen.has(schema) || seen.size > MOST ? undefined : visible(schema)
   if (part === undefined) return undefined
   seen.add(schema)
   const does = conductOf(part)
   if (does !== undefined) return { does, at: trail.join('.') || 'the top' }
   for (const name of Object.keys(part)) {
-    if (name === 'default' || name === 'defaultValue') continue
+    if (NOT_SCHEMAS.has(name)) continue
     // Some are getters, which may throw.
     const found = findUnusable(attempt(() => part[name]), [...trail, name], seen)
     if (found !== undefined) return found
@@ -32,14 +39,17 @@ export function findUnusable (schema: unknown, trail: readonly string[] = [], se
 function visible (schema: unknown): Part | undefined {
   if (typeof schema === 'function') return 'json' in schema ? nodesOf(schema.json) : isAsync(schema) ? schema as unknown as Part : undefined
   if (typeof schema !== 'object' || schema === null) return undefined
-  const { _zod: zod } = schema as { _zod?: { def?: Part, bag?: { Class?: unknown } } }
-  return zod?.def === undefined ? schema as Part : { ...zod.def, kind: 'schema', class: zod.bag?.Class }
+  // `_def` is of Zod 3, whose schemas have their methods as properties.
+  const { _zod: zod, _def: def = schema } = schema as { _zod?: { def?: Part, bag?: { Class?: unknown } }, _def?: object }
+  return zod?.def === undefined ? def as Part : { ...zod.def, kind: 'schema', class: zod.bag?.Class }
 }
 
-/** ArkType writes simple nodes as names: the values of keys, and the branches of a union. */
+/** ArkType writes simple nodes as names: the values of keys, and the branches of a union. It has classes and primitive types. */
 function nodesOf (json: unknown): Part {
-  return JSON.parse(JSON.stringify(json), (key, value: unknown) =>
-    typeof value === 'string' && /^(value|sequence|\d+)$/.test(key) ? { proto: value } : value) as Part
+  return JSON.parse(JSON.stringify(json), (key, value: unknown) => {
+    if (/^(meta|pattern)$/.test(key)) return undefined
+    return typeof value === 'string' && /^(value|sequence|domain|proto|\d+)$/.test(key) ? { kind: 'ark', type: value } : value
+  }) as Part
 }
 
 function isAsync (value: object): boolean {
@@ -63,10 +73,8 @@ function conductOf (part: Part): string | undefined {
     Array.isArray(part['morphs']) // ArkType
   if (transforms) return 'transforms data'
   if (typeof part['class'] === 'function') return `has a ${part['class'].name}`
-  const isNode = part['kind'] === 'schema' || CLASSIC_KIND in part || '~kind' in part
-  // ArkType has classes and primitive types.
-  const { proto, domain = proto } = part
-  const type = isNode ? part['type'] : domain
-  const isClass = !isNode && /^[A-Z]/.test(String(type)) && type !== 'Array'
-  return typeof type === 'string' && (isClass || NOT_JSON.test(type)) ? `has a ${type}` : undefined
+  const { kind, type } = part
+  const isNode = kind === 'schema' || kind === 'ark' || CLASSIC_KIND in part || '~kind' in part
+  const isClass = kind === 'ark' && /^[A-Z]/.test(String(type)) && type !== 'Array'
+  return isNode && typeof type === 'string' && (isClass || NOT_JSON.test(type)) ? `has a ${type}` : undefined
 }
