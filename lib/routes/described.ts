@@ -3,7 +3,11 @@ import { ERROR_SCHEMA } from '../openapi/document/responses.js'
 const text = (maxLength: number, more: object = { pattern: '\\S' }): object => ({ type: 'string', minLength: 1, maxLength, ...more })
 const object = (properties: object, more: object = {}): object => ({ type: 'object', required: Object.keys(properties), properties, ...more })
 const nothing = (description: string): object => ({ type: 'null', description })
-const error = (description: string): object => ({ ...ERROR_SCHEMA, required: ['statusCode', 'error', 'message'], description })
+// With its charset, as Fastify sends it, the media type documents the body and chooses no serializer: an error handler of the app
+// may write errors of another form.
+const error = (description: string): object => ({
+  description, content: { 'application/json; charset=utf-8': { schema: { ...ERROR_SCHEMA, required: ['statusCode', 'error', 'message'] } } }
+})
 
 const instant = { type: 'string', format: 'date-time', maxLength: 24 }
 const CLOSED = { additionalProperties: false }

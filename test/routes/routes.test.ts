@@ -155,6 +155,18 @@ t.test('logins are limited where @fastify/rate-limit is registered', async (t) =
   t.same(statuses, [...Array.from({ length: 10 }, () => 401), 429, 429])
 })
 
+t.test('errors have the form that the app\'s error handler gives them', async (t) => {
+  const browser = await client(t, {
+    before: async (app) => {
+      app.setErrorHandler((error: { statusCode?: number, message: string }, _request, reply) =>
+        reply.code(error.statusCode ?? 500).send({ error: { title: error.message } }))
+    }
+  })
+  const [wrong, unfit] = [await browser.post('/login', { ...ada, password: 'wrong' }), await browser.post('/login', {})]
+  t.same([wrong.statusCode, wrong.json()], [401, { error: { title: 'Unknown user name or wrong password.' } }])
+  t.same([unfit.statusCode, unfit.json()], [400, { error: { title: "body must have required property 'username'" } }])
+})
+
 t.test('each route can be left out or replaced', async (t) => {
   const app = await make({
     session: { openapi: { login: 'signIn' } },
