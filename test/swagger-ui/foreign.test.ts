@@ -50,6 +50,10 @@ const malformed: Array<(document: any) => void> = [
     const fan = Array.from({ length: 12 }, () => ({ $ref: '#/components/schemas/Fan' }))
     components.schemas = { ...components.schemas, Fan: { properties: { username: { type: 'string' }, password: { $ref: '#/%E0%A4%A' } }, allOf: fan } }
     paths['/api/login'].post.requestBody.content['application/json'].schema = { $ref: '#/components/schemas/Fan' }
+  },
+  ({ paths }) => {
+    paths['/api/logout'].post.security = [{ account: 'admin' }, 5]
+    paths['/api/news'].get.security = { account: [] }
   }
 ]
 

@@ -1,5 +1,7 @@
 /** @import { Sessions } from './sessions.js' */
 
+import { listIn } from './document.js'
+
 /** Swagger UI shows this in place of the cookie's value, such as in the curl command. */
 const PLACEHOLDER = 'YOUR_SESSION_COOKIE'
 const STORAGE_KEY = 'authorized'
@@ -70,7 +72,8 @@ export function withNeeds ({ getSystem, states }, definitions, securities) {
   }))
 }
 
-/** @type {(securities: any) => Array<Record<string, string[]>>} */
+/** The document may come from any author. @type {(securities: any) => Array<Record<string, string[]>>} */
 function alternativesOf (securities) {
-  return securities?.toJS?.() ?? []
+  return listIn(securities?.toJS?.()).map((need) =>
+    Object.fromEntries(Object.entries(need ?? {}).map(([name, roles]) => [name, listIn(roles)])))
 }
