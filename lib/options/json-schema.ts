@@ -16,7 +16,7 @@ interface Validate {
  */
 export async function jsonSchema (schema: object, app: FastifyInstance): Promise<DataSchema> {
   const { AjvCompiler } = await import('@fastify/ajv-compiler')
-  const { customOptions, plugins = [], onCreate } = optionsOf(app)?.ajv ?? {}
+  const { customOptions, plugins = [], onCreate } = (keptIn(app, 'fastify.options') as FastifyServerOptions | undefined)?.ajv ?? {}
   const compile = (options: object): Validate => {
     try {
       return AjvCompiler()(app.getSchemas() as Record<string, object>, {
@@ -42,10 +42,10 @@ export async function jsonSchema (schema: object, app: FastifyInstance): Promise
   })
 }
 
-/** Returns the options that Fastify was made with. It keeps them under a symbol of its own; without them, its defaults apply. */
-function optionsOf (app: object): FastifyServerOptions | undefined {
-  const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.options')
-  if (symbol !== undefined) return (app as Record<symbol, FastifyServerOptions>)[symbol]
+/** Returns what Fastify keeps for an app under a symbol of its own; `undefined` if it keeps nothing there. */
+export function keptIn (app: object, name: string): unknown {
+  const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === name)
+  if (symbol !== undefined) return (app as Record<symbol, unknown>)[symbol]
   const around = Object.getPrototypeOf(app) as object | null
-  return around === null ? undefined : optionsOf(around)
+  return around === null ? undefined : keptIn(around, name)
 }

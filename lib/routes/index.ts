@@ -1,8 +1,9 @@
 import { AjvCompiler } from '@fastify/ajv-compiler'
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, FastifySerializerCompiler, RouteOptions } from 'fastify'
 import { invalidOptions, wrongCredentials } from '../errors.js'
 import type { SessionInfo } from '../manager/manager.js'
 import { refuseUnknown } from '../nearest.js'
+import { keptIn } from '../options/json-schema.js'
 import { OF_REGISTER } from '../options/read.js'
 import type { Scheme } from '../options/scheme.js'
 import type { SchemeName, SessionData, SessionUser } from '../options/types.js'
@@ -89,14 +90,17 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
 
 export default sessionRoutes
 
+/** What Fastify compiles the schemas of responses with, unless the app chose something else. */
+interface Controller {
+  readonly opts: { readonly compilersFactory: { buildSerializer (schemas: unknown, options: object): FastifySerializerCompiler<unknown> } }
+}
+
 /** Makes the context of the routes compile JSON Schemas, even if the app has compilers for the schemas of another library. */
 function takeJsonSchemas (app: FastifyInstance): object {
   if (app.validatorCompiler === undefined) return {}
   app.setValidatorCompiler(AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions: {} }) as never)
-  app.setSerializerCompiler(() => (value) => {
-    const { statusCode, code, error, message } = value as Record<string, unknown>
-    return JSON.stringify(value instanceof Error ? { statusCode, code, error, message } : value)
-  })
+  const controller = keptIn(app, 'fastify.schemaController') as Controller | undefined
+  app.setSerializerCompiler(controller?.opts.compilersFactory.buildSerializer(app.getSchemas(), {}) ?? (() => JSON.stringify))
   // Replaces the app's `transform` of @fastify/swagger, which would treat these schemas as those of the other library.
   return { swaggerTransform: ({ schema, url }: object & { schema: unknown, url: string }) => ({ schema, url }) }
 }

@@ -236,6 +236,21 @@ t.test('an app whose compilers take schemas of Zod has the routes, too, in its d
   t.match(paths['/login']?.post?.requestBody?.content['application/json']?.schema, { required: ['username', 'password'] })
 })
 
+t.test('a response schema of the app leaves out what it does not name, whatever the compilers of the app are', async (t) => {
+  for (const compilers of [(app: FastifyInstance) => app.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler), (app: FastifyInstance) => app.setValidatorCompiler(() => () => true), () => {}]) {
+    const browser = await client(t, {
+      before: async (app) => { compilers(app) },
+      routes: {
+        check: ({ username }) => ({ userId: username, mail: 'ada@example.com' }),
+        me: (request) => request.session.data,
+        routes: { me: { schema: { response: { 200: { type: 'object', properties: { userId: { type: 'string' } } } } } } }
+      }
+    })
+    await browser.post('/login', ada)
+    t.same((await browser.get('/me')).json(), { userId: 'ada' })
+  }
+})
+
 t.test('each of two schemes has routes of its own, with cookies of their own', async (t) => {
   const app = await make()
   t.teardown(() => app.close())
