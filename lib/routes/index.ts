@@ -90,14 +90,14 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
 
 export default sessionRoutes
 
-/** What Fastify compiles the schemas of responses with, unless the app chose something else. */
+/** The part of Fastify that compiles the schemas of responses. */
 interface Controller {
   readonly opts: { readonly compilersFactory: { buildSerializer (schemas: unknown, options: object): FastifySerializerCompiler<unknown> } }
 }
 
 /** Makes the context of the routes compile JSON Schemas, even if the app has compilers for the schemas of another library. */
 function takeJsonSchemas (app: FastifyInstance): object {
-  if (app.validatorCompiler === undefined) return {}
+  if (app.validatorCompiler === undefined && app.serializerCompiler === undefined) return {}
   app.setValidatorCompiler(AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions: {} }) as never)
   const controller = keptIn(app, 'fastify.schemaController') as Controller | undefined
   app.setSerializerCompiler(controller?.opts.compilersFactory.buildSerializer(app.getSchemas(), {}) ?? (() => JSON.stringify))
