@@ -88,7 +88,7 @@ t.test('a login that requires the session itself stops the boot', async (t) => {
   const boot = async (register: (app: FastifyInstance) => unknown, options: object = {}): Promise<unknown> => {
     const { app } = makeApp(t)
     await app.register(swagger, { openapi: { info: { title: 'Test', version: '1' } } })
-    await app.register(sessionPlugin, { openapi: { login: 'login' }, verifiers: { bearer: () => true }, ...options } as never)
+    await app.register(sessionPlugin, { openapi: { login: 'login' }, verifiers: { bearer: () => true }, principal: () => undefined, ...options } as never)
     register(app)
     return await bootError(async () => { await app.ready() })
   }
@@ -100,6 +100,7 @@ t.test('a login that requires the session itself stops the boot', async (t) => {
   for (const security of [optional('session'), [{ session: [] }, { bearer: [] }], [], undefined]) {
     await t.rejects(boot(login(security)), /the app started/, JSON.stringify(security))
   }
+  await t.rejects(boot(login(required('session')), { principal: undefined }), /the app started/, 'a session of a guest lets the login in')
 })
 
 t.test('register without an await and options of another plugin leave one error each', async (t) => {

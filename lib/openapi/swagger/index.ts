@@ -82,7 +82,8 @@ function checkOperations (found: readonly DocumentSource[], { scheme: { name, se
     `give it to that route as \`schema: { operationId }\`. There are: ${ids.join(', ') || 'none'}`)
   const needsItself = known.some(({ id, alternatives }) => id !== undefined && id === login && alternatives.length > 0 &&
     alternatives.every((conditions) => conditions.some(({ scheme }) => scheme === name)))
-  must(!needsItself, `the operation "${login}", which \`openapi.login\` names, requires the session "${name}" itself, so that no user could sign in: ` +
+  // Without the option `principal`, a guest's session satisfies the requirement.
+  must(!needsItself || settings.principal === undefined, `the operation "${login}", which \`openapi.login\` names, requires the session "${name}" itself, so that no user could sign in: ` +
     `write schema: { security: [{}, { ${JSON.stringify(name)}: [] }] } for that route`)
   must(status === undefined || known.some(({ id, methods }) => id === status && methods.includes('GET')),
     `the operation "${status}", which \`openapi.status\` names, is called automatically, so it must be a GET: name the route that returns who is signed in`)
