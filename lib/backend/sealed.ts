@@ -162,7 +162,7 @@ class SealedBackend implements Backend {
 
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined> {
     return chain(compute(base), (content) => {
-      if (this.#ended.has(base.id)) return report({ type: 'discarded', reason: 'ended-meanwhile' }, base)
+      if (this.#ended.has(base.id)) return report({ type: 'discarded', reason: 'ended' }, base)
       if (renewal === undefined) {
         const saved = this.#seal(base, content, content.expiresAt)
         this.#remember({ cookieName: this.#context.cookieName, value: saved.value, session: saved.snapshot, key: 0 })

@@ -87,7 +87,7 @@ export class StoredBackend implements Backend {
     const saved = this.#turns.take(base, (current) => this.#write(order, current))
     return chain(saved, (snapshot) => {
       if (snapshot === undefined) {
-        report({ type: 'discarded', ...hasIdled(base, this.#options.now()) ? IDLED : { reason: 'ended-meanwhile' } }, base)
+        report({ type: 'discarded', ...hasIdled(base, this.#options.now()) ? IDLED : { reason: 'ended' } }, base)
         return undefined
       }
       if (snapshot.secretHash !== renewal?.credential.secretHash) return { snapshot }

@@ -4,14 +4,14 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 export type CreatedReason = 'start' | 'first-write' | 'issue' | 'adopted'
 export type RenewedReason = 'renew' | 'principal' | 'regenerate'
 export type DestroyedReason = 'destroy' | 'replaced' | 'verify' | 'revoke' | 'limit' | 'evicted'
-export type DiscardedReason = 'damaged' | 'unfit' | 'ended-meanwhile' | 'idle-meanwhile' | 'server-error' | 'after-commit'
+export type DiscardedReason = 'damaged' | 'unfit' | 'ended' | 'idle-during-request' | 'server-error' | 'after-commit'
 
 /** An event as the code that reports it writes it. */
 export type ReportedEvent = { readonly id?: string, readonly principal?: string, readonly detail?: string } & (
   | { readonly type: 'created', readonly reason: CreatedReason }
   | { readonly type: 'renewed', readonly reason: RenewedReason }
   | { readonly type: 'destroyed', readonly reason: DestroyedReason }
-  | { readonly type: 'expired', readonly reason: 'absolute' | 'absent' | 'idle-meanwhile' }
+  | { readonly type: 'expired', readonly reason: 'absolute' | 'absent' | 'idle-during-request' }
   | { readonly type: 'discarded', readonly reason: DiscardedReason }
   | { readonly type: 'rejected', readonly reason: 'malformed-cookie' | 'duplicate-cookie' | 'stale-secret' | 'cross-origin' | 'unauthenticated' | 'forbidden' }
   /** The store failed, so a session over the limit of its principal lives on. */
@@ -30,7 +30,7 @@ type Listener = (event: SessionEvent, request: FastifyRequest | undefined) => un
 const events = channel('fastify-openapi-session:event')
 
 /** Reasons that point to a defect, an attack or a wrong option. They are logged as warnings. */
-const WARNED = new Set<SessionEvent['reason']>(['damaged', 'unfit', 'after-commit', 'idle-meanwhile'])
+const WARNED = new Set<SessionEvent['reason']>(['damaged', 'unfit', 'after-commit', 'idle-during-request'])
 
 /**
  * Returns the function that reports the events of a scheme: as a structured log line, to the listener of the options, and on

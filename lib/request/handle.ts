@@ -194,7 +194,7 @@ export class SessionHandle extends SessionState {
     })
     this.#adoption = undefined
     // A parallel request may have adopted the session first. This handler's changes are merged into it, or lost if it has ended.
-    if (saved === undefined && this.isChanged) this.#reportLost('ended-meanwhile')
+    if (saved === undefined && this.isChanged) this.#reportLost('ended')
     this.apply({ snapshot: this.snapshot, intent: KEEP, content: undefined }, saved)
     if (saved !== undefined) this.#send(saved)
   }

@@ -64,7 +64,7 @@ export function withLogin ({ rank: _rank, ...times }: Times, now: number): Times
 
 /** The reason and detail of an event: the idle timeout of a session passed during a request, such as a large upload. */
 export const IDLED = Object.freeze({
-  reason: 'idle-meanwhile',
+  reason: 'idle-during-request',
   detail: 'its idle timeout passed while a request was under way: set idleTimeout to more than the longest request takes'
 } as const)
 

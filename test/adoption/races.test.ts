@@ -86,7 +86,7 @@ t.test('a request that is slower than an adoption and a logout by other requests
     t.equal(cookieOf(answer), '', work)
     t.same((await app.session.list('ada')).sessions, [], work)
     t.notOk(events.some(({ type }) => type === 'created'), work)
-    if (work === 'write') t.match(events, [{ type: 'discarded', reason: 'ended-meanwhile' }])
+    if (work === 'write') t.match(events, [{ type: 'discarded', reason: 'ended' }])
   }
 })
 

@@ -85,7 +85,7 @@ export async function createModelApp (store: SessionStore, clock: ManualClock, r
     maxPerPrincipal: MOST,
     principal: (data) => data.principal,
     adopt: old.adoption,
-    onEvent: ({ type, reason }) => { if (type === 'discarded' && reason === 'ended-meanwhile') discarded++ }
+    onEvent: ({ type, reason }) => { if (type === 'discarded' && reason === 'ended') discarded++ }
   })
   addVisits(app)
   addWork(app, '/own', { security: [{ session: [] }] })

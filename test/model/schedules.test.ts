@@ -153,7 +153,7 @@ async function siteOn (t: Test): Promise<Site> {
     idleTimeout: 200,
     storeTimeout: 600,
     principal: (data: any) => data.userId,
-    onEvent: ({ reason }) => { if (reason === 'ended-meanwhile') discarded++ }
+    onEvent: ({ reason }) => { if (reason === 'ended') discarded++ }
   })
   app.get('/data', { schema: guarded }, async (request) => request.session.data)
   for (const [name, work] of Object.entries(works)) {

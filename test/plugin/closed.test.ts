@@ -144,7 +144,7 @@ t.test('a renewal that a logout overtook revives nothing and sends no cookie', a
     gate.open()
     t.same(setCookies(await renewal), [])
     t.equal(await app.session.find(id), undefined)
-    t.ok(reported(events).includes('discarded:ended-meanwhile'))
+    t.ok(reported(events).includes('discarded:ended'))
   }
 })
 
@@ -311,5 +311,5 @@ t.test('a save that finds its session changed and then gone is discarded, and re
   events.length = 0
   store.update = async (id) => { store.inner.delete(id); return 'conflict' as const }
   t.equal((await client.post('/')).statusCode, 200)
-  t.same(reported(events), ['discarded:ended-meanwhile'])
+  t.same(reported(events), ['discarded:ended'])
 })

@@ -122,7 +122,7 @@ t.test('a request that takes longer than the idle timeout is warned of, with wha
   })
   await app.ready()
   log.length = 0
-  for (const [url, status, told] of [['/upload', 401, 'session expired: idle-meanwhile'], ['/report', 200, 'session discarded: idle-meanwhile']] as const) {
+  for (const [url, status, told] of [['/upload', 401, 'session expired: idle-during-request'], ['/report', 200, 'session discarded: idle-during-request']] as const) {
     await client.post('/login')
     t.equal((await client.post(url, {})).statusCode, status)
     const warned = log.splice(0).filter(({ level, reqId }) => level === 40 && reqId !== undefined)

@@ -175,7 +175,7 @@ t.test('save: a renewal of a session that ends during a conflict sends no cookie
   const response = await client.post('/renew')
   t.equal(response.statusCode, 200)
   t.same(setCookies(response), [])
-  t.same(reported(events), ['created:issue', 'discarded:ended-meanwhile'])
+  t.same(reported(events), ['created:issue', 'discarded:ended'])
 })
 
 t.test('save: a store that says that a new random id is taken is broken', async (t) => {

@@ -52,7 +52,7 @@ onEach(t, 'nothing revives a session that ended in any other way while a request
       t.same(setCookies(answer).filter((line) => !line.includes('Max-Age=0')), [], `${name}, ${work}`)
       t.equal(await replay(world, token), 401, `${name}, ${work}`)
       for (const principal of ['ada', 'eve']) t.same(await sessionsOf(world.app, principal), [])
-      const isDiscarded = reported(world.events).includes(`discarded:${name === 'idle' ? 'idle' : 'ended'}-meanwhile`)
+      const isDiscarded = reported(world.events).includes(`discarded:${name === 'idle' ? 'idle-during-request' : 'ended'}`)
       t.equal(isDiscarded, !['read', 'touch', 'destroy'].includes(work), `${name}, ${work}: what is not stored is reported`)
       if (work === 'commit') t.equal(answer.json().exists, false)
       if (name === 'another login') await managerOf(world.app).revokeAll('bob')
@@ -162,7 +162,7 @@ onEach(t, 'of several renewals at once one wins, and only its cookie opens the s
     t.equal(alive.length, 1)
     t.equal((await sessionsOf(world.app, `ada${round}`)).length, 1)
   }
-  t.notOk(reported(world.events).includes('discarded:ended-meanwhile'))
+  t.notOk(reported(world.events).includes('discarded:ended'))
 }, stored)
 
 onEach(t, 'maxPerPrincipal: logins at the same time leave exactly as many as are allowed', async (t, backend) => {
@@ -264,7 +264,7 @@ onEach(t, 'a late save is kept although the session was renewed in between', asy
     t.equal(await replay(world, token), 200)
     t.same((await ada.get('/me')).json(), { userId: 'ada', roles: [], n: 2, kept: 1, late: work !== 'renew' }, work)
   }
-  t.notOk(reported(world.events).includes('discarded:ended-meanwhile'))
+  t.notOk(reported(world.events).includes('discarded:ended'))
   t.equal((await sessionsOf(world.app, 'ada')).length, 1)
 }, stored)
 
@@ -301,7 +301,7 @@ onEach(t, 'a late login by data does not begin a session when the session it wou
   const answer = await slow.release()
   t.same(setCookies(answer), [])
   t.equal(await world.place.count(), 0)
-  t.ok(reported(world.events).includes('discarded:ended-meanwhile'))
+  t.ok(reported(world.events).includes('discarded:ended'))
 }, stored)
 
 onEach(t, 'a late logout or save of one session does not reach another session of the same principal', async (t, backend) => {
@@ -334,7 +334,7 @@ onEach(t, 'a late save of a guest does not reach the user who has signed in sinc
   gate.open()
   await slow
   t.same((await guest.get('/me')).json(), { userId: 'ada', roles: [], cart: 1 })
-  t.ok(reported(world.events).includes('discarded:ended-meanwhile'))
+  t.ok(reported(world.events).includes('discarded:ended'))
 }, stored)
 
 for (const backend of Object.values(backends).filter((backend) => backend.shared && isSelected(backend))) {

@@ -80,7 +80,7 @@ alone.test('a debug line says why a session was not saved', async (t) => {
   const slowWrite = await startSlow(world, other, 'write')
   await managerOf(world.app).revokeAll('other')
   await slowWrite.release()
-  t.ok(world.events.some(({ reason }) => reason === 'ended-meanwhile'))
+  t.ok(world.events.some(({ reason }) => reason === 'ended'))
 })
 
 alone.test('no debug line is written for a route without a session, nor on a higher level', async (t) => {

@@ -209,7 +209,7 @@ export function errors (error: unknown): void {
 
 export function events (event: SessionEvent): void {
   if (event.type === 'created') expectTypeOf(event.reason).toEqualTypeOf<'start' | 'first-write' | 'issue' | 'adopted'>()
-  if (event.type === 'expired') expectTypeOf(event.reason).toEqualTypeOf<'absolute' | 'absent' | 'idle-meanwhile'>()
+  if (event.type === 'expired') expectTypeOf(event.reason).toEqualTypeOf<'absolute' | 'absent' | 'idle-during-request'>()
 }
 
 // Options can be put together on their own.
