@@ -48,7 +48,7 @@ const limits = new Map<number, TimeLimit>()
 function waitFor<T> (result: PromiseLike<T>, limit: number, resolve: (value: T) => void, reject: (error: Error) => void): void {
   let timeLimit = limits.get(limit)
   if (timeLimit === undefined) limits.set(limit, timeLimit = new TimeLimit(limit))
-  const call: Timed = { due: 0, older: undefined, newer: undefined, late: () => { reject(failure(new Error(`the store did not respond within ${limit} ms`))) } }
+  const call: Timed = { due: 0, older: undefined, newer: undefined, onTimeout: () => { reject(failure(new Error(`the store did not respond within ${limit} ms`))) } }
   timeLimit.add(call)
   result.then((value) => {
     timeLimit.delete(call)

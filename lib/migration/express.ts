@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { invalidOptions } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
-import { absent, called, type ExpressStore } from '../store/express/callbacks.js'
+import { ignoreMissing, promised, type ExpressStore } from '../store/express/callbacks.js'
 import type { Adoption } from './adoption.js'
 
 /**
@@ -30,11 +30,11 @@ export function adoptExpressSessions ({ secret, store, data = withoutCookie, ...
     identify: (value) => unsign(value, secrets),
     async find (id) {
       // An old session that is absent or not JSON must not keep its owner from signing in.
-      const old: unknown = await called((callback) => store.get(id, callback))
-        .catch((error: unknown) => error instanceof SyntaxError ? undefined : absent(error))
+      const old: unknown = await promised((callback) => store.get(id, callback))
+        .catch((error: unknown) => error instanceof SyntaxError ? undefined : ignoreMissing(error))
       return typeof old === 'object' ? old : undefined
     },
-    forget: async (id) => { await called((callback) => store.destroy(id, callback)) },
+    forget: async (id) => { await promised((callback) => store.destroy(id, callback)) },
     expiresAt: expiryOf
   }
 }

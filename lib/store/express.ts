@@ -1,7 +1,7 @@
 import { timerMilliseconds } from '../durations.js'
 import { invalidOptions } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
-import { absent, type Call, called, type ExpressStore, within } from './express/callbacks.js'
+import { type Call, type ExpressStore, ignoreMissing, promised, withTimeLimit } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { clock } from './shared/clock.js'
 import { Queues } from './shared/queues.js'
@@ -13,39 +13,39 @@ export type { AdoptOptions } from '../migration/express.js'
 export type { ExpressStore } from './express/callbacks.js'
 
 export interface ExpressStoreOptions {
-  /** The time in epoch milliseconds; `Date.now` by default. */
+  /** Returns the time in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number
-  /** Seconds after which a call fails that the store has not called back. Default 2. */
+  /** Seconds after which a call fails if the store has not called back. Default: 2. */
   readonly timeout?: number
 }
 
 /**
  * Keeps sessions in a store made for express-session, such as connect-mongo or connect-pg-simple.
  *
- * Within one process every promise of `SessionStore` holds, since calls for one id wait for each other. Between
- * processes the store's interface has no compare-and-set: `docs/stores/express.md` says what that means.
+ * Within one process it keeps all rules of `SessionStore`, because calls for one id wait for each other. With several
+ * processes it does not, because express-session stores have no compare-and-set. `docs/stores/express.md` lists the effects.
  *
  * @throws `FST_SESSION_OPTIONS` if `store` lacks a method of an express-session store, or `timeout` is not a duration
  */
 export function fromExpressStore (store: ExpressStore, options: ExpressStoreOptions = {}): SessionStore {
   for (const method of ['get', 'set', 'destroy'] as const) {
     if (typeof store?.[method] === 'function') continue
-    throw invalidOptions('fromExpressStore: give it an instance of an express-session store, such as new MemoryStore()')
+    throw invalidOptions('fromExpressStore: the first argument must be an instance of an express-session store, such as new MemoryStore()')
   }
   refuseUnknown(options, ['now', 'timeout'], 'option * of fromExpressStore(), in its second argument')
-  return new Wrapped(store, options)
+  return new WrappedStore(store, options)
 }
 
-/** How many times the time limit a call may keep others of the same id waiting. */
-const PATIENCE = 30
+/** After this many time limits, a call that was not called back no longer blocks other calls for the same id. */
+const LIMITS_UNTIL_ABANDONED = 30
 
 /** How many sessions `deleteAll` and `clear` delete at once. */
 const BATCH = 500
 
-class Wrapped extends SerialStore implements SessionStore {
+class WrappedStore extends SerialStore implements SessionStore {
   readonly lists: boolean
-  readonly warning = 'fromExpressStore: express-session stores cannot compare and set. With more than one process on the store, a late save can ' +
-    'undo a logout or another save; with one process nothing is lost. SqlStore and RedisStore have no such limit. See docs/stores/express.md.'
+  readonly warning = 'fromExpressStore: express-session stores cannot compare and set. With more than one process on the store, a stale save can ' +
+    'undo a logout or another save. Use a single process, or SqlStore or RedisStore. See docs/stores/express.md.'
 
   readonly #store: ExpressStore
   /** Milliseconds. */
@@ -60,10 +60,10 @@ class Wrapped extends SerialStore implements SessionStore {
   }
 
   async read (id: string): Promise<SessionRecord | undefined> {
-    return await within(this.live(id), this.#timeout)
+    return await withTimeLimit(this.live(id), this.#timeout)
   }
 
-  /** Reads the whole store for each page. The cursor is the last id of the page. */
+  /** Returns one page. Reads the whole store for each page. The cursor is the last id of the page. */
   async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
     const found = (await this.#all(principal))
       .filter(({ id, record }) => this.isLive(record) && (cursor === undefined || id > cursor))
@@ -76,25 +76,25 @@ class Wrapped extends SerialStore implements SessionStore {
     return await this.#deleteEach((await this.#all(principal)).filter(({ id }) => id !== except), principal)
   }
 
-  /** Sessions of express-session in the same store stay. */
+  /** Deletes the sessions of this package. Sessions of express-session in the same store stay. */
   async clear (): Promise<void> {
     await this.#deleteEach(await this.#all())
   }
 
   /**
-   * Runs work on one id after the work before it. The call settles within the time limit. The next work waits until the
-   * store has finished this one, whose write must not come after a logout.
+   * Runs the tasks of each id one at a time. The returned promise settles within the time limit. Even then, the next task
+   * waits until the store has finished this one, so that a slow save cannot undo a later logout.
    */
-  protected async inTurn<T> (id: string, work: () => Promise<T>): Promise<T> {
-    let isLate = false
+  protected async inTurn<T> (id: string, task: () => Promise<T>): Promise<T> {
+    let hasTimedOut = false
     const done = this.#queue.run(id, async () => {
-      if (isLate) throw new Error('the call has timed out')
-      return await work()
+      if (hasTimedOut) throw new Error('the call has timed out')
+      return await task()
     })
-    return await within(done, this.#timeout).finally(() => { isLate = true })
+    return await withTimeLimit(done, this.#timeout).finally(() => { hasTimedOut = true })
   }
 
-  /** Counting would read all sessions. */
+  /** Returns `true`, because counting would read all sessions. */
   protected count (): true {
     return true
   }
@@ -108,15 +108,15 @@ class Wrapped extends SerialStore implements SessionStore {
     return deleted
   }
 
-  /** Gives up a call that was not called back for so long that it never will be. */
-  async #called<T> (call: Call<T>): Promise<T | undefined> {
-    return await within(called(call), Math.min(this.#timeout * PATIENCE, 2 ** 31 - 1), true)
+  /** Calls the store. Abandons a call that was not called back for a very long time. */
+  async #call<T> (call: Call<T>): Promise<T | undefined> {
+    return await withTimeLimit(promised(call), Math.min(this.#timeout * LIMITS_UNTIL_ABANDONED, 2 ** 31 - 1), true)
   }
 
-  /** Returns the live record. A damaged one, and text that is not JSON, is reported and destroyed. */
+  /** Returns a live record. Reports and deletes a damaged record, or text that is not JSON. */
   protected async live (id: string): Promise<SessionRecord | undefined> {
     try {
-      const session = await this.#called<object | null>((callback) => this.#store.get(keyOf(id), callback)).catch(absent)
+      const session = await this.#call<object | null>((callback) => this.#store.get(keyOf(id), callback)).catch(ignoreMissing)
       if (session == null) return undefined
       const stored = unwrap(session)
       if (stored?.id !== id) throw new SyntaxError('not a session of this package')
@@ -130,19 +130,19 @@ class Wrapped extends SerialStore implements SessionStore {
   }
 
   protected async write (id: string, record: SessionRecord): Promise<void> {
-    await this.#called((callback) => this.#store.set(keyOf(id), wrap(id, record, this.now()), callback))
+    await this.#call((callback) => this.#store.set(keyOf(id), wrap(id, record, this.now()), callback))
   }
 
   protected async remove (id: string): Promise<void> {
-    await this.#called((callback) => this.#store.destroy(keyOf(id), callback))
+    await this.#call((callback) => this.#store.destroy(keyOf(id), callback))
   }
 
   async #all (principal?: string): Promise<StoredSession[]> {
     const store = this.#store
     if (typeof store.all !== 'function') {
-      throw invalidOptions('fromExpressStore: this express-session store has no all(), so its sessions cannot be found. Use SqlStore or RedisStore to list and revoke them.')
+      throw invalidOptions('fromExpressStore: this express-session store has no method all(), so it cannot list or revoke the sessions of a user. Use SqlStore or RedisStore.')
     }
-    const answer = await within(this.#called((callback) => store.all?.(callback)), this.#timeout)
-    return unwrapAll(answer).filter(({ record }) => principal === undefined || record.principal === principal)
+    const result = await withTimeLimit(this.#call((callback) => store.all?.(callback)), this.#timeout)
+    return unwrapAll(result).filter(({ record }) => principal === undefined || record.principal === principal)
   }
 }

@@ -13,40 +13,44 @@ import { Sweeper } from './shared/sweeper.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession } from './store.js'
 
 export interface FileStoreOptions {
-  /** The directory of the files. It is created with mode 0700 unless it exists, and belongs to this store alone. */
+  /** The directory of the files, used by this store only. It is created with mode 0700 if it does not exist. */
   readonly directory: string
-  /** How many calls may wait for the disk, 1 or more; 1000 by default. Others are rejected at once: a disk that hangs fills no memory. */
+  /**
+   * How many calls may wait for the disk, 1 or more. Default: 1000. Further calls fail at once, so that a hanging disk does not
+   * fill the memory.
+   */
   readonly maxPending?: number
-  /** Returns the time in epoch milliseconds; `Date.now` by default. */
+  /** Returns the time in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number
 }
 
-/** How often expired files are looked for, in milliseconds, and how many files are dealt with at a time. */
+/** Milliseconds between two sweeps of expired files. */
 const SWEEP_INTERVAL = 10_000
+/** How many files are read or removed at once. */
 const BATCH = 100
 
 /**
- * One file a session, for one process whose users stay signed in through a restart. A call that has resolved is safe
- * from a crash and from a power cut. A file holds the old record or the new one, never a part of it.
+ * Keeps each session in a file, for an app of one process whose users stay signed in after a restart. When a call has
+ * resolved, its change survives a crash and a power cut. A file holds a whole record, either the old or the new one.
  *
- * Calls on one session wait for each other. Damaged files are reported and removed; expired files are removed in the
- * background. A process that was paused for so long that another one took over the directory changes nothing any more:
- * every call fails until the app restarts.
+ * Calls on one session wait for each other. Damaged files are reported and removed. Expired files are removed in the
+ * background. If this process is paused for so long that another process takes over the directory, every later call fails
+ * until the app restarts.
  */
 export class FileStore extends SerialStore implements SessionStore {
   readonly #files: SessionFiles
   readonly #queues = new Queues()
   readonly #maxPending: number
-  /** Names of files from before the start that have not been read yet: any principal may have sessions among them. */
+  /** Names of files written before the start and not read yet. They may hold sessions of any principal. */
   readonly #unread: Set<string>
   readonly #lock: DirectoryLock
   readonly #sweeper: Sweeper
-  /** Calls of the app that are under way. */
+  /** Unfinished calls of the app. */
   readonly #calls = new Set<Promise<unknown>>()
   #reading: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  /** @throws FST_SESSION_OPTIONS if another process, or another FileStore, has the directory open */
+  /** @throws `FST_SESSION_OPTIONS` if another process or another FileStore has the directory open */
   constructor (options: FileStoreOptions) {
     refuseUnknown(options ?? {}, ['directory', 'maxPending', 'now'], 'option * of FileStore')
     const { directory, maxPending = 1000, now = Date.now } = options ?? {}
@@ -58,10 +62,10 @@ export class FileStore extends SerialStore implements SessionStore {
     this.#maxPending = maxPending
     const path = resolve(directory)
     mkdirSync(path, { recursive: true, mode: 0o700 })
-    this.#lock = new DirectoryLock(path, (error) => this.#failed('keep the directory', error))
+    this.#lock = new DirectoryLock(path, (error) => this.#failed('keep the lock of the directory', error))
     this.#files = new SessionFiles(new Disk(this.#lock), (report) => this.report(report))
     this.#unread = new Set(readdirSync(path).filter(isFileName))
-    this.#readAll().catch((error: unknown) => this.#failed('read the sessions from before', error))
+    this.#readAll().catch((error: unknown) => this.#failed('read the files of earlier sessions', error))
     this.#sweeper = new Sweeper((stopped) => this.#sweep(stopped), SWEEP_INTERVAL, (error) => {
       if (error !== this.#lock.lost) this.#failed('remove expired files', error)
     })
@@ -72,10 +76,10 @@ export class FileStore extends SerialStore implements SessionStore {
   }
 
   async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
-    return await this.#callOnAll(async () => {
+    return await this.#callWithIndex(async () => {
       const page = this.#files.index.page(principal, limit, cursor)
       const found = await Promise.all(page.sessions.map(async ({ id }): Promise<StoredSession[]> => {
-        const record = await this.#alone(id, () => this.live(id))
+        const record = await this.#queued(id, () => this.live(id))
         return record?.principal === principal ? [{ id, record }] : []
       }))
       return { sessions: found.flat(), cursor: page.cursor }
@@ -83,7 +87,7 @@ export class FileStore extends SerialStore implements SessionStore {
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {
-    return await this.#callOnAll(async () => {
+    return await this.#callWithIndex(async () => {
       let ended = 0
       let cursor: string | undefined
       do {
@@ -96,20 +100,20 @@ export class FileStore extends SerialStore implements SessionStore {
   }
 
   async clear (): Promise<void> {
-    await this.#callOnAll(async () => {
+    await this.#callWithIndex(async () => {
       for (const batch of batchesOf([...this.#files.ids()], BATCH)) await this.#endAll(batch)
     })
   }
 
-  /** Waits for what is under way and gives the directory back. The files stay. */
+  /** Waits for unfinished calls, then unlocks the directory. The files stay. */
   async close (): Promise<void> {
     this.#closing ??= Promise.allSettled([...this.#calls, this.#reading, this.#sweeper.stop()])
       .then(() => { this.#lock.release() })
     await this.#closing
   }
 
-  protected async inTurn<T> (id: string, work: () => Promise<T>): Promise<T> {
-    return await this.#call(() => this.#alone(id, work))
+  protected async inTurn<T> (id: string, task: () => Promise<T>): Promise<T> {
+    return await this.#call(() => this.#queued(id, task))
   }
 
   protected async live (id: string): Promise<SessionRecord | undefined> {
@@ -126,15 +130,15 @@ export class FileStore extends SerialStore implements SessionStore {
   }
 
   protected count (principal: string | undefined): number | true {
-    // Among the files that have not been read yet may be more.
+    // Files that have not been read yet may hold more sessions of the principal.
     return this.#unread.size > 0 || this.#files.index.count(principal)
   }
 
-  /** Runs a call of the app, unless the store is out of service. */
+  /** Runs a call of the app. @throws if the store is closed, has lost its directory or has too many unfinished calls */
   async #call<T> (work: () => Promise<T>): Promise<T> {
     if (this.#closing) throw new Error('FileStore: the store is closed')
     if (this.#lock.lost) throw this.#lock.lost
-    if (this.#calls.size >= this.#maxPending) throw new Error(`FileStore: the disk is too slow, ${this.#calls.size} calls wait for it (option maxPending)`)
+    if (this.#calls.size >= this.#maxPending) throw new Error(`FileStore: ${this.#calls.size} calls are waiting for the disk, the most that the option maxPending allows`)
     const call = work()
     this.#calls.add(call)
     try {
@@ -144,8 +148,8 @@ export class FileStore extends SerialStore implements SessionStore {
     }
   }
 
-  /** Runs a call that goes by the index: it must know all files, and no other process may have changed them. */
-  async #callOnAll<T> (work: () => Promise<T>): Promise<T> {
+  /** Runs a call that needs a complete index: reads all files first, and then checks that no other process has changed them. */
+  async #callWithIndex<T> (work: () => Promise<T>): Promise<T> {
     return await this.#call(async () => {
       await this.#readAll()
       const result = await work()
@@ -154,18 +158,18 @@ export class FileStore extends SerialStore implements SessionStore {
     })
   }
 
-  /** Returns how many of the sessions were live. */
+  /** Deletes sessions. Returns how many of them were live. */
   async #endAll (ids: string[], principal?: string): Promise<number> {
-    const ended = await Promise.all(ids.map((id) => this.#alone(id, () => this.end(id, principal))))
+    const ended = await Promise.all(ids.map((id) => this.#queued(id, () => this.end(id, principal))))
     return ended.filter(Boolean).length
   }
 
-  /** Runs one call at a time for each session. */
-  async #alone<T> (id: string, work: () => Promise<T>): Promise<T> {
-    return await this.#queues.run(fileName(id), work)
+  /** Runs the tasks of each session one at a time. */
+  async #queued<T> (id: string, task: () => Promise<T>): Promise<T> {
+    return await this.#queues.run(fileName(id), task)
   }
 
-  /** Reads the files from before the start, once for all callers. The next call tries again what could not be read. */
+  /** Reads the files written before the start, once for all callers. A later call retries files that could not be read. */
   async #readAll (): Promise<void> {
     this.#reading ??= this.#readUnread().finally(() => { this.#reading = undefined })
     await this.#reading
@@ -184,7 +188,7 @@ export class FileStore extends SerialStore implements SessionStore {
   async #sweep (stopped: () => boolean): Promise<void> {
     const isExpired = (id: string): boolean => !stopped() && !this.#lock.lost && this.#files.isExpired(id, this.now())
     for (const batch of batchesOf(this.#files.ids(), BATCH)) {
-      await Promise.all(batch.filter(isExpired).map((id) => this.#alone(id, async () => {
+      await Promise.all(batch.filter(isExpired).map((id) => this.#queued(id, async () => {
         if (isExpired(id)) await this.#files.remove(id)
       })))
       await nextTurn()
@@ -196,7 +200,7 @@ export class FileStore extends SerialStore implements SessionStore {
   }
 }
 
-/** Iterates over batches of values. Values may come and go during the iteration. */
+/** Yields batches of values. Values may be added and removed during the iteration. */
 function * batchesOf<T> (values: Iterable<T>, size: number): Generator<T[]> {
   let batch: T[] = []
   for (const value of values) {

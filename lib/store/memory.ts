@@ -2,47 +2,49 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { invalidOptions } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
 import { Entry } from './memory/entry.js'
-import { Line } from './shared/line.js'
+import { LinkedList } from './shared/linked-list.js'
 import { PrincipalIndex } from './shared/principal-index.js'
 import { ReportingStore } from './shared/reporting.js'
-import { WideMap } from './shared/wide-map.js'
+import { ShardedMap } from './shared/sharded-map.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, UpdateOutcome } from './store.js'
 
 export interface MemoryStoreOptions {
-  /** The most sessions that are kept, 1 or more; 100,000 by default, which is about 50 MB of sessions of 200 bytes. */
+  /** The largest number of sessions, 1 or more. Default: 100,000, about 50 MB if each has 200 bytes of data. */
   readonly maxSessions?: number
-  /** The most data that all sessions together may hold, in characters of JSON text; 268,435,456 by default (256 MiB of ASCII). */
+  /** The largest size of all sessions together, in characters of JSON text. Default: 268,435,456 (256 MiB of ASCII). */
   readonly maxBytes?: number
-  /** Returns the time in epoch milliseconds; `Date.now` by default. */
+  /** Returns the time in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number
 }
 
 /** How many records each `create` checks for expiry. With two checks for each new record, the sweep keeps up with any growth. */
 const SWEPT_PER_CREATE = 2
-/** Milliseconds between two batches. So an idle process also frees expired records: a million within four minutes. */
+/** Milliseconds between two batches of the background sweep, which frees a million expired records within four minutes. */
 const SWEEP_INTERVAL = 1000
 const SWEEP_BATCH = 5000
-/** How many sessions `deleteAll` ends before it yields to other work. */
+/** How many sessions `deleteAll` deletes before it yields to other work. */
 const DELETE_BATCH = 500
 
 /**
- * Sessions in the memory of one process: for tests, and for apps whose users may be signed out by a restart. Every call
- * returns a value and not a promise, except `deleteAll` of more than 500 sessions.
+ * Keeps sessions in the memory of one process, for tests and for apps whose users may be signed out by a restart. Every call
+ * returns a plain value and not a promise, except `deleteAll` of more than 500 sessions.
  *
- * The store never holds more than `maxSessions` and `maxBytes`. To make room, it evicts sessions: those without a principal
- * first, and of these the one that is idle for the longest time. Each eviction is reported.
+ * The store never exceeds `maxSessions` and `maxBytes`. To make room, it evicts the session that has been idle for the longest
+ * time, and those without a principal first. Each eviction is reported.
  */
 export class MemoryStore extends ReportingStore implements SessionStore {
-  readonly #entries = new WideMap<Entry>()
+  readonly #entries = new ShardedMap<Entry>()
   readonly #index = new PrincipalIndex<Entry>()
-  /** Sessions without a principal, and with one, in the order of their last activity. */
-  readonly #guests = new Line<Entry>()
-  readonly #members = new Line<Entry>()
+  /** Sessions without a principal, in the order of their last activity. */
+  readonly #guests = new LinkedList<Entry>()
+  /** Sessions with a principal, in the order of their last activity. */
+  readonly #members = new LinkedList<Entry>()
   readonly #limits: { readonly maxSessions: number, readonly maxBytes: number }
   readonly #now: () => number
   #bytes = 0
-  /** The line whose entries are being checked for expiry, and the next entry to check. */
-  #checked = this.#guests
+  /** The list that the sweep is checking. */
+  #swept = this.#guests
+  /** The next entry that the sweep checks. */
   #cursor: Entry | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -57,7 +59,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     }
   }
 
-  /** How many records are in memory, including expired ones that are not freed yet. */
+  /** The number of records in memory, including expired ones that are not freed yet. */
   get size (): number {
     return this.#guests.size + this.#members.size
   }
@@ -73,7 +75,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     const entry = new Entry(id, record)
     this.#entries.set(id, entry)
     this.#putIn(entry)
-    // `unref`: the timer keeps no process alive. A store without records has no timer.
+    // The timer does not keep the process alive. A store without records has no timer.
     this.#timer ??= setInterval(() => this.#sweep(SWEEP_BATCH, this.#now()), SWEEP_INTERVAL).unref()
     this.#makeRoomFor(entry, now)
     return this.#index.add(record.principal, entry)
@@ -87,7 +89,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     const entry = this.#live(id)
     if (entry === undefined) return
     if (expiresAt > entry.expiresAt) entry.expiresAt = expiresAt
-    // Even a touch that gains no time is a sign of activity.
+    // A touch that does not extend the session is still activity.
     this.#takeOut(entry)
     this.#putIn(entry)
   }
@@ -153,7 +155,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     return undefined
   }
 
-  /** Deletes one batch. Returns how many live sessions it ended, and the cursor of the next batch. */
+  /** Deletes one batch. Returns the number of live sessions deleted and the cursor of the next batch. */
   #deleteBatch (principal: string, except: string | undefined, from?: string): { deleted: number, cursor: string | undefined } {
     const now = this.#now()
     const { sessions, cursor } = this.#index.page(principal, DELETE_BATCH, from)
@@ -182,37 +184,37 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     this.#index.remove(entry.principal, entry)
   }
 
-  /** Adds the entry at the end of its line, to be evicted last. */
+  /** Adds the entry as the newest of its list, to be evicted last. */
   #putIn (entry: Entry): void {
-    this.#lineOf(entry).add(entry)
+    this.#listOf(entry).add(entry)
     this.#bytes += entry.payload.length
   }
 
   #takeOut (entry: Entry): void {
     if (entry === this.#cursor) this.#cursor = entry.newer
-    this.#lineOf(entry).remove(entry)
+    this.#listOf(entry).remove(entry)
     this.#bytes -= entry.payload.length
   }
 
-  #lineOf ({ principal }: Entry): Line<Entry> {
+  #listOf ({ principal }: Entry): LinkedList<Entry> {
     return principal === undefined ? this.#guests : this.#members
   }
 
-  /** Checks the next `count` records, in turn, and frees the expired ones. */
+  /** Checks the next `count` records and frees the expired ones. */
   #sweep (count: number, now: number): void {
     for (let left = Math.min(count, this.size); left > 0; left--) {
-      const entry = this.#cursor ?? this.#nextLine()
+      const entry = this.#cursor ?? this.#nextList()
       this.#cursor = entry.newer
       if (entry.expiresAt <= now) this.#remove(entry)
     }
     if (this.size === 0) this.#stopTimer()
   }
 
-  /** Moves to the other line, unless that is empty. Returns the oldest entry of the line. */
-  #nextLine (): Entry {
-    const other = this.#checked === this.#guests ? this.#members : this.#guests
-    if (other.size > 0) this.#checked = other
-    return this.#checked.oldest!
+  /** Switches to the other list, unless that is empty. Returns the oldest entry of the list. */
+  #nextList (): Entry {
+    const other = this.#swept === this.#guests ? this.#members : this.#guests
+    if (other.size > 0) this.#swept = other
+    return this.#swept.oldest!
   }
 
   #stopTimer (): void {
@@ -220,12 +222,12 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     this.#timer = this.#cursor = undefined
   }
 
-  /** Evicts sessions until the limits hold: without a principal first, idle for the longest time first. Never evicts `entry`. */
+  /** Evicts sessions until the store is within its limits. Never evicts `entry`. */
   #makeRoomFor (entry: Entry, now: number): void {
     const { maxSessions, maxBytes } = this.#limits
     while (this.size > maxSessions || this.#bytes > maxBytes) {
       const { oldest: guest } = this.#guests
-      // `entry` alone is within the limits, so there is another entry. `entry` is the newest of its line, so it comes last.
+      // `entry` alone is within the limits, so another entry exists. `entry` is the newest of its list, so it comes last.
       const evicted = (guest === undefined || guest === entry ? this.#members.oldest : guest)!
       const { id, principal, expiresAt } = evicted
       this.#remove(evicted)
@@ -233,7 +235,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     }
   }
 
-  /** @throws an error if the record alone exceeds `maxBytes`: even evicting all others would not make room for it */
+  /** @throws if the record alone exceeds `maxBytes`, because evicting all others would not make room for it */
   #refuseTooLarge ({ payload: { length } }: SessionRecord): void {
     const { maxBytes } = this.#limits
     if (length > maxBytes) throw new Error(`MemoryStore: a session of ${length} characters is larger than the option maxBytes (${maxBytes})`)

@@ -8,45 +8,47 @@ import { clearKeys } from './redis/clear.js'
 import { adapt, type RedisClient } from './redis/client.js'
 import { Connection } from './redis/connection.js'
 import { type ScriptName, scripts } from './redis/scripts.js'
-import { decode, encode, indexUntil, misunderstood, NOBODY, ownerIn, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
+import { decode, encode, indexUntil, unexpectedReply, NO_OWNER, ownerIn, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export type { RedisClient } from './redis/client.js'
 
 export interface RedisStoreOptions {
-  /** The app's own client of ioredis, iovalkey or node-redis, for one server or a cluster. It stays open when the store closes. */
+  /** The app's client of ioredis, iovalkey or node-redis, for one server or a cluster. It stays open when the store closes. */
   readonly client: RedisClient
-  /** The text that every key starts with, such as `'shop:session:'`. Two apps that share a Redis need different ones. */
+  /** The prefix of every key, such as `'shop:session:'`. Apps that share a Redis need different prefixes. */
   readonly prefix: string
-  /** Seconds that a command may take, waiting for a connection included; 2 by default. */
+  /** The time limit of a command in seconds, including the wait for a connection. Default: 2. */
   readonly timeout?: number
-  /** How many commands may be without an answer before more are refused at once; 10,000 by default. */
+  /** How many commands may wait for a reply. Further commands fail at once. Default: 10,000. */
   readonly maxPending?: number
-  /** The time in epoch milliseconds; `Date.now` by default. */
+  /** Returns the time in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number
 }
 
-/** How many ids `list` and `deleteAll` take from an index at once, and how many commands all these calls have under way. */
+/** How many ids `list` and `deleteAll` read from an index at once. */
 const BATCH = 500
-const BULK = 100
+/** How many commands all calls of `list` and `deleteAll` together may have in flight. */
+const BULK_COMMANDS = 100
 
 /**
- * Sessions in Redis or Valkey, for any number of processes: one string a session, and one sorted set of ids for each
- * principal. A read is a plain GET. Every other call is one script, and one command more where an index is elsewhere.
+ * Keeps sessions in Redis or Valkey, for any number of processes. Each session is a string. Each principal has an index: a
+ * sorted set of ids. A read is a plain GET. Every other call on a session is one script. In a cluster, where the index may be
+ * on another server, it also takes a command on the index.
  *
- * The index knows a session for twice the time that it has to live, so that a session in steady use is entered again
- * only once an idle timeout. No record ever outlives its entry, by the clock of any process.
+ * An index entry lasts twice as long as the session has left to live, so that an active session renews its entry only once
+ * per idle timeout. An entry always outlasts its record, even if the clocks of the processes differ by some minutes.
  */
 export class RedisStore extends ReportingStore implements SessionStore {
   readonly #connection: Connection
-  /** True if a record and an index are on one server, so that one script writes both. */
-  readonly #together: boolean
+  /** True if a record and an index may be on different servers, so that a script cannot write both. */
+  readonly #isCluster: boolean
   readonly #prefix: string
   readonly #now: () => number
-  /** Names every write, so that a write which the client sent again after a lost connection is recognised. */
+  /** The start of the unique name of each write. It identifies a write that the client repeats after a lost connection. */
   readonly #writer = randomBytes(6).toString('base64url')
   #writes = 0
-  readonly #room: number
+  readonly #bulkCommands: number
   #bulkCalls = 0
 
   constructor (options: RedisStoreOptions) {
@@ -59,12 +61,12 @@ export class RedisStore extends ReportingStore implements SessionStore {
       throw invalidOptions('RedisStore: prefix is missing. Give each app its own, such as prefix: "shop:session:", ' +
         'because apps that share a Redis and a prefix accept each other\'s sessions')
     }
-    if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('RedisStore: maxPending must be a whole number, such as 10000')
+    if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('RedisStore: maxPending must be a whole number, 1 or more, such as 10000')
     this.#connection = new Connection(adapted, { time: timerMilliseconds('RedisStore: timeout', timeout) ?? 0, pending: maxPending })
-    this.#together = !adapted.cluster
+    this.#isCluster = adapted.cluster
     this.#prefix = adapted.keyPrefix + prefix
     this.#now = clock(now)
-    this.#room = Math.min(BULK, maxPending / 2)
+    this.#bulkCommands = Math.min(BULK_COMMANDS, maxPending / 2)
   }
 
   async create (id: string, record: SessionRecord): Promise<number | boolean> {
@@ -72,20 +74,20 @@ export class RedisStore extends ReportingStore implements SessionStore {
     const { expiresAt } = record
     if (expiresAt <= now) return await this.read(id) === undefined
     const owner = ownerOf(record.principal)
-    const until = owner === NOBODY ? 0 : indexUntil(expiresAt, now)
+    const until = owner === NO_OWNER ? 0 : indexUntil(expiresAt, now)
     const write = this.#nextWrite()
     const value = encode({ record, indexedUntil: until }, write)
     const keys = this.#keys(id, owner)
-    let answer = await this.#run('create', keys, [now, expiresAt - now, write, value, quote(id), scoreOf(until, id)])
-    if (answer === 'taken') return false
+    let reply = await this.#run('create', keys, [now, expiresAt - now, write, value, quote(id), scoreOf(until, id)])
+    if (reply === 'taken') return false
     if (keys.length === 1) {
-      if (answer !== 'created') throw misunderstood(answer)
-      if (owner === NOBODY) return true
-      // The record before the index: until this call resolves no client holds the cookie, so the session cannot be in use.
-      answer = await this.#enter(owner, id, until)
+      if (reply !== 'created') throw unexpectedReply(reply)
+      if (owner === NO_OWNER) return true
+      // The record is written before its index entry. No client has the cookie yet, so the session cannot be in use.
+      reply = await this.#index(owner, id, until)
     }
-    if (!/^\d+$/.test(String(answer))) throw misunderstood(answer)
-    return Number(answer)
+    if (!/^\d+$/.test(String(reply))) throw unexpectedReply(reply)
+    return Number(reply)
   }
 
   async read (id: string): Promise<SessionRecord | undefined> {
@@ -97,12 +99,13 @@ export class RedisStore extends ReportingStore implements SessionStore {
     const now = this.#now()
     if (expiresAt <= now) return
     const until = indexUntil(expiresAt, now)
-    // The index before the record: no record outlives its entry. A concurrent update may change the owner once more.
+    // The index is written before the record, so that the entry outlasts the record. Repeats if a concurrent update changes the
+    // owner.
     for (let owner = ''; ;) {
-      const answer = await this.#run('touch', [this.#key(id)], [now, expiresAt, until, owner])
-      if (answer === '') return
-      owner = ownerIn(answer)
-      await this.#enter(owner, id, until)
+      const reply = await this.#run('touch', [this.#key(id)], [now, expiresAt, until, owner])
+      if (reply === '') return
+      owner = ownerIn(reply)
+      await this.#index(owner, id, until)
     }
   }
 
@@ -111,21 +114,21 @@ export class RedisStore extends ReportingStore implements SessionStore {
     const { version, expiresAt, payload, principal } = record
     const owner = ownerOf(principal)
     const args = [now, version, expiresAt, this.#nextWrite(), owner, payload, quote(id), scoreOf(0, id), indexUntil(expiresAt, now)]
-    for (let entered = 0; ;) {
-      const answer = await this.#run('update', this.#keys(id, owner), [...args, entered])
-      if (answer === 'missing' || answer === 'conflict') return answer
-      if (!(Number(answer) > entered)) {
-        await this.#unindex(ownerIn(answer), [id])
+    for (let indexed = 0; ;) {
+      const reply = await this.#run('update', this.#keys(id, owner), [...args, indexed])
+      if (reply === 'missing' || reply === 'conflict') return reply
+      if (!(Number(reply) > indexed)) {
+        await this.#unindex(ownerIn(reply), [id])
         return 'updated'
       }
-      await this.#enter(owner, id, entered = Number(answer))
+      await this.#index(owner, id, indexed = Number(reply))
     }
   }
 
   async delete (id: string): Promise<boolean> {
-    const answer = await this.#run('delete', [this.#key(id)], [this.#now(), ''])
-    if (answer === 'absent' || answer === 'ended') return false
-    await this.#unindex(ownerIn(answer), [id])
+    const reply = await this.#run('delete', [this.#key(id)], [this.#now(), ''])
+    if (reply === 'absent' || reply === 'ended') return false
+    await this.#unindex(ownerIn(reply), [id])
     return true
   }
 
@@ -133,14 +136,14 @@ export class RedisStore extends ReportingStore implements SessionStore {
     const owner = ownerOf(principal)
     const sessions: StoredSession[] = []
     const absent: string[] = []
-    // A cursor is a score. Clients may make up another one: they get the first page.
+    // A cursor is a score. An invalid cursor, which a client may send, selects the first page.
     const after = cursor !== undefined && /^-?\d+(\.\d+)?$/.test(cursor) ? cursor : undefined
-    const next = await this.#eachOf(owner, after, limit, async (id) => {
+    const next = await this.#forEachId(owner, after, limit, async (id) => {
       const record = await this.#load(id)
       if (record === 'absent') absent.push(id)
       else if (record?.principal === principal && record.expiresAt > this.#now()) sessions.push({ id, record })
     })
-    // A record is written before it is entered, or together with its entry: what has no record any more never gets one.
+    // A record is never written after its entry, so an entry without a record stays without one and can be removed.
     await this.#unindex(owner, absent)
     return { sessions, cursor: next }
   }
@@ -151,33 +154,35 @@ export class RedisStore extends ReportingStore implements SessionStore {
     let cursor: string | undefined
     do {
       const gone: string[] = []
-      cursor = await this.#eachOf(owner, cursor, BATCH, async (id) => {
+      cursor = await this.#forEachId(owner, cursor, BATCH, async (id) => {
         if (id === except) return
-        const answer = await this.#run('delete', [this.#key(id)], [this.#now(), owner])
-        if (answer === owner) deleted++
-        else if (answer !== 'absent' && answer !== 'ended' && answer !== 'kept') throw misunderstood(answer)
-        if (answer !== 'kept') gone.push(id)
+        const reply = await this.#run('delete', [this.#key(id)], [this.#now(), owner])
+        if (reply === owner) deleted++
+        else if (reply !== 'absent' && reply !== 'ended' && reply !== 'kept') throw unexpectedReply(reply)
+        if (reply !== 'kept') gone.push(id)
       })
       await this.#unindex(owner, gone)
     } while (cursor !== undefined)
     return deleted
   }
 
-  /** Indexes stay, with sessions that begin in the meantime: `list` takes out what has no record, and they expire. */
+  /** Deletes all records. Indexes stay: `list` removes entries without a record, and indexes expire. */
   async clear (): Promise<void> {
     await clearKeys(this.#connection, `${this.#prefix}id:`)
   }
 
-  /** The client stays open: it is the app's own. */
+  /** Rejects further calls. The app's client stays open. */
   async close (): Promise<void> {
     this.#connection.close()
   }
 
-  /** Returns the record under an id, expired or not; `'absent'` if Redis has none, `undefined` if it was damaged. */
+  /**
+   * Returns the record of an id, even if it has expired. Returns `'absent'` if there is none, and `undefined` if it was damaged.
+   */
   #load (id: string): Promise<SessionRecord | 'absent' | undefined> {
     return this.#connection.run('get', [this.#key(id)]).then((text) => {
       if (text === null) return 'absent'
-      if (typeof text !== 'string') throw misunderstood(text)
+      if (typeof text !== 'string') throw unexpectedReply(text)
       return decode(text) ?? this.#drop(id)
     }, (error: unknown) => {
       if (error instanceof Error && error.message.startsWith('RedisStore: WRONGTYPE')) return this.#drop(id)
@@ -185,37 +190,38 @@ export class RedisStore extends ReportingStore implements SessionStore {
     })
   }
 
-  /** Reports and deletes a damaged record. What took its place in between has an owner, and stays. */
+  /** Reports and deletes a damaged record. A valid record that has just replaced it stays, because its owner is not `none`. */
   async #drop (id: string): Promise<undefined> {
     this.report({ kind: 'damaged', id })
     await this.#run('delete', [this.#key(id)], [this.#now(), 'none'])
   }
 
-  #enter (owner: string, id: string, until: number): Promise<unknown> {
-    return this.#run('enter', [this.#indexKey(owner)], [this.#now(), quote(id), scoreOf(until, id)])
+  /** Adds a session to the index of its owner. Returns how many sessions the index has. */
+  #index (owner: string, id: string, until: number): Promise<unknown> {
+    return this.#run('index', [this.#indexKey(owner)], [this.#now(), quote(id), scoreOf(until, id)])
   }
 
-  /** Tidies up: what fails here is left to the time to live and to the next `list`. */
+  /** Removes ended sessions from an index. If that fails, the next `list` or the expiry of the index removes them. */
   async #unindex (owner: string, ids: readonly string[]): Promise<void> {
-    if (owner === NOBODY || ids.length === 0) return
+    if (owner === NO_OWNER || ids.length === 0) return
     try {
       await this.#connection.run('zrem', [this.#indexKey(owner), ...ids.map(quote)])
     } catch (error) {
-      this.report({ kind: 'failed', task: 'take ended sessions out of the index of a principal', error })
+      this.report({ kind: 'failed', task: 'remove ended sessions from the index of a principal', error })
     }
   }
 
   /**
-   * Calls `work` for each id of one page of an index, and returns the cursor of the next page. All calls share the room
-   * for commands, so that many of them leave enough of it to every other request.
+   * Runs a task for each id of one page of an index, and returns the cursor of the next page. All calls of this method share
+   * `#bulkCommands`, so that they leave most of the connection to other calls.
    */
-  async #eachOf (owner: string, after = '-inf', limit: number, work: (id: string) => Promise<void>): Promise<string | undefined> {
+  async #forEachId (owner: string, after = '-inf', limit: number, task: (id: string) => Promise<void>): Promise<string | undefined> {
     this.#bulkCalls++
     try {
       const page = await this.#run('page', [this.#indexKey(owner)], [this.#now(), after, Math.min(limit, BATCH)])
-      if (!Array.isArray(page) || page.length === 0) throw misunderstood(page)
+      if (!Array.isArray(page) || page.length === 0) throw unexpectedReply(page)
       const [next, ...ids] = page.map((text) => unquote(String(text)))
-      while (ids.length > 0) await Promise.all(ids.splice(0, Math.max(1, Math.floor(this.#room / this.#bulkCalls))).map(work))
+      while (ids.length > 0) await Promise.all(ids.splice(0, Math.max(1, Math.floor(this.#bulkCommands / this.#bulkCalls))).map(task))
       return next === '' ? undefined : next
     } finally {
       this.#bulkCalls--
@@ -232,7 +238,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
   }
 
   #keys (id: string, owner: string): string[] {
-    return owner !== NOBODY && this.#together ? [this.#key(id), this.#indexKey(owner)] : [this.#key(id)]
+    return owner === NO_OWNER || this.#isCluster ? [this.#key(id)] : [this.#key(id), this.#indexKey(owner)]
   }
 
   #key (id: string): string {

@@ -15,24 +15,30 @@ export type { KyselyInstance, MysqlPool, PgPool, SqlDatabase, SqliteDatabase } f
 
 export interface SqlStoreOptions {
   /**
-   * The app's own Kysely instance for PostgreSQL, MySQL, MariaDB, SQLite or PGlite. A `pg.Pool`, a mysql2 pool and a database
-   * of better-sqlite3 or node:sqlite will do as well. It stays open when the store closes.
+   * The app's database: a Kysely instance for PostgreSQL, MySQL, MariaDB, SQLite or PGlite, a `pg.Pool`, a mysql2 pool, or a
+   * database of better-sqlite3 or node:sqlite. It stays open when the store closes.
    */
   readonly db: SqlDatabase
-  /** The table's name, `sessions` by default; with its schema as in `auth.sessions`. Each app needs a table of its own. */
+  /**
+   * The name of the table, optionally with its schema, such as `auth.sessions`. Default: `sessions`. Each app needs its own
+   * table.
+   */
   readonly table?: string
-  /** Seconds between two sweeps of expired rows; 30 by default. With 0 the app calls `sweep`, such as from a cron job. */
+  /**
+   * Seconds between two sweeps of expired rows. Default: 30. With 0 the app must call `sweep` itself, for example from a cron
+   * job.
+   */
   readonly sweepInterval?: number
-  /** The time in epoch milliseconds; `Date.now` by default. */
+  /** Returns the time in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number
 }
 
 /**
- * Sessions in one table of the app's database. Read, touch, save and delete are one statement each, by primary key.
- * `docs/stores/sql.md` tells which settings of driver and database go with it.
+ * Keeps sessions in one table of the app's database. Reading, touching, saving and deleting a session usually take one
+ * statement each, by primary key. `docs/stores/sql.md` lists the recommended settings of drivers and databases.
  *
- * A rejected call is the driver's own error: the store neither retries nor waits. A statement that the caller gave up
- * still runs, and keeps its connection until the driver's own time limit ends it.
+ * A call that fails rejects with the driver's error. The store does not retry. A statement that exceeds the plugin's
+ * `storeTimeout` still runs, and keeps its connection until the driver's own time limit ends it.
  */
 export class SqlStore extends ReportingStore implements SessionStore {
   readonly #statements: Statements
@@ -65,7 +71,7 @@ export class SqlStore extends ReportingStore implements SessionStore {
     return Number(row?.n)
   }
 
-  /** A row that is not a record is reported and deleted. */
+  /** Returns a live record. Reports and deletes a damaged row. */
   async read (id: string): Promise<SessionRecord | undefined> {
     const values = { id: toColumn(id), now: this.#now() }
     const [row] = await this.#statements.read(values)
@@ -89,17 +95,17 @@ export class SqlStore extends ReportingStore implements SessionStore {
   async delete (id: string): Promise<boolean> {
     const values = { id: toColumn(id), now: this.#now() }
     if (await this.#statements.deleteLive(values) > 0) return true
-    // A row that has expired by this process's clock may be live by another's: a logout is final in both.
+    // The row may be expired by the clock of this process and live by the clock of another. A logout ends it in both.
     await this.#statements.delete(values)
     return false
   }
 
-  /** Pages go by id, which nothing changes. The cursor is the last id of the page. */
+  /** Returns a page in the order of the ids, which never change. The cursor is the last id of the page. */
   async list (principal: string, { limit, cursor = '' }: PageRequest): Promise<Page> {
-    const most = Math.min(limit, BATCH)
-    const found = await this.#statements.list({ principal: toPrincipalColumn(principal), id: cursor, limit: most, now: this.#now() })
+    const pageSize = Math.min(limit, BATCH)
+    const found = await this.#statements.list({ principal: toPrincipalColumn(principal), id: cursor, limit: pageSize, now: this.#now() })
     const sessions = found.map((row) => this.#decode(row)).filter((session) => session !== undefined)
-    return { sessions, cursor: found.length < most ? undefined : found.at(-1)?.id }
+    return { sessions, cursor: found.length < pageSize ? undefined : found.at(-1)?.id }
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {
@@ -110,7 +116,7 @@ export class SqlStore extends ReportingStore implements SessionStore {
     await removeOf(this.#database, undefined, '', this.#now())
   }
 
-  /** Deletes the expired rows in batches and resolves how many there were. Needed only with `sweepInterval: 0`. */
+  /** Deletes expired rows in batches, and returns their number. Needed only with `sweepInterval: 0`. */
   async sweep (): Promise<number> {
     return await this.#sweeper.run()
   }

@@ -1,29 +1,31 @@
-/** A value, or a promise of it: a store that lives in the process returns without a promise, which is what makes it fast. */
+/** A value, or a promise of it. A store in the memory of the process can return plain values, which saves time. */
 export type Awaitable<T> = T | PromiseLike<T>
 
-/** A session as a store keeps it: opaque text with the few facts that a store needs to do its work. */
+/** A session as a store keeps it: an opaque payload, and the fields that the store works with. */
 export interface SessionRecord {
-  /** JSON text, up to about a megabyte. A store keeps it byte for byte and never parses it. */
+  /**
+   * JSON text. A store returns it unchanged and never parses it. The plugin's option `maxSize` limits it, to 1 MiB by default.
+   */
   readonly payload: string
-  /** 1 when created, and one more with every update. */
+  /** 1 when the session is created. Each update adds 1. */
   readonly version: number
-  /** Epoch milliseconds. From this instant on the record counts as absent. */
+  /** Epoch milliseconds. At this instant the record expires, and from then on it counts as absent. */
   readonly expiresAt: number
-  /** Whom the session belongs to, any non-empty text. `list` and `deleteAll` ask for it. */
+  /** The owner of the session, such as a user id: any non-empty text. `list` and `deleteAll` select by it. */
   readonly principal?: string
 }
 
-/** A record together with the id that it is kept under. */
+/** A record and its id. */
 export interface StoredSession {
   readonly id: string
   readonly record: SessionRecord
 }
 
-/** Which part of a principal's sessions `list` should return. */
+/** Selects one page of `list`. */
 export interface PageRequest {
   /** About how many sessions to return, 1 or more. A page may be longer or shorter, and may be empty. */
   readonly limit: number
-  /** The `cursor` of the page before. Default: the first page. */
+  /** The `cursor` of the previous page. Default: the first page. */
   readonly cursor?: string | undefined
 }
 
@@ -34,7 +36,7 @@ export interface Page {
   readonly cursor?: string | undefined
 }
 
-/** A report of a store outside of any call: a record that it had to drop, an eviction, or background work that failed. */
+/** An event in a store: a damaged record was deleted, a session was evicted, or background work failed. */
 export type StoreReport =
   | { readonly kind: 'damaged', readonly id: string, readonly error?: unknown }
   | { readonly kind: 'evicted', readonly id: string, readonly principal?: string }
@@ -43,24 +45,24 @@ export type StoreReport =
 export type UpdateOutcome = 'updated' | 'conflict' | 'missing'
 
 /**
- * The place where sessions live. A store keeps opaque text under an opaque id. The id alone is not a credential: the cookie
- * has a secret as well, and the store has only the hash of the secret, inside the payload.
+ * Keeps sessions: opaque text under an opaque id. The id alone is not a credential. The cookie also holds a secret, of which
+ * the payload has only a hash.
  *
  * For every method:
- * - An absent, an expired and a damaged record are one result. An error (thrown, or a rejected promise) means that the store
- *   itself does not work.
- * - A call is atomic. Concurrent calls, from other processes too, see all of it or nothing.
- * - A record is frozen or a fresh copy. Changing what was passed in or returned changes nothing in the store.
- * - The store frees expired records. No later than some minutes after `expiresAt` a record takes up no room.
- * - An answer that the store does not understand is an error, never an empty result.
+ * - Absent, expired and damaged records have the same result. An error (thrown, or a rejected promise) means that the store
+ *   does not work.
+ * - A call is atomic. Concurrent calls, including those of other processes, see its whole effect or none.
+ * - A record is frozen or a fresh copy. Changing an argument or a result does not change the store.
+ * - The store frees an expired record at most a few minutes after `expiresAt`.
+ * - An unexpected reply of the server is an error, never an empty result.
  *
- * `storeContract` of `fastify-openapi-session/testing` checks all of it.
+ * `storeContract` of `fastify-openapi-session/testing` checks these rules.
  */
 export interface SessionStore {
   /**
-   * Creates a record. Returns `false`, writing nothing, when a live record has the id. Otherwise it returns how many live
-   * sessions the record's principal has now, the new one included. (What expired moments ago may be counted.) It returns
-   * `true` if the record has no principal, and where counting costs more than a look into an index.
+   * Creates a record. Returns `false` and writes nothing if a live record has the id. Otherwise returns the number of live
+   * sessions of the principal, including the new one. Sessions that have just expired may be counted too. Returns `true`
+   * if the record has no principal, or if counting would be slow.
    */
   create(id: string, record: SessionRecord): Awaitable<number | boolean>
 
@@ -68,50 +70,50 @@ export interface SessionStore {
   read(id: string): Awaitable<SessionRecord | undefined>
 
   /**
-   * Moves the expiry of a live record to `expiresAt` (epoch milliseconds), only forward: it never shortens a life, never
-   * changes payload or version, and never brings back a record that has ended.
+   * Extends a live record to `expiresAt` (epoch milliseconds). Never shortens its life, never changes its payload or
+   * version, and never restores a deleted or expired record.
    */
   touch(id: string, expiresAt: number): Awaitable<void>
 
   /**
-   * Compare-and-set: writes only over the version `record.version - 1`, so that a stale save never undoes a logout or
-   * another save. A record whose `expiresAt` is in the past deletes instead, under the same condition. Otherwise the stored
-   * expiry becomes the later of `record.expiresAt` and the expiry so far, so that a save never undoes a concurrent touch. A
-   * changed `principal` moves the session to the list of the new principal.
+   * Replaces a live record if its version is `record.version - 1` (compare-and-set), so that a stale save never undoes a
+   * logout or another save. If `record.expiresAt` is in the past, deletes the record under the same condition. Otherwise
+   * keeps the later of the stored and the new `expiresAt`, so that a save never undoes a concurrent touch. A changed
+   * `principal` moves the session to the list of the new principal.
    */
   update(id: string, record: SessionRecord): Awaitable<UpdateOutcome>
 
-  /** Deletes a record. Returns whether a live one was there. */
+  /** Deletes a record. Returns true if it was live. */
   delete(id: string): Awaitable<boolean>
 
   /**
-   * Returns live sessions of a principal, in no particular order, a page at a time. A session that is live from the first
-   * page to the last is on one of them, whatever is created, touched or ended in between. (It may be on two.)
+   * Returns one page of the live sessions of a principal, in no particular order. A session that is live from the first
+   * page to the last is on at least one page, even if other sessions are created, touched or deleted between the pages.
    */
   list(principal: string, page: PageRequest): Awaitable<Page>
 
   /**
-   * Deletes the sessions of a principal, all but `except`, and returns how many live ones it deleted. When it returns, no
-   * session that the principal had when it was called is left. Works in batches, so that neither the event loop nor the
-   * database is held up for long. A session that cannot be read or deleted rejects the call.
+   * Deletes all sessions of a principal except the one with the id `except`. Returns how many live sessions it deleted.
+   * Sessions that are created during the call may stay. Works in batches, to block neither the event loop nor the database
+   * for long. Fails if a session cannot be read or deleted.
    */
   deleteAll(principal: string, except?: string): Awaitable<number>
 
   /**
-   * Deletes every record that is there when it is called, whoever it belongs to, in batches like `deleteAll`. Records that are
-   * created in the meantime may stay. Without this method, `app.session.revokeEverything()` throws an error.
+   * Deletes all records, in batches like `deleteAll`. Records that are created during the call may stay. Without this
+   * method, `app.session.revokeEverything()` throws an error.
    */
   clear?(): Awaitable<void>
 
-  /** `false` where sessions cannot be found by their principal, so that `list` and `deleteAll` reject. */
+  /** False if the store cannot find sessions by principal. Then `list` and `deleteAll` fail. */
   readonly lists?: boolean
 
-  /** A sentence on what the store cannot promise, for the log when the app starts. */
+  /** A limit of the store, as a sentence. The plugin logs it as a warning when the app starts. */
   readonly warning?: string
 
-  /** Called once per plugin registration with the function that takes reports. */
+  /** Adds a function that receives the store's reports. Each registration of the plugin calls it once. */
   observe?(report: (report: StoreReport) => void): void
 
-  /** Awaited when the app closes; the last call that a store gets. A client that the app lent stays open. */
+  /** Closes the store. The plugin awaits it when the app closes, as the last call. A client of the app stays open. */
   close?(): Awaitable<void>
 }

@@ -129,7 +129,7 @@ t.test('a second opener is refused with a sentence', async (t) => {
   const { store } = open(t, directory)
   t.throws(() => new FileStore({ directory }), { code: 'FST_SESSION_OPTIONS', message: /this process has .* open/ })
   const other = fork(child, [directory], bare)
-  t.match((await once(other, 'message'))[0], new RegExp(`process ${process.pid} has the directory "${directory}" open.*of its own.*RedisStore.*taken over at once.*5 seconds`))
+  t.match((await once(other, 'message'))[0], new RegExp(`process ${process.pid} has the directory "${directory}" open.*its own directory.*RedisStore.*taken over at once.*5 seconds`))
   await once(other, 'exit')
   await store.close()
   await store.close()
@@ -290,7 +290,7 @@ t.test('a process whose lock was removed while it waits for another one is refus
 t.test('the lock of a process in another container that shows a sign of life is left alone, and the message says how long one waits', async (t) => {
   const { directory, path } = await locked(t, await holderText(t, { container: 'another' }))
   const count = waits(t, () => { if (count() === 3) utimesSync(path, new Date(), new Date(Date.now() + 1000)) })
-  t.match(await tryOpen(directory), new RegExp(`process ${process.pid} of another container or machine has the directory "${directory}" open.*5 seconds without a sign of life`))
+  t.match(await tryOpen(directory), new RegExp(`process ${process.pid} of another container or machine has the directory "${directory}" open.*5 seconds without a heartbeat`))
   t.equal(count(), 3)
   t.same(await readdir(directory), ['lock.3'], 'and its lock is left alone')
   await writeFile(path, '')
@@ -345,10 +345,10 @@ t.test('a process that lost the directory changes nothing any more, and all of i
     await paused.create('id', record({ principal: 'p' }))
     await silence(t, directory)
     const { store: next } = open(t, directory)
-    const lost = { message: /another process took over the directory.*restart the app/ }
+    const lost = { message: /another process took over the directory.*Restart the app/ }
     await t.rejects(call(paused), lost, name)
     for (const [name, call] of Object.entries({ ...calls, read: (store: FileStore) => store.read('id') })) await t.rejects(call(paused), lost, name)
-    t.match(reports, [{ kind: 'failed', task: 'keep the directory', error: lost }])
+    t.match(reports, [{ kind: 'failed', task: 'keep the lock of the directory', error: lost }])
     t.equal(reports.length, 1)
     await paused.close()
     t.same(await next.read('id').then((found) => found?.version), 1)
@@ -431,7 +431,7 @@ t.test('while the disk hangs, calls beyond maxPending are rejected at once, and 
     () => store.create('more', record()), () => store.read('0'), () => store.touch('0', 0), () => store.deleteAll('p')
   ]
   for (const call of more) {
-    await t.rejects(call(), /10 calls wait.*maxPending/)
+    await t.rejects(call(), /10 calls are waiting.*maxPending/)
   }
   release()
   FileHandle.sync = restore
@@ -584,7 +584,7 @@ t.test('list and deleteAll reject while a file from before the start cannot be r
   const { store, reports } = open(t, directory)
   await t.rejects(listed(store, 'p'), { code: 'EISDIR' })
   await t.rejects(store.deleteAll('p'), { code: 'EISDIR' })
-  t.match(reports[0], { kind: 'failed', task: 'read the sessions from before' })
+  t.match(reports[0], { kind: 'failed', task: 'read the files of earlier sessions' })
   await rm(path, { recursive: true })
   await writeFile(path, text)
   t.equal(await store.deleteAll('p'), 2)
@@ -675,7 +675,7 @@ t.test('a directory that cannot be written is reported, not thrown, by the backg
   const trouble = new Promise((resolve) => store.observe(resolve))
   await rm(holder)
   callbacks.get(1000)!()
-  t.match(await trouble, { kind: 'failed', task: 'keep the directory', error: { code: 'ENOENT' } })
+  t.match(await trouble, { kind: 'failed', task: 'keep the lock of the directory', error: { code: 'ENOENT' } })
   t.equal(await store.create('another', record()), true, 'the lock itself is there')
 })
 

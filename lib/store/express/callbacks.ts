@@ -1,8 +1,8 @@
 type Callback<T> = (error?: unknown, result?: T) => void
 
 /**
- * An express-session store by shape: the methods that its documentation calls required, and `all`, which is optional.
- * Sessions are `any` because each store declares another type for them.
+ * The shape of an express-session store: the methods that express-session requires, and the optional `all`. Sessions are `any`
+ * because each store declares its own type for them.
  */
 export interface ExpressStore {
   get (id: string, callback: Callback<any>): unknown
@@ -11,11 +11,11 @@ export interface ExpressStore {
   all? (callback: Callback<any>): unknown
 }
 
-/** A call of a method that calls back. */
+/** Calls a method of the store with a callback. */
 export type Call<T> = (callback: Callback<T>) => unknown
 
-/** Settles as the callback does, or as the call itself where a store throws or rejects instead of calling back. */
-export function called<T> (call: Call<T>): Promise<T | undefined> {
+/** Returns the result of a callback as a promise. Also rejects if the store throws or rejects instead of calling back. */
+export function promised<T> (call: Call<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const returned = call((error, result) => {
       if (error) reject(error)
@@ -26,26 +26,26 @@ export function called<T> (call: Call<T>): Promise<T | undefined> {
 }
 
 /**
- * Returns `undefined` for the error of a `get` that found no session: session-file-store reports a file that it cannot open.
- * Throws any other error. The missing socket of a database is `connect ENOENT`, a store that does not work.
+ * Returns `undefined` for an error that means that there is no session: session-file-store reports that it cannot open the file.
+ * @throws any other error, such as `connect ENOENT` for the missing socket of a database
  */
-export function absent (error: unknown): undefined {
+export function ignoreMissing (error: unknown): undefined {
   const { code, syscall } = Object(error) as NodeJS.ErrnoException
   if (code !== 'ENOENT' || syscall !== 'open') throw error
 }
 
 /**
- * Settles as `result` does. Rejects after `limit` milliseconds, for a store that has not called back. A limit in the
- * `background` does not keep the process alive.
+ * Settles as `result` does. Rejects after `limit` milliseconds if the store has not called back. With `background`, the timer
+ * does not keep the process alive.
  */
-export async function within<T> (result: Promise<T>, limit: number, background = false): Promise<T> {
+export async function withTimeLimit<T> (result: Promise<T>, limit: number, background = false): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
+  const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => { reject(new Error(`the express-session store did not call back within ${limit} ms`)) }, limit)
     if (background) timer.unref()
   })
   try {
-    return await Promise.race([result, late])
+    return await Promise.race([result, timeout])
   } finally {
     clearTimeout(timer)
   }

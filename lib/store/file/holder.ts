@@ -2,37 +2,38 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
 /**
- * Returns a text that tells this process from any other one that has or had its pid, here or on another machine: the pid,
- * when the process started in the system's own terms, and where it runs. A pid is given out again; a pid with its start is not.
+ * Returns a text that identifies this process among all processes of all machines: its pid, its start time and its location.
+ * The system reuses pids, but never the same pid with the same start time.
  */
-export const self = (): string => [process.pid, startOf(process.pid), here()].join(' ')
+export const identity = (): string => [process.pid, startTimeOf(process.pid), location()].join(' ')
 
-/** A process that holds a directory, as its text names it. */
+/** The process that holds a directory. */
 export interface Holder {
   readonly pid: number | undefined
   /** Undefined for a process in another container or on another machine. */
   readonly isRunning: boolean | undefined
-  /** True if it is on this machine, and the machine was not started again in between. */
+  /** True for a process on this machine, if the machine has not been restarted since. */
   readonly sharesClock: boolean
 }
 
-/** Reads a text that `self` wrote. Any other text has no pid. */
+/** Reads a text of `identity`. Any other text has no pid. */
 export function parseHolder (text: string): Holder {
   const [pid = '', start, ...place] = text.split(' ')
   if (place.length === 0) return { pid: undefined, isRunning: undefined, sharesClock: false }
-  const isHere = place.join(' ') === here()
+  const isLocal = place.join(' ') === location()
   return {
     pid: Number(pid) || undefined,
-    isRunning: isHere ? startOf(Number(pid)) === start : undefined,
-    sharesClock: place[0] === here().split(' ')[0]
+    isRunning: isLocal ? startTimeOf(Number(pid)) === start : undefined,
+    sharesClock: place[0] === location().split(' ')[0]
   }
 }
 
 /**
- * Returns where this process runs. No two pid namespaces have one number at the same time. So a container that was
- * started again, often with the number and the pid of its predecessor, knows that the predecessor is dead.
+ * Returns the boot id of the machine and the number of the pid namespace, or the host name. No two pid namespaces have the
+ * same number at the same time. So a restarted container, which often has the number and the pid of its predecessor, knows
+ * that the predecessor has ended.
  */
-function here (): string {
+function location (): string {
   try {
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`
     // Systems without the /proc of Linux. The tests do not run there.
@@ -43,15 +44,15 @@ function here (): string {
   /* c8 ignore stop */
 }
 
-/** Returns `undefined` for a process that does not run. On a system without /proc the pid alone has to do. */
-function startOf (pid: number): string | undefined {
+/** Returns when a process started, or `undefined` if it is not running. Returns an empty text on a system without /proc. */
+function startTimeOf (pid: number): string | undefined {
   try {
     // proc_pid_stat(5): the name in parentheses may hold anything; the state is field 3 and the start time field 22.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return fields[0] === 'Z' ? undefined : fields[19]
   } catch {
-    // Only other systems have running processes without an entry in /proc.
+    // Reached for a running process only on systems without /proc.
     /* c8 ignore next */
     return answersSignals(pid) ? '' : undefined
   }

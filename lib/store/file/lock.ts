@@ -3,110 +3,116 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, st
 import { access, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { invalidOptions, type SessionError } from '../../errors.js'
-import { parseHolder, self } from './holder.js'
+import { identity, parseHolder } from './holder.js'
 
-/** How often a holder shows that it is alive, and how long it may be silent before another process takes over (milliseconds). */
+/** Milliseconds between two heartbeats of a holder. */
 const HEARTBEAT = 1000
+/** Milliseconds without a heartbeat after which another process takes over. */
 const SILENCE = 5000
-/** How often a process that waits for a silent holder checks it, in milliseconds. */
+/** Milliseconds between two checks for a heartbeat of another process. */
 const PAUSE = 100
 
 const isLock = /^lock\.\d+$/
-/** Matches what a process that died while it removed a lock leaves behind, too. */
-const isOfLocks = /^lock\.(\d+|old-[\w-]+)$/
+/** Also matches a lock whose removal was interrupted. */
+const isLockOrRemnant = /^lock\.(\d+|old-[\w-]+)$/
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
 /**
- * The right of this process to a directory. All changes go through `desk`, a folder inside the lock whose name is used
- * once: files are written there and renamed into place, and removed by renaming them into it. Whoever takes the lock over
- * renames it first. From then on the path of the old desk leads nowhere, so that a process that was paused in the middle
- * of a change cannot complete it.
+ * Gives this process exclusive use of a directory. All changes go through the staging folder inside the lock: files are
+ * written there and renamed into place, and removed by renaming them into it. The name of a staging folder is never reused.
+ * A process that takes over the lock renames it first. Then the path of the old staging folder no longer exists, so a
+ * process that was paused in the middle of a change cannot complete it.
  */
 export class DirectoryLock {
-  readonly desk: string
-  /** The error of every call after another process took the directory over. */
+  /** The path of the staging folder. */
+  readonly staging: string
+  /** The error of all calls after another process took over the directory. */
   lost: Error | undefined
   readonly #directory: string
-  readonly #onTrouble: (error: unknown) => void
+  readonly #onError: (error: unknown) => void
   readonly #timer: NodeJS.Timeout
   #beating = false
 
   /**
-   * Takes the directory. Of several processes that try at once no two succeed.
+   * Locks the directory. Two processes never hold it at the same time.
    *
-   * @param onTrouble takes what prevented the heartbeat, and the loss of the lock
-   * @throws FST_SESSION_OPTIONS if another holder is alive, or may be
+   * @param onError receives errors of the heartbeat, and `lost`
+   * @throws `FST_SESSION_OPTIONS` if another holder is, or may be, running
    */
-  constructor (directory: string, onTrouble: (error: unknown) => void) {
+  constructor (directory: string, onError: (error: unknown) => void) {
     this.#directory = directory
-    this.#onTrouble = onTrouble
+    this.#onError = onError
     const silent: SilentHolders = new Map()
     refuseIfHeld(directory, silent)
     const name = `lock.${1 + Math.max(0, ...locksIn(directory).map((lock) => Number(lock.slice(5))))}`
-    this.desk = join(directory, name, randomUUID())
+    this.staging = join(directory, name, randomUUID())
     try {
-      // No directory takes the place of another: a name is taken once.
+      // Only one process can create a directory of this name.
       mkdirSync(join(directory, name), 0o700)
-      mkdirSync(this.desk, 0o700)
-      writeFileSync(join(this.desk, 'holder'), self(), { mode: 0o600 })
-      // Another process may have come since the first look: each one shows its own lock before it looks for others.
-      refuseIfHeld(directory, silent, this.desk)
+      mkdirSync(this.staging, 0o700)
+      writeFileSync(join(this.staging, 'holder'), identity(), { mode: 0o600 })
+      // Another process may have locked the directory since the first check. Each process creates its lock before it checks
+      // again.
+      refuseIfHeld(directory, silent, this.staging)
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') this.#giveBack()
-      // ENOENT: a process that took the directory in between has removed this lock.
+      if (codeOf(error) !== 'EEXIST') this.#unlock()
+      // ENOENT: another process took the directory and removed this lock.
       throw ['EEXIST', 'ENOENT'].includes(codeOf(error) ?? '') ? refusal(directory, 'another process') : error
     }
-    for (const other of readdirSync(directory)) if (isOfLocks.test(other) && other !== name) discard(directory, other)
+    for (const other of readdirSync(directory)) if (isLockOrRemnant.test(other) && other !== name) removeLock(directory, other)
     this.#timer = setInterval(() => { void this.#beat() }, HEARTBEAT).unref()
   }
 
   release (): void {
     clearInterval(this.#timer)
-    this.#giveBack()
+    this.#unlock()
   }
 
-  /** @throws `lost` if the directory is not this process's any more */
+  /** @throws `lost` if this process no longer holds the directory */
   async verify (): Promise<void> {
     try {
-      await access(this.desk)
+      await access(this.staging)
     } catch (error) {
       throw await this.explain(error)
     }
   }
 
-  /** Returns what to throw for an error of the file system: `lost` where the lock is gone and the directory is not. */
+  /**
+   * Returns the error to throw for an error of the file system: `lost` if the directory exists and the lock does not, otherwise
+   * the same error.
+   */
   async explain (error: unknown): Promise<unknown> {
     if (codeOf(error) !== 'ENOENT') return error
-    if (await exists(this.desk) || !await exists(this.#directory)) return error
+    if (await exists(this.staging) || !await exists(this.#directory)) return error
     if (this.lost === undefined) {
       clearInterval(this.#timer)
-      this.lost = new Error(`FileStore: another process took over the directory "${this.#directory}" after this one had been silent for ` +
-        `${SILENCE / 1000} seconds, paused or blocked; nothing is read or written here any more, restart the app`)
-      this.#onTrouble(this.lost)
+      this.lost = new Error(`FileStore: another process took over the directory "${this.#directory}", because this one was paused or blocked for ` +
+        `more than ${SILENCE / 1000} seconds. This process no longer reads or writes sessions. Restart the app`)
+      this.#onError(this.lost)
     }
     return this.lost
   }
 
   async #beat (): Promise<void> {
-    // A disk that does not answer gets no second call.
+    // Skips this heartbeat if the disk has not finished the last one.
     if (this.#beating) return
     this.#beating = true
     try {
-      await utimes(join(this.desk, 'holder'), new Date(), new Date())
+      await utimes(join(this.staging, 'holder'), new Date(), new Date())
     } catch (error) {
       const cause = await this.explain(error)
-      if (cause !== this.lost) this.#onTrouble(cause)
+      if (cause !== this.lost) this.#onError(cause)
     } finally {
       this.#beating = false
     }
   }
 
-  #giveBack (): void {
-    rmSync(this.desk, { recursive: true, force: true })
+  #unlock (): void {
+    rmSync(this.staging, { recursive: true, force: true })
     try {
-      // Removes an empty lock only: one of the same name may be another process's by now.
-      rmdirSync(dirname(this.desk))
+      // Removes only an empty lock, because another process may now have a lock of this name.
+      rmdirSync(dirname(this.staging))
     } catch {}
   }
 }
@@ -122,76 +128,77 @@ async function exists (path: string): Promise<boolean> {
 
 const locksIn = (directory: string): string[] => readdirSync(directory).filter((name) => isLock.test(name))
 
-/** Renames before it removes, so that the lock of a holder that is not dead after all ends at one stroke. */
-function discard (directory: string, name: string): void {
+/** Removes the lock of another process. Renames it first, so that a holder that is still running loses it at once. */
+function removeLock (directory: string, name: string): void {
   const old = join(directory, `lock.old-${randomUUID()}`)
   try {
     renameSync(join(directory, name), old)
   } catch (error) {
-    // Its owner has removed it in between.
+    // Its holder has removed it.
     if (codeOf(error) !== 'ENOENT') throw error
   }
   rmSync(old, { recursive: true, force: true })
 }
 
-/** The last signs of life, by file, of holders that were waited for in vain. */
+/** The times of the last heartbeats, by file, of holders that sent no heartbeat within the waiting time. */
 type SilentHolders = Map<string, number>
 
-/** @param desk - that of this process, once it has a lock */
-function refuseIfHeld (directory: string, silent: SilentHolders, desk?: string): void {
+/** @throws if another process holds the directory. `staging` is the staging folder of this process, once it has a lock. */
+function refuseIfHeld (directory: string, silent: SilentHolders, staging?: string): void {
   for (const name of locksIn(directory)) {
     const lock = join(directory, name)
-    const holder = desk !== undefined && lock === dirname(desk) ? undefined : liveHolder(lock, silent, desk)
+    const holder = staging !== undefined && lock === dirname(staging) ? undefined : liveHolder(lock, silent, staging)
     if (holder !== undefined) throw refusal(directory, holder)
   }
 }
 
 function refusal (directory: string, holder: string): SessionError {
-  return invalidOptions(`FileStore: ${holder} has the directory "${directory}" open. Give each FileStore a directory of its own, or use a ` +
-    'store that is made for several processes, such as RedisStore or SqlStore. Where the other process is known to be dead, its lock is ' +
-    `taken over at once; in another container or on another machine, after ${SILENCE / 1000} seconds without a sign of life`)
+  return invalidOptions(`FileStore: ${holder} has the directory "${directory}" open. Give each FileStore its own directory, or use a store for ` +
+    'several processes, such as RedisStore or SqlStore. The lock of a process that has ended on this machine is taken over at once; ' +
+    `the lock of a process in another container or on another machine, after ${SILENCE / 1000} seconds without a heartbeat`)
 }
 
-/** Names the holder of the lock, unless it is dead. */
-function liveHolder (lock: string, silent: SilentHolders, ownDesk?: string): string | undefined {
+/** Returns a description of the holder of a lock, or `undefined` if the holder has ended. */
+function liveHolder (lock: string, silent: SilentHolders, ownStaging?: string): string | undefined {
   try {
-    const [desk = ''] = readdirSync(lock)
-    const path = join(lock, desk, 'holder')
+    const [staging = ''] = readdirSync(lock)
+    const path = join(lock, staging, 'holder')
     const { pid, isRunning, sharesClock } = parseHolder(readFileSync(path, 'utf8'))
-    if (!(isRunning ?? showsLife(path, silent, sharesClock, ownDesk))) return undefined
+    if (!(isRunning ?? sendsHeartbeat(path, silent, sharesClock, ownStaging))) return undefined
     if (pid === undefined) return 'another process'
     if (!isRunning) return `process ${pid} of another container or machine`
     return pid === process.pid ? 'this process' : `process ${pid}`
   } catch (error) {
-    // Given back just now, or not a lock.
+    // The lock has just been removed, or is not a lock.
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return undefined
     throw error
   }
 }
 
 /**
- * Waits for the next heartbeat of a holder that cannot be looked up here. A constructor cannot wait but by blocking. If two
- * processes wait for each other, neither has a timer that beats. So each one beats here.
+ * Waits for a heartbeat of a holder whose pid cannot be checked from here. Returns false if there is none. Blocks the process,
+ * because a constructor cannot wait in another way. That stops the heartbeat timer too, so sends this process's own
+ * heartbeats here, in case the other process is waiting for them.
  */
-function showsLife (path: string, silent: SilentHolders, sharesClock: boolean, ownDesk?: string): boolean {
+function sendsHeartbeat (path: string, silent: SilentHolders, sharesClock: boolean, ownStaging?: string): boolean {
   const { mtimeMs } = statSync(path)
   if (silent.get(path) === mtimeMs) return false
   for (let waited = 0; waited < SILENCE; waited += PAUSE) {
-    // The clock of another machine may be behind.
+    // The clock of another machine may differ, so that the age of its heartbeat says nothing.
     if (sharesClock && Date.now() - mtimeMs >= SILENCE) return false
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE)
-    // Only a live process removes the lock of another one.
-    if (ownDesk !== undefined && !beatOnce(ownDesk)) return true
+    // Only a running process removes the lock of another one.
+    if (ownStaging !== undefined && !beatOnce(ownStaging)) return true
     if (statSync(path).mtimeMs !== mtimeMs) return true
   }
   silent.set(path, mtimeMs)
   return false
 }
 
-/** Returns false if the lock is gone. */
-function beatOnce (desk: string): boolean {
+/** Sends a heartbeat of this process. Returns false if its lock was removed. */
+function beatOnce (staging: string): boolean {
   try {
-    utimesSync(join(desk, 'holder'), new Date(), new Date())
+    utimesSync(join(staging, 'holder'), new Date(), new Date())
     return true
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error

@@ -1,10 +1,10 @@
 import { type Indexed, PrincipalIndex } from '../shared/principal-index.js'
-import { WideMap } from '../shared/wide-map.js'
+import { ShardedMap } from '../shared/sharded-map.js'
 import type { SessionRecord, StoreReport } from '../store.js'
 import { decode, encode, fileName } from './codec.js'
 import type { Disk } from './disk.js'
 
-/** The facts about a file that the store keeps in memory, so that it finds the file without reading it. */
+/** The fields of a session that are kept in memory. */
 interface Known extends Indexed {
   readonly id: string
   readonly principal: string | undefined
@@ -12,12 +12,12 @@ interface Known extends Indexed {
 }
 
 /**
- * Records as files of a directory, with an index in memory: the sessions of a principal, and those that have expired. The
- * caller makes sure that no two calls for one id run at once.
+ * Keeps records as files of a directory, with an index in memory by principal and expiry. The caller must not make two
+ * calls for one id at the same time.
  */
 export class SessionFiles {
   readonly index = new PrincipalIndex<Known>()
-  readonly #known = new WideMap<Known>()
+  readonly #known = new ShardedMap<Known>()
   readonly #disk: Disk
   readonly #report: (report: StoreReport) => void
 
@@ -26,13 +26,16 @@ export class SessionFiles {
     this.#report = report
   }
 
-  /** Returns the record of a file, expired or not. Reports and removes a damaged file, under its name if no id is given. */
+  /**
+   * Returns the record of a file, even if it has expired. Removes a damaged file and reports it by `id`, or by its name without
+   * an `id`.
+   */
   async load (name: string, id?: string): Promise<SessionRecord | undefined> {
     const text = await this.#disk.read(name)
     try {
       if (text !== undefined) {
         const found = decode(text)
-        if (fileName(found.id) !== name) throw new Error('the file has the name of another session')
+        if (fileName(found.id) !== name) throw new Error('the file name belongs to another session')
         this.#remember(found.id, found.record)
         return found.record
       }
@@ -60,7 +63,7 @@ export class SessionFiles {
     return known !== undefined && known.expiresAt <= now
   }
 
-  /** Iterates over all ids, in no particular order. Sessions may come and go during the iteration. */
+  /** Yields all ids, in no particular order. Sessions may be added and removed during the iteration. */
   * ids (): Generator<string> {
     for (const { id } of this.#known.values()) yield id
   }

@@ -1,15 +1,15 @@
 import { flat } from '../../text.js'
-import type { Linked } from '../shared/line.js'
+import type { Linked } from '../shared/linked-list.js'
 import type { SessionRecord } from '../store.js'
 
-/** A session, and its place in a `Line`. */
+/** A session as an item of a `LinkedList`. */
 export class Entry implements Linked<Entry> {
   readonly id: string
   payload: string
   version: number
   expiresAt: number
   principal: string | undefined
-  /** The place of the session in the index of its principal. */
+  /** The place of the session in the `PrincipalIndex`. */
   place = 0
   older: Entry | undefined
   newer: Entry | undefined
@@ -23,7 +23,7 @@ export class Entry implements Linked<Entry> {
     this.older = this.newer = undefined
   }
 
-  /** A copy, which the caller may change. */
+  /** A fresh copy. */
   get record (): SessionRecord {
     const { payload, version, expiresAt, principal } = this
     return principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal }

@@ -2,9 +2,9 @@ import type { Awaitable } from '../store.js'
 
 type Argument = string | number
 
-/** The parts that the store needs of `Redis` and `Cluster` of ioredis 5 and 6, and of iovalkey. */
+/** The parts of a client or cluster of ioredis 5 or 6, or of iovalkey, that the store uses. */
 export interface Ioredis {
-  /** `'ready'` when commands reach a server, `'wait'` before a lazy client connects, `'end'` when the client gave up. */
+  /** `'ready'` when connected, `'wait'` before a lazy client connects, `'end'` when the client has stopped reconnecting. */
   readonly status: string
   connect (): Promise<unknown>
   get (key: string): Promise<unknown>
@@ -15,7 +15,7 @@ export interface Ioredis {
   off (event: 'ready', listener: () => void): unknown
 }
 
-/** The parts that the store needs of a client, a pool, a cluster or a Sentinel client of node-redis 5 and 6. */
+/** The parts of a client, pool, cluster or Sentinel client of node-redis 5 or 6 that the store uses. */
 export interface NodeRedis {
   readonly isOpen: boolean
   sendCommand (...args: never[]): Promise<unknown>
@@ -27,13 +27,13 @@ export type RedisClient = Ioredis | NodeRedis
 
 export type Command = 'get' | 'evalsha' | 'eval' | 'zrem'
 
-/** A client of any kind, as the store uses it. */
+/** The common interface of all clients. */
 export interface Client {
-  /** True if keys are on several servers, so that a command is about one key. */
+  /** True if keys are on several servers. Then a command may use only one key. */
   readonly cluster: boolean
-  /** The prefix that the store has to put before each key, because the client does not. */
+  /** The app's key prefix, if the store must add it to each key because the client does not. */
   readonly keyPrefix: string
-  /** The prefix that the client puts before each key by itself. A pattern of SCAN is not a key. */
+  /** The key prefix that the client adds by itself. It does not add it to a pattern of SCAN. */
   readonly scanPrefix: string
   /** Returns a client for each server that has keys. */
   masters (): Awaitable<Client[]>
@@ -45,7 +45,7 @@ export interface Client {
   off (listener: () => void): void
 }
 
-/** Adapts a client by its shape. Returns what is wrong with the client if it cannot be used. */
+/** Adapts a client to the common interface. Returns the reason as text if the store cannot use it. */
 export function adapt (client: RedisClient | undefined): Client | string {
   if (typeof (client as Ioredis | undefined)?.evalsha === 'function') return fromIoredis(client as Ioredis)
   if (typeof (client as NodeRedis | undefined)?.sendCommand === 'function') return fromNodeRedis(client as NodeRedis)
@@ -62,20 +62,20 @@ interface IoredisInternals {
 function fromIoredis (client: Ioredis): Client | string {
   const { isCluster = false, options } = client as IoredisInternals
   if (isCluster && options?.scaleReads !== 'master') {
-    return 'client must have scaleReads: "master": a replica may still have a session that has just ended'
+    return 'client must have scaleReads: "master", because a replica may still have a session that has just ended'
   }
   const commands = client as unknown as Record<Command, (...args: readonly Argument[]) => Promise<unknown>>
-  const gather = isCluster ? () => {} : gatherer(client as IoredisInternals)
+  const batch = isCluster ? () => {} : batcher(client as IoredisInternals)
   const adapted: Client = {
     cluster: isCluster,
     keyPrefix: '',
     scanPrefix: options?.keyPrefix ?? '',
     masters: () => isCluster ? (client as IoredisInternals).nodes!('master').map((node) => fromIoredis(node) as Client) : [adapted],
     get status () { return client.status },
-    // What keeps a lazy client from connecting is for the listeners of its `error` event.
+    // The client's `error` event reports a failed connection.
     connect () { if (client.status === 'wait') client.connect().catch(() => {}) },
     send (command, args) {
-      gather()
+      batch()
       return commands[command](...args)
     },
     on (listener) { client.on('ready', listener) },
@@ -84,16 +84,19 @@ function fromIoredis (client: Ioredis): Client | string {
   return adapted
 }
 
-/** Returns a function that holds the socket back until the end of this turn of the event loop: its commands leave in one write. */
-function gatherer (client: IoredisInternals): () => void {
-  let gathering = false
+/**
+ * Returns a function that corks the socket until the end of this turn of the event loop, so that its commands are sent in one
+ * write.
+ */
+function batcher (client: IoredisInternals): () => void {
+  let isCorked = false
   return () => {
     const { stream } = client
-    if (gathering || typeof stream?.cork !== 'function') return
-    gathering = true
+    if (isCorked || typeof stream?.cork !== 'function') return
+    isCorked = true
     stream.cork()
     setImmediate(() => {
-      gathering = false
+      isCorked = false
       stream.uncork()
     })
   }
@@ -106,10 +109,10 @@ interface NodeRedisInternals {
   readonly getSentinelNode?: unknown
 }
 
-/** Texts and numbers as Redis sends them, whatever types the app has chosen for its own commands. */
-const plain = { typeMapping: {} }
+/** Replies with the default types, even if the app has set other types for its client. */
+const defaultTypes = { typeMapping: {} }
 
-/** `sendCommand` reads from the primary and from no cache in the client. node-redis gathers commands by itself. */
+/** Uses `sendCommand`, which reads from the primary and bypasses the client-side cache. node-redis batches commands by itself. */
 function fromNodeRedis (client: NodeRedis): Client {
   const internals = client as NodeRedisInternals
   const cluster = internals.nodeClient !== undefined
@@ -128,9 +131,9 @@ function fromNodeRedis (client: NodeRedis): Client {
     connect () {},
     send (command, args) {
       const texts = [command, ...args.map(String)]
-      // `false` asks for the primary.
-      if (sentinel) return send(false, texts, plain)
-      return cluster ? send(texts[command.startsWith('eval') ? 3 : 1], false, texts, plain) : send(texts, plain)
+      // The argument `false` (not read-only) selects the primary.
+      if (sentinel) return send(false, texts, defaultTypes)
+      return cluster ? send(texts[command.startsWith('eval') ? 3 : 1], false, texts, defaultTypes) : send(texts, defaultTypes)
     },
     // A cluster emits only `connect`.
     on (listener) { client.on(cluster ? 'connect' : 'ready', listener) },

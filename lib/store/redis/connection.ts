@@ -2,24 +2,24 @@ import type { Client, Command } from './client.js'
 import { TimeLimit, type Timed } from '../shared/time-limit.js'
 
 export interface Limits {
-  /** Milliseconds that a command may take, waiting for a connection included. */
+  /** The time limit of a command in milliseconds, including the wait for a connection. */
   readonly time: number
-  /** How many commands may be without an answer at once. */
+  /** How many commands may wait for a reply. */
   readonly pending: number
 }
 
 interface Call extends Timed {
   command: Command
   args: ReadonlyArray<string | number>
-  /** The text of the script that `evalsha` names, for a server that does not have it. */
+  /** The source of the script, for a server that does not have it. */
   lua: string | undefined
-  readonly resolve: (answer: unknown) => void
+  readonly resolve: (reply: unknown) => void
   readonly reject: (error: unknown) => void
 }
 
 /**
- * Sends commands, each with a time limit, and never more than a bounded number at once. While there is no connection,
- * commands wait here and not in the client, so that a command that was given up is never carried out later.
+ * Sends commands with a time limit, and limits their number. Without a connection, commands wait here and not in the client,
+ * so that a command that has timed out is not sent later.
  */
 export class Connection {
   readonly #client: Client
@@ -28,7 +28,7 @@ export class Connection {
   /** Calls that wait for a connection. */
   readonly #waiting = new Set<Call>()
   readonly #onReady = (): void => {
-    for (const call of this.#waiting) if (this.#client.status === 'ready' && this.#leave(call)) this.#send(call)
+    for (const call of this.#waiting) if (this.#client.status === 'ready' && this.#stopWaiting(call)) this.#send(call)
   }
 
   #pending = 0
@@ -40,7 +40,7 @@ export class Connection {
     this.#timeLimit = new TimeLimit(limits.time)
   }
 
-  /** The prefix that the client puts before each key by itself. A pattern of SCAN is not a key. */
+  /** The key prefix that the client adds by itself. It does not add it to a pattern of SCAN. */
   get scanPrefix (): string {
     return this.#client.scanPrefix
   }
@@ -50,32 +50,34 @@ export class Connection {
     return (await this.#client.masters()).map((client) => new Connection(client, this.#limits))
   }
 
-  /** Rejects if the server reports an error or does not answer in time, or if too many commands are without an answer. */
+  /**
+   * Sends a command. Rejects if the server reports an error or does not reply in time, or if too many commands wait for a reply.
+   */
   run (command: Command, args: ReadonlyArray<string | number>, lua?: string): Promise<unknown> {
     const refusal = this.#refusal()
     if (refusal !== undefined) return Promise.reject(new Error(`RedisStore: ${refusal}`))
     this.#pending++
     return new Promise((resolve, reject) => {
-      const late = (): void => {
-        // A command that was sent counts until it is settled: it still takes up room in the client.
-        if (this.#leave(call)) this.#pending--
-        reject(new Error(`RedisStore: no answer within ${this.#limits.time} ms (connection: ${this.#client.status})`))
+      const onTimeout = (): void => {
+        // A command that was sent counts as pending until its reply, because the client still keeps it.
+        if (this.#stopWaiting(call)) this.#pending--
+        reject(new Error(`RedisStore: no reply within ${this.#limits.time} ms (connection: ${this.#client.status})`))
       }
-      const call: Call = { command, args, lua, resolve, reject, due: 0, older: undefined, newer: undefined, late }
+      const call: Call = { command, args, lua, resolve, reject, due: 0, older: undefined, newer: undefined, onTimeout }
       this.#timeLimit.add(call)
       this.#start(call)
     })
   }
 
-  /** Commands that are under way still get their answer; the client stays open. */
+  /** Rejects further commands. Pending commands still get their replies, and the client stays open. */
   close (): void {
     this.#closed = true
   }
 
   #refusal (): string | undefined {
     if (this.#closed) return 'the store is closed'
-    if (this.#client.status === 'end') return 'the client has ended its connection, or was never connected'
-    return this.#pending < this.#limits.pending ? undefined : `${this.#pending} commands are without an answer`
+    if (this.#client.status === 'end') return 'the client is closed or was never connected. Connect it before the app starts, and keep it open until the app has closed'
+    return this.#pending < this.#limits.pending ? undefined : `${this.#pending} commands are waiting for a reply, the most that the option maxPending allows`
   }
 
   #start (call: Call): void {
@@ -85,9 +87,9 @@ export class Connection {
 
   #send (call: Call): void {
     try {
-      this.#client.send(call.command, call.args).then((answer) => {
-        this.#settle(call)
-        call.resolve(answer)
+      this.#client.send(call.command, call.args).then((reply) => {
+        this.#finish(call)
+        call.resolve(reply)
       }, (error: unknown) => { this.#fail(call, error) })
     } catch (error) {
       this.#fail(call, error)
@@ -100,12 +102,12 @@ export class Connection {
       Object.assign(call, { command: 'eval', args: [call.lua, ...call.args.slice(1)], lua: undefined })
       return this.#start(call)
     }
-    this.#settle(call)
-    // The error of ioredis keeps the arguments of the command, and with them the data of the session.
+    this.#finish(call)
+    // Copies only the message, because errors of ioredis contain the arguments of the command and so the session's data.
     call.reject(new Error(`RedisStore: ${message}`))
   }
 
-  #settle (call: Call): void {
+  #finish (call: Call): void {
     this.#pending--
     this.#timeLimit.delete(call)
   }
@@ -116,8 +118,8 @@ export class Connection {
     this.#client.connect()
   }
 
-  /** Returns whether the call was waiting. */
-  #leave (call: Call): boolean {
+  /** Removes a call from those that wait for a connection. Returns true if it was waiting. */
+  #stopWaiting (call: Call): boolean {
     const waited = this.#waiting.delete(call)
     if (waited && this.#waiting.size === 0) this.#client.off(this.#onReady)
     return waited

@@ -1,26 +1,26 @@
 import { createHash } from 'node:crypto'
 
 /**
- * Each script is atomic. It touches one record, and where both are on one server the index of the principal (`KEYS[2]`)
- * as well. It gives every key that it writes a time to live. Time to live is counted from the caller's `now`: the clocks of
- * the server and of the app need not agree. Every answer is a text, a list of texts, or a number.
+ * The scripts, each with a comment of the form "arguments: reply". A script is atomic. It uses one record, and the index of the
+ * principal (`KEYS[2]`) if that is on the same server. Every key that it writes has a time to live, counted from the `now` of the
+ * caller, so that the clocks of the server and of the app may differ. A reply is a text, a list of texts, or a number.
  */
 const sources = {
   /**
-   * `now timeToLive write value id score`: `taken` when a live record has the id, else how many sessions the index knows
-   * then, and `created` without an index.
+   * `now timeToLive write value id score`: `taken` if a live record has the id, otherwise the number of sessions in the index,
+   * or `created` without an index.
    */
   create: `
     local value, expiresAt, _, version, write = load(KEYS[1])
     local isLive = expiresAt and expiresAt > tonumber(ARGV[1])
     if isLive and not (version == 1 and write == ARGV[3]) then return 'taken' end
-    local answer = KEYS[2] and enter(KEYS[2], ARGV[1], ARGV[6], ARGV[5]) or 'created'
+    local reply = KEYS[2] and addToIndex(KEYS[2], ARGV[1], ARGV[6], ARGV[5]) or 'created'
     if not isLive then redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[2]) end
-    return answer`,
+    return reply`,
 
   /**
-   * `now expiresAt until owner`: an empty text, or the owner in whose index the session has to be entered first.
-   * `owner` is whose index knows the session until `until`.
+   * `now expiresAt until owner`: an empty text, or the owner to whose index the caller must add the session first. The
+   * argument `owner` is the owner whose index contains the session until `until`.
    */
   touch: `
     local value, expiresAt, indexedUntil, _, _, owner = load(KEYS[1])
@@ -33,9 +33,9 @@ const sources = {
     return ''`,
 
   /**
-   * `now version expiresAt write owner payload id offset until entered`: `missing`, `conflict`, the instant until which the
-   * session has to be entered in the index first, or else the owner whose index knows the session in vain, `-` for no owner.
-   * `entered` is until when the caller has entered it. A score is `offset` more than its instant.
+   * `now version expiresAt write owner payload id offset until indexed`: `missing`; `conflict`; the time until which the caller
+   * must add the session to the index first; or, after the update, the owner from whose index the caller must remove the session,
+   * `-` for none. `indexed` is the time until which the caller has added it. A score is its time plus `offset`.
    */
   update: `
     local value, expiresAt, indexedUntil, version, write, owner = load(KEYS[1])
@@ -54,7 +54,7 @@ const sources = {
     if owner ~= nextOwner then indexedUntil = 0 end
     if nextOwner ~= '-' and indexedUntil < nextExpiresAt then
       indexedUntil = math.max(tonumber(ARGV[9]), nextExpiresAt)
-      if KEYS[2] then enter(KEYS[2], ARGV[1], indexedUntil + ARGV[8], ARGV[7])
+      if KEYS[2] then addToIndex(KEYS[2], ARGV[1], indexedUntil + ARGV[8], ARGV[7])
       elseif tonumber(ARGV[10]) < indexedUntil then return instant(indexedUntil) end
     end
     local head = table.concat({'1', instant(nextExpiresAt), instant(indexedUntil), ARGV[2], ARGV[4], nextOwner}, ' ')
@@ -62,8 +62,8 @@ const sources = {
     return owner ~= nextOwner and owner or '-'`,
 
   /**
-   * `now owner`: the owner of the live record that was deleted, `ended` when the record had expired or was damaged,
-   * `absent`, or `kept` when the record does not have the owner that was given.
+   * `now owner`: the owner of the live record that was deleted; `ended` if the deleted record had expired or was damaged;
+   * `absent`; or `kept` if the record has another owner. With an empty `owner`, deletes a record of any owner.
    */
   delete: `
     local value, expiresAt, _, _, _, owner = load(KEYS[1])
@@ -73,21 +73,21 @@ const sources = {
     return expiresAt and expiresAt > tonumber(ARGV[1]) and owner or 'ended'`,
 
   /**
-   * `cursor pattern count`: deletes the keys of one step of a SCAN and returns the cursor of the next step, `0` after the last.
-   * SCAN finds every key that is there from the first step to the last.
+   * `cursor pattern count`: the cursor of the next step, `0` after the last. Deletes the keys of one step of a SCAN. SCAN finds
+   * every key that exists from the first step to the last.
    */
   clear: `
     local step = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
     for _, key in ipairs(step[2]) do redis.call('UNLINK', key) end
     return step[1]`,
 
-  /** `now id score`: enters the id in a principal's index, and returns how many sessions the index knows then. */
-  enter: `
-    return enter(KEYS[1], ARGV[1], ARGV[3], ARGV[2])`,
+  /** `now id score`: the number of sessions in the index. Adds the id to the index. */
+  index: `
+    return addToIndex(KEYS[1], ARGV[1], ARGV[3], ARGV[2])`,
 
   /**
-   * `now after limit`: the score of the last id, empty when no more ids follow, and then the ids of a principal's index
-   * whose score is above `after`. Ids of one score are never torn apart.
+   * `now after limit`: the score of the last id (empty on the last page), and then the ids with a score greater than `after`.
+   * Ids with the same score are always on the same page.
    */
   page: `
     redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
@@ -102,7 +102,10 @@ const sources = {
     return page`
 }
 
-/** Reads a value and its head, as `value.ts` writes it (of a damaged one there is only the value), and enters an id in an index. */
+/**
+ * Functions of all scripts. `load` returns a value and the fields of its first line, or only the value if it is damaged.
+ * `addToIndex` returns the size of the index.
+ */
 const prelude = `
   local function instant (time) return string.format('%016d', time) end
   local function load (key)
@@ -113,7 +116,7 @@ const prelude = `
       string.match(value, '^1 (%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d) (%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d) (%d+) (%S+) ([-=][^\\n]*)\\n')
     return value, tonumber(expiresAt), tonumber(indexedUntil), tonumber(version), write, owner
   end
-  local function enter (key, now, score, id)
+  local function addToIndex (key, now, score, id)
     redis.call('ZADD', key, 'GT', score, id)
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     local life = math.floor(tonumber(score) - tonumber(now))
@@ -123,7 +126,7 @@ const prelude = `
 
 export interface Script {
   readonly lua: string
-  /** The SHA-1 that EVALSHA names the script by. */
+  /** The SHA-1 of the script, for EVALSHA. */
   readonly digest: string
 }
 

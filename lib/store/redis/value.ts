@@ -1,19 +1,23 @@
 import type { SessionRecord } from '../store.js'
 
-/** A record as Redis keeps it: one string, a line of facts and the payload. */
+/** The content of a string in Redis: one line of fields, and the payload. */
 export interface Value {
   readonly record: SessionRecord
-  /** The instant until which the index of the principal knows the session, at least, in epoch milliseconds; 0 without a principal. */
+  /**
+   * The time until which the index of the principal contains the session, at least. Epoch milliseconds; 0 without a principal.
+   */
   readonly indexedUntil: number
 }
 
 /**
- * `1 expiresAt indexedUntil version write owner`: the first two have a fixed width, so that a touch overwrites
- * them in place; `write` tells one write from another. `scripts.ts` reads it as well.
+ * Matches the line `1 expiresAt indexedUntil version write owner`. The two times have a fixed width, so that a touch can
+ * overwrite them in place. `write` is the unique name of the last write. `scripts.ts` has the same pattern.
  */
 const head = /^1 (\d{16}) (\d{16}) (\d+) (\S+) ([-=][^\n]*)\n/
 
-/** Returns a distinct text for each text, without control characters and lone surrogates, which UTF-8 would all write alike. */
+/**
+ * Escapes control characters, and lone surrogates, which would all be the same in UTF-8. Different texts have different results.
+ */
 export const quote = (text: string): string => /^[\x20-\x5b\x5d-\x7e]*$/.test(text)
   ? text
   : text.replace(/[\\\p{Cc}\p{Cs}]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
@@ -21,22 +25,22 @@ export const unquote = (text: string): string => text.includes('\\')
   ? text.replace(/\\u([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
   : text
 
-/** Returns a principal as the scripts and the index know it. `NOBODY` is the owner of a session without a principal. */
-export const ownerOf = (principal: string | undefined): string => principal === undefined ? NOBODY : `=${quote(principal)}`
-export const NOBODY = '-'
+/** Returns the owner of a session as the scripts use it: `=` and the principal, or `NO_OWNER` without a principal. */
+export const ownerOf = (principal: string | undefined): string => principal === undefined ? NO_OWNER : `=${quote(principal)}`
+export const NO_OWNER = '-'
 
-/** Returns until when the index is to know a session: for twice the time that the session has to live. */
+/** Returns the time until which the index should contain a session: twice the time that the session has left to live. */
 export const indexUntil = (expiresAt: number, now: number): number => expiresAt + (expiresAt - now)
 
 /**
- * How long an entry stays in the index after its time, in milliseconds: a session that has expired by the clock of one
- * process may be in use by another's, and a logout everywhere has to find it. Twice the five minutes that clocks may be apart.
+ * How long the index keeps an entry after its time, in milliseconds. A session that is expired by the clock of one process may
+ * be live by the clock of another, and `deleteAll` must find it. The clocks may differ by up to five minutes; this is twice that.
  */
-export const GRACE = 600_000
+const GRACE = 600_000
 
 /**
- * Returns the score of an index entry. `list` goes through an index by score, and scores only rise, so that no entry is
- * skipped. The fraction, which doubles have room for, keeps pages short when many sessions end in the same millisecond.
+ * Returns the score of an index entry. `list` reads an index in the order of the scores. Scores only increase, so that it
+ * skips no entry. A fraction derived from the id keeps pages short if many sessions expire in the same millisecond.
  */
 export function scoreOf (until: number, id: string): number {
   let hash = 0
@@ -50,22 +54,22 @@ export function encode ({ record: { payload, version, expiresAt, principal }, in
   return `1 ${instant(expiresAt)} ${instant(indexedUntil)} ${version} ${write} ${ownerOf(principal)}\n${payload}`
 }
 
-/** Returns `undefined` if the text is not what `encode` wrote. */
+/** Reads a text that `encode` wrote. Returns `undefined` for any other text. */
 export function decode (text: string): SessionRecord | undefined {
   const found = head.exec(text)
   if (found === null) return undefined
-  const [line, expiresAt, , version, , owner = NOBODY] = found
-  const facts = { payload: text.slice(line.length), version: Number(version), expiresAt: Number(expiresAt) }
-  return owner === NOBODY ? facts : { ...facts, principal: unquote(owner.slice(1)) }
+  const [line, expiresAt, , version, , owner = NO_OWNER] = found
+  const fields = { payload: text.slice(line.length), version: Number(version), expiresAt: Number(expiresAt) }
+  return owner === NO_OWNER ? fields : { ...fields, principal: unquote(owner.slice(1)) }
 }
 
-/** @throws unless an answer of a script names an owner */
-export function ownerIn (answer: unknown): string {
-  if (typeof answer === 'string' && /^(?:-$|=)/.test(answer)) return answer
-  throw misunderstood(answer)
+/** Returns the owner in the reply of a script. @throws if the reply is not an owner */
+export function ownerIn (reply: unknown): string {
+  if (typeof reply === 'string' && /^(?:-$|=)/.test(reply)) return reply
+  throw unexpectedReply(reply)
 }
 
-/** Returns the error for an answer of the server that no script gives. */
-export function misunderstood (answer: unknown): Error {
-  return new Error(`RedisStore: the server's answer is not understood (${typeof answer})`)
+/** Returns the error for a reply that no script returns. */
+export function unexpectedReply (reply: unknown): Error {
+  return new Error(`RedisStore: unexpected reply from the server (${typeof reply})`)
 }

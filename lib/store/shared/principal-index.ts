@@ -1,23 +1,23 @@
-import { WideMap } from './wide-map.js'
+import { ShardedMap } from './sharded-map.js'
 
-/** A session as the index needs it. */
+/** The field of a session that the index needs. */
 export interface Indexed {
-  /** The number of the session's place among those of its principal. Belongs to the index. */
+  /** The session's position among those of its principal. Only the index sets it. */
   place: number
 }
 
-/** Sessions of one principal that a page may hold, however many the caller asks for. */
+/** The largest page, even if the caller asks for more. */
 const LARGEST_PAGE = 1000
 
 /**
- * The sessions of each principal, oldest first, for stores that keep an index in memory. A principal without sessions takes
- * up no memory, and a principal with a single session needs no set.
+ * Indexes sessions in memory by principal, oldest first. Principals without sessions take up no memory. A principal with a
+ * single session takes up no `Set`.
  */
 export class PrincipalIndex<T extends Indexed> {
-  readonly #principals = new WideMap<T | Set<T>>()
+  readonly #principals = new ShardedMap<T | Set<T>>()
   #places = 0
 
-  /** Returns how many sessions the principal has then; `true` without a principal. */
+  /** Adds a session. Returns the new number of sessions of the principal, or `true` without a principal. */
   add (principal: string | undefined, session: T): number | true {
     if (principal === undefined) return true
     session.place = ++this.#places
@@ -33,7 +33,7 @@ export class PrincipalIndex<T extends Indexed> {
     if (found instanceof Set ? found.delete(session) && found.size === 0 : found === session) this.#principals.delete(principal)
   }
 
-  /** Returns how many sessions a principal has; `true` without one. */
+  /** Returns the number of sessions of a principal, or `true` without a principal. */
   count (principal: string | undefined): number | true {
     if (principal === undefined) return true
     const found = this.#principals.get(principal)
@@ -41,16 +41,16 @@ export class PrincipalIndex<T extends Indexed> {
   }
 
   /**
-   * Returns up to `limit` sessions from `cursor` on, and the cursor of the sessions after them. A session never changes its
-   * place, so whatever is removed between two pages, none is skipped.
+   * Returns up to `limit` sessions from `cursor` on, and the cursor of the next page. A session never changes its place, so
+   * a removal between two pages skips no session.
    */
   page (principal: string, limit: number, cursor = '0'): { sessions: T[], cursor: string | undefined } {
     const found = this.#principals.get(principal)
-    const [from, most] = [Number(cursor), Math.min(limit, LARGEST_PAGE)]
+    const [from, size] = [Number(cursor), Math.min(limit, LARGEST_PAGE)]
     const sessions: T[] = []
     for (const session of found instanceof Set ? found : found === undefined ? [] : [found]) {
       if (session.place < from) continue
-      if (sessions.length >= most) return { sessions, cursor: String(session.place) }
+      if (sessions.length >= size) return { sessions, cursor: String(session.place) }
       sessions.push(session)
     }
     return { sessions, cursor: undefined }

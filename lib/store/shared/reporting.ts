@@ -2,10 +2,10 @@ import type { StoreReport } from '../store.js'
 
 type Observer = (report: StoreReport) => void
 
-/** How many reports are kept until the first observer comes. */
+/** How many reports are kept until the first observer is added. */
 const MOST_KEPT = 1000
 
-/** A store that reports. The first observer receives earlier reports as well. */
+/** Sends a store's reports to its observers. The first observer also receives the reports made before it was added. */
 export abstract class ReportingStore {
   readonly #observers: Observer[] = []
   readonly #kept: StoreReport[] = []

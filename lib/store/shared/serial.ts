@@ -1,7 +1,10 @@
 import type { SessionRecord, UpdateOutcome } from '../store.js'
 import { ReportingStore } from './reporting.js'
 
-/** A store that cannot compare and set. A change is a read and a write; the changes of one session in this process take turns. */
+/**
+ * A store on a back end without compare-and-set. Each change is a read and a write. Changes of one session run one at a time in
+ * this process.
+ */
 export abstract class SerialStore extends ReportingStore {
   protected readonly now: () => number
 
@@ -40,7 +43,10 @@ export abstract class SerialStore extends ReportingStore {
     return await this.inTurn(id, () => this.end(id))
   }
 
-  /** Deletes a session in its turn, unless it belongs to another principal than the one given. Returns whether it was live. */
+  /**
+   * Deletes a session, unless it belongs to a principal other than the given one. Returns true if it was live. Call it in the
+   * session's turn.
+   */
   protected async end (id: string, principal?: string): Promise<boolean> {
     const stored = await this.live(id)
     if (stored && principal !== undefined && stored.principal !== principal) return false
@@ -52,11 +58,11 @@ export abstract class SerialStore extends ReportingStore {
     return expiresAt > this.now()
   }
 
-  /** Runs one work at a time for each id. */
-  protected abstract inTurn<T> (id: string, work: () => Promise<T>): Promise<T>
+  /** Runs the tasks of each id one at a time. */
+  protected abstract inTurn<T> (id: string, task: () => Promise<T>): Promise<T>
   protected abstract live (id: string): Promise<SessionRecord | undefined>
   protected abstract write (id: string, record: SessionRecord): Promise<void>
   protected abstract remove (id: string): Promise<void>
-  /** Returns what `create` returns. */
+  /** Returns the number of live sessions of a principal, or `true` if that is unknown. */
   protected abstract count (principal: string | undefined): number | true
 }

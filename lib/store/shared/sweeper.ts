@@ -1,4 +1,4 @@
-/** Runs a task over and over in the background, one run at a time, by a timer that keeps no process alive. */
+/** Repeats a task in the background, one run at a time. Its timer does not keep the process alive. */
 export class Sweeper<T = void> {
   readonly #task: (stopped: () => boolean) => Promise<T>
   readonly #timer: NodeJS.Timeout | undefined
@@ -6,21 +6,21 @@ export class Sweeper<T = void> {
   #stopped = false
 
   /**
-   * @param interval milliseconds between two runs; 0: only when `run` is called
-   * @param failed takes the error of a run that the timer started
+   * @param interval milliseconds between two runs; with 0 the task runs only when `run` is called
+   * @param onError receives the error of a run that the timer started
    */
-  constructor (task: (stopped: () => boolean) => Promise<T>, interval: number, failed: (error: unknown) => void) {
+  constructor (task: (stopped: () => boolean) => Promise<T>, interval: number, onError: (error: unknown) => void) {
     this.#task = task
-    if (interval > 0) this.#timer = setInterval(() => { if (!this.#running) this.run().catch(failed) }, interval).unref()
+    if (interval > 0) this.#timer = setInterval(() => { if (!this.#running) this.run().catch(onError) }, interval).unref()
   }
 
-  /** Runs the task now, or joins the run that is under way. */
+  /** Runs the task now, or returns the current run. */
   run (): Promise<T> {
     this.#running ??= this.#task(() => this.#stopped).finally(() => { this.#running = undefined })
     return this.#running
   }
 
-  /** Resolves when the last run has ended. A run that is under way stops early, and its outcome is dropped. */
+  /** Stops the current run early, and resolves when it has ended. Its outcome is ignored. */
   async stop (): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)

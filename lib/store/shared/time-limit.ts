@@ -1,15 +1,16 @@
-import { Line, type Linked } from './line.js'
+import { LinkedList, type Linked } from './linked-list.js'
 
-/** A call that is waited for. `due` is an instant of `performance.now()`, and 0 after the call has ended or become late. */
+/** A call with a time limit. */
 export interface Timed extends Linked<Timed> {
+  /** The deadline on the clock of `performance.now()`; 0 after the call has ended or timed out. */
   due: number
-  late (): void
+  onTimeout (): void
 }
 
-/** One time limit for any number of calls, with one timer: calls become late in the order in which they were added. */
+/** Applies one time limit to many calls with a single timer. Calls time out in the order in which they were added. */
 export class TimeLimit {
   readonly #milliseconds: number
-  readonly #calls = new Line<Timed>()
+  readonly #calls = new LinkedList<Timed>()
   #timer: NodeJS.Timeout | undefined
 
   constructor (milliseconds: number) {
@@ -23,28 +24,28 @@ export class TimeLimit {
     else if (this.#calls.size === 1) this.#timer.ref()
   }
 
-  /** Ends the wait for a call. Does nothing if the call is late already. */
+  /** Removes a call that has ended. Does nothing if the call has timed out. */
   delete (call: Timed): void {
     if (call.due === 0) return
     call.due = 0
     this.#calls.remove(call)
-    // The timer stays for the next call. Without a call it does not keep the process alive.
+    // The timer is kept for the next call, but does not keep the process alive without one.
     if (this.#calls.size === 0) this.#timer?.unref()
   }
 
   #arm (milliseconds: number): void {
-    // A timer with a longer delay fires at once.
-    this.#timer = setTimeout(() => { this.#endLate() }, Math.min(milliseconds, 2 ** 31 - 1))
+    // Node.js fires a timer with a longer delay at once.
+    this.#timer = setTimeout(() => { this.#checkDeadlines() }, Math.min(milliseconds, 2 ** 31 - 1))
   }
 
-  #endLate (): void {
+  #checkDeadlines (): void {
     this.#timer = undefined
-    // A timer may fire a moment too early.
+    // Timers may fire up to a millisecond early.
     const now = performance.now() + 1
     for (let call = this.#calls.oldest; call !== undefined; call = this.#calls.oldest) {
       if (call.due > now) return this.#arm(call.due - now + 1)
       this.delete(call)
-      call.late()
+      call.onTimeout()
     }
   }
 }

@@ -2,55 +2,58 @@ import { type Dialect as KyselyDialect, Kysely, MysqlDialect, PostgresDialect, S
 import { invalidOptions } from '../../errors.js'
 import type { Tables } from './row.js'
 
-/** A Kysely instance by shape: those of Kysely 0.27 and later fit, from its CommonJS and its ES module build. */
+/** The shape of a Kysely instance, 0.27 or later. */
 export interface KyselyInstance {
   readonly isTransaction: boolean
   withoutPlugins (): object
   executeQuery (...query: never[]): Promise<object>
 }
 
-/** A `pg.Pool`, by shape. */
+/** The shape of a `pg.Pool`. */
 export interface PgPool {
   readonly totalCount: number
   connect (...callback: never[]): unknown
 }
 
-/** A pool of mysql2 or of mysql2/promise, by shape. */
+/** The shape of a pool of mysql2 or mysql2/promise. */
 export interface MysqlPool {
   getConnection (...callback: never[]): unknown
 }
 
-/** A database of better-sqlite3 or node:sqlite, by shape. */
+/** The shape of a database of better-sqlite3 or node:sqlite. */
 export interface SqliteDatabase {
   prepare (sql: string): object
   exec (sql: string): unknown
 }
 
-/** The app's database: a Kysely instance, or a pool or database that the store builds one on. */
+/** The app's database: a Kysely instance, or a pool or database from which the store makes one. */
 export type SqlDatabase = KyselyInstance | PgPool | MysqlPool | SqliteDatabase
 
-/** The families of SQL that the store speaks; MariaDB belongs to `mysql`, PGlite to `postgres`. */
+/** The SQL dialects that the store uses. MariaDB uses `mysql`, and PGlite uses `postgres`. */
 export type Dialect = 'postgres' | 'mysql' | 'sqlite'
 
-/** A database as the store uses it. */
+/** The database and table of a store. */
 export interface Database {
-  /** Without the app's plugins, which would rename columns or parse text that looks like JSON. */
+  /** A Kysely instance without the app's plugins, which could rename columns or parse text that looks like JSON. */
   readonly db: Kysely<Tables>
   readonly dialect: Dialect
   readonly table: string
 }
 
-/** @throws `FST_SESSION_OPTIONS` for anything but a database, and for a transaction, which ends long before the store */
-export function useDatabase (given: SqlDatabase, table: string, who: string): Database {
+/**
+ * Prepares the app's database for a store.
+ * @throws `FST_SESSION_OPTIONS` for a transaction, or anything else that is not a database
+ */
+export function useDatabase (given: SqlDatabase, table: string, caller: string): Database {
   const db = kyselyOn(given)
-  if (db === undefined) throw invalidOptions(`${who}: db must be the app's Kysely instance, such as new Kysely({ dialect }), a pool of pg or mysql2, or a database of better-sqlite3 or node:sqlite`)
+  if (db === undefined) throw invalidOptions(`${caller}: db must be the app's Kysely instance, such as new Kysely({ dialect }), a pool of pg or mysql2, or a database of better-sqlite3 or node:sqlite`)
   const { sql } = db.selectFrom('t').select('id').where('id', '=', '').compile()
   const dialect = dialects[sql.slice(sql.indexOf('where '))]
-  if (dialect === undefined) throw invalidOptions(`${who}: db must speak to PostgreSQL, MySQL, MariaDB or SQLite; this one writes ${sql}`)
+  if (dialect === undefined) throw invalidOptions(`${caller}: db must be a Kysely instance for PostgreSQL, MySQL, MariaDB or SQLite. Its dialect writes: ${sql}`)
   return { db, dialect, table }
 }
 
-/** Tells the dialects apart by the SQL that they write: in every version, each has its own quotes and placeholders. */
+/** The SQL that identifies each dialect. Their quotes and placeholders differ in every version of Kysely. */
 const dialects: Record<string, Dialect | undefined> = {
   'where "id" = $1': 'postgres', 'where `id` = ?': 'mysql', 'where "id" = ?': 'sqlite'
 }
@@ -63,10 +66,10 @@ function kyselyOn (given: SqlDatabase): Kysely<Tables> | undefined {
 }
 
 function dialectOn (db: SqlDatabase): KyselyDialect | undefined {
-  // A connection of mysql2 has a method `prepare`, too.
+  // A mysql2 connection has a method `prepare` too.
   if (has(db, 'prepare') && has(db, 'exec')) return new SqliteDialect({ database: sqlite(db as SqliteDatabase) })
   if (has(db, 'connect') && has(db, 'totalCount', 'number')) return new PostgresDialect({ pool: db as never })
-  // A pool with promises has the one with callbacks inside, which alone has a method `promise`.
+  // A promise pool of mysql2 keeps its callback pool in `pool`. Only the callback pool has a method `promise`.
   const pool = has(db, 'promise') ? db : (db as { pool?: unknown } | undefined)?.pool
   return has(pool, 'getConnection') ? new MysqlDialect({ pool: pool as never }) : undefined
 }
@@ -78,7 +81,10 @@ function has (value: unknown, name: string, type = 'function'): boolean {
 type SqliteParts = Exclude<ConstructorParameters<typeof SqliteDialect>[0]['database'], () => unknown>
 type Statement = ReturnType<SqliteParts['prepare']>
 
-/** The statements of better-sqlite3 fit Kysely. Those of node:sqlite take their values apart and do not tell which of them reads. */
+/**
+ * Adapts a database to Kysely. Statements of node:sqlite take separate arguments and lack the property `reader`; those of
+ * better-sqlite3 need no change.
+ */
 function sqlite (db: SqliteDatabase): SqliteParts {
   return {
     close () {},

@@ -4,19 +4,22 @@ import type { Database } from './database.js'
 import type { Tables } from './row.js'
 import { affected } from './statements.js'
 
-/** How many rows one statement reads or deletes at most: few enough to hold no lock for long and to fit every limit of parameters. */
+/**
+ * The most rows that one statement reads or deletes. A larger number would hold locks for long or exceed a driver's limit of
+ * parameters.
+ */
 export const BATCH = 500
 
 /*
- * Many rows are deleted without deadlocks between processes: a plain read finds them, then they are deleted by their ids.
- * Every statement of every process locks rows by the primary key, in the order of the ids.
+ * To avoid deadlocks between processes, many rows are deleted in two steps: a plain read finds them, and then they are deleted
+ * by their ids. Every statement locks rows by the primary key, in the order of the ids.
  */
 
 type Condition = (eb: ExpressionBuilder<Tables, string>) => Expression<SqlBool>
 
-/** Deletes expired rows, batch by batch, until none is left or `stopped` returns true. Resolves how many it deleted. */
+/** Deletes expired rows in batches, until none is left or `stopped` returns true. Returns the number of deleted rows. */
 export async function removeExpired (database: Database, now: number, stopped: () => boolean): Promise<number> {
-  // COALESCE keeps MySQL from finding the rows by this column's index, which would lock them in another order.
+  // COALESCE keeps MySQL from using the index of this column, which would lock the rows in another order.
   const condition: Condition = (eb) => eb(eb.fn.coalesce('expires_at', eb.lit(0)), '<=', now)
   const expired = database.db.selectFrom(database.table).select('id').where('expires_at', '<=', now).orderBy('expires_at').limit(BATCH)
   for (let total = 0; ;) {
@@ -25,15 +28,15 @@ export async function removeExpired (database: Database, now: number, stopped: (
     total += removed
     // If none of the rows was removed, another process is deleting them.
     if (found.length < BATCH || removed === 0) return total
-    // A driver that never waits would let no request through between two batches.
+    // Lets requests run between two batches, even with a synchronous driver.
     await setImmediate()
   }
 }
 
 /**
- * Deletes the rows of a principal but `except`, or all rows, batch by batch in the order of the ids, so that it comes to an
- * end while other processes create rows. Resolves how many of them were live.
- * @throws if rows are still there after they were deleted
+ * Deletes all rows of a principal except the row with the id `except`, or all rows of the table without a principal. Works in
+ * batches in the order of the ids, so that it ends even if other processes keep creating rows. Returns how many rows were live.
+ * @throws if the database does not delete the rows
  */
 export async function removeOf (database: Database, principal: string | undefined, except: string, now: number): Promise<number> {
   const { db, table } = database
@@ -47,11 +50,11 @@ export async function removeOf (database: Database, principal: string | undefine
     const live = new Set(found.filter((row) => Number(row.expires_at) > now).map(({ id }) => id))
     const removed = await remove(database, [...live], condition)
     total += removed
-    // A row that looks expired by this process's clock may be live by another's: it is deleted, and not counted.
+    // A row that is expired by the clock of this process may be live by the clock of another. It is deleted but not counted.
     const others = await remove(database, ids.filter((id) => !live.has(id)), condition)
-    // Fewer removed than found: another process deleted the others, or they cannot be deleted.
+    // If fewer rows were removed than found, another process deleted the others, or they cannot be deleted.
     if (removed + others < found.length && (await all.where('id', 'in', ids).execute()).length > 0) {
-      throw new Error(`SqlStore: rows of "${table}" are found and cannot be deleted: a trigger or row security keeps them, or reads go to a replica`)
+      throw new Error(`SqlStore: rows of "${table}" cannot be deleted. A trigger or row security keeps them, or reads go to a replica`)
     }
     if (found.length < BATCH) return total
     after = ids.at(-1) ?? after
@@ -64,7 +67,8 @@ async function remove (database: Database, ids: readonly string[], condition: Co
   if (ids.length === 0) return 0
   const query = db.deleteFrom(table)
   if (dialect !== 'postgres') return affected(await db.executeQuery(query.where('id', 'in', ids).where(condition).compile()))
-  // PostgreSQL promises no order of locks for a list. A row that another process has locked is being swept by it.
+  // PostgreSQL does not lock the rows of a list in order, so a query locks them first. The sweep skips rows that another process
+  // has locked.
   const locked = db.selectFrom(table).select('id').where('id', 'in', ids).where(condition).orderBy('id').forUpdate()
   return affected(await db.executeQuery(query.where('id', 'in', skipLocked ? locked.skipLocked() : locked).compile()))
 }

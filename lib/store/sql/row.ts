@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { SessionRecord, StoredSession } from '../store.js'
 
-/** A row as drivers return it: a bigint column comes as a number, a string or a bigint. */
+/** A row as drivers return it. A bigint column is a number, a string or a bigint. */
 export interface Row {
   id: string
-  /** The payload; together with the principal if that is too long for its column. */
+  /** The payload, or a JSON list of payload and principal if the principal is too long for its column. */
   payload: string
   version: number | string | bigint
   /** Epoch milliseconds. */
@@ -18,32 +18,36 @@ export type Tables = Record<string, Row>
 export const columnNames = ['id', 'payload', 'version', 'expires_at', 'principal'] as const
 
 /**
- * Texts that some database does not keep letter by letter, or sorts in its own way: PostgreSQL refuses NUL, no UTF-8 column
- * holds half a surrogate pair, MySQL compares texts as if spaces followed them, and a driver may drop a byte order mark at
- * the start. The mark of an escaped text is escaped as well. So is the empty text: each text in a column is greater than it.
+ * Matches texts that are escaped in a column, because a database or driver would change or reject them: control characters
+ * (PostgreSQL rejects NUL), lone surrogates (UTF-8 has none), a space at the end (MySQL ignores it when it compares) and a
+ * byte order mark at the start (a driver may drop it). Also matches `~`, which marks escaped texts, and the empty text, so
+ * that every id in a column is greater than the empty text.
  */
-const AWKWARD = /^$|^[~\ufeff]|[\p{Cc}\p{Surrogate}]| $/u
+const NEEDS_ESCAPE = /^$|^[~\ufeff]|[\p{Cc}\p{Surrogate}]| $/u
 
-/** Characters that the columns `id` and `principal` hold: few enough for an index of both in every database. */
-const LONGEST = 255
+/** The most characters in the columns `id` and `principal`. Every database can index two columns of this length. */
+const MAX_LENGTH = 255
 
-/** The start of a digest, which stands for a principal that is too long. No escaped text starts like this. */
+/** The start of a digest that replaces a principal that is too long. No escaped text starts with it. */
 const DIGEST = '~#'
 
-/** Returns a text as a column holds it: unchanged if possible, else as `~` and JSON. Unequal texts stay unequal. */
+/**
+ * Returns the column value for a text: the text itself, or `~` and JSON if it needs escaping. Different texts have different
+ * values.
+ */
 export function toColumn (text: string | readonly string[]): string {
-  return typeof text === 'string' && !AWKWARD.test(text) ? text : `~${JSON.stringify(text)}`
+  return typeof text === 'string' && !NEEDS_ESCAPE.test(text) ? text : `~${JSON.stringify(text)}`
 }
 
-/** Returns what `toColumn` was given, or something else if another program wrote the column. */
+/** Reverses `toColumn`. May return any JSON value if another program wrote the column. */
 function fromColumn (stored: string): unknown {
   return stored.startsWith('~') ? JSON.parse(stored.slice(1)) : stored
 }
 
-/** Returns a principal as its column holds it: a digest if it is too long for an index. */
+/** Returns the column value for a principal: a digest if it is too long for an index. */
 export function toPrincipalColumn (principal: string): string {
   const text = toColumn(principal)
-  return text.length > LONGEST ? DIGEST + createHash('sha256').update(principal, 'utf16le').digest('base64url') : text
+  return text.length > MAX_LENGTH ? DIGEST + createHash('sha256').update(principal, 'utf16le').digest('base64url') : text
 }
 
 export function toRow (id: string, { payload, version, expiresAt, principal }: SessionRecord): Row {
@@ -52,7 +56,7 @@ export function toRow (id: string, { payload, version, expiresAt, principal }: S
   return { id: toColumn(id), payload: toColumn(kept), version, expires_at: Math.round(expiresAt), principal: column }
 }
 
-/** @throws for a row that is not a session, because another program wrote it */
+/** @throws if the row is not a session, which means that another program wrote it */
 export function fromRow (row: Row): StoredSession {
   const [id, version, expiresAt] = [fromColumn(row.id), Number(row.version), Number(row.expires_at)]
   if (!Number.isSafeInteger(version) || !Number.isSafeInteger(expiresAt)) throw new TypeError('version and expires_at must be whole numbers')

@@ -2,56 +2,59 @@ import type { Compilable, ExpressionBuilder, Kysely, QueryResult } from 'kysely'
 import type { Database } from './database.js'
 import { columnNames, type Row, type Tables } from './row.js'
 
-/** The values of a statement, by the names of its placeholders. */
+/** The values of a statement's parameters, by name. */
 export type Values = Partial<Row> & { now?: number, before?: Row['version'], limit?: number }
 
-/** Resolves how many rows were written. */
+/** Runs a statement. Returns the number of rows written. */
 type Write = (values: Values) => Promise<number>
 
-/** The store's statements on one row or one principal, compiled once; only the values differ from call to call. */
+/** The store's statements on one row or one principal. They are compiled once and run with new values each time. */
 export type Statements = ReturnType<typeof prepareStatements>
 
-/** Returns a placeholder: a parameter whose value is its name. */
-const at = <N extends keyof Values>(name: N): NonNullable<Values[N]> => name as never
+/** Returns a parameter to compile into a statement. Its value is its name, which `prepare` replaces at each call. */
+const parameter = <N extends keyof Values>(name: N): NonNullable<Values[N]> => name as never
 
-/** The columns that an update writes, and all columns. */
-const changing = { payload: at('payload'), version: at('version'), expires_at: at('expires_at'), principal: at('principal') }
-const columns = { id: at('id'), ...changing }
+/** The columns that an update writes. */
+const changing = { payload: parameter('payload'), version: parameter('version'), expires_at: parameter('expires_at'), principal: parameter('principal') }
+const columns = { id: parameter('id'), ...changing }
 
 export function prepareStatements ({ db, dialect, table }: Database) {
-  const live = db.selectFrom(table).where('expires_at', '>', at('now'))
+  const live = db.selectFrom(table).where('expires_at', '>', parameter('now'))
   const whole = live.select(columnNames)
-  const update = db.updateTable(table).where('id', '=', at('id')).where('expires_at', '>', at('now'))
-  const remove = db.deleteFrom(table).where('id', '=', at('id'))
-  const removeLive = remove.where('expires_at', '>', at('now'))
+  const update = db.updateTable(table).where('id', '=', parameter('id')).where('expires_at', '>', parameter('now'))
+  const remove = db.deleteFrom(table).where('id', '=', parameter('id'))
+  const removeLive = remove.where('expires_at', '>', parameter('now'))
   return {
-    read: rows(db, whole.where('id', '=', at('id'))),
-    find: rows(db, live.select('id').where('id', '=', at('id'))),
-    list: rows(db, whole.where('principal', '=', at('principal')).where('id', '>', at('id')).orderBy('id').limit(at('limit'))),
-    count: rows(db, live.select((eb) => eb.fn.countAll().as('n')).where('principal', '=', at('principal'))),
+    read: rows(db, whole.where('id', '=', parameter('id'))),
+    find: rows(db, live.select('id').where('id', '=', parameter('id'))),
+    list: rows(db, whole.where('principal', '=', parameter('principal')).where('id', '>', parameter('id')).orderBy('id').limit(parameter('limit'))),
+    count: rows(db, live.select((eb) => eb.fn.countAll().as('n')).where('principal', '=', parameter('principal'))),
     create: dialect === 'mysql' ? insertOrReplaceExpired(db, table) : upsertExpired(db, table),
-    touch: write(db, update.set({ expires_at: at('expires_at') }).where('expires_at', '<', at('expires_at'))),
-    update: write(db, update.set((eb) => ({ ...changing, expires_at: later(eb) })).where('version', '=', at('before'))),
-    end: write(db, removeLive.where('version', '=', at('before'))),
+    touch: write(db, update.set({ expires_at: parameter('expires_at') }).where('expires_at', '<', parameter('expires_at'))),
+    update: write(db, update.set((eb) => ({ ...changing, expires_at: laterExpiry(eb) })).where('version', '=', parameter('before'))),
+    end: write(db, removeLive.where('version', '=', parameter('before'))),
     deleteLive: write(db, removeLive),
     delete: write(db, remove)
   }
 }
 
-/** Returns the later of the stored expiry and a new one. The databases have no function of one name for it. */
-function later (eb: ExpressionBuilder<Tables, string>) {
-  return eb.case().when('expires_at', '>', at('expires_at')).then(eb.ref('expires_at')).else(at('expires_at')).end()
+/** Returns the later of the stored and the new expiry. The function for this has another name in each database. */
+function laterExpiry (eb: ExpressionBuilder<Tables, string>) {
+  return eb.case().when('expires_at', '>', parameter('expires_at')).then(eb.ref('expires_at')).else(parameter('expires_at')).end()
 }
 
 function upsertExpired (db: Kysely<Tables>, table: string): Write {
   return write(db, db.insertInto(table).values(columns).onConflict((conflict) => conflict
-    .column('id').doUpdateSet(changing).where(`${table}.expires_at`, '<=', at('now'))))
+    .column('id').doUpdateSet(changing).where(`${table}.expires_at`, '<=', parameter('now'))))
 }
 
-/** Inserts, and updates an expired row after that: MySQL's upsert takes no condition, and does not tell a kept row from a new one. */
+/**
+ * Inserts a row, or else replaces an expired one. MySQL's upsert has no condition and does not report whether it kept the old
+ * row.
+ */
 function insertOrReplaceExpired (db: Kysely<Tables>, table: string): Write {
   const insert = write(db, db.insertInto(table).values(columns))
-  const replace = write(db, db.updateTable(table).set(changing).where('id', '=', at('id')).where('expires_at', '<=', at('now')))
+  const replace = write(db, db.updateTable(table).set(changing).where('id', '=', parameter('id')).where('expires_at', '<=', parameter('now')))
   return async (values) => {
     try {
       return await insert(values)
@@ -78,8 +81,8 @@ const rows = <R>(db: Kysely<Tables>, query: Compilable<R>) => prepare(db, query,
 
 const write = (db: Kysely<Tables>, query: Compilable) => prepare(db, query, affected)
 
-/** @throws when the dialect does not report it: a store that cannot know whether it wrote must not guess */
+/** Returns the number of rows that a statement wrote. @throws if the Kysely dialect does not report it */
 export function affected ({ numAffectedRows }: QueryResult<unknown>): number {
-  if (numAffectedRows === undefined) throw new Error('the Kysely dialect does not tell how many rows a statement wrote (numAffectedRows)')
+  if (numAffectedRows === undefined) throw new Error('SqlStore: the Kysely dialect does not report how many rows a statement wrote. Use a dialect that sets numAffectedRows')
   return Number(numAffectedRows)
 }

@@ -3,38 +3,38 @@ import { type Dialect, type SqlDatabase, useDatabase } from './database.js'
 import { columnNames, type Tables } from './row.js'
 
 /**
- * Creates the table and its indexes unless they exist. It may be called at every start, from several processes at once,
- * and by a role that may not create anything if the table exists. `docs/stores/sql.md` has the same as plain SQL.
+ * Creates the table and its indexes, unless they exist. An app may call it at every start, and from several processes at the
+ * same time. If the table exists, the database role needs no right to create tables. `docs/stores/sql.md` has the plain SQL.
  *
- * @param table as in the options of `SqlStore`: `sessions` by default, with a schema as in `auth.sessions`
- * @throws `FST_SESSION_OPTIONS` when `db` is not a database that `SqlStore` takes
+ * @param table the name of the table, as in the options of `SqlStore`
+ * @throws `FST_SESSION_OPTIONS` if `SqlStore` does not support `db`
  */
 export async function createTable (db: SqlDatabase, table = 'sessions'): Promise<void> {
   const database = useDatabase(db, table, 'createTable')
   try {
     for (const statement of definition(database.dialect, table)) {
-      // IF NOT EXISTS is not atomic in PostgreSQL, where one of two concurrent runs may fail.
+      // Tries again, because IF NOT EXISTS is not atomic in PostgreSQL: one of two concurrent runs may fail.
       await statement.execute(database.db).catch(() => statement.execute(database.db))
     }
   } catch (error) {
-    if (!isDenied(error) || !await isThere(database.db, table)) throw error
+    if (!isDenied(error) || !await tableExists(database.db, table)) throw error
   }
 }
 
-/** Databases look at the right to create before they look for the table. */
+/** Returns true if the role may not create tables. Databases check that right before they check whether the table exists. */
 function isDenied (error: unknown): boolean {
   const { code } = error as { code?: unknown }
   return code === '42501' || code === 'ER_TABLEACCESS_DENIED_ERROR'
 }
 
-async function isThere (db: Kysely<Tables>, table: string): Promise<boolean> {
+async function tableExists (db: Kysely<Tables>, table: string): Promise<boolean> {
   return await db.selectFrom(table).select(columnNames).limit(0).execute()
     .then(() => true, () => false)
 }
 
 /**
- * The types of a text that is in an index, of a payload, and of an instant. Collation "C" compares bytes: exact, fast, and no
- * index breaks when the system's locales change.
+ * The column types of an indexed text, a payload and an instant. Collation "C" compares bytes, so that an update of the
+ * system's locales does not break an index.
  */
 const types: Record<Dialect, readonly [string, string, string]> = {
   postgres: ['text collate "C"', 'text', 'bigint'],
@@ -52,7 +52,7 @@ function definition (dialect: Dialect, table: string): Array<RawBuilder<unknown>
       index ${sql.id(`${bare}_principal`)} (principal, id, expires_at), index ${sql.id(`${bare}_expires_at`)} (expires_at)
     ) engine = InnoDB character set utf8mb4 collate utf8mb4_bin`]
   }
-  // In SQLite the schema belongs to the name of the index: the table is in the same one.
+  // In SQLite the schema is part of the name of the index, not of the table after ON.
   const index = (column: string) => dialect === 'sqlite' ? sql.table(`${table}_${column}`) : sql.id(`${bare}_${column}`)
   const on = dialect === 'sqlite' ? sql.id(bare) : name
   return [

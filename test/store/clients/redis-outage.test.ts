@@ -30,7 +30,7 @@ for (const [name, connect] of Object.entries(clients)) {
     await server.kill9()
     await until('the client has noticed', async () => await store.read('before').then(() => false, (error: unknown) => /no answer/.test(String(error))))
     const outcomes = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => store.create(`${n}`, record())))
-    t.ok(outcomes.every((outcome) => outcome.status === 'rejected' && /no answer within 200 ms/.test(String(outcome.reason))))
+    t.ok(outcomes.every((outcome) => outcome.status === 'rejected' && /no reply within 200 ms/.test(String(outcome.reason))))
     const waiting = patient.create('in time', record())
     await server.restart()
     t.equal(await waiting, 1, 'a call that has time left waits for the server')

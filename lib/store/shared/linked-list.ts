@@ -1,20 +1,20 @@
-/** An item with its place in a `Line`. Belongs to the line. */
+/** An item of a `LinkedList`. Only the list sets these fields. */
 export interface Linked<T> {
   older: T | undefined
   newer: T | undefined
 }
 
 /**
- * Items in the order in which they were added, in a doubly linked list: each operation takes constant time. An item that was
- * removed is referred to by nothing, so it is freed at once. (A `Set` in steady use leaves dead tables behind, each of which keeps
- * its items alive until a collection of the whole heap.)
+ * A doubly linked list of items in the order in which they were added. Each operation takes constant time. The list keeps no
+ * reference to a removed item. A `Set` would: each time it grows or is compacted, its old table keeps its items alive until
+ * a full garbage collection.
  */
-export class Line<T extends Linked<T>> {
+export class LinkedList<T extends Linked<T>> {
   size = 0
   oldest: T | undefined
   #newest: T | undefined
 
-  /** Adds an item as the newest. The item must not be in a line. */
+  /** Adds an item as the newest. The item must not be in a list. */
   add (item: T): void {
     item.older = this.#newest
     if (this.#newest === undefined) this.oldest = item
@@ -23,7 +23,7 @@ export class Line<T extends Linked<T>> {
     this.size++
   }
 
-  /** Removes an item, which must be in this line. */
+  /** Removes an item, which must be in this list. */
   remove (item: T): void {
     const { older, newer } = item
     if (older === undefined) this.oldest = newer
