@@ -1,6 +1,6 @@
 import createError, { type FastifyError } from '@fastify/error'
 
-/** The status of the response when the error reaches Fastify's error handler, by error code. */
+/** The response status of each error. */
 export const statusOf = {
   FST_SESSION_REQUIRED: 401,
   FST_SESSION_CREDENTIALS: 401,
@@ -15,10 +15,10 @@ export const statusOf = {
   FST_SESSION_OPTIONS: 500
 } as const
 
-/** Stable, machine-readable name of an error; `docs/errors.md` says for each what to do. */
+/** The stable, machine-readable code of an error. `docs/errors.md` says what to do about each. */
 export type SessionErrorCode = keyof typeof statusOf
 
-/** The site of the documentation, as in package.json. It does not exist while its owner is a placeholder in capital letters. */
+/** The documentation site, as in package.json. It does not exist as long as the owner is a placeholder in capital letters. */
 const SITE = 'https://OWNER.github.io/fastify-openapi-session/'
 
 function pageOf (code: SessionErrorCode): string {
@@ -28,21 +28,22 @@ function pageOf (code: SessionErrorCode): string {
 const Base = createError<[string, { cause: unknown }?]>('FST_SESSION', '%s')
 
 /**
- * The one error class of the package. `code` is stable and tells errors apart; `statusCode` is the status of the response.
- * No message contains a secret, a key, session data or the text of a store.
+ * The only error class of the package. `code` is stable and identifies the error. `statusCode` is the response status. A message
+ * never contains a secret, a key, session data or the message of a store.
  */
 export class SessionError extends (Base as unknown as new (message: string, options?: { cause: unknown }) => FastifyError) {
   declare readonly code: SessionErrorCode
   declare readonly statusCode: number
-  /** The status, and whether clients may see the message: frameworks around Fastify (Nest 12) know HTTP errors by these two. */
+  /** The status again. Frameworks such as Nest 12 recognise HTTP errors by `status` and `expose`. */
   declare readonly status: number
+  /** True if clients may see the message. */
   declare readonly expose: boolean
-  /** The place of the page about `code`: an address, or a file in the package. For the log. */
+  /** The URL or file of the documentation of `code`, for the log. */
   declare readonly help: string
   /** Response headers, such as `WWW-Authenticate` (RFC 9110, 11.6.1). Fastify's error handler copies them. */
   declare readonly headers?: Record<string, string>
 
-  /** @param cause - for the log: no response shows it */
+  /** @param cause - the original error, for the log. Responses do not contain it. */
   constructor (code: SessionErrorCode, message: string, { cause, headers }: { cause?: unknown, headers?: Record<string, string> } = {}) {
     super(message, ...(cause === undefined ? [] : [{ cause }]))
     const status = statusOf[code]
@@ -50,23 +51,23 @@ export class SessionError extends (Base as unknown as new (message: string, opti
   }
 }
 
-/** Wrong configuration. `sentence` says what is wrong, where, and what to write instead. */
+/** Returns the error for wrong configuration. `sentence` says what is wrong, where, and what to write instead. */
 export function invalidOptions (sentence: string, cause?: unknown): SessionError {
   return new SessionError('FST_SESSION_OPTIONS', sentence, { cause })
 }
 
-/** Checks a part of the configuration. @throws `FST_SESSION_OPTIONS` with the sentence if the part is wrong */
+/** Checks the configuration. @throws `FST_SESSION_OPTIONS` with `sentence` if `holds` is false */
 export function must (holds: boolean, sentence: string): asserts holds {
   if (!holds) throw invalidOptions(sentence)
 }
 
-/** One way to authenticate: the scheme, its cookie if it is a session, and the seconds within which a login is required. */
+/** One way to authenticate: the scheme, its cookie if it is a session, and the largest age of the login in seconds. */
 export interface Challenge { readonly scheme: string, readonly cookieName: string | undefined, readonly maxAge?: number | undefined }
 
 /**
- * The 401, with a challenge for each way to authenticate (RFC 9110, 11.6.1 and 15.5.2): `Cookie` of draft-broyer-http-cookie-auth,
- * a step-up in the words of RFC 9470, or the name of another security scheme. A verifier that knows a better challenge throws
- * its own error, with `headers`.
+ * Returns the 401 with a challenge for each way to authenticate (RFC 9110, 11.6.1 and 15.5.2). For a session that is `Cookie` of
+ * draft-broyer-http-cookie-auth, with the step-up parameters of RFC 9470. For another scheme it is the name of the scheme. A
+ * verifier can throw its own error, with `headers`, to send a better challenge.
  */
 export function authenticationRequired (challenges: readonly Challenge[]): SessionError {
   const written = challenges.map(({ scheme, cookieName, maxAge }) => {
@@ -85,48 +86,51 @@ function messageFor (challenges: readonly Challenge[]): string {
   return first.cookieName === undefined ? `The security scheme "${first.scheme}" is not satisfied.` : MESSAGES.FST_SESSION_REQUIRED
 }
 
-/** The 401 of a login. An error handler that redirects to the login tells it by its code from that of a missing session. */
+/**
+ * Returns the 401 of a failed login. Its code differs from that of a missing session, for error handlers that redirect to the
+ * login.
+ */
 export function wrongCredentials (cookieName: string): SessionError {
   const headers = { 'www-authenticate': `Cookie cookie-name="${cookieName}"` }
   return new SessionError('FST_SESSION_CREDENTIALS', 'Unknown user name or wrong password.', { headers })
 }
 
-/** The 403 for a session that lacks a role, or a second scheme that the requirement names. */
+/** Returns the 403 for a live session if a role or another required scheme is missing. */
 export function forbidden (message: string): SessionError {
   return new SessionError('FST_SESSION_FORBIDDEN', message)
 }
 
-/** The 403 for a request from a page of another origin. `compared` names the headers that show it. */
+/** Returns the 403 for a request from a page of another origin. `compared` describes the headers that were compared. */
 export function crossOrigin (compared = ''): SessionError {
   return new SessionError('FST_SESSION_CROSS_ORIGIN', `${MESSAGES.FST_SESSION_CROSS_ORIGIN} ${compared}`.trimEnd())
 }
 
-/** The 409 for two changes of one session that cannot both be kept. */
+/** Returns the 409 for two conflicting changes of one session. */
 export function conflict (cause?: unknown): SessionError {
   return new SessionError('FST_SESSION_CONFLICT', MESSAGES.FST_SESSION_CONFLICT, { cause })
 }
 
-/** The 503. Clients may try again after five seconds. */
+/** Returns the 503 for a store that fails. Clients may try again after five seconds. */
 export function unavailable (cause?: unknown): SessionError {
   return new SessionError('FST_SESSION_STORE', MESSAGES.FST_SESSION_STORE, { cause, headers: { 'retry-after': '5' } })
 }
 
-/** Data that cannot be kept: the schema does not accept them, or JSON cannot hold them. */
+/** Returns the error for data that do not fit the schema, or that JSON cannot hold. */
 export function invalidData (message: string, cause?: unknown): SessionError {
   return new SessionError('FST_SESSION_INVALID_DATA', message, { cause })
 }
 
-/** Data that are too large for the option `maxSize` or for a cookie. */
+/** Returns the error for data that are too large for the option `maxSize` or for a cookie. */
 export function tooLarge (message: string): SessionError {
   return new SessionError('FST_SESSION_TOO_LARGE', message)
 }
 
-/** A change of a session after its response has begun. `advice` names what works at that time. */
+/** Returns the error for a change of a session after the response has begun. `advice` says what to do instead. */
 export function tooLate (call: string, advice: string): SessionError {
   return new SessionError('FST_SESSION_TOO_LATE', `${call} came after the response had begun, too late to be saved with it. ${advice}`)
 }
 
-/** A session that the route does not declare. */
+/** Returns the error for the use of a session that the route does not declare. */
 export function notDeclared (method: string, url: string | undefined, scheme: string): SessionError {
   const security = `security: [{ ${/^\w+$/.test(scheme) ? scheme : JSON.stringify(scheme)}: [] }]`
   const advice = url === undefined
@@ -136,7 +140,7 @@ export function notDeclared (method: string, url: string | undefined, scheme: st
     '(with a second alternative {} if the session is optional), and read the session after this plugin\'s onRequest hook.')
 }
 
-/** Messages that responses carry and that the OpenAPI document shows as examples. */
+/** Messages of responses, which are also the examples in the OpenAPI document. */
 export const MESSAGES = {
   FST_SESSION_REQUIRED: 'Authentication required. Sign in first.',
   FST_SESSION_FORBIDDEN: 'This session does not permit the request.',

@@ -1,6 +1,6 @@
 import { invalidOptions } from './errors.js'
 
-/** Returns the known name nearest to a misspelt one, if at most two letters, and less than half of the name, differ. */
+/** Returns the known name most similar to a misspelt one, if at most two letters and less than half of the name differ. */
 export function nearest (name: string, known: Iterable<string>): string | undefined {
   let found: string | undefined
   let least = Math.min(3, name.length / 2)
@@ -11,14 +11,14 @@ export function nearest (name: string, known: Iterable<string>): string | undefi
   return found
 }
 
-/** More names than these are not listed in a message. The documentation has them. */
+/** The most names that a message lists. For more, it refers to the documentation. */
 const LISTED = 8
 
 /**
- * Throws if an object has a key that is not a known name. The message says what is written in place of it, names the nearest
- * known name, or lists the names.
+ * Throws if an object has a key that is not a known name. The message says what to write instead, suggests a similar name, or
+ * lists the known names.
  * @param where - the place of the key, with `*` for the key, such as `option cookie.*`
- * @param elsewhere - names that other packages know, and what is written here instead
+ * @param elsewhere - names that other packages use, and what to write instead
  * @throws `FST_SESSION_OPTIONS`
  */
 export function refuseUnknown (

@@ -12,7 +12,9 @@ import { InertSession } from './request/inert.js'
 import { Registry } from './routing/registry.js'
 import { guardOutside, outermost } from './routing/unguarded.js'
 
-/** Registers one session scheme: reads its options, decorates the app and, for the first scheme of an instance, guards its routes. */
+/**
+ * Registers one session scheme: reads its options, decorates the app and, for the first scheme of an instance, guards its routes.
+ */
 export async function sessionPlugin (app: FastifyInstance, options: SessionOptions<any, any>): Promise<void> {
   const scheme = createScheme(await readOptions(options, app), app.log)
   const registry = Registry.isOwn(app) ? Registry.of(app) as Registry : guard(app)
@@ -54,7 +56,7 @@ function guard (app: FastifyInstance): Registry {
 
 const schemesByApp = new WeakMap<FastifyInstance, Scheme[]>()
 
-/** Returns the schemes of a whole app, in whichever of its contexts they were registered. */
+/** Returns the schemes of a whole app, from all its contexts. */
 function schemesOf (context: FastifyInstance): Scheme[] {
   const app = outermost(context)
   const schemes = schemesByApp.get(app) ?? []
@@ -62,7 +64,7 @@ function schemesOf (context: FastifyInstance): Scheme[] {
   return schemes
 }
 
-// Fields that Fastify sets on every request; its other names are found by asking it.
+// Fields that Fastify sets on each request object. `hasRequestDecorator` knows its other members.
 const FIELDS_OF_REQUEST = new Set(['id', 'params', 'raw', 'query', 'log', 'body'])
 
 function decorate (app: FastifyInstance, scheme: Scheme): void {

@@ -6,7 +6,7 @@ export type RenewedReason = 'renew' | 'principal' | 'regenerate'
 export type DestroyedReason = 'destroy' | 'replaced' | 'verify' | 'revoke' | 'limit' | 'evicted'
 export type DiscardedReason = 'damaged' | 'unfit' | 'ended' | 'idle-during-request' | 'server-error' | 'after-commit'
 
-/** An event as the code that reports it writes it. */
+/** An event without its scheme, as the plugin's own code reports it. */
 export type ReportedEvent = { readonly id?: string, readonly principal?: string, readonly detail?: string } & (
   | { readonly type: 'created', readonly reason: CreatedReason }
   | { readonly type: 'renewed', readonly reason: RenewedReason }
@@ -14,14 +14,14 @@ export type ReportedEvent = { readonly id?: string, readonly principal?: string,
   | { readonly type: 'expired', readonly reason: 'absolute' | 'absent' | 'idle-during-request' }
   | { readonly type: 'discarded', readonly reason: DiscardedReason }
   | { readonly type: 'rejected', readonly reason: 'malformed-cookie' | 'duplicate-cookie' | 'stale-secret' | 'cross-origin' | 'unauthenticated' | 'forbidden' }
-  /** The store failed, so a session over the limit of its principal lives on. */
+  /** The store failed, so the principal may have more sessions than the limit. */
   | { readonly type: 'failed', readonly reason: 'limit' }
 )
 
 /** An event in the life of a session, for logs and alarms (OWASP ASVS 5.0, V16.3). Never contains a secret or data. */
 export type SessionEvent = { readonly scheme: string } & ReportedEvent
 
-/** Reports an event. The second argument names the session and its principal. Returns `undefined`: no session was found. */
+/** Reports an event of the session `of`. Returns `undefined`, so that a caller that has no session can return the result. */
 export type Report = (event: ReportedEvent, of?: { readonly id: string, readonly principal: string | undefined }) => undefined
 
 type Listener = (event: SessionEvent, request: FastifyRequest | undefined) => unknown
@@ -33,8 +33,8 @@ const events = channel('fastify-openapi-session:event')
 const WARNED = new Set<SessionEvent['reason']>(['damaged', 'unfit', 'after-commit', 'idle-during-request'])
 
 /**
- * Returns the function that reports the events of a scheme: as a structured log line, to the listener of the options, and on
- * the diagnostics channel. Makes no event if none of the three wants it.
+ * Returns the function that reports the events of a scheme in the log, to the option `onEvent`, and on the diagnostics channel.
+ * It does nothing if none of the three is in use.
  */
 export function reporter (scheme: string, onEvent: Listener | undefined, log: FastifyBaseLogger, request?: FastifyRequest): Report {
   return (reported, of) => {
@@ -50,12 +50,12 @@ export function reporter (scheme: string, onEvent: Listener | undefined, log: Fa
   }
 }
 
-/** Returns whether debug lines are logged. `false` if the logger cannot tell, because composing them costs time. */
+/** Returns true if debug lines are logged, and false if the logger cannot tell. */
 export function isDebugEnabled (log: FastifyBaseLogger): boolean {
   return (log as { isLevelEnabled?: (level: string) => boolean }).isLevelEnabled?.('debug') === true
 }
 
-/** Calls the listener. Logs its errors, also if it is asynchronous. */
+/** Calls the listener and logs its errors, including those of an asynchronous listener. */
 async function call (onEvent: Listener, event: SessionEvent, request: FastifyRequest | undefined, log: FastifyBaseLogger): Promise<void> {
   try {
     await onEvent(event, request)

@@ -8,19 +8,21 @@ export interface CookieOptions {
   name?: string
   /** Default `/`. */
   path?: string
-  /** None by default: the cookie then goes back to the very host that set it, and to no other. */
+  /** Default: none. Then browsers send the cookie only to the host that set it. */
   domain?: string
   /** Default `lax`. `none` needs `secure`. */
   sameSite?: 'lax' | 'strict' | 'none'
-  /** Default `true`. `false` is for development over plain http on something other than localhost. */
+  /** Default `true`. Use `false` only for development over plain http on a host other than localhost. */
   secure?: boolean
-  /** A cookie jar for each top-level site (CHIPS). Needs `secure`. Default `false`. */
+  /** Keeps a separate cookie for each top-level site (CHIPS). Needs `secure`. Default `false`. */
   partitioned?: boolean
-  /** `true`: the cookie outlives the browser's run, up to the absolute timeout. Default `false`; `start` can say otherwise. */
+  /**
+   * True if the cookie survives when the browser closes, until the absolute timeout. Default `false`. `start` can override it.
+   */
   persistent?: boolean
   /**
-   * Cookies that this one had before, under another name, path or domain. They are read where the new one is absent, and the
-   * response sets the new one and expires the old one: a rename signs no user out. Keep them for an absolute timeout.
+   * Former names, paths or domains of the cookie, so that a change does not sign users out. A former cookie is read if the current
+   * one is absent. The response then sets the current cookie and expires the former one. Keep an entry for an absolute timeout.
    */
   previous?: ReadonlyArray<{ readonly name: string, readonly path?: string, readonly domain?: string }>
 }
@@ -38,7 +40,7 @@ const ELSEWHERE = {
 }
 
 /**
- * Checks the attributes, each and against each other, and returns the cookie with the `Set-Cookie` headers that it needs.
+ * Checks the attributes and their combination. Returns the cookie and functions that write its `Set-Cookie` headers.
  * @throws `FST_SESSION_OPTIONS`
  */
 export function cookiePolicy (options: CookieOptions) {
@@ -58,16 +60,16 @@ export function cookiePolicy (options: CookieOptions) {
     secure,
     /** Former cookies, with the header that expires each. */
     previous: previous.map(({ name, path = '/', domain }) => ({ name, expire: expireCookie(name, path, domain) })),
-    /** Returns the header for a value. `maxAge` in seconds; without it the cookie ends with the browser's run. */
+    /** Returns the header for a value. `maxAge` is in seconds. Without it, the cookie ends when the browser closes. */
     write: (value: string, maxAge?: number) => maxAge === undefined ? `${head}${value}${tail}` : `${head}${value}; Max-Age=${maxAge}${tail}`,
-    /** The header that deletes the cookie: same name, path and domain (RFC 6265bis, 5.7). */
+    /** The header that deletes the cookie. It has the same name, path and domain (RFC 6265bis, 5.7). */
     expire: written(name, { ...attributes, ...EXPIRED })
   })
 }
 
 const EXPIRED = { maxAge: 0, expires: new Date(0) }
 
-/** Returns the `Set-Cookie` header that expires a cookie with another name or place, or of another plugin. */
+/** Returns the `Set-Cookie` header that expires a former cookie or a cookie of another plugin. */
 export function expireCookie (name: string, path: string, domain: string | undefined): string {
   // Browsers ignore a Set-Cookie without Secure for a name with such a prefix (RFC 6265bis, 4.1.3).
   const secure = /^__(host|secure|http)-/i.test(name)
@@ -79,7 +81,7 @@ function written (name: string, attributes: SerializeOptions): string {
   try {
     return serialize(name, '', attributes)
   } catch (error) {
-    throw invalidOptions(`cookie: ${(error as Error).message}, so that no browser would accept it`)
+    throw invalidOptions(`cookie: ${(error as Error).message}, so no browser would accept it`)
   }
 }
 

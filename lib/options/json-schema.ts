@@ -10,9 +10,9 @@ interface Validate {
 }
 
 /**
- * Compiles a JSON Schema as the app does for its routes: with its shared schemas, and the formats, keywords and plugins of its
- * option `ajv`. Unlike there, data are neither coerced nor stripped of anything.
- * @throws `FST_SESSION_OPTIONS` for a schema that Ajv refuses or that is asynchronous
+ * Compiles a JSON Schema as the app does for its routes, with its shared schemas and the formats, keywords and plugins of its
+ * option `ajv`. Unlike for routes, Ajv neither coerces data nor removes properties.
+ * @throws `FST_SESSION_OPTIONS` for a schema that is asynchronous or that Ajv rejects
  */
 export async function jsonSchema (schema: object, app: FastifyInstance): Promise<DataSchema> {
   const { AjvCompiler } = await import('@fastify/ajv-compiler')
@@ -29,7 +29,7 @@ export async function jsonSchema (schema: object, app: FastifyInstance): Promise
     }
   }
   const check = compile({ useDefaults: false })
-  // Ajv's strict mode would refuse defaults in places where Ajv does not fill them in.
+  // Ajv's strict mode would reject defaults in places where Ajv ignores them.
   const fill = compile({ useDefaults: true, strict: false })
   must(check.$async !== true, 'schema is asynchronous ($async), but data are checked synchronously: remove $async')
   return checkedBy(schema, {
@@ -42,7 +42,7 @@ export async function jsonSchema (schema: object, app: FastifyInstance): Promise
   })
 }
 
-/** Returns what Fastify keeps for an app under a symbol of its own; `undefined` if it keeps nothing there. */
+/** Returns the value that Fastify keeps for an app under the symbol of this name, or `undefined`. */
 export function keptIn (app: object, name: string): unknown {
   const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === name)
   if (symbol !== undefined) return (app as Record<symbol, unknown>)[symbol]

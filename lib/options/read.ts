@@ -31,10 +31,10 @@ const KNOWN = [
 const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator', 'headers'] satisfies Array<keyof OpenApiOptions>
 
 const NO_SECRET = 'no secret is needed, because the cookie holds random bits only; take it out. To keep the data in the cookie, write store: sealedCookie({ keys })'
-const TIMES = 'write idleTimeout and absoluteTimeout, in seconds, and cookie: { persistent: true } for a cookie that outlives the browser\'s run'
+const TIMES = 'write idleTimeout and absoluteTimeout, in seconds, and cookie: { persistent: true } for a cookie that survives when the browser closes'
 const RANDOM_ID = 'ids are random and cannot be chosen; take it out'
 
-/** Options of other session plugins, and what is written here instead. */
+/** Options of other session plugins, and what to write instead. */
 const ELSEWHERE = {
   ...Object.fromEntries([...OF_COOKIE, 'httpOnly'].map((name) => [name, `write cookie: { ${name}: ... }`])),
   secret: NO_SECRET, key: NO_SECRET, salt: NO_SECRET, password: NO_SECRET, keys: 'write store: sealedCookie({ keys })',
@@ -45,21 +45,21 @@ const ELSEWHERE = {
   genid: RANDOM_ID, idGenerator: RANDOM_ID,
   saveUninitialized: 'a session is saved when its data change or start() is called, never before; take it out',
   resave: 'a session is saved if its data changed; take it out',
-  rolling: 'each request moves the idle timeout, without a new cookie; take it out. config: { session: { touch: false } } turns that off for a route',
+  rolling: 'each request restarts the idle timeout, without a new cookie; take it out. config: { session: { touch: false } } turns that off for a route',
   unset: 'session.destroy() ends a session; take it out',
   proxy: 'write Fastify({ trustProxy: ... })'
 }
 
-/** Checks the options once. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
+/** Checks the options and fills in the defaults. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
 export async function readOptions (options: SessionOptions<string, any>, app: FastifyInstance) {
   refuseUnknown(options, [...KNOWN, ...OF_REGISTER], 'option *', ELSEWHERE)
   const { scheme = 'session', cookie = {}, principal, roles, verify, user, migrate, onEvent, security, maxPerPrincipal } = options
   must(isSchemeName(scheme), 'scheme must be a name of letters, digits, ".", "_" and "-"')
   for (const name of [...FUNCTIONS, 'now'] as const) must(['undefined', 'function'].includes(typeof options[name]), `${name} must be a function`)
-  // The attributes are checked where the cookie is made, and the requirements with the routes that they hold for.
+  // `cookiePolicy` checks the attributes of the cookie, and the registry checks the requirements.
   must(isObject(cookie), 'cookie must be an object such as { sameSite: "strict" }')
   must(security === undefined || Array.isArray(security), 'security must be a list of requirements, such as [{ session: [] }]')
-  must(maxPerPrincipal === undefined || principal !== undefined, 'maxPerPrincipal needs the option principal, which tells whom a session belongs to: principal: (data) => data.userId')
+  must(maxPerPrincipal === undefined || principal !== undefined, 'maxPerPrincipal needs the option principal, which returns the owner of a session: principal: (data) => data.userId')
   return Object.freeze({
     ...readLifetimes(options),
     scheme, cookie, principal, roles, verify, user, migrate, onEvent, security,
@@ -98,7 +98,7 @@ function readVerifiers (verifiers: Readonly<Record<string, Verifier>> = {}, sche
   must(isObject(verifiers), 'verifiers must be an object such as { bearer: (request, scopes) => true }')
   for (const [name, verifier] of Object.entries(verifiers)) {
     must(typeof verifier === 'function', `verifiers.${name} must be a function (request, scopes) => boolean`)
-    // The name is a part of the challenge in the response to a refused request.
+    // The name is part of the challenge in a 401 response.
     must(isSchemeName(name), `verifiers: ${JSON.stringify(name)} is not a name of a security scheme: use letters, digits, ".", "_" and "-"`)
     must(name !== scheme, `verifiers.${name}: "${name}" is this session itself, which needs no verifier; take it out`)
   }
@@ -118,7 +118,7 @@ function isObject (value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-// OpenAPI 3.1, Components Object: what the keys of securitySchemes may be.
+// OpenAPI 3.1, Components Object: the form of the keys of securitySchemes.
 function isSchemeName (name: unknown): boolean {
   return typeof name === 'string' && /^[a-zA-Z0-9._-]+$/.test(name)
 }

@@ -11,12 +11,12 @@ import type { Settings } from './read.js'
 /** One registration of the plugin: a session scheme with its cookie, its codec and its backend. */
 export type Scheme = ReturnType<typeof createScheme>
 
-/** Puts a scheme together. @throws `FST_SESSION_OPTIONS` */
+/** Creates a scheme from its options. @throws `FST_SESSION_OPTIONS` */
 export function createScheme (settings: Settings, log: FastifyBaseLogger) {
   const { scheme: name, store, now, adopt } = settings
   const cookie = cookiePolicy(settings.cookie)
   const codec = new Codec(settings)
-  /** Returns the function that reports events, within a request or outside of any. */
+  /** Returns the function that reports events of a request, or events outside of requests. */
   const reportOn = (request?: FastifyRequest): Report => reporter(name, settings.onEvent, request?.log ?? log, request)
   /** Returns the `Set-Cookie` header for a session. A persistent cookie lives until the absolute deadline. */
   const line = (value: string, { persistent, deadline }: Times): string =>
@@ -24,7 +24,7 @@ export function createScheme (settings: Settings, log: FastifyBaseLogger) {
   const backend: Backend = store instanceof SealedCookie
     ? store.backend({ ...settings, cookieName: cookie.name, codec, line })
     : new StoredBackend({ ...settings, store, codec, report: reportOn() })
-  /** The `Set-Cookie` header that expires the cookie of the plugin whose sessions are adopted, if there is one. */
+  /** The `Set-Cookie` header that expires the cookie of the other plugin, if its sessions are adopted. */
   const expireAdopted = adopt && expireCookie(adopt.cookieName, adopt.path ?? '/', adopt.domain)
   return Object.freeze({ name, settings, cookie, codec, backend, reportOn, line, expireAdopted })
 }

@@ -18,17 +18,17 @@ import type { CookieOptions } from './cookie.js'
  */
 export interface SessionSchemas {}
 
-/** Names of the schemes: those in `SessionSchemas`, or `session` while nothing is declared there. */
+/** The names of the schemes: those in `SessionSchemas`, or `session` if it is empty. */
 export type SchemeName = keyof SessionSchemas extends never ? 'session' : keyof SessionSchemas & string
 
 /** The type of the data of a scheme. */
 export type SessionData<Name extends string> = Name extends keyof SessionSchemas ? DataOf<SessionSchemas[Name]> : Record<string, unknown>
 
-/** The type of the data that a session of a scheme can start with: what has a default in the schema may be absent. */
+/** The type of the data that a session of a scheme can start with. Keys with a default in the schema may be absent. */
 export type SessionInput<Name extends string> = Name extends keyof SessionSchemas ? InputOf<SessionSchemas[Name]> : Record<string, unknown>
 
 /**
- * The users of the session schemes: what the option `user` returns, to be augmented:
+ * The types of the users that the option `user` returns, by scheme, to be augmented:
  * ```ts
  * declare module 'fastify-openapi-session' {
  *   interface SessionUsers { session: User }
@@ -43,7 +43,7 @@ export type SessionUser<Name extends string> = Name extends keyof SessionUsers ?
 type FoundUser<Name extends string> = Name extends keyof SessionUsers ? Awaitable<SessionUsers[Name] | null | undefined> : unknown
 
 /**
- * The default of routes that have no `schema.security`, to be augmented with the type of the option `security`:
+ * The type of the option `security`, which applies to routes without `schema.security`, to be augmented:
  * ```ts
  * declare module 'fastify-openapi-session' {
  *   interface SessionDefaults { security: [{ session: [] }] }
@@ -55,80 +55,87 @@ export interface SessionDefaults {}
 type DefaultSecurity = SessionDefaults extends { security: infer Security } ? Frozen<Security> : readonly SecurityRequirement[]
 type Frozen<T> = { readonly [Key in keyof T]: Frozen<T[Key]> }
 
-/** How a session scheme is described in the OpenAPI document. */
+/** The description of a session scheme in the OpenAPI document. */
 export interface OpenApiOptions {
   /** The scheme's description. Default: a sentence that says how to sign in. */
   description?: string
   /** operationId of the operation that signs in. */
   login?: string
-  /** operationId of the operation that tells who is signed in. */
+  /** operationId of the operation that returns the user who is signed in. */
   status?: string
   /** operationId of the operation that signs out. */
   logout?: string
-  /** Name of the decorator of @fastify/swagger, where it was given another one than `swagger`. */
+  /** Name of the decorator of @fastify/swagger. Default `swagger`. */
   decorator?: string
   /**
-   * Header Objects by name: headers that other plugins add to every response, such as `RateLimit-Limit`. All responses of
-   * operations that name the session are documented with them.
+   * Header Objects by name, for headers that other plugins add to every response, such as `RateLimit-Limit`. They are added to all
+   * responses of operations that name the session.
    */
   headers?: Readonly<Record<string, object>>
 }
 
-/** Options of `register` for the scheme `Name`. Durations are in seconds. The data that a function gets are frozen. */
+/** Options of `register` for the scheme `Name`. Durations are in seconds. Functions receive frozen data. */
 export interface SessionOptions<Name extends string = string, Data extends object = SessionData<Name>> {
-  /** The security scheme's name, which is also the name of the decorators. Default `session`. */
+  /** The name of the security scheme, and of the decorators of app and request. Default `session`. */
   scheme?: Name
   /**
-   * Schema of the data, checked when a record is loaded and when it is saved: of TypeBox, a Standard Schema (Zod, Valibot, ArkType
-   * and others), or a JSON Schema. Default: any object.
+   * The schema of the data: of TypeBox, a Standard Schema (Zod, Valibot, ArkType and others), or a JSON Schema. Data are checked when
+   * they are loaded and saved. Default: any object.
    */
   schema?: Name extends keyof SessionSchemas ? SessionSchemas[Name] : object
-  /** The place where sessions live. Default: a `MemoryStore`, for one process and for tests. */
+  /** The store of the sessions. Default: a `MemoryStore`, for tests and apps of one process. */
   store?: SessionStore | SealedCookie
   /** Name and attributes of the cookie. Default `__Host-session`, Secure, SameSite=Lax, Path=/; always HttpOnly. */
   cookie?: CookieOptions
   /** Seconds without a request after which a session ends. Default 1800. */
   idleTimeout?: number
-  /** Seconds after which a session ends, whatever happens in it. Default 43200. */
+  /** Seconds after which a session ends, even if it is in use. Default 43200. */
   absoluteTimeout?: number
-  /** Seconds that one call of the store may take before the response is 503. Default 2. */
+  /** The time limit of a store call in seconds. After that, the response is 503. Default 2. */
   storeTimeout?: number
-  /** Bytes of JSON that the data of one session may take. Default 1048576. */
+  /** The largest size of a session's data, in bytes of JSON. Default 1048576. */
   maxSize?: number
   /**
-   * How many live sessions one principal may have. A login above the limit ends the sessions of the oldest logins. Default 100
-   * if the store counts sessions, else no limit. If the option is set and the store does not count, each login lists the sessions.
+   * The largest number of live sessions of a principal. A login above the limit ends the sessions of the oldest logins. Default: 100
+   * if the store counts sessions, otherwise no limit. If the option is set and the store does not count, each login lists them.
    */
   maxPerPrincipal?: number
-  /** Whom a session belongs to. With it, only a session that has a principal satisfies a requirement. */
+  /**
+   * Returns the owner of a session, such as a user id. With this option, only a session with a principal satisfies a requirement.
+   */
   principal?: (data: Data) => string | undefined
-  /** Returns the roles that a requirement such as `{ session: ['admin'] }` asks for. `user` is the result of the option `user`. */
+  /**
+   * Returns the roles of a session, for requirements such as `{ session: ['admin'] }`. `user` is the result of the option `user`.
+   */
   roles?: (data: Data, user: SessionUser<Name>) => readonly string[] | Promise<readonly string[]>
   /**
-   * Checks each loaded session that has a principal (every session without the option `principal`). `false` ends it: the
-   * password was changed, the account was disabled.
+   * Checks each loaded session that has a principal, or every session without the option `principal`. Return `false` to end the
+   * session, for example because the password was changed or the account was disabled.
    */
   verify?: (data: Data, request: FastifyRequest) => boolean | Promise<boolean>
   /**
-   * Returns the user of a loaded session, once per request; `null` and `undefined` end the session. Read it as
-   * `request.session.user`. Asked for the same sessions as `verify`, and after it.
+   * Returns the user of a loaded session, which is then `request.session.user`. `null` and `undefined` end the session. Called once
+   * per request, after `verify` and for the same sessions.
    */
   user?: (data: Data, request: FastifyRequest) => FoundUser<Name>
-  /** Makes data of an older form fit the schema. What still does not fit counts as no session, and is reported. */
+  /** Converts data of an older form to the schema. If they still do not fit, the session is reported and counts as absent. */
   migrate?: (data: unknown) => unknown
   /** The requirement of routes that have no `schema.security`. `security: []` on a route overrides it. */
   security?: DefaultSecurity
-  /** Decide the security schemes that are not sessions, by scheme name. */
+  /** Functions that decide the security schemes that are not sessions, by scheme name. */
   verifiers?: Readonly<Record<string, Verifier>>
-  /** Refuses unsafe requests that pages of other origins sent; `false` turns the check off. */
+  /** The check that refuses unsafe requests from pages of other origins. `false` turns it off. */
   crossOrigin?: CrossOriginOptions | false
   /** The description in the OpenAPI document. */
   openapi?: OpenApiOptions
-  /** Sessions of another plugin to adopt, for as long as some of them can be live: the move signs no user out. */
+  /**
+   * Adopts the sessions of another plugin, so that the change of plugins does not sign users out. Keep it until they have
+   * expired.
+   */
   adopt?: Adoption
-  /** Called with everything that happens to sessions, never with a token. What it throws is logged. */
+  /** Receives all session events, which never contain a secret. Errors that it throws are logged. */
   onEvent?: (event: SessionEvent, request: FastifyRequest | undefined) => void
-  /** The clock, epoch milliseconds. Default `Date.now`; tests bring their own. */
+  /** Returns the time in epoch milliseconds. Default `Date.now`. */
   now?: () => number
 }
 

@@ -11,8 +11,8 @@ interface PlannedRoute {
 }
 
 /**
- * Checks a scheme against its own options, and against the schemes that were registered before it in any context of the app:
- * they share the browser and may share a store.
+ * Checks a scheme for conflicts between its options, and with schemes that were registered earlier in any context of the app. All
+ * schemes share the browser, and may share a store.
  * @throws `FST_SESSION_OPTIONS`
  */
 export function refuseClashes ({ name, cookie, settings: { store, maxPerPrincipal, adopt } }: Scheme, others: readonly Scheme[]): void {
@@ -29,7 +29,7 @@ export function refuseClashes ({ name, cookie, settings: { store, maxPerPrincipa
   }
 }
 
-/** Plugins whose headers a refused request lacks if they are registered after this one, and what follows from that. */
+/** Plugins to register before this one, and the effect on a 401 response if they are not. */
 export const FIRST: Readonly<Record<string, string>> = {
   '@fastify/cors': 'no CORS headers, and browsers report a CORS error in its place',
   '@fastify/helmet': 'none of the security headers'
@@ -45,7 +45,7 @@ export function * mistakesOfOrder (isLast: boolean, late: readonly string[]): Ge
   for (const plugin of late) yield `${plugin} was registered after fastify-openapi-session, so a 401 has ${FIRST[plugin]}: register ${plugin} first`
 }
 
-/** Yields the likely mistakes of a scheme: sentences that say what to write instead. @param routes - those that declare something */
+/** Yields a sentence for each likely mistake of a scheme. @param routes - the routes that require something */
 export function * mistakesOf (scheme: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
   const { name, cookie, settings: { store, cookie: { sameSite }, trustedOrigins } } = scheme
   const production = process.env['NODE_ENV'] === 'production'
@@ -59,7 +59,7 @@ export function * mistakesOf (scheme: Scheme, routes: readonly PlannedRoute[]): 
 
 const DAY = 86_400
 
-/** Finds durations that were written in milliseconds: those too long, and whole minutes in milliseconds. */
+/** Finds durations that are probably in milliseconds: very long ones, and multiples of 60,000. */
 function * inMilliseconds ({ name, settings }: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
   const durations = [
     { of: `the session "${name}"`, option: 'idleTimeout', seconds: settings.idleTimeout / 1000, most: 30 * DAY },
@@ -84,7 +84,7 @@ function * outOfReach (scheme: Scheme, routes: readonly PlannedRoute[]): Generat
   yield `browsers send the cookie of the session "${name}" to ${path} only, and it is declared by ${some}: set cookie.path: "/", or move the routes`
 }
 
-/** Finds routes that require a session which a guest can have as well: without `principal`, every live session will do. */
+/** Finds routes whose required session a guest may have too. Without the option `principal`, any live session is enough. */
 function * openToGuests ({ name, codec, settings: { principal } }: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
   if (principal !== undefined || codec.blank === undefined) return
   const naming = routes.filter(({ plan }) => plan.schemes.some((scheme) => scheme.name === name))
@@ -101,13 +101,13 @@ function titleOf ({ route: { method, url } }: PlannedRoute): string {
   return `${String(method)} ${url}`
 }
 
-/** Returns whether a cookie of a path may reach a route; `true` where that depends on a parameter of the route. */
+/** Returns true if a cookie with a path may be sent to a route, also if that depends on a parameter of the route. */
 function mayCover (path: string, url: string): boolean {
   const fixed = url.split(/[:*]/, 1)[0] as string
   return covers(path, url) || (fixed !== url && path.startsWith(fixed))
 }
 
-/** Path-match of RFC 6265bis, 5.1.4. */
+/** Path matching of RFC 6265bis, 5.1.4. */
 function covers (path: string, of: string): boolean {
   return of === path || of.startsWith(path.endsWith('/') ? path : `${path}/`)
 }

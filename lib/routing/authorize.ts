@@ -16,13 +16,13 @@ export interface Candidate {
   readonly user: unknown
 }
 
-/** Why a condition does not hold: `unauthenticated` becomes a 401, `forbidden` a 403. */
+/** The reason why a condition does not hold. `unauthenticated` becomes a 401, and `forbidden` a 403. */
 interface Failure {
   readonly kind: 'unauthenticated' | 'forbidden'
   readonly scheme: string
   /** A sentence that says what the session lacks. */
   readonly why: string
-  /** Seconds: a login within that time would satisfy the condition. */
+  /** The largest age of the login, in seconds, if the login is too old. */
   readonly maxAge?: number | undefined
 }
 
@@ -41,7 +41,7 @@ interface Case {
   readonly candidates: readonly Candidate[]
 }
 
-/** Tries the alternatives from `index` on. The earlier alternatives failed. */
+/** Tries the alternatives from `index` on, after the earlier ones failed. */
 function tryAlternative (of: Case, index: number, failures: readonly Failure[] | undefined): Awaitable<void> {
   const alternative = of.plan.requirement.alternatives[index]
   if (alternative === undefined) return failures && refuse(failures, of)
@@ -54,7 +54,7 @@ function tryAlternative (of: Case, index: number, failures: readonly Failure[] |
 function findFailure (of: Case, conditions: readonly Condition[], index: number): Awaitable<Failure | undefined> {
   const condition = conditions[index]
   if (condition === undefined) return undefined
-  const failure = ask(of, condition)
+  const failure = check(of, condition)
   if (failure === undefined) return findFailure(of, conditions, index + 1)
   return chain(failure, (failure) => {
     if (failure === undefined) return findFailure(of, conditions, index + 1)
@@ -64,9 +64,9 @@ function findFailure (of: Case, conditions: readonly Condition[], index: number)
   })
 }
 
-function ask ({ request, plan, candidates }: Case, { verifier, scopes, scheme }: Condition): Awaitable<Failure | undefined> {
+function check ({ request, plan, candidates }: Case, { verifier, scopes, scheme }: Condition): Awaitable<Failure | undefined> {
   for (const candidate of verifier === undefined ? candidates : []) {
-    if (candidate.scheme.name === scheme) return askSession(candidate, scopes, plan.maxAge)
+    if (candidate.scheme.name === scheme) return checkSession(candidate, scopes, plan.maxAge)
   }
   return chain(verifier?.(request, scopes), (holds) => holds ? undefined : unauthenticated(scheme, `The security scheme "${scheme}" is not satisfied.`))
 }
@@ -75,12 +75,12 @@ function unauthenticated (scheme: string, why: string, maxAge?: number): Failure
   return { kind: 'unauthenticated', scheme, why, maxAge }
 }
 
-function askSession (
+function checkSession (
   { scheme, snapshot, user }: Candidate, scopes: readonly string[], maxAge: number | undefined
 ): Awaitable<Failure | undefined> {
   const { name, settings: { principal, roles, now } } = scheme
   if (snapshot === undefined) return unauthenticated(name, `there is no live session "${name}"`)
-  if (principal !== undefined && snapshot.principal === undefined) return unauthenticated(name, `the option principal returned nothing for the session "${name}": it is a guest's`)
+  if (principal !== undefined && snapshot.principal === undefined) return unauthenticated(name, `the session "${name}" belongs to a guest: the option principal returned nothing`)
   if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) return unauthenticated(name, `the login is older than ${maxAge} seconds`, maxAge)
   if (scopes.length === 0) return undefined
   return chain(roles?.(freezeJson(snapshot.data), user), (held: unknown) => {
@@ -92,14 +92,16 @@ function askSession (
   })
 }
 
-/** Says which roles are missing. If a role of the session has nearly the same name, `security` probably misspells it. */
+/**
+ * Returns a sentence about missing roles. Suggests a role of the session with a similar name, because `security` may misspell it.
+ */
 function lacking (missing: readonly string[], held: readonly unknown[]): string {
   const names = held.filter((role) => typeof role === 'string')
   const meant = missing.map((role) => nearest(role, names)).find((role) => role !== undefined)
   return `The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`
 }
 
-/** Throws 403 rather than 401 if both apply: signing in again does not help a live session that lacks a role. */
+/** Throws the error. If both apply, throws 403 and not 401, because signing in again would not add a role. */
 function refuse (failures: readonly Failure[], { request, candidates }: Case): never {
   const worst = failures.find(({ kind }) => kind === 'forbidden') ?? failures[0]
   const reporting = candidates.find(({ scheme }) => scheme.name === worst?.scheme) ?? candidates[0]

@@ -3,22 +3,25 @@ import { must } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
 
 export interface CrossOriginOptions {
-  /** Origins, exactly as browsers send them (`https://shop.example`), whose pages may send unsafe requests. */
+  /** Origins whose pages may send unsafe requests, exactly as browsers send them (`https://shop.example`). */
   trusted?: readonly string[]
 }
 
-/** The parts of a request that are compared. */
+/** The parts of a request that the check reads. */
 export type OriginFacts = Pick<FastifyRequest, 'method' | 'protocol' | 'headers'> & { readonly host: string | undefined }
 
-/** The methods that change nothing (RFC 9110, 9.2.1). TRACE and QUERY (RFC 10008) count as unsafe: no other origin needs them. */
+/**
+ * The safe methods (RFC 9110, 9.2.1). TRACE and QUERY (RFC 10008) count as unsafe, because pages of other origins do not need
+ * them.
+ */
 export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
- * Returns whether a request may act with the session: `false` if a page of another origin sent it. Follows the algorithm of
- * Go's `net/http.CrossOriginProtection`: Fetch Metadata decides if the browser sends it. Otherwise Origin is compared with
- * Host. Clients that send neither header are not browsers, so they do not carry a victim's cookies and are allowed.
+ * Returns false if a page of another origin sent an unsafe request. Follows the algorithm of Go's `net/http.CrossOriginProtection`:
+ * Sec-Fetch-Site decides if it is present. Otherwise Origin is compared with Host. Clients that send neither header are not
+ * browsers, so they do not send a victim's cookies and are allowed.
  *
- * A WebSocket is opened with a GET. Browsers send that across origins without a preflight, so it counts as unsafe.
+ * The GET that opens a WebSocket counts as unsafe, because browsers send it across origins without a preflight.
  */
 export function isSameOrigin (request: OriginFacts, trusted: ReadonlySet<string>): boolean {
   const { headers } = request
@@ -45,7 +48,9 @@ export function readOrigins (crossOrigin: CrossOriginOptions = {}, where: string
   return new Set(trusted)
 }
 
-/** The URL standard has no origin for the schemes of apps and extensions. For these, the scheme and the host are compared. */
+/**
+ * Returns true for an origin. The URL standard has none for schemes of apps and extensions, so for these it is scheme and host.
+ */
 function isOrigin (origin: unknown): boolean {
   if (typeof origin !== 'string' || !URL.canParse(origin) || origin.includes('*')) return false
   const { origin: parsed, protocol, host } = new URL(origin)
@@ -58,11 +63,11 @@ export function originsCompared ({ host, protocol, headers: { origin, 'sec-fetch
   return `Origin: ${origin ?? 'absent'}, Sec-Fetch-Site: ${site ?? 'absent'}, Host: ${host ?? 'absent'} (${protocol}).${cause}`
 }
 
-/** Returns whether an origin is that of the host. An empty host never matches ("null", "file://", HTTP/1.0). */
+/** Returns true if an origin has the host of the request. An empty host never matches ("null", "file://", HTTP/1.0). */
 function isAt (origin: string, { protocol, host }: OriginFacts): boolean {
   if (host === undefined || host === '' || !URL.canParse(origin)) return false
   const { protocol: scheme, host: of } = new URL(origin)
-  // Behind a proxy that ends TLS and is not trusted, the app sees http where the browser sees https. The reverse is an attack.
+  // Behind an untrusted proxy that ends TLS, the app sees http and the browser https. The reverse is an attack.
   if (scheme === 'http:' && protocol === 'https') return false
   // The host may name the default port of the scheme, as some proxies do.
   const asked = `${scheme}//${host}`

@@ -16,16 +16,16 @@ export interface DeclaredRoute {
   plan: Plan | null | undefined
 }
 
-/** A route's `config`, as a request sees it. Fastify makes one object per route, and copies the symbols of the declared config. */
+/** The `config` of a request's route. Fastify makes one object for each route and copies the symbols of the declared config. */
 export type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }
 
-/** The session schemes registered on one Fastify instance. The schemes of the instances around it are visible, too. */
+/** The session schemes of one Fastify instance. The schemes of its parent instances are visible too. */
 export class Registry {
   readonly #instance: FastifyInstance
-  /** The schemes that were registered on this instance itself. */
+  /** The schemes that were registered on this instance. */
   readonly own: Scheme[] = []
   readonly #routes: DeclaredRoute[] = []
-  /** Two kinds of plans: of routes declared before the plugin, by their `config`, and of not-found handlers, by the handler. */
+  /** Plans of routes declared before the plugin, by their `config`, and of not-found handlers, by the handler. */
   readonly #earlyPlans = new WeakMap<object, Plan | null>()
 
   constructor (instance: FastifyInstance) {
@@ -39,7 +39,7 @@ export class Registry {
     })
   }
 
-  /** Returns the registry nearest to an instance: its own, or that of an instance around it. */
+  /** Returns the registry of an instance, or of its nearest parent that has one. */
   static of (instance: FastifyInstance): Registry | undefined {
     return (instance as { [kRegistry]?: Registry })[kRegistry]
   }
@@ -48,11 +48,11 @@ export class Registry {
     return Object.hasOwn(instance, kRegistry)
   }
 
-  /** @throws `FST_SESSION_OPTIONS` if the scheme, or a second default `security`, is registered already */
+  /** Adds a scheme. @throws `FST_SESSION_OPTIONS` if the scheme, or another default `security`, is registered already */
   add (scheme: Scheme): void {
     const { name, settings: { security } } = scheme
     const isKnown = [...this.#visible()].some((other) => other.name === name)
-    must(!isKnown, `the session "${name}" is registered already, here or in a context around this one: register the plugin once for each session. A second session needs a name and a cookie of its own: scheme: "admin", cookie: { name: "__Host-admin" }`)
+    must(!isKnown, `the session "${name}" is registered already, here or in a parent context: register the plugin once for each session. A second session needs its own name and cookie: scheme: "admin", cookie: { name: "__Host-admin" }`)
     const before = this.own.find(({ settings }) => settings.security)
     must(!before || !security, `the sessions "${before?.name}" and "${name}" both have a default security: keep one of them, which may name both schemes`)
     this.own.push(scheme)
@@ -108,7 +108,7 @@ export class Registry {
     return Object.freeze({ requirement, schemes: sessions, ...readRouteConfig(route.config) })
   }
 
-  /** Compiles a route's plan. @throws `FST_SESSION_OPTIONS` naming the route, even if a getter throws a falsy value */
+  /** Returns the compiled plan of a route. @throws `FST_SESSION_OPTIONS` naming the route */
   compile (route: RouteFacts): Plan | null {
     try {
       return this.#compile(route)
@@ -125,7 +125,9 @@ export class Registry {
   }
 }
 
-/** Refuses a route that got the config of another route from an `onRoute` hook: it would be judged by the other route's plan. */
+/**
+ * Refuses a route that got the config of another route from an `onRoute` hook, and would be authorized by the other route's plan.
+ */
 function refuseConfigOfAnother ({ route }: DeclaredRoute): void {
   const found = (route.config as RouteConfig | undefined)?.[kRoute]
   if (found === undefined || found.route === route) return

@@ -5,23 +5,25 @@ import { nearest } from '../nearest.js'
 /** One alternative of an operation's `security`: every scheme in it must hold (OpenAPI 3.1, Security Requirement Object). */
 export type SecurityRequirement = Readonly<Record<string, readonly string[]>>
 
-/** Decides a security scheme that is not a session: returns `true` when the request satisfies it with all required scopes. */
+/** Returns true if a request satisfies a security scheme that is not a session, with all required scopes. */
 export type Verifier = (request: FastifyRequest, scopes: readonly string[]) => boolean | Promise<boolean>
 
 /** One scheme that an alternative requires. */
 export interface Condition {
   readonly scheme: string
-  /** Role names for a session scheme. For another scheme, its verifier gives them a meaning. */
+  /** Role names for a session scheme. For another scheme, its verifier interprets them. */
   readonly scopes: readonly string[]
-  /** Decides the scheme; `undefined` for a session. */
+  /** The verifier of the scheme; `undefined` for a session. */
   readonly verifier: Verifier | undefined
 }
 
-/** A route's `security`, compiled from a copy: enforcement, the OpenAPI document and `documentMatrix` all read this. */
+/** The compiled `security` of a route. Enforcement, the OpenAPI document and `documentMatrix` use it. */
 export interface Requirement {
-  /** One alternative must hold, with all its conditions. Sessions come first, so they are checked before a verifier is called. */
+  /**
+   * One alternative must hold with all its conditions. Conditions on sessions come first, so they are checked before verifiers.
+   */
   readonly alternatives: ReadonlyArray<readonly Condition[]>
-  /** The session schemes to load: all that `security` names, in its order. */
+  /** The session schemes that `security` names, in its order. All of them are loaded. */
   readonly sessions: readonly string[]
 }
 
@@ -30,7 +32,7 @@ export type Resolve = (scheme: string) => 'session' | Verifier | undefined
 
 /**
  * Compiles a `security` list into frozen copies. Later changes of the list do not change what is enforced.
- * @param known - the names that a misspelt one may be meant for
+ * @param known - the names to suggest for a misspelt name
  * @throws `FST_SESSION_OPTIONS`; the caller adds the name of the route
  */
 export function compileRequirement (security: unknown, resolve: Resolve, known: readonly string[] = []): Requirement {
@@ -40,7 +42,7 @@ export function compileRequirement (security: unknown, resolve: Resolve, known: 
   return Object.freeze({ alternatives: Object.freeze(alternatives), sessions: Object.freeze([...new Set(sessions)]) })
 }
 
-/** Returns whether a condition asks for a session, and not for another scheme. */
+/** Returns true if a condition is about a session, and not about another scheme. */
 export function isSession ({ verifier }: Condition): boolean {
   return verifier === undefined
 }

@@ -6,53 +6,53 @@ import type { Requirement } from './requirement.js'
 
 /** The options of a single route: `config: { session: { touch: false } }`. */
 export interface SessionRouteConfig {
-  /** `false`: a request here does not move the idle deadline, so that a page that polls does not keep the session alive. */
+  /** `false` if a request does not count as activity, so that a page that polls does not keep the session alive. */
   touch?: boolean
-  /** Seconds. If the login is older, the response is 401 and the user has to sign in again (step-up, OWASP ASVS 5.0, 7.5.1). */
+  /** The largest age of the login in seconds. For an older login, the response is 401 (step-up, OWASP ASVS 5.0, 7.5.1). */
   maxAge?: number
   /** More origins whose pages may send unsafe requests to this route, such as an identity provider that posts a form. */
   crossOrigin?: { trusted: readonly string[] }
 }
 
-/** The options of a route or a not-found handler that the plugin reads. Fastify gives them to `onRoute` hooks and requests. */
+/** The options of a route or a not-found handler that the plugin reads. `onRoute` hooks and requests have them. */
 export interface RouteFacts {
   readonly method?: string | readonly string[] | undefined
   /** `undefined` for a not-found handler. */
   readonly url?: string | undefined
   readonly handler?: unknown
   readonly schema?: unknown
-  /** A list in the wrong place. */
+  /** A `security` outside of the schema, which is a mistake. */
   readonly security?: unknown
   readonly config?: unknown
 }
 
-/** The requirements of a route, compiled once from a copy of its options. */
+/** The compiled requirements and options of a route. */
 export interface Plan extends ReturnType<typeof readRouteConfig> {
   readonly requirement: Requirement
   /** The schemes to load, in the order in which the route names them. */
   readonly schemes: readonly Scheme[]
 }
 
-/** Reads `schema.security` of a route. */
+/** Returns `schema.security` of a route. */
 export function ownSecurity ({ schema }: RouteFacts): unknown {
   return (schema as { security?: unknown } | undefined)?.security
 }
 
-/** Names a route in a message. */
+/** Returns the name of a route for a message. */
 export function nameOf ({ method, url }: RouteFacts): string {
   return url === undefined ? 'the not-found handler' : `route ${String(method)} ${url}`
 }
 
 /**
- * Returns whether a default `security` applies to a route. It does not apply to a not-found handler or to a route for OPTIONS
- * alone. Browsers send preflights without cookies, so that such a request can satisfy no requirement.
+ * Returns true if a default `security` applies to a route. It does not apply to not-found handlers, and not to routes for OPTIONS
+ * only, because browsers send preflights without cookies.
  */
 export function takesDefault ({ method, url }: RouteFacts): boolean {
   const methods = [method].flat()
   return url !== undefined && !(methods.length > 0 && methods.every((name) => name === 'OPTIONS'))
 }
 
-/** Returns whether `config.session` is for this plugin. On a route without a session, it may be for another plugin. */
+/** Returns true if `config.session` is for this plugin. On a route without a session, it may be for another plugin. */
 export function isOurs (config: unknown): boolean {
   const session = Object((config as { session?: unknown } | undefined)?.session) as object
   return 'touch' in session || 'maxAge' in session || 'crossOrigin' in session

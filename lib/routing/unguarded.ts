@@ -3,15 +3,15 @@ import { must } from '../errors.js'
 import { Registry } from './registry.js'
 import { nameOf, ownSecurity, type RouteFacts } from './route.js'
 
-/** Returns the app itself, seen from any of its contexts. */
+/** Returns the outermost instance of an app, from any of its contexts. */
 export function outermost (app: FastifyInstance): FastifyInstance {
   const around: unknown = Object.getPrototypeOf(app)
   return typeof (around as Partial<FastifyInstance>).addHook === 'function' ? outermost(around as FastifyInstance) : app
 }
 
 /**
- * Refuses routes that name a session from outside of its context, where nothing would guard them. A route that is declared after
- * the plugin stops the boot. A route that was declared before the plugin refuses its requests.
+ * Refuses routes that name a session outside of its context, where no hooks of the plugin would guard them. If such a route is
+ * declared after the plugin, the boot fails. If it was declared before, its requests are refused.
  */
 export function guardOutside (app: FastifyInstance, registry: Registry): void {
   const routes: Array<{ readonly server: FastifyInstance, readonly route: RouteFacts }> = []

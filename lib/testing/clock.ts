@@ -1,19 +1,19 @@
-/** A clock that stands still until it is moved. Pass its `now` to everything that has a `now` option. */
+/** A clock that changes only when `advance` is called. Pass its `now` to everything that has an option `now`. */
 export interface Clock {
-  /** Returns epoch milliseconds. Needs no `this`: `new MemoryStore({ now: clock.now })`. */
+  /** Returns epoch milliseconds. May be passed without the clock, as in `new MemoryStore({ now: clock.now })`. */
   readonly now: () => number
-  /** Moves the clock forward. A promise that a clock of your own returns is awaited. */
+  /** Moves the clock forward. If your own clock returns a promise, it is awaited. */
   readonly advance: (milliseconds: number) => void | Promise<void>
 }
 
-/** A clock that moves at once. */
+/** A clock whose `advance` is synchronous. */
 export interface ManualClock extends Clock {
   readonly advance: (milliseconds: number) => void
 }
 
 /**
- * Creates a clock for tests. The clock starts at the real time and moves forward only, so that it also works with a
- * server that expires records by its own clock.
+ * Creates a clock for tests. It starts at the real time and only moves forward, so that it also works with servers that expire
+ * records by their own clock.
  */
 export function createClock (start: number = Date.now()): ManualClock {
   let time = start

@@ -8,7 +8,7 @@ import { type Become, type Build, type MatrixState, setStage, type Stage, states
 
 export type { MatrixState, StageParts } from './matrix/stage.js'
 
-/** The parts of a request beside its session. `params` are those of the path. */
+/** A request without its session. `params` are the parameters of the path. */
 export interface MatrixRequest {
   params?: Readonly<Record<string, string>>
   query?: Readonly<Record<string, string>>
@@ -16,19 +16,19 @@ export interface MatrixRequest {
   body?: InjectOptions['body']
 }
 
-/** Makes a request. `session` is the session whose cookie the request carries. */
+/** Returns a request that will be sent with the cookie of `session`. */
 export type MatrixRequestMaker = (app: FastifyInstance, session: IssuedSession) => MatrixRequest | Promise<MatrixRequest>
 
 export interface DocumentMatrixOptions {
-  /** Makes a new app for each operation, with its sessions in `store` and their clock `now`. The matrix closes the app. */
+  /** Returns a new app that uses the given `store` and `now`. Called for each operation. The matrix closes the app. */
   build: Build
-  /** The data of a session that may do everything. */
+  /** The data of a session that has all roles. */
   session: object
-  /** The data of a session that has none of the required roles. Without it, no request is sent with a wrong role. */
+  /** The data of a session without the required roles. Without this option, no request is sent with a wrong role. */
   lesserSession?: object
   /**
-   * Requests by operationId, or by `GET /path` as the document has it, enough of them to see each documented status. An
-   * operation that is not named here gets a request without a body, with `1` for each parameter of its path.
+   * Requests by operationId, or by method and path of the document, such as `GET /users/{id}`. Together they must lead to each
+   * documented status. An operation without requests gets one without a body, with `1` for each parameter of its path.
    */
   requests?: Readonly<Record<string, ReadonlyArray<MatrixRequest | MatrixRequestMaker>>>
   /** Default `session`. */
@@ -47,16 +47,16 @@ export interface DocumentCase {
   /** Such as `GET /me (whoAmI)`. */
   readonly name: string
   /**
-   * Sends each request in each state and resolves the statuses of the responses.
-   * @throws `AssertionError` of `node:assert` that lists each status that was returned and is not documented, or is documented
-   *   and was not returned, and each request that got in without the session or the role that the document requires
+   * Sends each request in each state. Returns the statuses of the responses.
+   * @throws `AssertionError` of `node:assert` that lists undocumented statuses, documented statuses that were never returned, and
+   *   requests that succeeded without the session or role that the document requires
    */
   readonly run: () => Promise<MatrixAnswer[]>
 }
 
 /**
- * Compares an app with its own OpenAPI document: each operation that names the session scheme, in each state of a session.
- * The cases are data, for any test runner: `for (const { name, run } of await documentMatrix(...)) test(name, run)`.
+ * Compares an app with its OpenAPI document. Returns a test case for each operation that names the session scheme, for any test
+ * runner: `for (const { name, run } of await documentMatrix(...)) test(name, run)`. A case tries each state of a session.
  */
 export async function documentMatrix (options: DocumentMatrixOptions): Promise<DocumentCase[]> {
   const { build, scheme = 'session', decorator = 'swagger' } = options
@@ -120,11 +120,12 @@ async function play (stage: Stage, subject: PlacedOperation, base: string, optio
   return answers
 }
 
+/** The states without a live session. */
 const DEAD: ReadonlySet<MatrixState> = new Set(['no cookie', 'malformed', 'revoked', 'expired'])
 
 function faultsOf ({ method, operation }: PlacedOperation, answers: readonly MatrixAnswer[], scheme: string): string[] {
   const { security, responses = {}, 'x-required-roles': withRoles } = operation
-  // OpenAPI 3.0 has no place for roles in `security`.
+  // In OpenAPI 3.0, `security` cannot contain roles, so an extension has them.
   const requirement = requirementOf(withRoles as typeof security ?? security, (name) => name === scheme)
   const possible = errorsOf(requirement, method, []).map((code) => statusOf[code])
   const documented = new Set(Object.keys(responses).map((status) => status.toUpperCase()))

@@ -5,25 +5,25 @@ interface Cookie {
   readonly name: string
   readonly value: string
   readonly path: string
-  /** Epoch milliseconds; `Infinity` for a cookie that ends with the browser's run. */
+  /** Epoch milliseconds; `Infinity` for a cookie that is deleted when the browser closes. */
   readonly expires: number
 }
 
 /**
- * The cookies of one browser for one host, by RFC 6265bis, 5.7 and 5.8: kept by name and path, sent where the path
- * matches, longest path first, until they expire. The jar ignores Domain, Secure and SameSite, because a test has one site. A
- * cookie without Path is for `/`, not for the directory of the page that set it.
+ * Keeps the cookies of one browser for one host, as RFC 6265bis, 5.7 and 5.8 describe. Cookies are stored by name and path. They
+ * are sent to matching paths, longest path first. The jar ignores Domain, Secure and SameSite, because a test has one site. A
+ * cookie without Path gets the path `/`, not the directory of the page that set it.
  */
 export class CookieJar {
   readonly #cookies = new Map<string, Cookie>()
   readonly #now: () => number
 
-  /** `now`: the time in epoch milliseconds, `Date.now` by default. */
+  /** @param now returns the time in epoch milliseconds; default `Date.now` */
   constructor (now: () => number = Date.now) {
     this.#now = now
   }
 
-  /** Keeps the cookies of `Set-Cookie` headers. A cookie that has expired is not sent. */
+  /** Stores the cookies of `Set-Cookie` headers. */
   take (setCookie: string | readonly string[] | undefined): void {
     for (const line of [setCookie ?? []].flat()) {
       const { name, value = '', path, maxAge, expires } = parseSetCookie(line, { decode: (text) => text })
@@ -31,7 +31,7 @@ export class CookieJar {
         name,
         value,
         path: path?.startsWith('/') ? path : '/',
-        // Max-Age goes before Expires (RFC 6265bis, 5.7, step 9).
+        // Max-Age overrides Expires (RFC 6265bis, 5.7, step 9).
         expires: maxAge === undefined ? expires?.getTime() ?? Infinity : this.#now() + maxAge * 1000
       }
       this.#cookies.set(`${name};${cookie.path}`, cookie)
@@ -46,12 +46,12 @@ export class CookieJar {
       .map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ')
   }
 
-  /** Returns the value of a cookie, whatever its path. */
+  /** Returns the value of a cookie with any path. */
   get (name: string): string | undefined {
     return this.#live().find((cookie) => cookie.name === name)?.value
   }
 
-  /** Forgets the cookies that are not persistent, as a browser does when it is closed. */
+  /** Deletes the cookies that are not persistent, as a browser does when it closes. */
   restart (): void {
     for (const [key, { expires }] of this.#cookies) if (expires === Infinity) this.#cookies.delete(key)
   }
@@ -68,7 +68,7 @@ export class CookieJar {
 
 type App = Pick<FastifyInstance<any, any, any, any, any>, 'inject'>
 
-/** A browser with cookies of its own: `app.inject` that keeps cookies from one request to the next. */
+/** A test client like `app.inject`, with its own cookies, which it keeps from one request to the next. */
 export class Client {
   readonly jar: CookieJar
   readonly #app: App
@@ -78,7 +78,7 @@ export class Client {
     this.jar = jar
   }
 
-  /** Sends a request as `app.inject` does. A `cookie` header in `headers` replaces the jar's. */
+  /** Sends a request as `app.inject` does. A `cookie` header in `headers` replaces the cookies of the jar. */
   async inject (request: string | InjectOptions): Promise<LightMyRequestResponse> {
     const options: InjectOptions = typeof request === 'string' ? { url: request } : request
     const cookie = this.jar.header(pathOf(options))

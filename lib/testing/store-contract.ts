@@ -8,21 +8,21 @@ import { walks } from './contract/walks.js'
 
 export type { MakeStore, StoreUnderTest } from './contract/bench.js'
 
-/** One promise of `SessionStore`, as a test for any runner. */
+/** A test of one rule of `SessionStore`, for any test runner. */
 export interface StoreCase {
-  /** The promise, as a sentence. */
+  /** The rule, as a sentence. */
   readonly name: string
   /**
-   * Rejects with an `AssertionError` of `node:assert` if the store breaks the promise. Resolves `'not applicable'` if the
-   * case needs what the store or `makeStore` does not have: a number from `create`, lists (see `SessionStore.lists`), `clear` or
-   * `damage`.
+   * Tests a store. Rejects with an `AssertionError` of `node:assert` if the store breaks the rule. Returns `'not applicable'` if
+   * the case needs a feature that the store or `makeStore` lacks: a number from `create`, lists (see `SessionStore.lists`),
+   * `clear` or `damage`.
    */
   readonly run: (makeStore: MakeStore, clock?: Clock) => Promise<'passed' | 'not applicable'>
 }
 
 /**
- * The contract of `SessionStore` as data, for any test runner. Each case makes a store, checks one promise and closes the
- * store. One of them clears it: give it no store that is in use. `docs/write-a-store.md` shows how to run it.
+ * The contract of `SessionStore`, as a list of test cases. Each case makes a store, tests one rule and closes the store. One case
+ * deletes all sessions, so do not pass a store that is in use. `docs/write-a-store.md` shows how to run the cases.
  *
  * ```js
  * for (const { name, run } of storeContract) test(name, async () => { await run((clock) => new MyStore({ now: clock.now })) })

@@ -5,9 +5,8 @@ import { mapOperations, mapValues, operationsOf, type Components, type OpenApiDo
 import { ERROR_SCHEMA, errorResponses, setCookieHeader } from './responses.js'
 
 /**
- * Returns an OpenAPI 3 document in which every operation that names one of `schemes` in its `security` says what follows:
- * the scheme, the cookie that is set, and the error responses of the plugin. The given document is not changed. Objects
- * that the schemes do not concern are shared with it.
+ * Returns a copy of an OpenAPI 3 document that describes `schemes`. Each operation whose `security` names one of them gets the
+ * `Set-Cookie` header and the error responses of the plugin. The copy shares unchanged objects with the original.
  */
 export function describeSessions (document: OpenApiDocument, schemes: readonly Scheme[]): OpenApiDocument {
   const components = { ...document.components }
@@ -17,8 +16,8 @@ export function describeSessions (document: OpenApiDocument, schemes: readonly S
 }
 
 /**
- * Returns a Swagger 2.0 document without the session schemes, which it cannot describe: its API keys are never cookies. An
- * alternative that needs a session is left out as a whole, because the rest of it alone lets no request in.
+ * Returns a copy of a Swagger 2.0 document without the session schemes. Swagger 2.0 cannot describe them, because its API keys
+ * cannot be cookies. Removes each alternative that needs a session as a whole, because the rest of it alone is not enough.
  */
 export function withoutSessions (document: OpenApiDocument, names: ReadonlySet<string>): OpenApiDocument {
   return mapOperations(document, ({ operation }) => {
@@ -27,7 +26,7 @@ export function withoutSessions (document: OpenApiDocument, names: ReadonlySet<s
   })
 }
 
-/** @param components - receives what operations share */
+/** Returns an operation with its sessions described. Adds shared objects to `components`. */
 function describeOperation (
   { operation, method }: PlacedOperation, document: OpenApiDocument, schemes: readonly Scheme[], components: Components
 ): Operation {
@@ -50,8 +49,8 @@ function describeOperation (
 }
 
 /**
- * Returns a copy of an operation's `security`. OpenAPI 3.1 lets a requirement of an API key name roles. In 3.0 the list must
- * be empty (4.8.30), so there the complete list goes into an extension.
+ * Returns a copy of an operation's `security`. In OpenAPI 3.1, the requirement of an API key may name roles. In 3.0 that list
+ * must be empty (4.8.30), so an extension has the complete `security`.
  */
 function writtenSecurity (security: readonly SecurityRequirement[], sessions: readonly string[], { openapi }: OpenApiDocument): object {
   const hasRoles = security.some((requirement) => sessions.some((name) => (requirement[name] ?? []).length > 0))
@@ -60,7 +59,10 @@ function writtenSecurity (security: readonly SecurityRequirement[], sessions: re
   return { security: without, 'x-required-roles': structuredClone(security) }
 }
 
-/** Returns a response with more headers, for this operation alone if it is a `$ref` of the app. Those that it has are kept. */
+/**
+ * Returns a copy of a response with more headers. Keeps its own headers. Replaces a `$ref` of the app by a copy for this
+ * operation.
+ */
 function withHeaders (response: Response, more: Readonly<Record<string, object>>, document: OpenApiDocument): Response {
   const name = /^#\/components\/responses\/([^/]+)$/.exec(response.$ref ?? '')?.[1]
   const inlined = (name !== undefined && document.components?.responses?.[name] as Response | undefined) || response
@@ -70,13 +72,13 @@ function withHeaders (response: Response, more: Readonly<Record<string, object>>
   return { ...inlined, headers: { ...inlined.headers, ...Object.fromEntries(missing) } }
 }
 
-/** Returns whether the app documented the status itself. Fastify serializes by ranges and `default` too, so both count. */
+/** Returns true if the app documents the status. A range and `default` count too, because Fastify serializes by them. */
 function covers (responses: object, status: number): boolean {
-  const spoken = new Set(Object.keys(responses).map((key) => key.toUpperCase()))
-  return [`${status}`, `${Math.floor(status / 100)}XX`, 'DEFAULT'].some((key) => spoken.has(key))
+  const documented = new Set(Object.keys(responses).map((key) => key.toUpperCase()))
+  return [`${status}`, `${Math.floor(status / 100)}XX`, 'DEFAULT'].some((key) => documented.has(key))
 }
 
-/** Adds a component, and returns its `$ref`. Its name gets the first number that the app has not given to another component. */
+/** Adds a component and returns its `$ref`. If the app uses the name for another component, adds a number to the name. */
 function share (components: Components, section: keyof Components, name: string, component: object): string {
   const taken = components[section] ?? {}
   const text = JSON.stringify(component)
@@ -87,8 +89,8 @@ function share (components: Components, section: keyof Components, name: string,
 }
 
 /**
- * Returns the Security Scheme Object (OpenAPI 3, 4.8.27): a cookie is an API key to OpenAPI. What the app wrote under the
- * same name is kept, except the facts that tools act upon. `x-session` names the operations that sign in and out.
+ * Returns the Security Scheme Object (OpenAPI 3, 4.8.27). In OpenAPI, a cookie is an API key. Keeps the app's own fields under the
+ * same name, except those that tools depend on. `x-session` names the operations that sign in and out.
  */
 function securityScheme (document: OpenApiDocument, scheme: Scheme): object {
   const { name, cookie, settings: { openapi: { description, decorator: _decorator, headers: _headers, ...operations } } } = scheme

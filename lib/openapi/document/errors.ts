@@ -2,20 +2,20 @@ import type { Scheme } from '../../options/scheme.js'
 import { SAFE_METHODS } from '../../routing/cross-origin.js'
 import { compileRequirement, type Condition, isSession, type Requirement, type SecurityRequirement } from '../../routing/requirement.js'
 
-/** The errors that a document describes, in its order. */
+/** The errors that a document describes, in this order. */
 const CODES = ['FST_SESSION_REQUIRED', 'FST_SESSION_FORBIDDEN', 'FST_SESSION_CROSS_ORIGIN', 'FST_SESSION_STORE'] as const
 export type DocumentedCode = typeof CODES[number]
 
-/** Stands for the verifier of a scheme that is known from the document alone. */
+/** Replaces the verifier of another scheme. A document does not have the verifiers. */
 const unknown = (): boolean => false
 
-/** Compiles a `security` list of a document, as those of the routes are compiled. */
+/** Compiles a `security` list of a document. */
 export function requirementOf (security: readonly SecurityRequirement[] = [], isOurs: (scheme: string) => boolean): Requirement {
   return compileRequirement(security, (scheme) => isOurs(scheme) ? 'session' : unknown)
 }
 
 /**
- * Returns the errors of the plugin that follow from a requirement: all that can happen, and nothing else.
+ * Returns the errors that requests of an operation can get from the plugin.
  * @param schemes - the session schemes that the requirement names
  */
 export function errorsOf ({ alternatives }: Requirement, method: string, schemes: readonly Scheme[]): DocumentedCode[] {
@@ -28,10 +28,10 @@ export function errorsOf ({ alternatives }: Requirement, method: string, schemes
   return CODES.filter((code) => isPossible[code])
 }
 
-/** Returns whether a live session can fall short of one alternative, and of every other alternative as well. */
+/** Returns true if a request with a live session can fail all alternatives. */
 function canForbid (conditions: readonly Condition[], alternatives: Requirement['alternatives']): boolean {
   const sessions = conditions.filter(isSession)
-  // Conditions are asked in their order: when one fails, those before it have a live session, and a session that lacks a role is live too.
+  // Conditions are checked in order. When one fails, the sessions before it are live. A session that lacks a role is live too.
   const fallsShort = sessions.map(({ scopes }, index) => scopes.length > 0 ? sessions.slice(0, index + 1) : [])
   if (sessions.length < conditions.length) fallsShort.push(sessions)
   const isEnough = (live: readonly Condition[]): boolean => alternatives.some((alternative) =>

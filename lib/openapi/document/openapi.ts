@@ -4,7 +4,7 @@ interface Extensible {
   [key: string]: unknown
 }
 
-/** The parts of an OpenAPI document (2.0 to 3.2) that are read or written here; everything else passes through as it is. */
+/** The parts of an OpenAPI document (2.0 to 3.2) that the plugin reads or writes. */
 export interface OpenApiDocument extends Extensible {
   openapi?: string
   swagger?: string
@@ -26,7 +26,7 @@ export interface Response extends Extensible {
   headers?: Readonly<Record<string, object>>
 }
 
-/** An operation and where it stands: `method` as it is sent, in upper case, `path` as the document has it. */
+/** An operation with its place in the document. `method` is in upper case. */
 export interface PlacedOperation {
   readonly method: string
   readonly path: string
@@ -36,13 +36,13 @@ export interface PlacedOperation {
 
 const METHOD_FIELDS = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query'])
 
-/** Returns a copy of the document in which each operation is what `change` returns for it. The rest is shared. */
+/** Returns a copy of the document with each operation replaced by the result of `change`. Shares the rest with the original. */
 export function mapOperations (document: OpenApiDocument, change: (placed: PlacedOperation) => Operation): OpenApiDocument {
   if (document.paths === undefined) return document
   const paths = mapValues(document.paths, (item, path) => mapValues(item, (value, key) => {
     if (METHOD_FIELDS.has(key)) return change({ method: key.toUpperCase(), path, item, operation: value as Operation })
     if (key !== 'additionalOperations') return value
-    // OpenAPI 3.2: the methods that have no field of their own, in the case they are sent in.
+    // OpenAPI 3.2: other methods by name, in the case in which they are sent.
     return mapValues(value as Record<string, Operation>, (operation, method) => change({ method, path, item, operation }))
   }))
   return { ...document, paths }

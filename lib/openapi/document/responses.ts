@@ -4,7 +4,7 @@ import type { Scheme } from '../../options/scheme.js'
 import type { DocumentedCode } from './errors.js'
 import type { Response } from './openapi.js'
 
-/** The body that Fastify's own error handler writes for an error of this package. */
+/** The schema of the body that Fastify's default error handler sends for an error of this package. */
 export const ERROR_SCHEMA = {
   type: 'object',
   description: 'An error, as Fastify writes it.',
@@ -18,7 +18,7 @@ export const ERROR_SCHEMA = {
   }
 } as const
 
-/** For each error, a part of the name of its response in `components`, and when it is the response. */
+/** For each error: a part of the name of its response in `components`, and its cause. */
 const CAUSES: Readonly<Record<DocumentedCode, readonly [name: string, cause: string]>> = {
   FST_SESSION_REQUIRED: ['Required', 'There is no live session: sign in first.'],
   FST_SESSION_FORBIDDEN: ['Forbidden', 'The session does not permit the request: a role, or another requirement of this operation, is missing.'],
@@ -26,7 +26,7 @@ const CAUSES: Readonly<Record<DocumentedCode, readonly [name: string, cause: str
   FST_SESSION_STORE: ['Unavailable', 'Sessions are not available at the moment: try again later. This does not sign the user out.']
 }
 
-/** Returns the responses for errors, one for each status, with the name that each should have in `components`. */
+/** Returns one response for each status of the errors, with its name in `components`. */
 export function errorResponses (codes: readonly DocumentedCode[], schemes: readonly Scheme[], errorSchema: () => string) {
   return [...new Set(codes.map((code) => statusOf[code]))].map((status) => {
     const own = codes.filter((code) => statusOf[code] === status)
@@ -42,7 +42,7 @@ export function errorResponses (codes: readonly DocumentedCode[], schemes: reado
   })
 }
 
-/** RFC 9110, 11.6.1, with the `Cookie` scheme of draft-broyer-http-cookie-auth. */
+/** Returns the `WWW-Authenticate` header (RFC 9110, 11.6.1, with the `Cookie` scheme of draft-broyer-http-cookie-auth). */
 function challenge (schemes: readonly Scheme[]): object {
   return {
     description: 'Names the cookie that is missing.',
@@ -51,7 +51,7 @@ function challenge (schemes: readonly Scheme[]): object {
   }
 }
 
-/** RFC 9110, 10.2.3. */
+/** The `Retry-After` header (RFC 9110, 10.2.3). */
 const RETRY_AFTER = {
   description: 'Seconds to wait before trying again.',
   schema: { type: 'integer', format: 'int32', minimum: 0, maximum: 86_400 }

@@ -4,19 +4,21 @@ import type { Requirement, SecurityRequirement } from '../../routing/requirement
 import { mapOperations, type OpenApiDocument, type Operation } from '../document/openapi.js'
 import { showing } from './show.js'
 
-/** The routes, as the `onRoute` hooks received them and @fastify/swagger knows them, with what was compiled from their `security`. */
+/**
+ * The route objects that the `onRoute` hooks received, with their compiled requirements. @fastify/swagger has the same objects.
+ */
 export type Routes = ReadonlyMap<RouteOptions, Requirement | undefined>
 
 /**
- * Returns the document that a dynamic @fastify/swagger starts from, before the first of `routes`; `static` if its document
- * does not come from routes. The `swaggerTransform` of a route's config receives the unfinished document: the one that is
- * shown here stops the work as soon as it is called.
+ * Returns the document that @fastify/swagger starts from, without the operations of `routes`. Returns `static` if it does not make
+ * its document from routes. @fastify/swagger passes the unfinished document to the `swaggerTransform` in a route's config, so
+ * this function replaces that one temporarily by its own, which throws as soon as it has the document.
  */
 export function peek (make: () => OpenApiDocument, routes: Routes): OpenApiDocument | 'static' {
   let base: OpenApiDocument | undefined
   const swaggerTransform = (seen: { openapiObject?: OpenApiDocument, swaggerObject?: OpenApiDocument }): never => {
     base = seen.openapiObject ?? seen.swaggerObject
-    throw new Error('enough seen')
+    throw new Error('the document has been read')
   }
   const copies = new Map([...routes.keys()].map((route) => [route, { config: { ...route.config, swaggerTransform } }]))
   try {
@@ -29,18 +31,20 @@ export function peek (make: () => OpenApiDocument, routes: Routes): OpenApiDocum
 }
 
 /**
- * Carries what a route requires to its operation, through every copy that a `transform` makes: `x-` keys are copied. Its value is
- * the `security`, and `shown`, which is what remains of that in JSON while the session schemes are hidden.
+ * The key that takes the `security` of a route to its operation. A `transform` keeps it, because it copies `x-` keys. The value has
+ * the `security`, and `shown`, its JSON while the session schemes are hidden.
  */
 const MARK = 'x-fastify-openapi-session'
 
-/** Carries the session schemes of a requirement through `{ ...requirement }`, which copies symbols. @fastify/swagger ignores them. */
+/**
+ * The key of the hidden session schemes in a requirement. `{ ...requirement }` copies symbols, and @fastify/swagger ignores them.
+ */
 const HIDDEN = Symbol('fastify-openapi-session.hidden')
 
 /**
- * Generates the document. @fastify/swagger throws when `security` names a scheme that its document does not define, and the
- * document is out of reach until it is finished. So it reads copies of the routes' schemas, made from what the routes were
- * compiled to, in which the names of session schemes are not enumerable. Afterwards the names are put back.
+ * Generates the document. @fastify/swagger throws if `security` names a scheme that its document does not define, and no scheme can
+ * be added to the document before it is finished. So @fastify/swagger is given copies of the routes' schemas in which the names of
+ * session schemes are not enumerable. Afterwards the names are restored.
  * @throws `FST_SESSION_OPTIONS` naming a HEAD route whose `security` is frozen
  */
 export function generate (make: () => OpenApiDocument, routes: Routes, sessions: ReadonlySet<string>): OpenApiDocument {
@@ -53,14 +57,14 @@ export function generate (make: () => OpenApiDocument, routes: Routes, sessions:
   }))
   const attempt = (): OpenApiDocument => showing(copies, make)
   try {
-    return settle(attempt())
+    return restore(attempt())
   } catch (error) {
     if (!isAboutSchemes(error, sessions)) throw error
-    return settle(hidingInHeadRoutes(attempt, routes, sessions, error))
+    return restore(hidingInHeadRoutes(attempt, routes, sessions, error))
   }
 }
 
-/** Returns a copy of a requirement in which the names of session schemes can be read, and are not enumerable. */
+/** Returns a copy of a requirement in which the names of session schemes are not enumerable. */
 function withHidden (requirement: SecurityRequirement, sessions: ReadonlySet<string>): SecurityRequirement {
   const hidden = Object.fromEntries(Object.entries(requirement).filter(([name]) => sessions.has(name)))
   const copy = { ...requirement, [HIDDEN]: hidden }
@@ -68,20 +72,21 @@ function withHidden (requirement: SecurityRequirement, sessions: ReadonlySet<str
   return copy
 }
 
-/** Takes the marks out of a generated document, and gives each operation the `security` that its route was compiled to. */
-function settle (document: OpenApiDocument): OpenApiDocument {
+/** Restores the `security` of each operation in a generated document, and removes the marks. */
+function restore (document: OpenApiDocument): OpenApiDocument {
   return mapOperations(document, ({ operation, method, item }) => {
     const get = item['get'] as Operation | undefined
-    // @fastify/swagger copies a HEAD route that has an operationId when it is declared. The copy has no mark, and knows no default.
+    // @fastify/swagger copies a HEAD route with an operationId when the route is declared. That copy lacks the mark and the
+    // default `security`.
     const isCopy = method === 'HEAD' && get?.[MARK] !== undefined && operation.operationId === `${get.operationId}-head`
     const { [MARK]: _, ...others } = operation
-    const security = settledSecurity(isCopy ? get : operation)
+    const security = restoredSecurity(isCopy ? get : operation)
     return security === undefined ? others : { ...others, security }
   })
 }
 
-function settledSecurity ({ security, [MARK]: mark }: Operation): readonly SecurityRequirement[] | undefined {
-  // A `transform` that copies through JSON loses the names. What it changed on purpose stays.
+function restoredSecurity ({ security, [MARK]: mark }: Operation): readonly SecurityRequirement[] | undefined {
+  // A `transform` that copies through JSON loses the names. A `security` that it changed is kept.
   const { shown, security: required } = (mark ?? {}) as { shown?: string, security?: SecurityRequirement[] }
   if (required !== undefined && JSON.stringify(security) === shown) return required
   return security?.map((requirement: SecurityRequirement & { readonly [HIDDEN]?: SecurityRequirement }) => {
@@ -90,7 +95,7 @@ function settledSecurity ({ security, [MARK]: mark }: Operation): readonly Secur
   })
 }
 
-/** Returns whether @fastify/swagger stumbled over a scheme that its document does not define. */
+/** Returns true for the error that @fastify/swagger throws for a scheme that its document does not define. */
 function isAboutSchemes (error: unknown, names: ReadonlySet<string>): error is TypeError {
   if (!(error instanceof TypeError)) return false
   const read = /\(reading '(.+)'\)$/.exec(error.message)?.[1] ?? ''
@@ -98,9 +103,9 @@ function isAboutSchemes (error: unknown, names: ReadonlySet<string>): error is T
 }
 
 /**
- * Hides session names in the requirement objects of HEAD routes that have an operationId, while `run` runs. @fastify/swagger
- * copied these routes when they were declared, with the app's own `security` in them, so that it can be shown nothing else. No
- * request is judged by these objects.
+ * Runs a function while session names are hidden in the requirement objects of HEAD routes with an operationId. @fastify/swagger
+ * copied these routes when they were declared, so that it cannot be given other copies. The app's own requirement objects are
+ * changed instead. No request is authorized by these objects.
  */
 function hidingInHeadRoutes<T> (run: () => T, routes: Routes, sessions: ReadonlySet<string>, cause: TypeError): T {
   const found = [...routes.keys()].filter(({ method, schema }) => method === 'HEAD' && schema?.operationId !== undefined)
@@ -123,11 +128,11 @@ function hidingInHeadRoutes<T> (run: () => T, routes: Routes, sessions: Readonly
 }
 
 /**
- * Returns a sentence in place of the TypeError that @fastify/swagger throws when a requirement names a scheme that it does not
- * know. Returns any other error as it is.
- * @param base - what @fastify/swagger starts from, as far as it is known
+ * Returns a clear error in place of the TypeError that @fastify/swagger throws for a scheme that its document does not define.
+ * Returns any other error unchanged.
+ * @param base - the document that @fastify/swagger starts from, if known
  */
-export function explain (error: unknown, base: OpenApiDocument | undefined, routes: Routes, sessions: ReadonlySet<string>): unknown {
+export function clearerError (error: unknown, base: OpenApiDocument | undefined, routes: Routes, sessions: ReadonlySet<string>): unknown {
   const named = [...routes.values()].flatMap((requirement) => requirement?.alternatives.flat().map(({ scheme }) => scheme) ?? [])
   if (!isAboutSchemes(error, new Set([...sessions, ...named]))) return error
   const [option, defined = {}] = base?.swagger === undefined
@@ -135,7 +140,7 @@ export function explain (error: unknown, base: OpenApiDocument | undefined, rout
     : ['swagger.securityDefinitions', base['securityDefinitions'] as object]
   const unknown = new Set(named.filter((name) => !sessions.has(name) && !Object.hasOwn(defined, name)).map((name) => JSON.stringify(name)))
   const reason = base !== undefined && unknown.size > 0
-    ? `its option \`${option}\` has to define ${[...unknown].join(', ')}, which \`security\` of a route names`
+    ? `its option \`${option}\` has to define ${[...unknown].join(', ')}, which the \`security\` of a route names`
     : `a route that was declared before fastify-openapi-session, or the document's own \`security\`, names a scheme such as ${JSON.stringify([...sessions][0])}. ` +
       'Write `await app.register(sessionPlugin, ...)` before that route. What should hold for all routes goes into its own option `security`'
   return invalidOptions(`@fastify/swagger cannot make the document: ${reason}`, error)

@@ -7,16 +7,15 @@ import { operationsOf, type OpenApiDocument } from '../document/openapi.js'
 import { makeShowable } from './show.js'
 import { DocumentSource, type Registration, type Swagger } from './source.js'
 
-/** The sources in use, by the function that stands in for the decorator of @fastify/swagger. */
+/** The sources in use, by the function that replaces the decorator of @fastify/swagger. */
 const sources = new WeakMap<Swagger, DocumentSource>()
 
 /**
- * Makes the documents of @fastify/swagger describe a session scheme, wherever and whenever that plugin is registered. Does
- * nothing without it. Routes, their schemas, validators and serializers stay as they are.
+ * Makes the documents of @fastify/swagger describe a session scheme. That plugin may be registered before or after this one, in
+ * any context. Does nothing without it. Does not change routes, schemas, validators or serializers.
  *
- * To be called once for each registration. `ready()` then fails with `FST_SESSION_OPTIONS` if an operation of the option
- * `openapi` cannot do what it is named for, or if the document's own `security`, or a route that was declared too early, names
- * the scheme.
+ * Call it once for each registration. `ready()` then fails with `FST_SESSION_OPTIONS` if an operation of the option `openapi` is
+ * missing or unsuitable, or if the document's own `security` or a route that was declared too early names the scheme.
  */
 export function documentSession (app: FastifyInstance, scheme: Scheme, registry: Registry): void {
   const registration: Registration = { scheme, registry }
@@ -28,7 +27,7 @@ export function documentSession (app: FastifyInstance, scheme: Scheme, registry:
     return distinct
   }
 
-  // The hooks of a child run after those of its parent: by then @fastify/swagger is ready, even if it is registered later.
+  // The hooks of a child context run after those of its parent. Then @fastify/swagger is ready, even if it was registered later.
   app.register(async function sessionDocument (child) {
     child.addHook('onReady', async () => check([...found()], registration))
   })
@@ -38,7 +37,7 @@ export function documentSession (app: FastifyInstance, scheme: Scheme, registry:
   found()
 }
 
-/** Returns the source that stands in for a decorator, as `instance` sees it: its own, or that of an instance around it. */
+/** Returns the source for the decorator that an instance has or inherits. Replaces the decorator at the first call. */
 function sourceOf (instance: FastifyInstance, decorator: string): DocumentSource | undefined {
   let owner = instance as unknown as Record<string, Swagger | undefined>
   const original = owner[decorator]
@@ -57,7 +56,7 @@ function check (found: readonly DocumentSource[], registration: Registration): v
     try {
       source.inspect()
     } catch (error) {
-      // Other errors of @fastify/swagger go to the caller who asks for the document.
+      // Other errors of @fastify/swagger are thrown when the document is requested.
       if (error instanceof SessionError) throw error
     }
   }

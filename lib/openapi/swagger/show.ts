@@ -2,12 +2,13 @@ import type { RouteOptions } from 'fastify'
 
 type Shown = { readonly schema?: object, readonly config?: object }
 
-/** The copies that route objects show at the moment, in place of their own `schema` and `config`. */
+/** The copies that replace the `schema` and `config` of route objects at the moment. */
 const shown = new WeakMap<RouteOptions, Shown | undefined>()
 
 /**
- * Lets a route object show copies, also if it is frozen later. No request reads this object: Fastify copies what it needs when
- * the route is declared. While a copy is shown, assignments are dropped.
+ * Makes it possible to replace `schema` and `config` of a route object temporarily by copies, even if the object is frozen later.
+ * No request reads this object, because Fastify copies what it needs when the route is declared. While a copy is shown,
+ * assignments are ignored.
  */
 export function makeShowable (route: RouteOptions): void {
   if (shown.has(route)) return
@@ -20,7 +21,7 @@ export function makeShowable (route: RouteOptions): void {
   }
 }
 
-/** Lets route objects show copies while `run` runs. */
+/** Runs a function while route objects show copies. */
 export function showing<T> (copies: ReadonlyMap<RouteOptions, Shown>, run: () => T): T {
   const before = [...copies.keys()].map((route) => [route, shown.get(route)] as const)
   for (const [route, copy] of copies) shown.set(route, { ...shown.get(route), ...copy })

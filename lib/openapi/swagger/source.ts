@@ -4,7 +4,7 @@ import type { Scheme } from '../../options/scheme.js'
 import type { Registry } from '../../routing/registry.js'
 import { describeSessions, withoutSessions } from '../document/describe.js'
 import type { OpenApiDocument } from '../document/openapi.js'
-import { explain, generate, peek, type Routes } from './generate.js'
+import { clearerError, generate, peek, type Routes } from './generate.js'
 import { yamlWriter } from './yaml.js'
 
 /** The function that @fastify/swagger decorates an instance with. */
@@ -21,9 +21,9 @@ export class DocumentSource {
   readonly #original: Swagger
   readonly #log: FastifyBaseLogger
   readonly #registrations = new Set<Registration>()
-  /** Once it was made: @fastify/swagger makes one document, and returns that one ever after. */
+  /** The finished document. @fastify/swagger makes its document only once. */
   #described: { readonly document: OpenApiDocument, yaml?: string } | undefined
-  /** The document that @fastify/swagger starts from, once it is known; `static` if it only returns a document that was written by hand. */
+  /** The document that @fastify/swagger starts from, once known; `static` if it returns a document that was written by hand. */
   #base: OpenApiDocument | 'static' | undefined
 
   constructor (original: Swagger, log: FastifyBaseLogger) {
@@ -40,7 +40,7 @@ export class DocumentSource {
     this.#registrations.add(registration)
   }
 
-  /** Stands in for the original. */
+  /** Replaces the original decorator. */
   readonly swagger: Swagger = (options) => {
     this.inspect()
     if (this.#base === 'static') return this.#original(options)
@@ -49,8 +49,8 @@ export class DocumentSource {
   }
 
   /**
-   * Checks what the app gave @fastify/swagger.
-   * @throws `FST_SESSION_OPTIONS` if the document would claim what is not enforced, or cannot be made
+   * Checks the document that @fastify/swagger starts from.
+   * @throws `FST_SESSION_OPTIONS` if the document names a session that is not enforced, or cannot be made
    */
   inspect (): void {
     this.#base ??= this.#make(peek)
@@ -73,13 +73,13 @@ export class DocumentSource {
   }
 
   #make<T> (step: (make: () => OpenApiDocument, routes: Routes, names: ReadonlySet<string>) => T): T {
-    // Registrations that share a route got the same plan for it.
+    // Registrations that share a route have the same plan for it.
     const declared = [...this.#registrations].flatMap(({ registry }) => registry.compileAll())
     const routes = new Map(declared.map(({ route, plan }) => [route, plan?.requirement]))
     try {
       return step(() => this.#original() as OpenApiDocument, routes, this.#names)
     } catch (error) {
-      throw explain(error, this.#base === 'static' ? undefined : this.#base, routes, this.#names)
+      throw clearerError(error, this.#base === 'static' ? undefined : this.#base, routes, this.#names)
     }
   }
 

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 
 /**
- * Returns the function that @fastify/swagger writes YAML with, from its own dependency `yaml`.
+ * Returns a function that writes YAML with the dependency `yaml` of @fastify/swagger, as that plugin does.
  * @param from - path or URL of a file; @fastify/swagger is resolved from there
  */
 export function yamlWriter (from: string | URL): (document: object) => string {

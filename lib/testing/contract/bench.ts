@@ -3,31 +3,31 @@ import { randomBytes } from 'node:crypto'
 import type { Awaitable, Page, SessionRecord, SessionStore } from '../../store/store.js'
 import type { Clock } from '../clock.js'
 
-/** A store under test, and what only its author can do to it. */
+/** A store under test, and the means to damage its records. */
 export interface StoreUnderTest {
   readonly store: SessionStore
-  /** Makes the record of an id unreadable: cuts a file short, overwrites a value. */
+  /** Makes the record of an id unreadable, for example by truncating a file or overwriting a value. */
   readonly damage?: (id: string) => void | Promise<void>
 }
 
-/** Makes a store whose time is `clock.now`. Cases use random ids and principals, so the store need not be empty. One case clears it. */
+/** Returns a store that uses `clock.now`. The store need not be empty, because cases use random ids. One case clears it. */
 export type MakeStore = (clock: Clock) => SessionStore | StoreUnderTest | Promise<SessionStore | StoreUnderTest>
 
 /** Ends a case that needs something the store does not have. */
 export class NotApplicable extends Error {}
 
-/** The life of a record of a case: one minute, in milliseconds. */
+/** One minute in milliseconds, the default life of a record. */
 export const MINUTE = 60_000
-/** More pages than any list of a case has, so that a list without an end fails. */
+/** More pages than the list of any case has. A list that never ends fails at this number. */
 const MAX_PAGES = 1500
 
-/** Returns an id as the plugin makes them: 22 characters of base64url. */
+/** Returns an id in the form of the plugin: 22 characters of base64url. */
 export const newId = (): string => randomBytes(16).toString('base64url')
 
 /** Returns a principal that has no sessions. */
 export const newPrincipal = (): string => `user-${newId()}`
 
-/** Makes so many calls at the same time. */
+/** Makes `count` calls at the same time. */
 export async function atOnce<T> (count: number, call: (n: number) => Awaitable<T>): Promise<T[]> {
   return await Promise.all(Array.from({ length: count }, async (_, n) => await call(n)))
 }
@@ -36,16 +36,16 @@ export async function atOnce<T> (count: number, call: (n: number) => Awaitable<T
 export type Bench = ReturnType<typeof createBench>
 
 export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
-  /** Returns a record of version 1 that lives for a minute, with the given fields in place of its own. */
+  /** Returns a record of version 1 that lives for a minute. `over` replaces fields. */
   const record = (over?: Partial<SessionRecord>): SessionRecord => ({ payload: '{"n":0}', version: 1, expiresAt: clock.now() + MINUTE, ...over })
 
-  /** Creates such a record and resolves its id. */
+  /** Creates a record and returns its id. */
   async function created (over?: Partial<SessionRecord>, id = newId()): Promise<string> {
     assert.notEqual(await store.create(id, record(over)), false, 'the id is free')
     return id
   }
 
-  /** Creates so many records, 50 at a time, and resolves their ids. */
+  /** Creates `count` records, 50 at a time, and returns their ids. */
   async function createMany (count: number, over?: Partial<SessionRecord>): Promise<string[]> {
     const ids: string[] = []
     while (ids.length < count) ids.push(...await atOnce(Math.min(50, count - ids.length), () => created(over)))
@@ -58,7 +58,7 @@ export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
     return found && { ...found }
   }
 
-  /** Reads the sessions of a principal page by page. */
+  /** Yields the pages of a principal. */
   async function * pages (principal: string, limit: number): AsyncGenerator<Page, void> {
     if (store.lists === false) {
       await assert.rejects(async () => await store.list(principal, { limit }), 'list rejects where lists is false')
@@ -76,14 +76,14 @@ export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
     assert.fail('the list has a page after the last one')
   }
 
-  /** Reads all pages of a principal and resolves copies of the records by id. */
+  /** Reads all pages of a principal. Returns copies of the records by id. */
   async function listed (principal: string, limit = 100): Promise<Map<string, SessionRecord>> {
     const found = new Map<string, SessionRecord>()
     for await (const { sessions } of pages(principal, limit)) for (const { id, record } of sessions) found.set(id, { ...record })
     return found
   }
 
-  /** Resolves the ids of all pages of a principal. */
+  /** Reads all pages of a principal. Returns the ids. */
   const ids = async (principal: string): Promise<Set<string>> => new Set((await listed(principal)).keys())
 
   return { store, damage, clock, record, created, createMany, read, pages, listed, ids }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { MINUTE, newId, newPrincipal, NotApplicable, type Bench } from './bench.js'
 
-/** The sessions of one principal, too many for the walks. */
+/** Cases with more sessions of a principal than the random calls create. */
 export const lists = {
   async 'list returns the live sessions of the principal, whole, on pages of any size' ({ record, created, listed }: Bench) {
     const principal = newPrincipal()
@@ -32,14 +32,14 @@ export const lists = {
           found.add(id)
         }
         await clock.advance(1)
-        // The last session of this page, whose id may be the cursor, and one of a page to come.
+        // Delete the last session of this page, whose id may be the cursor, and a session of a later page.
         for (const id of [...expiring, sessions.at(-1)?.id ?? '', passing.pop() ?? '']) {
           if (lasting.includes(id)) continue
           await store.delete(id)
           ended.add(id)
         }
         if (count++ < 10) await created({ principal })
-        // One that was listed and one that was not, so that both move in a list that is in the order of activity.
+        // Touch or update a session that was listed and one that was not. Both move in a list that is ordered by activity.
         for (const id of [lasting.find((id) => found.has(id)), lasting.findLast((id) => !found.has(id))]) {
           const stored = id !== undefined && await store.read(id)
           if (!stored) continue
@@ -51,7 +51,7 @@ export const lists = {
     }
   },
 
-  async 'more sessions than one batch are listed, counted and ended, all but the one to keep, and no others' ({
+  async 'list, create and deleteAll handle more sessions than one batch' ({
     store, record, created, createMany, read, pages, ids
   }: Bench) {
     const principal = newPrincipal()
@@ -70,7 +70,7 @@ export const lists = {
     for (const id of others) assert.ok(await read(id))
   },
 
-  async 'clear ends every session that is there, and the store goes on' ({ store, clock, created, createMany, read, ids }: Bench) {
+  async 'clear ends every session, and the store can be used afterwards' ({ store, clock, created, createMany, read, ids }: Bench) {
     if (store.clear === undefined) throw new NotApplicable()
     const principal = newPrincipal()
     assert.deepEqual(await ids(principal), new Set())

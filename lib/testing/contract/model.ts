@@ -1,6 +1,6 @@
 import type { SessionRecord, StoredSession, UpdateOutcome } from '../../store/store.js'
 
-/** The contract as code: what each call returns and leaves behind, as long as no other call is under way. */
+/** A reference implementation of the contract, for calls that do not overlap. */
 export class Model {
   readonly #records = new Map<string, SessionRecord>()
   readonly #now: () => number

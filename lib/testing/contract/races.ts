@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { atOnce, MINUTE, newId, newPrincipal, type Bench } from './bench.js'
 
-/** Calls that run at the same time. */
+/** Cases with concurrent calls. */
 export const races = {
-  async 'of 50 concurrent creates, or deletes, of one id exactly one wins' ({ store, record }: Bench) {
+  async 'exactly one of 50 concurrent creates, or deletes, of an id succeeds' ({ store, record }: Bench) {
     const id = newId()
     const principal = newPrincipal()
     const created = await atOnce(50, (n) => store.create(id, record({ payload: `${n}`, principal })))
@@ -14,11 +14,11 @@ export const races = {
     assert.equal(deleted.filter(Boolean).length, 1)
   },
 
-  async 'of 20 concurrent saves and conditional deletes over one version exactly one wins' ({ store, record, created }: Bench) {
+  async 'exactly one of 20 concurrent saves and conditional deletes of a version succeeds' ({ store, record, created }: Bench) {
     const mixes: Array<(n: number) => boolean> = [() => false, (n) => n % 2 === 0, (n) => n % 2 === 1]
     for (const deletes of [...mixes, ...mixes]) {
       const id = await created()
-      // Some write the same text, and are different updates all the same.
+      // Some updates write the same text. They still count as different updates.
       const next = (n: number) => record({ version: 2, payload: `${n % 5}`, ...(deletes(n) && { expiresAt: 0 }) })
       const outcomes = await atOnce(20, (n) => store.update(id, next(n)))
       const winner = outcomes.indexOf('updated')
@@ -29,7 +29,7 @@ export const races = {
     }
   },
 
-  async 'a counter raised by 20 concurrent clients counts each of them' ({ store, record, created }: Bench) {
+  async 'a counter that 20 concurrent clients increment ends at 20' ({ store, record, created }: Bench) {
     const id = await created({ payload: '0' })
     await atOnce(20, async () => {
       for (let tries = 0; tries < 20; tries++) {
@@ -38,13 +38,13 @@ export const races = {
         const next = record({ version: found.version + 1, payload: `${Number(found.payload) + 1}` })
         if (await store.update(id, next) === 'updated') return
       }
-      assert.fail('a conflict means that another client has won: no client has more than 19')
+      assert.fail('each conflict means that another client succeeded, so no client has more than 19 conflicts')
     })
     const found = await store.read(id)
     assert.deepEqual([found?.payload, found?.version], ['20', 21])
   },
 
-  async 'a touch undoes no concurrent update, and an update no concurrent touch' ({ store, clock, record, created }: Bench) {
+  async 'a touch never undoes a concurrent update, and an update never undoes a concurrent touch' ({ store, clock, record, created }: Bench) {
     const id = await created()
     for (let version = 2; version < 30; version++) {
       const later = clock.now() + MINUTE * 2 * version
@@ -54,7 +54,7 @@ export const races = {
     }
   },
 
-  async 'a logout ends the session beside concurrent saves and touches' ({ store, clock, record, created, ids }: Bench) {
+  async 'a logout ends the session despite concurrent saves and touches' ({ store, clock, record, created, ids }: Bench) {
     const principal = newPrincipal()
     const race = async (logout: (id: string) => unknown): Promise<void> => {
       for (let n = 0; n < 20; n++) {
@@ -73,7 +73,7 @@ export const races = {
     await race(() => store.deleteAll(principal))
   },
 
-  async 'deleteAll comes to an end while sessions are created and saved, and leaves none that was there' ({
+  async 'deleteAll ends while sessions are created and saved, and deletes all that existed before' ({
     store, record, created, createMany, ids
   }: Bench) {
     const principal = newPrincipal()
@@ -93,7 +93,7 @@ export const races = {
         }
       })
     ] as const
-    // Nothing of the case runs on behind a failure.
+    // Waits for all calls, so that none runs on after a failure.
     await Promise.allSettled(calls)
     const [deleted] = await Promise.all(calls)
     assert.ok(later.length < 2000, 'deleteAll goes on for as long as sessions are created')

@@ -4,9 +4,9 @@ import { MINUTE, newId, newPrincipal, NotApplicable, type Bench } from './bench.
 
 const YEAR = 365 * 24 * 60 * MINUTE
 
-/** One record, in ways that the walks do not cover. */
+/** Cases with one record that the random calls do not cover. */
 export const records = {
-  async 'changing what was passed in or returned changes nothing in the store' ({ store, record, pages }: Bench) {
+  async 'changing an argument or a result does not change the store' ({ store, record, pages }: Bench) {
     const id = newId()
     const principal = newPrincipal()
     const first = record({ principal, payload: '"kept"' })
@@ -23,7 +23,7 @@ export const records = {
     assert.equal((await store.read(id))?.payload, '"next"')
   },
 
-  async 'a life of years is kept, from its start or from a touch on, and however many touches follow' ({ store, clock, created, read, ids }: Bench) {
+  async 'create and touch keep an expiry that is years ahead' ({ store, clock, created, read, ids }: Bench) {
     const principal = newPrincipal()
     const expiresAt = clock.now() + 2 * YEAR
     const [long, touched] = [await created({ principal, expiresAt }), await created({ principal })]
@@ -65,7 +65,7 @@ export const records = {
   }
 }
 
-/** Tries to change a record. A frozen record throws, which is right as well. */
+/** Tries to change a record. A frozen record throws, which is allowed. */
 function spoil (record: SessionRecord | undefined): void {
   assert.ok(record)
   try {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { newId, newPrincipal, type Bench } from './bench.js'
 
-/** Text that has been trouble for file systems, databases, patterns and encodings. */
+/** Texts that cause trouble in file systems, databases, patterns and encodings. */
 const odd = [
   ' ', 'a b', ' a', 'a ', 'a', 'A', '\u00e9', 'e\u0301', 'ß', 'ss', 'İ', 'i', '.', '..', '../../etc/passwd', '/', '\\', 'C:\\con',
   'nul', '%', '%2e', '_', '*', '?', '[a-z]', '{a}', 'a}{b', ':', 'a:b', '"', '\'', '`', '\'; DROP TABLE sessions; --', '$1', '${a}', '<b>', '&amp;',
@@ -15,9 +15,9 @@ const payloads = [
   '\u2028\ufeff\u00e9e\u0301日本語😀', '\'"`\\%_*$1${x}', '__proto__'
 ]
 
-/** Payloads, ids and principals are opaque text. */
+/** Cases with unusual payloads, ids and principals. */
 export const texts = {
-  async 'a payload is kept letter by letter, up to a megabyte, and never parsed' ({ store, record, created, read }: Bench) {
+  async 'a payload of up to a mebibyte is returned unchanged and never parsed' ({ store, record, created, read }: Bench) {
     const long = [4096, 1024 * 1024].map((size) => JSON.stringify({ text: 'ü'.repeat(size / 2 - 8) }))
     for (const payload of [...payloads, ...long]) {
       const id = await created({ payload, principal: newPrincipal() })
@@ -27,8 +27,8 @@ export const texts = {
     }
   },
 
-  async 'any text is an id of its own' ({ store, created, read, ids }: Bench) {
-    // Random text keeps cases apart in a store that is used again. The ids of the plugin have 22 or 43 characters.
+  async 'every text is a distinct id' ({ store, created, read, ids }: Bench) {
+    // Random text separates the cases in a store that is used again. The ids of the plugin have 22 or 43 characters.
     const [short, principal] = [newId(), newPrincipal()]
     const all = [...around(short), short.slice(0, 21), short + newId().slice(0, 21)]
     for (const id of all) await created({ payload: JSON.stringify(id), principal }, id)
@@ -39,7 +39,7 @@ export const texts = {
     assert.deepEqual(await ids(principal), new Set([short]))
   },
 
-  async 'any text is a principal of its own' ({ store, created, listed }: Bench) {
+  async 'every text is a distinct principal' ({ store, created, listed }: Bench) {
     const start = newPrincipal()
     const ids = new Map<string, string>()
     for (const principal of [...around(start), start + 'x'.repeat(200)]) ids.set(principal, await created({ principal }))

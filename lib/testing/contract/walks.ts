@@ -6,21 +6,21 @@ import { Model } from './model.js'
 const STEPS = 220
 const HOUR = 60 * MINUTE
 
-/** One call after the other, each on the store and on the model of a right store. */
+/** Cases with random calls in sequence. The store must have the same results as the model. */
 export const walks = {
-  async 'calls in any order return what the contract says, and leave what it says' (bench: Bench) {
+  async 'random calls have the results and effects that the contract requires' (bench: Bench) {
     await walk(bench, [0, 0, 1, MINUTE - 1, MINUTE, HOUR])
   },
 
   async 'create returns how many live sessions the principal has' (bench: Bench) {
-    // Nothing expires here: what expired moments ago may be counted.
+    // No session expires here, because sessions that have just expired may be counted.
     await walk(bench, [0, 1], true)
   }
 }
 
 type Pick = <T>(from: readonly T[]) => T
 
-/** Makes random calls, the same ones each time. `pauses`: how far the clock may go between two calls, in milliseconds. */
+/** Makes pseudorandom calls, the same in each run. `pauses` are the possible times between two calls, in milliseconds. */
 async function walk (bench: Bench, pauses: readonly number[], counts = false): Promise<void> {
   const { store, clock } = bench
   const model = new Model(clock.now)
@@ -35,7 +35,7 @@ async function walk (bench: Bench, pauses: readonly number[], counts = false): P
     else assert.equal(found, expected, call)
     await clock.advance(pick(pauses))
     for (const id of ids) assert.deepEqual(await bench.read(id), model.read(id), `read after ${call}`)
-    // Not after each call: a list may tidy up what a call has left.
+    // Not after each call, because a list may hide a fault by removing entries that a call has left.
     for (const principal of store.lists === false || step % 5 > 0 ? [] : principals) {
       assert.deepEqual(await bench.listed(principal), new Map(model.list(principal).map(({ id, record }) => [id, record])), `list after ${call}`)
     }
@@ -43,7 +43,7 @@ async function walk (bench: Bench, pauses: readonly number[], counts = false): P
 }
 
 function nextCall (pick: Pick, model: Model, now: number, id: string, principal: string): readonly [keyof Model, ...unknown[]] {
-  // A server may expire records by its own clock, which goes on while the clock of the case stands still.
+  // A server may expire records by its own clock, which keeps running while the clock of the case does not.
   const expiresAt = pick([0, now - 1, now, now + MINUTE / 2, now + MINUTE, now + MINUTE + 1, now + HOUR])
   const version = model.read(id)?.version ?? 1
   const record: SessionRecord = { payload: pick(['"one"', '"other"']), version: 1, expiresAt, ...(pick([true, true, false]) && { principal }) }
@@ -71,7 +71,7 @@ async function invoke (target: Model | SessionStore, method: keyof Model, args: 
   return await (target[method] as (...args: readonly unknown[]) => unknown).apply(target, args as unknown[])
 }
 
-/** Returns a function that picks the same values of lists in each process. */
+/** Returns a pseudorandom function that picks values of lists. It picks the same values in each process. */
 function picker (): Pick {
   let state = 1
   return (from) => {

@@ -5,13 +5,13 @@ import { MemoryStore } from '../../store/memory.js'
 import type { Awaitable, SessionStore } from '../../store/store.js'
 import { createClock } from '../clock.js'
 
-/** The store and the clock to build the app with, so that its store can fail and its time can pass. */
+/** The store and the clock of the app under test. The matrix can make the store fail and move the clock. */
 export interface StageParts {
   readonly store: SessionStore
   readonly now: () => number
 }
 
-/** One app under test, with the means to move its clock and to break its store. */
+/** An app under test, with the means to move its clock and to make its store fail. */
 export interface Stage {
   readonly app: FastifyInstance
   readonly manager: SessionManager<object>
@@ -43,7 +43,7 @@ function failing (store: SessionStore, outage: { readonly down: boolean }): Sess
   })
 }
 
-/** Resolves the headers that bring a request into a state, which starts from a live session. */
+/** Brings a live session or its store into a state. Returns the headers of the request. */
 export type Become = (stage: Stage, session: IssuedSession) => Awaitable<NonNullable<InjectOptions['headers']>>
 
 /** The states of a request's session. */
@@ -67,5 +67,5 @@ export const states = {
   }
 } as const satisfies Record<string, Become>
 
-/** `wrong role`: live, but without the required role. */
+/** The states of a session. In `wrong role`, it is live but lacks the required role. */
 export type MatrixState = keyof typeof states | 'wrong role'
