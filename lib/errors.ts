@@ -86,10 +86,7 @@ function messageFor (challenges: readonly Challenge[]): string {
   return first.cookieName === undefined ? `The security scheme "${first.scheme}" is not satisfied.` : MESSAGES.FST_SESSION_REQUIRED
 }
 
-/**
- * Returns the 401 of a failed login. Its code differs from that of a missing session, for error handlers that redirect to the
- * login.
- */
+/** Returns the 401 of a failed login. Its code differs from that of a missing session. */
 export function wrongCredentials (cookieName: string): SessionError {
   const headers = { 'www-authenticate': `Cookie cookie-name="${cookieName}"` }
   return new SessionError('FST_SESSION_CREDENTIALS', 'Unknown user name or wrong password.', { headers })

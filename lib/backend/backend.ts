@@ -14,7 +14,6 @@ export interface Snapshot extends Decoded {
   readonly stale?: boolean
 }
 
-/** A session to create. */
 export interface NewSession {
   readonly credential: MintedCredential
   readonly times: Times
@@ -70,7 +69,6 @@ export interface Backend {
   close (): Promise<void>
 }
 
-/** One page of sessions. */
 export interface SnapshotPage {
   readonly sessions: readonly Snapshot[]
   readonly cursor: string | undefined
@@ -96,9 +94,7 @@ export interface Directory {
    * `key` is already claimed.
    */
   claim (key: string, id: string, until: number): Awaitable<boolean>
-  /** Returns the claim of a key. */
   claimed (key: string): Awaitable<Claim | undefined>
-  /** Deletes a claim. */
   unclaim (key: string): Awaitable<void>
   /** Applies the option `maxPerPrincipal` to a session that was adopted. */
   limit (adopted: Saved, report: Report): Awaitable<Saved>

@@ -8,7 +8,7 @@ import type { Backend, Directory, Saved, Snapshot } from './backend.js'
 const DEFAULT_LIMIT = 100
 /** How many sessions a page of the principal's list holds. */
 const PAGE = 500
-/** How many times to try to end a session that concurrent requests write. Such writes must not keep it alive. */
+/** How many times to try to end a session that concurrent requests change. Such changes must not keep it alive. */
 const MAX_TRIES = 100
 
 /** The parts of the backend that the limit needs. */

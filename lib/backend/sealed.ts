@@ -28,7 +28,7 @@ interface SealedContext {
   readonly idleTimeout: number
   readonly now: () => number
   /** Returns the whole `Set-Cookie` header for a value. */
-  readonly line: (value: string, times: Times) => string
+  readonly setCookie: (value: string, times: Times) => string
 }
 
 const CIPHER = 'aes-256-gcm'
@@ -37,7 +37,7 @@ const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 /** Bytes that every browser accepts. RFC 6265bis, 5.6, lets browsers drop a longer cookie. They do so without a message. */
-const MAX_LINE = 4096
+const MAX_COOKIE = 4096
 /** How many ended sessions a process remembers. */
 const MAX_ENDED = 10_000
 
@@ -79,7 +79,7 @@ export class SealedCookie {
 
   /** For the plugin: returns the text of a value and the index of its key, `undefined` if no key opens it. */
   open (value: string, bound: Buffer): { text: string, key: number } | undefined {
-    if (value.length > MAX_LINE) return undefined
+    if (value.length > MAX_COOKIE) return undefined
     const sealed = Buffer.from(value, 'base64url')
     // Buffer.from skips characters that are not base64url. Accept only the one spelling that this package writes.
     if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
@@ -156,7 +156,7 @@ class SealedBackend implements Backend {
   create ({ credential: { id }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Saved {
     const saved = this.#seal({ id, times }, content)
     report({ type: 'created', reason }, saved.snapshot)
-    if (old !== undefined) this.#forget(old)
+    if (old !== undefined) this.#markEnded(old)
     return saved
   }
 
@@ -171,14 +171,14 @@ class SealedBackend implements Backend {
       const { credential: { id }, reason } = renewal
       const isMove = id !== base.id
       const saved = this.#seal(isMove ? { id, times: withLogin(base.times, this.#context.now()) } : base, content)
-      if (isMove) this.#forget(base)
+      if (isMove) this.#markEnded(base)
       report({ type: 'renewed', reason }, saved.snapshot)
       return saved
     })
   }
 
   end (session: Snapshot, reason: DestroyedReason, report: Report): boolean {
-    this.#forget(session)
+    this.#markEnded(session)
     report({ type: 'destroyed', reason }, session)
     return true
   }
@@ -187,19 +187,19 @@ class SealedBackend implements Backend {
 
   async close (): Promise<void> {}
 
-  #forget ({ id }: Snapshot): void {
+  #markEnded ({ id }: Snapshot): void {
     this.#ended.add(id)
     const [oldest] = this.#ended
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
   }
 
   #seal ({ id, times }: Pick<Snapshot, 'id' | 'times'>, { data, principal }: Content, end?: number): Saved & { value: string } {
-    const { codec, line, cookieName, now } = this.#context
+    const { codec, setCookie, cookieName, now } = this.#context
     const expiresAt = end ?? expiryOf(times, this.#context, now())
     const session = { id, version: 1, expiresAt, times, secretHash: '', data, principal, stale: false }
     const value = this.#ring.seal(`${id} ${expiresAt} ${codec.encode(session)}`, this.#bound(cookieName))
-    const size = Buffer.byteLength(line(value, times))
-    if (size > MAX_LINE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_LINE}: put less into the session, or use a store.`)
+    const size = Buffer.byteLength(setCookie(value, times))
+    if (size > MAX_COOKIE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_COOKIE}: put less into the session, or use a store.`)
     return { snapshot: session, value }
   }
 

@@ -4,8 +4,8 @@ import { isSessionId } from '../session/credential.js'
 import type { Awaitable, SessionRecord, SessionStore } from '../store/store.js'
 import type { Claim, Directory, Saved, Snapshot } from './backend.js'
 
-/** A call on many sessions works in batches, and may take this many times the limit of a single call. */
-const PATIENCE = 30
+/** A call on many sessions works in batches. It may take this many times the limit of a single call. */
+const BULK_FACTOR = 30
 
 interface Context {
   readonly store: SessionStore
@@ -22,7 +22,6 @@ interface Reading {
   readonly limit: (created: Saved, report: Report) => Awaitable<Saved>
 }
 
-/** Returns the directory of a store. */
 export function storedDirectory (
   { store, storeTimeout, now, report }: Context, { read, touch, limit }: Reading
 ): Directory {
@@ -48,12 +47,12 @@ export function storedDirectory (
       return deleted
     },
     async revokeAll (principal, except) {
-      const count = await callInTime(() => store.deleteAll(principal, except), storeTimeout * PATIENCE)
+      const count = await callInTime(() => store.deleteAll(principal, except), storeTimeout * BULK_FACTOR)
       if (count > 0) report({ type: 'destroyed', reason: 'revoke', principal, detail: `${count} sessions` })
       return count
     },
     revokeEverything: store.clear && (async () => {
-      await callInTime(() => store.clear?.(), storeTimeout * PATIENCE)
+      await callInTime(() => store.clear?.(), storeTimeout * BULK_FACTOR)
       report({ type: 'destroyed', reason: 'revoke', detail: 'all sessions' })
     }),
     claim (key, id, until) {

@@ -63,7 +63,7 @@ export class StoredBackend implements Backend {
   load (value: string, touch: boolean, report: Report): Awaitable<Snapshot | undefined> {
     const credential = parseCredential(value)
     if (credential === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
-    return chain(this.#call((store) => store.read(credential.id)), (record) => this.#admit(credential, record, touch, report))
+    return chain(this.#call((store) => store.read(credential.id)), (record) => this.#verify(credential, record, touch, report))
   }
 
   reload ({ id }: Snapshot): Awaitable<Snapshot | undefined> { return this.directory.find(id) }
@@ -72,7 +72,7 @@ export class StoredBackend implements Backend {
     const { credential: { id, secretHash, value }, times, content, reason } = session
     const snapshot = this.#assemble({ id, version: 0, times, secretHash }, content)
     return chain(this.#insert(snapshot), (count) => {
-      return chain(old !== undefined && this.#orForget(id, () => this.#call((store) => store.delete(old.id))), (deleted) => {
+      return chain(old !== undefined && this.#orDelete(id, () => this.#call((store) => store.delete(old.id))), (deleted) => {
         if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
         report({ type: 'created', reason }, snapshot)
         const created = { snapshot, value, count }
@@ -112,7 +112,7 @@ export class StoredBackend implements Backend {
 
   async close (): Promise<void> { await this.#call((store) => store.close?.()) }
 
-  #admit ({ id, secret }: Credential, record: SessionRecord | undefined, touch: boolean, report: Report): Awaitable<Snapshot | undefined> {
+  #verify ({ id, secret }: Credential, record: SessionRecord | undefined, touch: boolean, report: Report): Awaitable<Snapshot | undefined> {
     if (record === undefined || record.expiresAt <= this.#options.now()) {
       report({ type: 'expired', reason: 'absent', id })
       return undefined
@@ -164,7 +164,7 @@ export class StoredBackend implements Backend {
   #insert (session: Snapshot): Awaitable<number | true> {
     const { id } = session
     const record = this.#record(session)
-    return chain(this.#orForget(id, () => this.#call((store) => store.create(id, record))), (created) => {
+    return chain(this.#orDelete(id, () => this.#call((store) => store.create(id, record))), (created) => {
       // 128 random bits do not collide, so the store or the source of randomness is broken.
       if (created === false) throw unavailable(new Error('the store has a record under a new random id'))
       return created
@@ -207,7 +207,7 @@ export class StoredBackend implements Backend {
   /** Moves a session to another id, if it has not changed since it was read. */
   async #move (order: SaveOrder, before: Snapshot, next: Snapshot): Promise<UpdateOutcome> {
     order.count = await this.#insert(next)
-    const outcome = await this.#orForget(next.id, () => this.#deleteUnchanged(before))
+    const outcome = await this.#orDelete(next.id, () => this.#deleteUnchanged(before))
     if (outcome !== 'updated') await this.#call((store) => store.delete(next.id))
     return outcome
   }
@@ -220,7 +220,7 @@ export class StoredBackend implements Backend {
    * Runs work that follows the creation of a record. If the work fails, deletes the record, whose secret was never sent, and
    * throws the error of the work. If the record cannot be deleted, it expires.
    */
-  #orForget<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
+  #orDelete<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
     return rescue(work, (failure) => {
       void (async () => { await this.#call((store) => store.delete(id)) })().catch(() => {})
       throw failure

@@ -77,13 +77,13 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
 
 /** Returns the manager of a scheme. `closing` aborts when the app begins to close. */
 export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
-  const { backend, codec, settings, line, cookie, reportOn } = scheme
+  const { backend, codec, settings, setCookie, cookie, reportOn } = scheme
   const manager: SessionManager<any> = {
     async issue (data, options = {}) {
       const times = beginTimes(settings, options, settings.now())
       const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'issue' } as const
       const { snapshot: { id }, value = '' } = await backend.create(session, reportOn())
-      return { id, cookie: `${cookie.name}=${value}`, setCookie: line(value, times) }
+      return { id, cookie: `${cookie.name}=${value}`, setCookie: setCookie(value, times) }
     },
     async fromCookie (header) {
       for (const { name } of [cookie, ...cookie.previous]) {
@@ -142,7 +142,7 @@ function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionMan
   }
 }
 
-/** Returns the directory of a scheme. @throws `FST_SESSION_OPTIONS` if the method cannot work with this scheme or this principal */
+/** Returns the directory of a scheme. @throws `FST_SESSION_OPTIONS` if the method cannot work with the scheme or principal */
 function directory ({ name, backend, settings }: Scheme, method: string, principal?: unknown): Directory {
   if (backend.directory === undefined) {
     const advice = method === 'revokeEverything' ? 'replace all keys, which ends all sessions' : 'end sessions with the option verify and a generation number for each user'

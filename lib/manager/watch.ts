@@ -7,7 +7,7 @@ import type { Awaitable } from '../store/store.js'
 export interface WatchOptions {
   /** Ends the watch: abort it when the connection closes. The watch also ends when the app begins to close. */
   readonly signal?: AbortSignal | undefined
-  /** Seconds between two polls of the store, which do not count as activity. The end is noticed that late at most. Default 10. */
+  /** Seconds between two polls of the store, which do not count as activity. An end is noticed within this time. Default 10. */
   readonly every?: number | undefined
 }
 

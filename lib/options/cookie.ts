@@ -39,10 +39,7 @@ const ELSEWHERE = {
   signed: 'the secret is 256 random bits, and a signature would add nothing'
 }
 
-/**
- * Checks the attributes and their combination. Returns the cookie and functions that write its `Set-Cookie` headers.
- * @throws `FST_SESSION_OPTIONS`
- */
+/** Checks the attributes. Returns the cookie and functions that write its headers. @throws `FST_SESSION_OPTIONS` */
 export function cookiePolicy (options: CookieOptions) {
   refuseUnknown(options, KNOWN, 'option cookie.*', ELSEWHERE)
   const { path = '/', domain, sameSite = 'lax', secure = true, partitioned = false, persistent = false, previous = [] } = options

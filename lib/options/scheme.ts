@@ -19,12 +19,12 @@ export function createScheme (settings: Settings, log: FastifyBaseLogger) {
   /** Returns the function that reports events of a request, or events outside of requests. */
   const reportOn = (request?: FastifyRequest): Report => reporter(name, settings.onEvent, request?.log ?? log, request)
   /** Returns the `Set-Cookie` header for a session. A persistent cookie lives until the absolute deadline. */
-  const line = (value: string, { persistent, deadline }: Times): string =>
+  const setCookie = (value: string, { persistent, deadline }: Times): string =>
     cookie.write(value, persistent ? Math.max(0, Math.ceil((deadline - now()) / 1000)) : undefined)
   const backend: Backend = store instanceof SealedCookie
-    ? store.backend({ ...settings, cookieName: cookie.name, codec, line })
+    ? store.backend({ ...settings, cookieName: cookie.name, codec, setCookie })
     : new StoredBackend({ ...settings, store, codec, report: reportOn() })
   /** The `Set-Cookie` header that expires the cookie of the other plugin, if its sessions are adopted. */
   const expireAdopted = adopt && expireCookie(adopt.cookieName, adopt.path ?? '/', adopt.domain)
-  return Object.freeze({ name, settings, cookie, codec, backend, reportOn, line, expireAdopted })
+  return Object.freeze({ name, settings, cookie, codec, backend, reportOn, setCookie, expireAdopted })
 }

@@ -128,10 +128,7 @@ export interface SessionOptions<Name extends string = string, Data extends objec
   crossOrigin?: CrossOriginOptions | false
   /** The description in the OpenAPI document. */
   openapi?: OpenApiOptions
-  /**
-   * Adopts the sessions of another plugin, so that the change of plugins does not sign users out. Keep it until they have
-   * expired.
-   */
+  /** Adopts the sessions of another plugin, so that users stay signed in. Keep it until those sessions have expired. */
   adopt?: Adoption
   /** Receives all session events, which never contain a secret. Errors that it throws are logged. */
   onEvent?: (event: SessionEvent, request: FastifyRequest | undefined) => void

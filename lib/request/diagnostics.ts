@@ -1,14 +1,14 @@
 import type { FastifyRequest } from 'fastify'
 import type { Scheme } from '../options/scheme.js'
 
-/** How a session was found for a request. */
+/** The result of loading a session for a request. */
 export type LoadedAs = 'live' | 'adopted' | 'not-adopted' | 'no-cookie' | 'duplicate-cookie' | 'ended' | 'refused' | 'cross-origin' | 'failed'
 
 /** The part of a session that was saved: an intent, a change of data, or nothing. */
 export type SavedAs = 'none' | 'data' | 'renew' | 'start' | 'destroy' | 'failed'
 
 /** The history of one session in one request, for the debug line. */
-export interface Account {
+export interface History {
   readonly scheme: string
   readonly cookie: string
   readonly loaded: LoadedAs
@@ -28,17 +28,17 @@ const NOT_LOADED: Readonly<Partial<Record<LoadedAs, string>>> = {
 }
 
 /**
- * Writes one structured debug line. It says whether the session was loaded and saved and its cookie set, and if not, why.
- * It answers the question that developers ask most: why does the browser have no cookie?
+ * Writes one structured debug line about a session: whether it was loaded and saved and its cookie set, and if not, why. It
+ * answers the most frequent question of developers: why does the browser have no cookie?
  */
-export function explain ({ log }: FastifyRequest, account: Account): void {
-  const { scheme, loaded, setCookie } = account
+export function logHistory ({ log }: FastifyRequest, history: History): void {
+  const { scheme, loaded, setCookie } = history
   const problem = NOT_LOADED[loaded]
-  const cookie = setCookie ? 'cookie set' : `cookie not set: ${whyNot(account)}`
-  log.debug({ session: account }, `session "${scheme}" ${problem === undefined ? '' : `not loaded: ${problem}; `}${cookie}`)
+  const cookie = setCookie ? 'cookie set' : `cookie not set: ${whyNot(history)}`
+  log.debug({ session: history }, `session "${scheme}" ${problem === undefined ? '' : `not loaded: ${problem}; `}${cookie}`)
 }
 
-function whyNot ({ loaded, saved, statusCode }: Account): string {
+function whyNot ({ loaded, saved, statusCode }: History): string {
   if (saved === 'failed') return 'the session could not be saved'
   if (saved === 'data') return 'the session was saved, and its cookie stays the same'
   if (saved !== 'none') return 'the session ended while the request was running'

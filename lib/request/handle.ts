@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { callInTime, chain, isPromise, rescue } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
-
 import { conflict, tooLate } from '../errors.js'
 import type { DiscardedReason, Report } from '../events/events.js'
 import { traced } from '../events/trace.js'
@@ -9,7 +8,7 @@ import type { PendingAdoption } from '../migration/adoption.js'
 import { copyJson, type Data } from '../session/json.js'
 import { refill } from '../session/merge.js'
 import type { Awaitable } from '../store/store.js'
-import type { Account, LoadedAs, SavedAs } from './diagnostics.js'
+import type { History, LoadedAs, SavedAs } from './diagnostics.js'
 import { cookieValue, findAgain, type Found, isSeen } from './load.js'
 import { carryOut, KEEP, type Order } from './save.js'
 import { PublicSession } from './public-session.js'
@@ -17,7 +16,7 @@ import { type Scope, SessionState } from './state.js'
 
 type Update = (data: Data) => Data | void | Promise<Data | void>
 
-/** One session of one request, made at its first use. Saves run one after another, in one queue. */
+/** One session of one request, created at its first use. Saves run one at a time. */
 export class SessionHandle extends SessionState {
   #public: PublicSession | undefined
   #loaded: LoadedAs
@@ -27,8 +26,7 @@ export class SessionHandle extends SessionState {
   readonly #former: string | undefined
   /** The save or update that is running. Never rejects. */
   #running: Promise<void> | undefined
-  /** The `Set-Cookie` headers to send. */
-  lines: readonly string[]
+  cookieHeaders: readonly string[]
   /** True if there was a live session at any time, so that the response may depend on it. */
   seen: boolean
 
@@ -37,7 +35,7 @@ export class SessionHandle extends SessionState {
     this.#loaded = found.loaded
     this.#adoption = found.adoption
     this.#former = found.former
-    this.lines = found.lines
+    this.cookieHeaders = found.cookieHeaders
     this.seen = isSeen(found)
   }
 
@@ -45,7 +43,6 @@ export class SessionHandle extends SessionState {
 
   get request (): FastifyRequest { return this.scope.request }
 
-  /** The value of `request.session`. */
   get public (): PublicSession { return this.#public ??= new PublicSession(this) }
 
   /** Reads the session again before a handler that starts long after the load. */
@@ -54,11 +51,11 @@ export class SessionHandle extends SessionState {
     if (snapshot === undefined || this.#adoption !== undefined) return undefined
     return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
       if (found.snapshot === undefined) this.discard()
-      // Changes that a hook has made since the load stay changes, of the data that are stored now.
+      // Keeps the changes that a hook has made since the load, and applies them to the data that are stored now.
       else this.apply({ snapshot, intent: KEEP, content: undefined }, { snapshot: found.snapshot })
       this.replace(found)
       this.#loaded = found.loaded
-      this.lines = [...this.lines, ...found.lines]
+      this.cookieHeaders = [...this.cookieHeaders, ...found.cookieHeaders]
       this.seen = isSeen(found)
     })
   }
@@ -77,7 +74,7 @@ export class SessionHandle extends SessionState {
     this.assertLoaded()
     this.scope.assertSameOrigin()
     await this.#enqueue(() => this.#save())
-    return this.lines[0]
+    return this.cookieHeaders[0]
   }
 
   /**
@@ -101,12 +98,12 @@ export class SessionHandle extends SessionState {
   }
 
   /** Returns what happened to the session in this request. */
-  account (statusCode: number): Account {
-    const { name, cookie } = this.scheme
-    return { scheme: name, cookie: cookie.name, loaded: this.#loaded, saved: this.#saved, setCookie: this.lines.length > 0, statusCode }
+  history (statusCode: number): History {
+    const { name: scheme, cookie: { name: cookie } } = this.scheme
+    return { scheme, cookie, loaded: this.#loaded, saved: this.#saved, setCookie: this.cookieHeaders.length > 0, statusCode }
   }
 
-  /** Runs work after the work before it. @throws `FST_SESSION_CONFLICT` if the work before it does not end in time */
+  /** Runs a task after the previous one. @throws `FST_SESSION_CONFLICT` if the previous task does not end in time */
   #enqueue<T> (work: () => Awaitable<T>): Awaitable<T> {
     const before = this.#running
     const result = before === undefined ? work() : chain(rescue(() => callInTime(() => before, this.scheme.settings.storeTimeout), () => {
@@ -164,29 +161,29 @@ export class SessionHandle extends SessionState {
     this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
     this.apply(order, saved)
     if (saved !== undefined) this.#send(saved)
-    else if (kind === 'destroy' && this.#hasCookie) this.#setLines([this.scheme.cookie.expire])
+    else if (kind === 'destroy' && this.#hasCookie) this.#setCookieHeaders([this.scheme.cookie.expire])
   }
 
   /** True if the browser has a cookie of this scheme, or the former cookie. */
   get #hasCookie (): boolean {
     const { headers } = this.request
-    return this.lines.length > 0 || this.#former !== undefined || cookieValue(headers.cookie, this.scheme.cookie.name) !== undefined
+    return this.cookieHeaders.length > 0 || this.#former !== undefined || cookieValue(headers.cookie, this.scheme.cookie.name) !== undefined
   }
 
   #send ({ snapshot, value }: Saved): void {
     this.seen = true
     if (value === undefined) return
     this.held = snapshot.secretHash
-    this.#setLines([this.scheme.line(value, snapshot.times)])
+    this.#setCookieHeaders([this.scheme.setCookie(value, snapshot.times)])
   }
 
-  #setLines (lines: readonly string[]): void {
+  #setCookieHeaders (cookieHeaders: readonly string[]): void {
     // The former cookie expires only together with a new cookie or with the session: until then the browser needs it.
-    this.lines = this.#former === undefined ? lines : [...lines, this.#former]
+    this.cookieHeaders = this.#former === undefined ? cookieHeaders : [...cookieHeaders, this.#former]
     this.scope.onCookie()
   }
 
-  /** Completes an adoption, now that a cookie can be sent. */
+  /** Completes an adoption. Call it when a cookie can be sent. */
   async #adopt (adoption: PendingAdoption): Promise<void> {
     const saved = await adoption.complete(this.report).catch((error: unknown) => {
       this.discard()
@@ -209,7 +206,7 @@ export class SessionHandle extends SessionState {
     this.#send(saved)
   }
 
-  /** Updates a session that is not stored yet, so that no other request can know it. */
+  /** Updates a session that is not stored yet. Other requests do not have it. */
   async #updateFirst (fn: Update): Promise<void> {
     const hasEnded = (this.#loaded === 'live' || this.#loaded === 'adopted') && this.#saved !== 'destroy'
     if (hasEnded || this.scope.isClosed) throw this.requiredError()

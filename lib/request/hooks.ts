@@ -7,7 +7,7 @@ import { RequestScope } from './scope.js'
 
 const kScope = Symbol('fastify-openapi-session.scope')
 
-/** Nested contexts may each have the hooks. The first hooks that run on a request also run its later steps. */
+/** Nested contexts may each have the hooks. The hooks that create the scope of a request also run its later steps. */
 type Scoped = FastifyRequest & { [kScope]?: { readonly scope: RequestScope, readonly hooks: Registry } | null }
 type Done = (error?: Error) => void
 type DoneWith = (error?: Error | null, payload?: unknown) => void
@@ -15,9 +15,9 @@ type DoneWith = (error?: Error | null, payload?: unknown) => void
 /** Adds the hooks that serve all schemes of an instance. */
 export function addHooks (app: FastifyInstance, registry: Registry): void {
   if (!app.hasRequestDecorator(kScope)) app.decorateRequest(kScope, null)
-  app.addHook('onRequest', (request, reply, done) => { admit(registry, request, reply, done) })
-  app.addHook('preHandler', (request, reply, done) => { judgeAgain(registry, request, reply, done) })
-  app.addHook('onSend', (request, reply, payload, done) => { finish(registry, request, reply, payload, done) })
+  app.addHook('onRequest', (request, reply, done) => { onRequest(registry, request, reply, done) })
+  app.addHook('preHandler', (request, reply, done) => { onPreHandler(registry, request, reply, done) })
+  app.addHook('onSend', (request, reply, payload, done) => { onSend(registry, request, reply, payload, done) })
 }
 
 /** Returns the request's session scope, if its route declares a session. */
@@ -25,8 +25,8 @@ export function scopeOf (request: FastifyRequest): RequestScope | undefined {
   return (request as Scoped)[kScope]?.scope
 }
 
-function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
-  // In a context that was created before the plugin, requests lack the decorator: the property is absent, not null.
+function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
+  // The property is absent, not null, in a context that was created before the plugin was registered.
   if (scopeOf(request) !== undefined) return done()
   let plan
   try {
@@ -40,20 +40,20 @@ function admit (hooks: Registry, request: FastifyRequest, reply: FastifyReply, d
   if (plan === null) return done()
   const scope = new RequestScope(request, reply, plan)
   ;(request as Scoped)[kScope] = { scope, hooks }
-  settle(scope, () => scope.admit(), done)
+  runHook(scope, () => scope.load(), done)
 }
 
-function judgeAgain (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
+function onPreHandler (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
   const found = (request as Scoped)[kScope]
   // reply.callNotFound() runs the not-found handler from its preHandler hooks on, without its onRequest hooks.
-  if (found == null && request.is404) return admit(hooks, request, reply, done)
+  if (found == null && request.is404) return onRequest(hooks, request, reply, done)
   if (found?.hooks !== hooks) return done()
   const { scope } = found
-  settle(scope, () => scope.judgeAgain(request.is404 ? (Registry.of(request.server) as Registry).plan(request.routeOptions) : null), done)
+  runHook(scope, () => scope.recheck(request.is404 ? (Registry.of(request.server) as Registry).plan(request.routeOptions) : null), done)
 }
 
-/** Runs the work of a hook and ends the hook once. Later steps run inside of `done`: what they throw is not this hook's failure. */
-function settle (scope: RequestScope, work: () => Awaitable<void>, done: Done): void {
+/** Runs a hook and calls `done` once. Errors of later steps, which run inside of `done`, are not errors of this hook. */
+function runHook (scope: RequestScope, work: () => Awaitable<void>, done: Done): void {
   let pending: Awaitable<void>
   try {
     pending = work()
@@ -64,7 +64,7 @@ function settle (scope: RequestScope, work: () => Awaitable<void>, done: Done): 
   else done()
 }
 
-function finish (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
+function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
   const found = (request as Scoped)[kScope]
   if (found?.hooks !== hooks) return done()
   const { scope } = found

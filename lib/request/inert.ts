@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { notDeclared } from '../errors.js'
 import type { Data } from '../session/json.js'
 import type { Session } from '../session/session.js'
-import { ForeignMembers } from './foreign.js'
+import { CompatibilityMembers } from './compatibility.js'
 
 /** The routes, by their `config`, on which an undeclared session was read. */
 const noted = new WeakSet<object>()
@@ -11,7 +11,7 @@ const noted = new WeakSet<object>()
  * The value of `request.session` if the route does not declare the session, or before it is loaded. Hooks, serializers and error
  * handlers of the whole app may read `exists`, `get` and `user`. Everything else throws `FST_SESSION_NOT_DECLARED`.
  */
-export class InertSession extends ForeignMembers implements Session<Data> {
+export class InertSession extends CompatibilityMembers implements Session<Data> {
   readonly #request: FastifyRequest
   readonly #scheme: string
 
@@ -44,7 +44,7 @@ export class InertSession extends ForeignMembers implements Session<Data> {
     throw notDeclared(method, url, this.#scheme)
   }
 
-  /** Logs, once per route, that a key was read in vain: the code may expect a session. */
+  /** Logs, once per route, that a key was read and is undefined, because the code may expect a session. */
   #note (key: string): undefined {
     const { log, method, routeOptions: { url, config } } = this.#request
     if (noted.has(config)) return undefined

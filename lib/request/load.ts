@@ -20,23 +20,23 @@ export interface Found {
   /** The adoption to complete when a cookie can be sent. */
   readonly adoption: PendingAdoption | undefined
   /** The `Set-Cookie` headers to send, whatever the handler does. */
-  readonly lines: readonly string[]
+  readonly cookieHeaders: readonly string[]
   /** The `Set-Cookie` header that expires the former cookie. Sent when a new cookie replaces it or the session ends. */
   readonly former: string | undefined
   /** The error of the load, if `loaded` is `failed`. */
   readonly error: unknown
 }
 
-type Details = Partial<Pick<Found, 'user' | 'adoption' | 'lines' | 'former' | 'error'>>
+type Details = Partial<Pick<Found, 'user' | 'adoption' | 'cookieHeaders' | 'former' | 'error'>>
 
-const NO_LINES: readonly string[] = Object.freeze([])
+const NO_HEADERS: readonly string[] = Object.freeze([])
 const NO_DETAILS: Details = Object.freeze({})
 
 /** Assembles the result of a load. */
 export function foundAs (
-  loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, lines = NO_LINES, former, error }: Details = NO_DETAILS
+  loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, cookieHeaders = NO_HEADERS, former, error }: Details = NO_DETAILS
 ): Found {
-  return { scheme, loaded, snapshot, user, adoption, lines, former, error }
+  return { scheme, loaded, snapshot, user, adoption, cookieHeaders, former, error }
 }
 
 /** Returns whether the response may depend on the session. */
@@ -57,8 +57,8 @@ function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, r
   if (value === DUPLICATE) {
     report({ type: 'rejected', reason: 'duplicate-cookie' })
     warnOfDuplicate(request, scheme)
-    const lines = previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire)
-    return foundAs('duplicate-cookie', scheme, undefined, { lines })
+    const cookieHeaders = previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire)
+    return foundAs('duplicate-cookie', scheme, undefined, { cookieHeaders })
   }
   if (value === undefined || value === '') {
     return chain(previousSession(scheme, request, touch, report), (found) => found ?? adoptedSession(scheme, request, report))
@@ -75,10 +75,10 @@ function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolea
     const value = cookieValue(request.headers.cookie, name)
     if (value === undefined || value === '' || value === DUPLICATE) continue
     return chain(scheme.backend.load(value, touch, report, name), (snapshot) => {
-      if (snapshot === undefined) return foundAs('ended', scheme, undefined, { lines: [expire], former: expire })
-      // A sealed cookie opens only under the name that it was sealed for. Sealing it again, before the response, moves it.
-      const lines = scheme.backend.directory === undefined ? NO_LINES : [scheme.line(value, snapshot.times), expire]
-      return verified(request, foundAs('live', scheme, snapshot, { lines, former: expire }), report)
+      if (snapshot === undefined) return foundAs('ended', scheme, undefined, { cookieHeaders: [expire], former: expire })
+      // A sealed cookie opens only under its own name. It is sealed again under the current name before the response.
+      const cookieHeaders = scheme.backend.directory === undefined ? NO_HEADERS : [scheme.setCookie(value, snapshot.times), expire]
+      return verified(request, foundAs('live', scheme, snapshot, { cookieHeaders, former: expire }), report)
     })
   }
   return undefined
@@ -90,7 +90,7 @@ function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolea
  */
 export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snapshot, report: Report): Awaitable<Found> {
   return chain(scheme.backend.reload(before), (snapshot): Awaitable<Found> => {
-    // After a renewal, the cookie of this request is dead. The request must not get rights that the session has since then.
+    // After a renewal, the cookie of this request is invalid. The request must not get rights that the session was given since.
     if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(request, foundAs('live', scheme, snapshot), report)
     if (snapshot !== undefined) report({ type: 'rejected', reason: 'stale-secret' }, snapshot)
     else if (hasIdled(before, scheme.settings.now())) report({ type: 'expired', ...IDLED }, before)
@@ -131,17 +131,17 @@ function verified (request: FastifyRequest, found: Found, report: Report): Await
  */
 function refused ({ scheme, adoption, former }: Found, snapshot: Snapshot, report: Report): Awaitable<Found> {
   const { backend, cookie } = scheme
-  if (adoption !== undefined) return chain(adoption.forget(), () => foundAs('refused', scheme, undefined, { lines: [former as string] }))
+  if (adoption !== undefined) return chain(adoption.forget(), () => foundAs('refused', scheme, undefined, { cookieHeaders: [former as string] }))
   return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => {
-    const lines = [cookie.expire, ...former === undefined ? [] : [former]]
-    return ended ? foundAs('refused', scheme, undefined, { lines }) : foundAs('ended', scheme)
+    const cookieHeaders = [cookie.expire, ...former === undefined ? [] : [former]]
+    return ended ? foundAs('refused', scheme, undefined, { cookieHeaders }) : foundAs('ended', scheme)
   })
 }
 
-/** Stands for a cookie that a request has twice: one may be forged (RFC 6265bis, 8.6), and picking one would hide that. */
+/** The result for a cookie that a request has twice. One may be forged (RFC 6265bis, 8.6), so neither is used. */
 export const DUPLICATE = Symbol('duplicate cookie')
 
-/** Returns the value of a name in a Cookie header, without decoding: a credential needs none. */
+/** Returns the value of a name in a Cookie header, without decoding it, because credentials are not encoded. */
 export function cookieValue (header: string | undefined, name: string): string | typeof DUPLICATE | undefined {
   if (header === undefined) return undefined
   let found: string | undefined

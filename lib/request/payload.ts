@@ -62,7 +62,7 @@ class FromResponse implements Outgoing {
   }
 }
 
-/** Keeps a stream that fails before it is sent from ending the process. Fastify notices the failure when it sends the stream. */
+/** Keeps the error of a stream from ending the process before Fastify sends the stream and handles the error. */
 export function listenForErrors (body: unknown): void {
   if (isStream(body)) body.on('error', () => {})
 }

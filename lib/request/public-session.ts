@@ -1,7 +1,7 @@
 import { invalidOptions, must } from '../errors.js'
 import type { Data } from '../session/json.js'
 import type { Session, StartOptions } from '../session/session.js'
-import { ForeignMembers } from './foreign.js'
+import { CompatibilityMembers } from './compatibility.js'
 import type { SessionHandle } from './handle.js'
 
 type Callback = (error?: unknown) => unknown
@@ -10,7 +10,7 @@ type Callback = (error?: unknown) => unknown
  * The value of `request.session`. It has the members of `Session` and no others, so that every other property can be a key
  * of the data.
  */
-export class PublicSession extends ForeignMembers implements Session<Data> {
+export class PublicSession extends CompatibilityMembers implements Session<Data> {
   readonly #handle: SessionHandle
 
   constructor (handle: SessionHandle) {

@@ -19,12 +19,11 @@ export type Intent =
 export const KEEP: Intent = Object.freeze({ kind: 'keep' })
 export const DESTROY: Intent = Object.freeze({ kind: 'destroy' })
 
-/** Everything that there is to save of one session. */
+/** The changes of one session to save. */
 export interface Order {
   /** The session as it is stored, if there is one. */
   readonly snapshot: Snapshot | undefined
   readonly intent: Intent
-  /** The data, if the handler changed them. */
   readonly content: Content | undefined
   /** The hash of the secret that the browser has. */
   readonly held: string | undefined

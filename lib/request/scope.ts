@@ -6,7 +6,7 @@ import { authorize } from '../routing/authorize.js'
 import { isSameOrigin, originsCompared, SAFE_METHODS } from '../routing/cross-origin.js'
 import type { Plan } from '../routing/route.js'
 import type { Awaitable } from '../store/store.js'
-import { explain, warnOfDroppedCookie } from './diagnostics.js'
+import { logHistory, warnOfDroppedCookie } from './diagnostics.js'
 import { SessionHandle } from './handle.js'
 import { addErrorHeaders, cacheFor, copyToRaw, rememberResponse, setCookies, takeErrorStatus, varyByCookie } from './headers.js'
 import { type Found, foundAs, isSeen, loadSession } from './load.js'
@@ -16,30 +16,28 @@ import type { Scope } from './state.js'
 const STREAMED = 'it was changed while the response was being sent: use request.session.update(fn), which saves at any time'
 const HIJACKED = 'the reply was hijacked: await session.commit() before the first byte, and send what it returns as Set-Cookie'
 
-/** Milliseconds after the load for which its result holds. */
-const JUDGED_FOR = 1000
+/** Milliseconds after the load from which the sessions are loaded again before the handler. */
+const RECHECK_AFTER = 1000
 
 /**
- * The sessions of one request to a route that declares sessions. They are loaded and judged before the handler, and saved
- * before the response. The phase says what is still allowed.
+ * The sessions of one request to a route that declares sessions. They are loaded and authorized before the handler, and saved
+ * before the response. `#phase` is the progress of the request.
  */
 export class RequestScope implements Scope {
   readonly request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #plan: Plan
-  /** The sessions, in the order of the plan. Each is the result of its load until the first use makes a handle of it. */
+  /** The sessions in the order of the plan. Each is the result of its load, or its handle after the first use. */
   #sessions: Array<Found | SessionHandle> = []
   readonly #loadedAt = performance.now()
   #phase: 'open' | 'refused' | 'saving' | 'finished' | 'failed' = 'open'
-  /** The response that is being sent. */
   #outgoing: Outgoing | undefined
   /** True if a second response came while the sessions were being saved for the first. */
   #interrupted = false
   /** True if a listener waits for the end of the response. */
   #isWatched = false
   /** The `Set-Cookie` headers that were written. */
-  #lines: readonly string[] = []
-  /** The error of the hook that failed. */
+  #cookieHeaders: readonly string[] = []
   #error: Error | undefined
 
   constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan) {
@@ -64,22 +62,22 @@ export class RequestScope implements Scope {
   }
 
   /**
-   * Loads the sessions that the route declares and checks what it requires.
+   * Loads the sessions that the route declares, and authorizes the request.
    * @throws `FST_SESSION_CROSS_ORIGIN`, `FST_SESSION_REQUIRED`, `FST_SESSION_FORBIDDEN`, `FST_SESSION_STORE`
    */
-  admit (): Awaitable<void> {
+  load (): Awaitable<void> {
     this.#refuseCrossOrigin()
     const { schemes, touch } = this.#plan
-    return chain(awaitAll(schemes.map((scheme) => loadSession(scheme, this.request, touch))), (found) => this.#judge(found))
+    return chain(awaitAll(schemes.map((scheme) => loadSession(scheme, this.request, touch))), (found) => this.#accept(found))
   }
 
   /**
-   * Loads and judges the sessions again if the handler starts long after the first load. Otherwise a client could send the
-   * headers, and withhold the body until after the session is revoked or the account disabled.
+   * Loads the sessions and authorizes the request again if the handler starts long after the first load. Otherwise a client could
+   * send the headers, and delay the body until after the session was revoked or the account disabled.
    * @param notFound - the plan of the not-found handler, if the route called it. Sessions that were not loaded count as absent.
    */
-  judgeAgain (notFound: Plan | null): Awaitable<void> {
-    const isStale = this.#phase === 'open' && performance.now() - this.#loadedAt >= JUDGED_FOR
+  recheck (notFound: Plan | null): Awaitable<void> {
+    const isStale = this.#phase === 'open' && performance.now() - this.#loadedAt >= RECHECK_AFTER
     if (!isStale && (notFound === null || notFound === this.#plan)) return undefined
     const reloads = isStale ? this.#sessions.map((_session, index) => this.#handle(index).reload()) : []
     return chain(awaitAll(reloads), () => this.#authorize(notFound ?? this.#plan))
@@ -109,15 +107,15 @@ export class RequestScope implements Scope {
     copyToRaw(this.#reply)
   }
 
-  /** Returns the error that a hook must fail with. Fastify ignores a failure without an error, so a missing one is replaced. */
+  /** Returns the error with which a hook fails. Replaces a falsy error, which Fastify would ignore. */
   fail (error: unknown): Error {
     this.#error = error ? error as Error : invalidOptions('One of the options verify, user, verifiers, principal, roles or adopt failed without an error. Throw one that says why.')
-    // Fastify runs an error handler once. After an earlier error, no handler sets the status of this one.
+    // Fastify runs an error handler once. After an earlier error, no handler sets the status of this error.
     if (this.#reply.statusCode >= 400 || this.#interrupted) takeErrorStatus(this.#error, this.#reply)
     return this.#error
   }
 
-  /** Returns whether this is a second response, to be dropped because the sessions are being saved for the first. */
+  /** Returns true for a second response while the sessions are saved for the first. The second response must be dropped. */
   interrupt (payload: unknown): boolean {
     if (this.#phase !== 'saving') return false
     this.#interrupted = true
@@ -187,7 +185,7 @@ export class RequestScope implements Scope {
     if (failures.length === 0) return
     this.#phase = 'failed'
     this.#writeHeaders()
-    this.#explain()
+    this.#logHistory()
     throw failures[0]
   }
 
@@ -195,7 +193,7 @@ export class RequestScope implements Scope {
     outgoing.begin()
     this.#writeHeaders()
     if (this.#phase === 'open' || this.#phase === 'saving') this.#phase = 'finished'
-    this.#explain()
+    this.#logHistory()
   }
 
   #refuseCrossOrigin (): void {
@@ -213,7 +211,7 @@ export class RequestScope implements Scope {
     throw crossOrigin(compared)
   }
 
-  #judge (found: Found[]): Awaitable<void> {
+  #accept (found: Found[]): Awaitable<void> {
     this.#sessions = found
     // Some sessions must be saved even if the handler does not use them.
     for (const [index, { adoption, snapshot }] of found.entries()) {
@@ -229,21 +227,21 @@ export class RequestScope implements Scope {
 
   #writeHeaders (): void {
     const reply = this.#reply
-    let lines = this.#sessions[0]?.lines ?? []
+    let cookieHeaders = this.#sessions[0]?.cookieHeaders ?? []
     let seen = false
     for (const session of this.#sessions) {
-      if (session.lines !== lines) lines = [...lines, ...session.lines]
-      if (session.lines.length > 0) warnOfDroppedCookie(this.request, session.scheme)
+      if (session.cookieHeaders !== cookieHeaders) cookieHeaders = [...cookieHeaders, ...session.cookieHeaders]
+      if (session.cookieHeaders.length > 0) warnOfDroppedCookie(this.request, session.scheme)
       seen ||= session instanceof SessionHandle ? session.seen : isSeen(session)
     }
     if (this.#sessions.length > 0) varyByCookie(reply)
-    setCookies(reply, lines, this.#lines)
-    this.#lines = lines
-    if (this.#sessions.length > 0) cacheFor(reply, lines.length > 0, seen)
+    setCookies(reply, cookieHeaders, this.#cookieHeaders)
+    this.#cookieHeaders = cookieHeaders
+    if (this.#sessions.length > 0) cacheFor(reply, cookieHeaders.length > 0, seen)
   }
 
-  #explain (): void {
+  #logHistory (): void {
     if (!isDebugEnabled(this.request.log)) return
-    for (const index of this.#sessions.keys()) explain(this.request, this.#handle(index).account(this.#reply.statusCode))
+    for (const index of this.#sessions.keys()) logHistory(this.request, this.#handle(index).history(this.#reply.statusCode))
   }
 }

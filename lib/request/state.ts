@@ -39,7 +39,6 @@ export abstract class SessionState {
   protected readonly scope: Scope
   /** The error of the load, if it failed. */
   protected failure: { readonly error: unknown } | undefined
-  /** The session as it is stored. */
   snapshot: Snapshot | undefined
   /** The hash of the secret that the browser has. */
   protected held: string | undefined
@@ -79,7 +78,7 @@ export abstract class SessionState {
 
   get data (): Data {
     this.assertLoaded()
-    // Once the response has begun, a change cannot be saved with it. So the data are frozen: the line that changes them throws.
+    // A change after the response has begun cannot be saved with it. The data are frozen, so that such a change throws.
     return this.scope.isClosed && this.#base !== undefined ? freezeJson(this.#base) : this.#writable.data
   }
 
@@ -136,7 +135,6 @@ export abstract class SessionState {
   /** True if the handler asked for a start, a renewal or the end of the session. */
   get hasIntent (): boolean { return this.#intent !== KEEP }
 
-  /** True if there are unsaved changes. */
   get isChanged (): boolean {
     return this.#intent !== KEEP || this.#isDraftChanged
   }
@@ -150,7 +148,7 @@ export abstract class SessionState {
     }
   }
 
-  /** Returns everything to save, `undefined` if there is nothing. @throws `FST_SESSION_INVALID_DATA` */
+  /** Returns the changes to save, or `undefined` if there are none. @throws `FST_SESSION_INVALID_DATA` */
   protected order (): Order | undefined {
     const draft = this.#isDraftChanged ? this.#draft : undefined
     const content = draft && this.scheme.codec.prepare(draft.entries, draft.original)

@@ -25,11 +25,13 @@ type SignedIn<Name extends SchemeName> = FastifyRequest & Record<Name, LiveSessi
 export interface SessionRoutesOptions<Name extends SchemeName = SchemeName> {
   /** The session scheme. Default `session`. */
   scheme?: Name
-  /** Checks the body of a login. Returns the data of the new session. `undefined`, `null` or `false` refuses the login with 401. */
+  /**
+   * Checks the body of a login. Returns the data of the new session. `undefined`, `null` or `false` refuses the login with 401.
+   */
   check: (credentials: Credentials, request: FastifyRequest) => Awaitable<SessionData<Name> | null | undefined | false>
   /** JSON Schema of the login's body. Default: `username` and `password`. */
   body?: object
-  /** Returns how long the session of a login may live, such as `{ persistent: remember }`. */
+  /** Returns the lifetime of a login's session, such as `{ persistent: remember }`. */
   lifetime?: (credentials: Credentials) => StartOptions
   /** Returns the response of `GET /me`. Default: `principal` and `roles`. */
   me?: (request: SignedIn<Name>) => Awaitable<object>
@@ -58,7 +60,7 @@ interface Callbacks {
 export const operations = { login: 'login', status: 'me', logout: 'logout' } as const
 
 /**
- * Adds routes that sign in, sign out, tell who is signed in, list the sessions of the user and end them:
+ * Adds routes that sign in, sign out, return the user who is signed in, and list and end the user's sessions:
  * `await app.register(sessionRoutes, { prefix: '/auth', check: async ({ username, password }) => ... })`. Register it after
  * the session plugin.
  * @throws `FST_SESSION_OPTIONS` at boot if an option is wrong or the session plugin is absent

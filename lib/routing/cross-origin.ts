@@ -10,10 +10,7 @@ export interface CrossOriginOptions {
 /** The parts of a request that the check reads. */
 export type OriginFacts = Pick<FastifyRequest, 'method' | 'protocol' | 'headers'> & { readonly host: string | undefined }
 
-/**
- * The safe methods (RFC 9110, 9.2.1). TRACE and QUERY (RFC 10008) count as unsafe, because pages of other origins do not need
- * them.
- */
+/** The safe methods (RFC 9110, 9.2.1). TRACE and QUERY (RFC 10008) count as unsafe: pages of other origins do not need them. */
 export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**

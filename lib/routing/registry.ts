@@ -22,7 +22,6 @@ export type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }
 /** The session schemes of one Fastify instance. The schemes of its parent instances are visible too. */
 export class Registry {
   readonly #instance: FastifyInstance
-  /** The schemes that were registered on this instance. */
   readonly own: Scheme[] = []
   readonly #routes: DeclaredRoute[] = []
   /** Plans of routes declared before the plugin, by their `config`, and of not-found handlers, by the handler. */

@@ -33,12 +33,10 @@ export interface Plan extends ReturnType<typeof readRouteConfig> {
   readonly schemes: readonly Scheme[]
 }
 
-/** Returns `schema.security` of a route. */
 export function ownSecurity ({ schema }: RouteFacts): unknown {
   return (schema as { security?: unknown } | undefined)?.security
 }
 
-/** Returns the name of a route for a message. */
 export function nameOf ({ method, url }: RouteFacts): string {
   return url === undefined ? 'the not-found handler' : `route ${String(method)} ${url}`
 }

@@ -3,23 +3,25 @@ import { copyJson, type Data, freezeJson, isObject, toJson } from './json.js'
 import type { DataSchema } from './schema/schema.js'
 import type { Times } from './times.js'
 
-/** Data that fit their schema, with their principal. The data are a private copy, frozen before a function of the app gets them. */
+/**
+ * Data that fit their schema, with their principal. The data are a private copy, frozen before a function of the app gets them.
+ */
 export interface Content {
   readonly data: Data
   readonly principal: string | undefined
 }
 
-/** Everything that a payload holds, read and checked. */
+/** The checked content of a payload. */
 export interface Decoded extends Content {
   readonly times: Times
   readonly secretHash: string
 }
 
-/** Why a payload cannot be used: it is not a session, or not one of this scheme and schema. */
+/** The reason why a payload cannot be used. `unfit` means a session of another scheme or schema. */
 export type Undecodable = { readonly reason: 'damaged' } | { readonly reason: 'unfit', readonly detail: string }
 
 export interface CodecOptions {
-  /** Whose sessions these are: a session of one scheme is not valid in another that shares its store. */
+  /** The name of the scheme. A session is not valid in another scheme that shares the store. */
   readonly scheme: string
   readonly schema: DataSchema
   readonly migrate: ((data: unknown) => unknown) | undefined
@@ -27,7 +29,7 @@ export interface CodecOptions {
   readonly maxSize: number
 }
 
-/** Converts between the data of a session and the payload of its record: the one place that knows both. */
+/** Converts between the data of a session and the payload of its record. */
 export class Codec {
   readonly #options: CodecOptions
   /** The start of every payload. */
@@ -60,7 +62,7 @@ export class Codec {
     const data = copyJson(now.data)
     const content = this.accept(await fn(data) ?? data)
     if (content.principal === now.principal) return content
-    throw invalidData('update() cannot change whom a session belongs to, since that needs another cookie: use start(). Nothing was saved.')
+    throw invalidData('update() cannot change the principal of a session, because that needs a new cookie: use start(). Nothing was saved.')
   }
 
   /**
@@ -84,14 +86,14 @@ export class Codec {
     return payload
   }
 
-  /** Reads a payload. Never throws: a record is untrusted until it is checked. */
+  /** Reads and checks a payload, which is untrusted. Never throws. */
   decode (payload: string): Decoded | Undecodable {
     const envelope = parse(payload)
     if (!isEnvelope(envelope)) return { reason: 'damaged' }
     // A later version may have stored more times. Keep them, and write them again with the record.
     const { v: _v, scheme, secret, data, ...times } = envelope
     if (scheme !== this.#options.scheme) {
-      return { reason: 'unfit', detail: 'it belongs to another security scheme: give each app and scheme a store, prefix or table of its own' }
+      return { reason: 'unfit', detail: 'it belongs to another security scheme: give each app and scheme its own store, prefix or table' }
     }
     try {
       return { times, secretHash: secret, ...this.#fitted(data) }

@@ -25,7 +25,6 @@ export interface MintedCredential {
   readonly value: string
 }
 
-/** Returns whether a text has the form of a session id. */
 export function isSessionId (text: unknown): text is string {
   return typeof text === 'string' && ID.test(text)
 }

@@ -60,7 +60,6 @@ function sameEntries (value: Data, json: Data): boolean {
   return true
 }
 
-/** The place of a value in the data. */
 interface Place {
   readonly parent: Place | undefined
   readonly key: string | number

@@ -2,10 +2,10 @@ import type { Codec, Decoded, Undecodable } from './codec.js'
 import { copyText } from '../text.js'
 import type { Data } from './json.js'
 
-/** UTF-16 code units of text that each of the two generations holds. */
+/** The size of each generation, in UTF-16 code units of text. */
 const GENERATION = 1_048_576
 
-/** The values of the texts seen last, in two generations: when the newer one is full, it replaces the older one. */
+/** A cache of recent values in two generations. When the newer generation is full, it replaces the older one. */
 export class Recent<T> {
   #newer = new Map<string, T>()
   #older = new Map<string, T>()
@@ -26,7 +26,7 @@ export class Recent<T> {
   }
 }
 
-/** From this length on, a payload is put together from the texts of its values: most of them did not change. */
+/** From this length on, a payload is assembled from the cached JSON of its values, most of which did not change. */
 const LARGE = 1024
 
 interface Entry {

@@ -1,8 +1,8 @@
-/** How long a session lives that `start` or `issue` begins. Each setting replaces an option of the plugin. */
+/** The lifetime of a new session. Each setting overrides an option of the plugin. */
 export interface StartOptions {
-  /** `true`: the cookie survives the end of the browser's run ("remember me"). Default: the option `cookie.persistent`. */
+  /** True if the cookie survives when the browser closes ("remember me"). Default: the option `cookie.persistent`. */
   persistent?: boolean
-  /** Seconds until the session ends, whatever happens. Default: the option `absoluteTimeout`. */
+  /** Seconds until the session ends, even if it is in use. Default: the option `absoluteTimeout`. */
   absoluteTimeout?: number
   /**
    * Seconds without a request after which the session ends. Default: the option `idleTimeout`, or with `persistent: true` the

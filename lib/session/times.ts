@@ -12,7 +12,7 @@ export interface Times {
   readonly deadline: number
   /** The session's own idle timeout in milliseconds. Default: that of the scheme. */
   readonly idleTimeout?: number
-  /** True if the cookie survives the end of the browser's run. */
+  /** True if the cookie survives when the browser closes. */
   readonly persistent: boolean
   /** The session's rank among the logins of its principal, if clocks disagree; see `Limit`. Default: `authenticatedAt`. */
   readonly rank?: number
@@ -24,7 +24,7 @@ export interface Times {
  */
 export const UNRANKED = -1
 
-/** The timeouts of a scheme, in milliseconds, and whether its cookies survive the end of the browser's run. */
+/** The timeouts of a scheme, in milliseconds, and whether its cookies survive when the browser closes. */
 export interface Lifetimes {
   readonly idleTimeout: number
   readonly absoluteTimeout: number

@@ -15,10 +15,7 @@ import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession } fr
 export interface FileStoreOptions {
   /** The directory of the files, used by this store only. It is created with mode 0700 if it does not exist. */
   readonly directory: string
-  /**
-   * How many calls may wait for the disk, 1 or more. Default: 1000. Further calls fail at once, so that a hanging disk does not
-   * fill the memory.
-   */
+  /** How many calls may wait for the disk, 1 or more. Default: 1000. Further calls fail at once, to limit the memory in use. */
   readonly maxPending?: number
   /** Returns the time in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number
@@ -45,7 +42,6 @@ export class FileStore extends SerialStore implements SessionStore {
   readonly #unread: Set<string>
   readonly #lock: DirectoryLock
   readonly #sweeper: Sweeper
-  /** Unfinished calls of the app. */
   readonly #calls = new Set<Promise<unknown>>()
   #reading: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -158,13 +154,11 @@ export class FileStore extends SerialStore implements SessionStore {
     })
   }
 
-  /** Deletes sessions. Returns how many of them were live. */
   async #endAll (ids: string[], principal?: string): Promise<number> {
     const ended = await Promise.all(ids.map((id) => this.#queued(id, () => this.end(id, principal))))
     return ended.filter(Boolean).length
   }
 
-  /** Runs the tasks of each session one at a time. */
   async #queued<T> (id: string, task: () => Promise<T>): Promise<T> {
     return await this.#queues.run(fileName(id), task)
   }

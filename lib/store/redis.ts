@@ -99,8 +99,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
     const now = this.#now()
     if (expiresAt <= now) return
     const until = indexUntil(expiresAt, now)
-    // The index is written before the record, so that the entry outlasts the record. Repeats if a concurrent update changes the
-    // owner.
+    // The index is written first, so that the entry outlasts the record. Repeats if a concurrent update changes the owner.
     for (let owner = ''; ;) {
       const reply = await this.#run('touch', [this.#key(id)], [now, expiresAt, until, owner])
       if (reply === '') return

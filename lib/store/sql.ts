@@ -19,15 +19,9 @@ export interface SqlStoreOptions {
    * database of better-sqlite3 or node:sqlite. It stays open when the store closes.
    */
   readonly db: SqlDatabase
-  /**
-   * The name of the table, optionally with its schema, such as `auth.sessions`. Default: `sessions`. Each app needs its own
-   * table.
-   */
+  /** The name of the table, also with a schema, such as `auth.sessions`. Default: `sessions`. Each app needs its own table. */
   readonly table?: string
-  /**
-   * Seconds between two sweeps of expired rows. Default: 30. With 0 the app must call `sweep` itself, for example from a cron
-   * job.
-   */
+  /** Seconds between two sweeps of expired rows. Default: 30. With 0 the app must call `sweep`, for example from a cron job. */
   readonly sweepInterval?: number
   /** Returns the time in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number
@@ -46,7 +40,6 @@ export class SqlStore extends ReportingStore implements SessionStore {
   readonly #sweeper: Sweeper<number>
   readonly #now: () => number
 
-  /** @throws `FST_SESSION_OPTIONS` */
   constructor (options: SqlStoreOptions) {
     super()
     refuseUnknown(options, ['db', 'table', 'sweepInterval', 'now'], 'option * of SqlStore')

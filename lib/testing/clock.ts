@@ -12,8 +12,7 @@ export interface ManualClock extends Clock {
 }
 
 /**
- * Creates a clock for tests. It starts at the real time and only moves forward, so that it also works with servers that expire
- * records by their own clock.
+ * Creates a clock that starts at the real time and only moves forward, as servers that expire records by their own clock need.
  */
 export function createClock (start: number = Date.now()): ManualClock {
   let time = start

@@ -48,8 +48,8 @@ type SessionBy<Name extends SchemeName, Of extends AnyKinds, Security> =
     : Of['any']
 
 /**
- * The names in the alternatives of a `security` list that are not declared, while something is declared in `SessionRoles`. Beside a
- * name that is, TypeScript lets them pass as far as the schema goes.
+ * The names in the alternatives of a `security` list that are not declared, if `SessionRoles` declares any. TypeScript accepts them
+ * in the schema beside a declared name.
  */
 type Misspelt<Alternative> =
   Alternative extends unknown ? string extends keyof Alternative ? never : Exclude<keyof Alternative, SecurityScheme> : never
@@ -63,7 +63,7 @@ type SessionIf<Of extends AnyKinds, Answer> =
       : 'unknown' extends Answer ? Of['any']
         : Of['optional']
 
-/** The answers of all alternatives of a `security` list to the question whether they require the session. */
+/** For each alternative of a `security` list: `yes` if it requires the session, `no` if not, or `unknown`. */
 type Requires<Name extends string, Alternative> =
   Alternative extends unknown
     ? string extends keyof Alternative ? 'unknown'

@@ -145,7 +145,7 @@ t.test('a live session without a principal is refused with that reason: the opti
   app.get('/me', { schema: guarded }, async () => 'in')
   await client.post('/login')
   t.equal((await client.get('/me')).statusCode, 401)
-  t.match(events.at(-1), { type: 'rejected', reason: 'unauthenticated', detail: /option principal returned nothing for the session "session"/ })
+  t.match(events.at(-1), { type: 'rejected', reason: 'unauthenticated', detail: /"session" belongs to a guest: the option principal returned nothing/ })
   client.jar.clear()
   t.equal((await client.get('/me')).statusCode, 401)
   t.match(events.at(-1), { detail: 'there is no live session "session"' })

@@ -162,7 +162,7 @@ t.test('update changes the stored data without a request', async (t) => {
   const returned = await app.session.update(id, () => {})
   returned.cart['changed'] = 1
   t.match(await app.session.find(id), { data: { a: 2, b: 5, cart: {} } })
-  await t.rejects(app.session.update(id, (data) => { data.userId = 'eve' }), { code: 'FST_SESSION_INVALID_DATA', message: /update\(\) cannot change whom a session belongs to/ })
+  await t.rejects(app.session.update(id, (data) => { data.userId = 'eve' }), { code: 'FST_SESSION_INVALID_DATA', message: /update\(\) cannot change the principal of a session/ })
   await t.rejects(app.session.update(id, (data) => { data.a = 'x' as never }), { code: 'FST_SESSION_INVALID_DATA' })
   await t.rejects(app.session.update(id, () => { throw new Error('sold out') }), { message: 'sold out' })
   t.match(await app.session.find(id), { data: user('ada', 2) })

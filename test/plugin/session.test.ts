@@ -447,7 +447,7 @@ t.test('update refuses another principal and data that do not fit', async (t) =>
   app.post('/throws', { schema: guarded }, async ({ session }) => { await session.update(() => { throw Object.assign(new Error('sold out'), { statusCode: 409 }) }) })
   app.get('/', { schema: guarded }, async ({ session }) => session.data)
   client.jar.take((await app.session.issue(ada)).setCookie)
-  t.match((await client.post('/who')).json(), { code: 'FST_SESSION_INVALID_DATA', message: /cannot change whom a session belongs to.*use start\(\)/ })
+  t.match((await client.post('/who')).json(), { code: 'FST_SESSION_INVALID_DATA', message: /cannot change the principal of a session.*use start\(\)/ })
   t.match((await client.post('/wrong')).json(), { code: 'FST_SESSION_INVALID_DATA', message: /\/a/ })
   t.match((await client.post('/throws')).json(), { statusCode: 409, message: 'sold out' })
   t.same((await client.get('/')).json(), ada)

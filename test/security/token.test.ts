@@ -157,7 +157,7 @@ onEach(t, 'an attacker who planted the cart of a guest has neither the login nor
   t.equal((await attacker.get('/me')).statusCode, 401, 'whatever the attacker has now, if anything, is a cart of their own')
 }, stored)
 
-onEach(t, 'update() cannot change whom a session belongs to', async (t, backend) => {
+onEach(t, 'update() cannot change the principal of a session', async (t, backend) => {
   const world = await createWorld(t, backend)
   const client = world.visitor()
   await client.post('/put', { cart: 1 })

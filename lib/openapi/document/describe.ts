@@ -59,10 +59,7 @@ function writtenSecurity (security: readonly SecurityRequirement[], sessions: re
   return { security: without, 'x-required-roles': structuredClone(security) }
 }
 
-/**
- * Returns a copy of a response with more headers. Keeps its own headers. Replaces a `$ref` of the app by a copy for this
- * operation.
- */
+/** Returns a copy of a response, or of the component that it refers to, with the headers that it lacks. */
 function withHeaders (response: Response, more: Readonly<Record<string, object>>, document: OpenApiDocument): Response {
   const name = /^#\/components\/responses\/([^/]+)$/.exec(response.$ref ?? '')?.[1]
   const inlined = (name !== undefined && document.components?.responses?.[name] as Response | undefined) || response

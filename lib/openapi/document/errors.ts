@@ -14,10 +14,7 @@ export function requirementOf (security: readonly SecurityRequirement[] = [], is
   return compileRequirement(security, (scheme) => isOurs(scheme) ? 'session' : unknown)
 }
 
-/**
- * Returns the errors that requests of an operation can get from the plugin.
- * @param schemes - the session schemes that the requirement names
- */
+/** Returns the errors that requests of an operation can get. `schemes` are the session schemes of its requirement. */
 export function errorsOf ({ alternatives }: Requirement, method: string, schemes: readonly Scheme[]): DocumentedCode[] {
   const isPossible: Record<DocumentedCode, boolean> = {
     FST_SESSION_REQUIRED: alternatives.length > 0 && alternatives.every((conditions) => conditions.length > 0),

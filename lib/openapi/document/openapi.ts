@@ -48,12 +48,10 @@ export function mapOperations (document: OpenApiDocument, change: (placed: Place
   return { ...document, paths }
 }
 
-/** Returns a copy of `values` with each value mapped. */
 export function mapValues<T, R> (values: Readonly<Record<string, T>>, map: (value: T, key: string) => R): Record<string, R> {
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, map(value, key)]))
 }
 
-/** Returns all operations of a document. */
 export function operationsOf (document: OpenApiDocument): PlacedOperation[] {
   const found: PlacedOperation[] = []
   mapOperations(document, (placed) => {

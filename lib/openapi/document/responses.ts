@@ -51,7 +51,6 @@ function challenge (schemes: readonly Scheme[]): object {
   }
 }
 
-/** The `Retry-After` header (RFC 9110, 10.2.3). */
 const RETRY_AFTER = {
   description: 'Seconds to wait before trying again.',
   schema: { type: 'integer', format: 'int32', minimum: 0, maximum: 86_400 }

@@ -76,8 +76,7 @@ function withHidden (requirement: SecurityRequirement, sessions: ReadonlySet<str
 function restore (document: OpenApiDocument): OpenApiDocument {
   return mapOperations(document, ({ operation, method, item }) => {
     const get = item['get'] as Operation | undefined
-    // @fastify/swagger copies a HEAD route with an operationId when the route is declared. That copy lacks the mark and the
-    // default `security`.
+    // @fastify/swagger copies a HEAD route with an operationId at its declaration. The copy lacks the mark and the default `security`.
     const isCopy = method === 'HEAD' && get?.[MARK] !== undefined && operation.operationId === `${get.operationId}-head`
     const { [MARK]: _, ...others } = operation
     const security = restoredSecurity(isCopy ? get : operation)

@@ -1,9 +1,6 @@
 import { createRequire } from 'node:module'
 
-/**
- * Returns a function that writes YAML with the dependency `yaml` of @fastify/swagger, as that plugin does.
- * @param from - path or URL of a file; @fastify/swagger is resolved from there
- */
+/** Returns a function that writes YAML with the dependency `yaml` of the @fastify/swagger that the file `from` resolves. */
 export function yamlWriter (from: string | URL): (document: object) => string {
   try {
     const swagger = createRequire(from).resolve('@fastify/swagger')

@@ -11,7 +11,6 @@ export interface ExpressStore {
   all? (callback: Callback<any>): unknown
 }
 
-/** Calls a method of the store with a callback. */
 export type Call<T> = (callback: Callback<T>) => unknown
 
 /** Returns the result of a callback as a promise. Also rejects if the store throws or rejects instead of calling back. */
@@ -34,10 +33,7 @@ export function ignoreMissing (error: unknown): undefined {
   if (code !== 'ENOENT' || syscall !== 'open') throw error
 }
 
-/**
- * Settles as `result` does. Rejects after `limit` milliseconds if the store has not called back. With `background`, the timer
- * does not keep the process alive.
- */
+/** Settles as `result` does, or rejects after `limit` milliseconds. A `background` timer does not keep the process alive. */
 export async function withTimeLimit<T> (result: Promise<T>, limit: number, background = false): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_resolve, reject) => {

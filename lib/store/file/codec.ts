@@ -12,10 +12,7 @@ export const fileName = (id: string): string => digest(JSON.stringify(id), 'hex'
 /** Returns true if a name has the form of `fileName`. The store ignores other files. */
 export const isFileName = (name: string): boolean => /^[\da-f]{64}\.session$/.test(name)
 
-/**
- * Returns the text of a file: the SHA-256 of the rest (base64url), the other fields as JSON, and the payload, separated by
- * newlines.
- */
+/** Returns the text of a file in three lines: the SHA-256 of the rest (base64url), the other fields as JSON, and the payload. */
 export function encode (id: string, { version, expiresAt, principal, payload }: SessionRecord): string {
   const rest = `${JSON.stringify({ id, version, expiresAt, principal })}\n${payload}`
   return `${digest(rest, 'base64url')}\n${rest}`

@@ -52,8 +52,7 @@ export class DirectoryLock {
       mkdirSync(join(directory, name), 0o700)
       mkdirSync(this.staging, 0o700)
       writeFileSync(join(this.staging, 'holder'), identity(), { mode: 0o600 })
-      // Another process may have locked the directory since the first check. Each process creates its lock before it checks
-      // again.
+      // Another process may have locked the directory since the first check. Each creates its lock before it checks again.
       refuseIfHeld(directory, silent, this.staging)
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') this.#unlock()
@@ -78,10 +77,7 @@ export class DirectoryLock {
     }
   }
 
-  /**
-   * Returns the error to throw for an error of the file system: `lost` if the directory exists and the lock does not, otherwise
-   * the same error.
-   */
+  /** Returns `lost` if the directory exists and the lock does not. Otherwise returns the given error of the file system. */
   async explain (error: unknown): Promise<unknown> {
     if (codeOf(error) !== 'ENOENT') return error
     if (await exists(this.staging) || !await exists(this.#directory)) return error

@@ -11,10 +11,7 @@ interface Known extends Indexed {
   expiresAt: number
 }
 
-/**
- * Keeps records as files of a directory, with an index in memory by principal and expiry. The caller must not make two
- * calls for one id at the same time.
- */
+/** Keeps records as files, with an index in memory. The caller must not make two calls for one id at the same time. */
 export class SessionFiles {
   readonly index = new PrincipalIndex<Known>()
   readonly #known = new ShardedMap<Known>()
@@ -26,10 +23,7 @@ export class SessionFiles {
     this.#report = report
   }
 
-  /**
-   * Returns the record of a file, even if it has expired. Removes a damaged file and reports it by `id`, or by its name without
-   * an `id`.
-   */
+  /** Returns the record of a file, even if it has expired. Removes a damaged file and reports it by `id` or by its name. */
   async load (name: string, id?: string): Promise<SessionRecord | undefined> {
     const text = await this.#disk.read(name)
     try {

@@ -23,7 +23,6 @@ export class Entry implements Linked<Entry> {
     this.older = this.newer = undefined
   }
 
-  /** A fresh copy. */
   get record (): SessionRecord {
     const { payload, version, expiresAt, principal } = this
     return principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal }

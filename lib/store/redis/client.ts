@@ -84,10 +84,7 @@ function fromIoredis (client: Ioredis): Client | string {
   return adapted
 }
 
-/**
- * Returns a function that corks the socket until the end of this turn of the event loop, so that its commands are sent in one
- * write.
- */
+/** Returns a function that corks the socket until the end of this event loop turn, so that all commands are sent in one write. */
 function batcher (client: IoredisInternals): () => void {
   let isCorked = false
   return () => {

@@ -6,10 +6,7 @@ import { createHash } from 'node:crypto'
  * caller, so that the clocks of the server and of the app may differ. A reply is a text, a list of texts, or a number.
  */
 const sources = {
-  /**
-   * `now timeToLive write value id score`: `taken` if a live record has the id, otherwise the number of sessions in the index,
-   * or `created` without an index.
-   */
+  /** `now timeToLive write value id score`: `taken`, or the number of sessions in the index, or `created` without an index. */
   create: `
     local value, expiresAt, _, version, write = load(KEYS[1])
     local isLive = expiresAt and expiresAt > tonumber(ARGV[1])
@@ -72,10 +69,7 @@ const sources = {
     redis.call('DEL', KEYS[1])
     return expiresAt and expiresAt > tonumber(ARGV[1]) and owner or 'ended'`,
 
-  /**
-   * `cursor pattern count`: the cursor of the next step, `0` after the last. Deletes the keys of one step of a SCAN. SCAN finds
-   * every key that exists from the first step to the last.
-   */
+  /** `cursor pattern count`: the cursor of the next SCAN step, `0` after the last. Deletes the keys of one step. */
   clear: `
     local step = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
     for _, key in ipairs(step[2]) do redis.call('UNLINK', key) end
@@ -102,10 +96,7 @@ const sources = {
     return page`
 }
 
-/**
- * Functions of all scripts. `load` returns a value and the fields of its first line, or only the value if it is damaged.
- * `addToIndex` returns the size of the index.
- */
+/** Common functions. `load` returns a value and the fields of its first line. `addToIndex` returns the size of the index. */
 const prelude = `
   local function instant (time) return string.format('%016d', time) end
   local function load (key)

@@ -9,10 +9,7 @@ export interface Indexed {
 /** The largest page, even if the caller asks for more. */
 const LARGEST_PAGE = 1000
 
-/**
- * Indexes sessions in memory by principal, oldest first. Principals without sessions take up no memory. A principal with a
- * single session takes up no `Set`.
- */
+/** Indexes sessions in memory by principal, oldest first. A principal with a single session needs no `Set`. */
 export class PrincipalIndex<T extends Indexed> {
   readonly #principals = new ShardedMap<T | Set<T>>()
   #places = 0

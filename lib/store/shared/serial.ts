@@ -1,10 +1,7 @@
 import type { SessionRecord, UpdateOutcome } from '../store.js'
 import { ReportingStore } from './reporting.js'
 
-/**
- * A store on a back end without compare-and-set. Each change is a read and a write. Changes of one session run one at a time in
- * this process.
- */
+/** A store without compare-and-set. A change is a read and a write. In this process, changes of a session run one at a time. */
 export abstract class SerialStore extends ReportingStore {
   protected readonly now: () => number
 
@@ -43,10 +40,7 @@ export abstract class SerialStore extends ReportingStore {
     return await this.inTurn(id, () => this.end(id))
   }
 
-  /**
-   * Deletes a session, unless it belongs to a principal other than the given one. Returns true if it was live. Call it in the
-   * session's turn.
-   */
+  /** Deletes a session within its turn, unless it belongs to another principal. Returns true if it was live. */
   protected async end (id: string, principal?: string): Promise<boolean> {
     const stored = await this.live(id)
     if (stored && principal !== undefined && stored.principal !== principal) return false

@@ -40,10 +40,7 @@ export interface Database {
   readonly table: string
 }
 
-/**
- * Prepares the app's database for a store.
- * @throws `FST_SESSION_OPTIONS` for a transaction, or anything else that is not a database
- */
+/** Prepares the app's database for a store. @throws `FST_SESSION_OPTIONS` for a transaction or another unsuitable object */
 export function useDatabase (given: SqlDatabase, table: string, caller: string): Database {
   const db = kyselyOn(given)
   if (db === undefined) throw invalidOptions(`${caller}: db must be the app's Kysely instance, such as new Kysely({ dialect }), a pool of pg or mysql2, or a database of better-sqlite3 or node:sqlite`)
@@ -81,10 +78,7 @@ function has (value: unknown, name: string, type = 'function'): boolean {
 type SqliteParts = Exclude<ConstructorParameters<typeof SqliteDialect>[0]['database'], () => unknown>
 type Statement = ReturnType<SqliteParts['prepare']>
 
-/**
- * Adapts a database to Kysely. Statements of node:sqlite take separate arguments and lack the property `reader`; those of
- * better-sqlite3 need no change.
- */
+/** Adapts a database to Kysely. Statements of node:sqlite take separate arguments and lack the property `reader`. */
 function sqlite (db: SqliteDatabase): SqliteParts {
   return {
     close () {},

@@ -4,10 +4,7 @@ import type { Database } from './database.js'
 import type { Tables } from './row.js'
 import { affected } from './statements.js'
 
-/**
- * The most rows that one statement reads or deletes. A larger number would hold locks for long or exceed a driver's limit of
- * parameters.
- */
+/** The most rows that one statement reads or deletes, so that it holds locks briefly and fits the limits on parameters. */
 export const BATCH = 500
 
 /*
@@ -67,8 +64,7 @@ async function remove (database: Database, ids: readonly string[], condition: Co
   if (ids.length === 0) return 0
   const query = db.deleteFrom(table)
   if (dialect !== 'postgres') return affected(await db.executeQuery(query.where('id', 'in', ids).where(condition).compile()))
-  // PostgreSQL does not lock the rows of a list in order, so a query locks them first. The sweep skips rows that another process
-  // has locked.
+  // Locks the rows in order, which PostgreSQL does not do for a list. The sweep skips rows that another process has locked.
   const locked = db.selectFrom(table).select('id').where('id', 'in', ids).where(condition).orderBy('id').forUpdate()
   return affected(await db.executeQuery(query.where('id', 'in', skipLocked ? locked.skipLocked() : locked).compile()))
 }

@@ -12,7 +12,6 @@ export interface Row {
   principal: string | null
 }
 
-/** The table may have any name. */
 export type Tables = Record<string, Row>
 
 export const columnNames = ['id', 'payload', 'version', 'expires_at', 'principal'] as const
@@ -31,10 +30,7 @@ const MAX_LENGTH = 255
 /** The start of a digest that replaces a principal that is too long. No escaped text starts with it. */
 const DIGEST = '~#'
 
-/**
- * Returns the column value for a text: the text itself, or `~` and JSON if it needs escaping. Different texts have different
- * values.
- */
+/** Returns the column value for a text: the text, or `~` and JSON if it needs escaping. Different texts have different values. */
 export function toColumn (text: string | readonly string[]): string {
   return typeof text === 'string' && !NEEDS_ESCAPE.test(text) ? text : `~${JSON.stringify(text)}`
 }

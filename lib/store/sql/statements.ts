@@ -2,7 +2,6 @@ import type { Compilable, ExpressionBuilder, Kysely, QueryResult } from 'kysely'
 import type { Database } from './database.js'
 import { columnNames, type Row, type Tables } from './row.js'
 
-/** The values of a statement's parameters, by name. */
 export type Values = Partial<Row> & { now?: number, before?: Row['version'], limit?: number }
 
 /** Runs a statement. Returns the number of rows written. */
@@ -14,7 +13,6 @@ export type Statements = ReturnType<typeof prepareStatements>
 /** Returns a parameter to compile into a statement. Its value is its name, which `prepare` replaces at each call. */
 const parameter = <N extends keyof Values>(name: N): NonNullable<Values[N]> => name as never
 
-/** The columns that an update writes. */
 const changing = { payload: parameter('payload'), version: parameter('version'), expires_at: parameter('expires_at'), principal: parameter('principal') }
 const columns = { id: parameter('id'), ...changing }
 
@@ -48,10 +46,7 @@ function upsertExpired (db: Kysely<Tables>, table: string): Write {
     .column('id').doUpdateSet(changing).where(`${table}.expires_at`, '<=', parameter('now'))))
 }
 
-/**
- * Inserts a row, or else replaces an expired one. MySQL's upsert has no condition and does not report whether it kept the old
- * row.
- */
+/** Inserts a row or replaces an expired one. MySQL's upsert has no condition and does not report whether it kept the old row. */
 function insertOrReplaceExpired (db: Kysely<Tables>, table: string): Write {
   const insert = write(db, db.insertInto(table).values(columns))
   const replace = write(db, db.updateTable(table).set(changing).where('id', '=', parameter('id')).where('expires_at', '<=', parameter('now')))

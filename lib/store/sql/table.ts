@@ -32,10 +32,7 @@ async function tableExists (db: Kysely<Tables>, table: string): Promise<boolean>
     .then(() => true, () => false)
 }
 
-/**
- * The column types of an indexed text, a payload and an instant. Collation "C" compares bytes, so that an update of the
- * system's locales does not break an index.
- */
+/** The column types of an indexed text, a payload and an instant. Collation "C" compares bytes and depends on no locale. */
 const types: Record<Dialect, readonly [string, string, string]> = {
   postgres: ['text collate "C"', 'text', 'bigint'],
   mysql: ['varchar(255)', 'longtext', 'bigint'],

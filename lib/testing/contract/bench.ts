@@ -24,22 +24,18 @@ const MAX_PAGES = 1500
 /** Returns an id in the form of the plugin: 22 characters of base64url. */
 export const newId = (): string => randomBytes(16).toString('base64url')
 
-/** Returns a principal that has no sessions. */
 export const newPrincipal = (): string => `user-${newId()}`
 
-/** Makes `count` calls at the same time. */
 export async function atOnce<T> (count: number, call: (n: number) => Awaitable<T>): Promise<T[]> {
   return await Promise.all(Array.from({ length: count }, async (_, n) => await call(n)))
 }
 
-/** The tools of every case. */
 export type Bench = ReturnType<typeof createBench>
 
 export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
   /** Returns a record of version 1 that lives for a minute. `over` replaces fields. */
   const record = (over?: Partial<SessionRecord>): SessionRecord => ({ payload: '{"n":0}', version: 1, expiresAt: clock.now() + MINUTE, ...over })
 
-  /** Creates a record and returns its id. */
   async function created (over?: Partial<SessionRecord>, id = newId()): Promise<string> {
     assert.notEqual(await store.create(id, record(over)), false, 'the id is free')
     return id
@@ -58,7 +54,6 @@ export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
     return found && { ...found }
   }
 
-  /** Yields the pages of a principal. */
   async function * pages (principal: string, limit: number): AsyncGenerator<Page, void> {
     if (store.lists === false) {
       await assert.rejects(async () => await store.list(principal, { limit }), 'list rejects where lists is false')
@@ -83,7 +78,6 @@ export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
     return found
   }
 
-  /** Reads all pages of a principal. Returns the ids. */
   const ids = async (principal: string): Promise<Set<string>> => new Set((await listed(principal)).keys())
 
   return { store, damage, clock, record, created, createMany, read, pages, listed, ids }

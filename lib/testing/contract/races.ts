@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { atOnce, MINUTE, newId, newPrincipal, type Bench } from './bench.js'
 
-/** Cases with concurrent calls. */
 export const races = {
   async 'exactly one of 50 concurrent creates, or deletes, of an id succeeds' ({ store, record }: Bench) {
     const id = newId()

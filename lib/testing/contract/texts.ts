@@ -15,7 +15,6 @@ const payloads = [
   '\u2028\ufeff\u00e9e\u0301日本語😀', '\'"`\\%_*$1${x}', '__proto__'
 ]
 
-/** Cases with unusual payloads, ids and principals. */
 export const texts = {
   async 'a payload of up to a mebibyte is returned unchanged and never parsed' ({ store, record, created, read }: Bench) {
     const long = [4096, 1024 * 1024].map((size) => JSON.stringify({ text: 'ü'.repeat(size / 2 - 8) }))

@@ -1,25 +1,25 @@
 import { invalidOptions } from '../errors.js'
 
-/** The methods of other session plugins that have no counterpart here, and what replaces them. */
+/** Methods of other session plugins that this plugin lacks, and what to use instead. */
 const ELSEWHERE = {
   save: 'a session is saved automatically before the response is sent; await session.commit() saves now',
-  touch: 'a request moves the idle timeout automatically; config: { session: { touch: false } } turns that off for a route',
-  reload: 'a session is loaded for each request; await session.update((data) => { ... }) works on what is stored now'
+  touch: 'each request restarts the idle timeout automatically; config: { session: { touch: false } } turns that off for a route',
+  reload: 'a session is loaded for each request; await session.update((data) => { ... }) works on the stored data'
 } as const
 
 const COOKIE = 'the cookie of a session has the attributes of the option cookie; session.start(data, { persistent, absoluteTimeout }) sets how long it lives'
 
-/** Stands for `session.cookie`: reading is harmless, and changes are refused. */
+/** The value of `session.cookie`. Every property is undefined, and changes are refused. */
 const cookie = new Proxy({}, {
   get: () => undefined,
   set: (_target, name) => { throw unsupported(`session.cookie.${String(name)}`, COOKIE) }
 })
 
 /**
- * The members of a session that code written for other session plugins uses. A property that is not a member is a key of
- * the data. A method that has no counterpart throws an error that says what replaces it.
+ * Session members for code that was written for other session plugins. A property that is not a member is a key of the data. A
+ * method that this plugin lacks throws an error that says what to use instead.
  */
-export abstract class ForeignMembers {
+export abstract class CompatibilityMembers {
   abstract readonly id: string
   abstract get (key: string): unknown
   abstract set (key: string, value: unknown): void
@@ -39,12 +39,12 @@ export abstract class ForeignMembers {
   }
 }
 
-// The proxy is at the end of the prototype chain, so that access to members does not run through it.
-Object.setPrototypeOf(ForeignMembers.prototype, new Proxy(Object.prototype, {
-  get: (target, key, session) => isKey(key) ? (session as ForeignMembers).get(key) : Reflect.get(target, key, session) as unknown,
+// The proxy is at the end of the prototype chain, so that access to members does not use it.
+Object.setPrototypeOf(CompatibilityMembers.prototype, new Proxy(Object.prototype, {
+  get: (target, key, session) => isKey(key) ? (session as CompatibilityMembers).get(key) : Reflect.get(target, key, session) as unknown,
   set (_target, key, value, session) {
     if (!isKey(key)) return Reflect.defineProperty(session as object, key, { value, writable: true, configurable: true })
-    ;(session as ForeignMembers).set(key, value)
+    ;(session as CompatibilityMembers).set(key, value)
     return true
   }
 }))
