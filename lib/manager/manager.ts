@@ -9,7 +9,7 @@ import type { StartOptions } from '../session/session.js'
 import { beginTimes } from '../session/times.js'
 import { watch, type WatchOptions } from './watch.js'
 
-/** A session that `issue` began. */
+/** A session that `issue` created. */
 export interface IssuedSession {
   readonly id: string
   /** `name=value`, as a client sends it in its `Cookie` header. It contains the secret: treat it like a password. */
@@ -36,7 +36,7 @@ export interface SessionPage<T extends object = Record<string, unknown>> {
   readonly cursor: string | undefined
 }
 
-/** The sessions of a scheme beyond a single request: `app.session` (or `app.<scheme>`). */
+/** Manages the sessions of a scheme outside of requests: `app.session` (or `app.<scheme>`). */
 export interface SessionManager<T extends object = Record<string, unknown>, Input extends object = T> {
   /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
   issue (data: Input, options?: StartOptions): Promise<IssuedSession>
@@ -58,13 +58,13 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
    */
   fromCookie (header: string | undefined): Promise<SessionInfo<T> | undefined>
   /**
-   * Resolves `true` when the session has ended, `false` if `signal` aborts or the app begins to close before that. For open
-   * connections, such as a WebSocket or an event stream.
+   * Waits until the session has ended, and returns `true`. Returns `false` if `signal` aborts or the app begins to close first. For
+   * open connections, such as a WebSocket or an event stream.
    */
   watch (id: string, options?: WatchOptions): Promise<boolean>
-  /** Returns live sessions of a principal, about `limit` (default 100) on a page. `cursor` is that of the page before. */
+  /** Returns a page of about `limit` (default 100) live sessions of a principal. `cursor` is that of the previous page. */
   list (principal: string, options?: { limit?: number | undefined, cursor?: string | undefined }): Promise<SessionPage<T>>
-  /** Ends a session. Requests that are running cannot save it again. Returns whether it was live. */
+  /** Ends a session. Concurrent requests cannot save it again. Returns true if it was live. */
   revoke (id: string): Promise<boolean>
   /** Ends all sessions of a principal, but not the one with the id `except`. Returns how many ended. */
   revokeAll (principal: string, options?: { except?: string | undefined }): Promise<number>

@@ -65,7 +65,7 @@ export function withLogin ({ rank: _rank, ...times }: Times, now: number): Times
 /** The reason and detail of an event: the idle timeout of a session passed during a request, such as a large upload. */
 export const IDLED = Object.freeze({
   reason: 'idle-during-request',
-  detail: 'its idle timeout passed while a request was under way: set idleTimeout to more than the longest request takes'
+  detail: 'its idle timeout passed during a request: set idleTimeout to more than the longest request takes'
 } as const)
 
 /** Returns whether the idle timeout has ended a session since it was read. */

@@ -22,7 +22,7 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ key: 'x' }, /^there is no option key: no secret is needed/],
   [{ saveUninitialized: false }, /^there is no option saveUninitialized: a session is saved when its data change or start\(\) is called, never before; take it out$/],
   [{ resave: false }, /^there is no option resave: .*take it out$/],
-  [{ rolling: true }, /^there is no option rolling: each request moves the idle timeout.*touch: false/],
+  [{ rolling: true }, /^there is no option rolling: each request restarts the idle timeout.*touch: false/],
   [{ cookieName: 'sid' }, /^there is no option cookieName: write cookie: \{ name: \.\.\. \}$/],
   [{ sessionName: 'sid' }, /^there is no option sessionName: write scheme/],
   [{ genid: () => 'x' }, /^there is no option genid: ids are random/],

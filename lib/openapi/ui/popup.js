@@ -20,16 +20,16 @@ export function dialog ({ React, getSystem }, Original) {
       event.preventDefault()
       getSystem().authActions.showDefinitions(false)
     }
-    const attributes = { ref: root, className: 'session-dialog', 'aria-label': 'Available authorizations', onCancel, onKeyDown: goRound }
+    const attributes = { ref: root, className: 'session-dialog', 'aria-label': 'Available authorizations', onCancel, onKeyDown: keepFocusInside }
     return React.createElement('dialog', attributes, React.createElement(Original, props))
   }
 }
 
 /**
- * Keeps Tab within the dialog, whose first and last stops are buttons that close it. The browser would go on to its own buttons.
+ * Keeps the focus inside the dialog when Tab is pressed on its first or last button. Otherwise it would move to the browser's own buttons.
  * @param {KeyboardEvent & { currentTarget: HTMLElement }} event
  */
-function goRound (event) {
+function keepFocusInside (event) {
   const stops = [...event.currentTarget.querySelectorAll('button')]
   const [end, start] = event.shiftKey ? [stops.at(0), stops.at(-1)] : [stops.at(-1), stops.at(0)]
   if (event.key !== 'Tab' || document.activeElement !== end) return

@@ -8,8 +8,8 @@ import { formOf, valuesOf } from './fields.js'
 
 /** @typedef {{ done: Promise<void>, again: boolean }} Check `again`: something has happened since it began, so it is repeated. */
 
-/** The messages for a request that succeeded and changed nothing. */
-const IN_VAIN = {
+/** The messages for a login or logout that succeeded without an effect. */
+const NO_EFFECT = {
   login: 'The server accepted the login, but the browser sent no session cookie back. ' +
     'Browsers drop a Secure cookie that came over plain http, and a cookie of another site.',
   logout: 'The logout succeeded, but the session is still alive.'
@@ -142,7 +142,7 @@ export class Sessions {
     this.#set(name, { busy: false })
     const { phase, failures = 0 } = this.states.get(name) ?? {}
     if ((phase === 'in') === (role === 'login')) return
-    this.#set(name, { error: outcome.ok ? IN_VAIN[role] : outcome.message, failures: failures + 1, ended: false })
+    this.#set(name, { error: outcome.ok ? NO_EFFECT[role] : outcome.message, failures: failures + 1, ended: false })
   }
 
   /**

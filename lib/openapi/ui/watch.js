@@ -3,7 +3,7 @@
 
 import { sentence } from './panel.js'
 
-/** Milliseconds after the last move of mouse or key for which a reader counts as active. */
+/** Milliseconds after the last input for which a reader counts as active. */
 const ATTENTION = 300_000
 
 /**
@@ -12,19 +12,19 @@ const ATTENTION = 300_000
  * @type {(sessions: Sessions, settings: Settings) => void}
  */
 export function watch (sessions, { poll }) {
-  let moved = Date.now()
-  const look = () => { if (document.visibilityState === 'visible') sessions.checkAll() }
-  const move = () => {
-    const away = Date.now() - moved
-    moved = Date.now()
-    if (away > ATTENTION) look()
+  let lastActivity = Date.now()
+  const checkIfVisible = () => { if (document.visibilityState === 'visible') sessions.checkAll() }
+  const onActivity = () => {
+    const away = Date.now() - lastActivity
+    lastActivity = Date.now()
+    if (away > ATTENTION) checkIfVisible()
   }
-  document.addEventListener('visibilitychange', look)
-  addEventListener('focus', look)
-  for (const event of ['pointermove', 'pointerdown', 'keydown', 'wheel']) addEventListener(event, move, { passive: true, capture: true })
+  document.addEventListener('visibilitychange', checkIfVisible)
+  addEventListener('focus', checkIfVisible)
+  for (const event of ['pointermove', 'pointerdown', 'keydown', 'wheel']) addEventListener(event, onActivity, { passive: true, capture: true })
   if (poll === 0) return
   setInterval(() => {
-    if (document.visibilityState !== 'visible' || Date.now() - moved > ATTENTION) return
+    if (document.visibilityState !== 'visible' || Date.now() - lastActivity > ATTENTION) return
     for (const { scheme, phase, doubt } of sessions.states.values()) {
       if (phase === 'in' || doubt !== undefined) void sessions.check(scheme.name)
     }
