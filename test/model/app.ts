@@ -81,7 +81,7 @@ export async function createModelApp (store: SessionStore, clock: ManualClock, r
     now: clock.now,
     idleTimeout: IDLE,
     absoluteTimeout: ABSOLUTE,
-    storeTimeout: 60,
+    storeTimeout: Number(process.env['MODEL_PATIENCE'] ?? 60),
     maxPerPrincipal: MOST,
     principal: (data) => data.principal,
     adopt: old.adoption,

@@ -16,6 +16,8 @@ import { World } from './world.js'
  * MODEL_STEPS   steps in memory; the others do the share that stands below, 500 at least
  * MODEL_STORE   only this store, with all of MODEL_STEPS
  * MODEL_KILLS   how often what keeps the sessions is killed in between; by default once in 1000 steps, and twice at least
+ * MODEL_PATIENCE  seconds that a call of a store may take; 60, so that a busy machine makes no failures. Each kill waits for it, so long
+ *               histories on a quiet machine take less
  * SEED          the seed of a history to run again
  */
 const STEPS = Number(process.env.MODEL_STEPS ?? 10_000)
