@@ -28,7 +28,7 @@ for (const [name, connect] of Object.entries(clients)) {
     const patient = new RedisStore({ client, prefix: 'session:', timeout: 240 })
     await patient.create('before', record())
     await server.kill9()
-    await until('the client has noticed', async () => await store.read('before').then(() => false, (error: unknown) => /no answer/.test(String(error))))
+    await until('the client has noticed', async () => await store.read('before').then(() => false, (error: unknown) => /no reply/.test(String(error))))
     const outcomes = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => store.create(`${n}`, record())))
     t.ok(outcomes.every((outcome) => outcome.status === 'rejected' && /no reply within 200 ms/.test(String(outcome.reason))))
     const waiting = patient.create('in time', record())
