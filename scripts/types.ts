@@ -64,7 +64,7 @@ for (const config of tracked('*tsconfig*.json', ':!test/types')) {
   if (diagnostics.length > 0) console.log(ts.formatDiagnostics(diagnostics, format))
 }
 // The tests of other packages, which are run as they are, belong to none of the projects.
-for (const file of tracked('*.ts', ':!test/types', ':!test/neighbours/upstream/theirs')) {
+for (const file of tracked('*.ts', ':!test/types')) {
   if (seen.has(file)) continue
   problems++
   console.log(`${relative(root, file)} is in no project`)
