@@ -8,7 +8,7 @@ import { createScheme, type Scheme } from './options/scheme.js'
 import type { SessionOptions } from './options/types.js'
 import { FIRST, mistakesOf, mistakesOfOrder, refuseClashes } from './options/warnings.js'
 import { addHooks, scopeOf } from './request/hooks.js'
-import { InertSession } from './request/inert.js'
+import { PublicSession } from './request/public-session.js'
 import { Registry } from './routing/registry.js'
 import { guardOutside, outermost } from './routing/unguarded.js'
 
@@ -76,7 +76,7 @@ function decorate (app: FastifyInstance, scheme: Scheme): void {
   app.decorate(name, createManager(scheme, closing.signal))
   app.decorateRequest(name, {
     getter (this: FastifyRequest) {
-      return scopeOf(this)?.session(name)?.public ?? new InertSession(this, name)
+      return scopeOf(this)?.session(name)?.public ?? new PublicSession(this, name)
     }
   })
 }

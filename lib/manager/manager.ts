@@ -86,11 +86,10 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
       return { id, cookie: `${cookie.name}=${value}`, setCookie: setCookie(value, times) }
     },
     async fromCookie (header) {
-      for (const { name } of [cookie, ...cookie.previous]) {
+      for (const { name } of cookie.candidates) {
         const value = cookieValue(header, name)
-        if (value === DUPLICATE) return undefined
-        if (value === undefined || value === '') continue
-        const found = await backend.load(value, true, reportOn(), name)
+        if (value === undefined) continue
+        const found = value === DUPLICATE ? undefined : await backend.load(value, true, reportOn(), name)
         return found && info(found)
       }
       return undefined

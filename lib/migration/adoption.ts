@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto'
-import { callInTime } from '../awaitable.js'
-import type { Backend, Claim, Directory, NewSession, Saved, Snapshot } from '../backend/backend.js'
+import { callInTime, rescue } from '../awaitable.js'
+import type { Claim, Directory, NewSession, Saved, Snapshot } from '../backend/backend.js'
 import { invalidOptions, SessionError } from '../errors.js'
 import type { Report } from '../events/events.js'
-import type { Codec } from '../session/codec.js'
+import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
-import { beginTimes, expiryOf, type Lifetimes, UNRANKED } from '../session/times.js'
+import { beginTimes, expiryOf, UNRANKED } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
 /**
@@ -36,14 +36,6 @@ export interface Adoption<Old = any> {
   readonly expiresAt?: (old: Old) => number | undefined
 }
 
-/** The parts of the scheme that adopts the sessions. */
-interface AdoptionContext {
-  readonly name: string
-  readonly codec: Codec
-  readonly backend: Backend
-  readonly settings: Lifetimes & { readonly storeTimeout: number, readonly now: () => number }
-}
-
 /**
  * How long, in milliseconds, the old cookie leads to the new session. A page sends parallel requests with the old cookie. The
  * first one adopts the session, and the others must find it.
@@ -52,82 +44,33 @@ const GRACE = 10_000
 
 const SILENT: Report = () => {}
 
-/** A session that was found under an old cookie and is not stored here yet. */
-interface Found extends NewSession {
-  readonly context: AdoptionContext
-  /** Names the claim of the old session. */
-  readonly key: string
-  /** The latest end of the old session, in epoch milliseconds; 0 if it is unknown. */
-  readonly until: number
-  readonly forget: () => Awaitable<void>
-}
-
 /** The adoption of one session, to complete when a cookie can be sent. */
-export class PendingAdoption {
-  readonly #found: Found
-
-  constructor (found: Found) {
-    this.#found = found
-  }
-
-  /** The session as the handler sees it until the adoption is complete. */
-  get snapshot (): Snapshot {
-    const { content, credential: { id, secretHash }, times, context: { settings } } = this.#found
-    return { id, version: 0, expiresAt: expiryOf(times, settings, settings.now()), times, secretHash, ...content }
-  }
-
+export interface PendingAdoption {
   /** Ends the old session. @throws `FST_SESSION_STORE` */
-  async forget (): Promise<void> {
-    await callInTime(() => this.#found.forget(), this.#found.context.settings.storeTimeout)
-  }
-
+  readonly forget: () => Promise<true>
   /**
    * Stores the session and ends the old one. If a concurrent request did that first, returns its session, without a cookie, or
    * `undefined` if that session has ended. @throws `FST_SESSION_STORE`, with the old session still in place
    */
-  async complete (report: Report): Promise<Saved | undefined> {
-    const { context: { backend, backend: { directory }, settings }, key } = this.#found
-    const saved = await backend.create(this.#found, SILENT)
-    // With a sealed cookie, parallel requests cannot find the new session. The old one serves them a moment longer.
-    if (directory === undefined) setTimeout(() => { void this.forget().catch(() => {}) }, GRACE).unref()
-    else if (!await this.#claim(directory, saved.snapshot)) {
-      await backend.end(saved.snapshot, 'replaced', SILENT)
-      const winner = await claimedSession(directory, await directory.claimed(key), settings.now())
-      return winner && { snapshot: winner }
-    }
-    report({ type: 'created', reason: 'adopted' }, saved.snapshot)
-    return await (directory?.limit(saved, report) ?? saved)
-  }
+  readonly complete: (report: Report) => Promise<Saved | undefined>
+}
 
-  /** Claims the old session and ends it. Returns `false` if another request has claimed it. */
-  async #claim (directory: Directory, session: Snapshot): Promise<boolean> {
-    const { context: { backend, settings: { now, absoluteTimeout } }, key, until } = this.#found
-    try {
-      if (!await directory.claim(key, session.id, Math.max(until, now() + absoluteTimeout))) return false
-      await this.forget()
-      return true
-    } catch (error) {
-      // Delete the new session and the claim, so that the next request can adopt the old session. Keep the claim if a concurrent
-      // request has ended the new session (a logout), or if the claim is that of another request. A failed call may have written it.
-      const wasLive = await backend.end(session, 'replaced', SILENT)
-      if (wasLive && (await directory.claimed(key))?.id === session.id) await directory.unclaim(key)
-      throw error
-    }
-  }
+/** The session that an old cookie leads to, and its adoption, if no other request has adopted it. */
+export interface OldSession {
+  readonly snapshot: Snapshot
+  readonly adoption?: PendingAdoption
 }
 
 /**
- * Finds the session of another plugin by its cookie value. Returns the session that a parallel request has adopted, or an
- * adoption to complete, or `undefined`. An adopted session is never adopted again, even if the new session has ended.
- * @throws `FST_SESSION_STORE`
+ * Finds the session of another plugin by its cookie value. An adopted session is never adopted again, even if the new session has
+ * ended. @throws `FST_SESSION_STORE`
  */
-export async function findOldSession (
-  context: AdoptionContext, adoption: Adoption<unknown>, value: string, report: Report
-): Promise<Snapshot | PendingAdoption | undefined> {
-  const { name, backend: { directory }, settings: { now, storeTimeout } } = context
+export async function findOldSession (scheme: Scheme, adoption: Adoption<unknown>, value: string, report: Report): Promise<OldSession | undefined> {
+  const { name, codec, backend: { directory }, settings, settings: { now, storeTimeout } } = scheme
   const cookie = `the cookie "${adoption.cookieName}"`
   try {
-    const id = adoption.identify(decoded(value))
+    // All spellings of a percent-encoded value count as one. Other text stays as it is.
+    const id = adoption.identify(await rescue(() => decodeURIComponent(value), () => value))
     if (id === undefined) {
       const detail = `the signature of ${cookie} does not verify: check the secret in the option adopt`
       return report({ type: 'rejected', reason: 'malformed-cookie', detail })
@@ -142,8 +85,13 @@ export async function findOldSession (
       const detail = `${cookie} leads to no live session: if it should, check the store or the key in the option adopt`
       return report({ type: 'expired', reason: 'absent', detail })
     }
-    const session = await begin(context, adoption, old)
-    return session && new PendingAdoption({ ...session, context, key, until: instant(end), forget: () => adoption.forget?.(id) })
+    const data = await (adoption.data === undefined ? old : adoption.data(old))
+    if (data === undefined) return undefined
+    const authenticatedAt = Math.min(instant(adoption.authenticatedAt?.(old)), now())
+    const times = { ...beginTimes(settings, {}, now()), authenticatedAt, rank: UNRANKED }
+    const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'adopted' } as const
+    const forget = async (): Promise<true> => { await callInTime(() => adoption.forget?.(id), storeTimeout); return true }
+    return pending(scheme, session, key, instant(end), forget)
   } catch (error) {
     if (error instanceof SessionError && error.code === 'FST_SESSION_STORE') throw error
     // The app's functions must not keep the user from signing in. The message of their errors may hold data.
@@ -152,34 +100,50 @@ export async function findOldSession (
   }
 }
 
-/** Returns the session to create for an old one, `undefined` if the old one should stay alone. */
-async function begin ({ codec, settings }: AdoptionContext, adoption: Adoption<unknown>, old: unknown): Promise<NewSession | undefined> {
-  const data = await (adoption.data === undefined ? old : adoption.data(old))
-  if (data === undefined) return undefined
-  const now = settings.now()
-  const authenticatedAt = Math.min(instant(adoption.authenticatedAt?.(old)), now)
-  const times = { ...beginTimes(settings, {}, now), authenticatedAt, rank: UNRANKED }
-  return { credential: mintCredential(), times, content: codec.accept(data), reason: 'adopted' }
-}
-
-/** Decodes a percent-encoded value, so that all its spellings count as one. Returns other text as it is. */
-function decoded (value: string): string {
-  try {
-    return decodeURIComponent(value)
-  } catch {
-    return value
+/**
+ * Returns a session as the handler sees it until its adoption is complete, and the adoption.
+ * @param key - names the claim of the old session
+ * @param until - the latest end of the old session, in epoch milliseconds; 0 if it is unknown
+ */
+function pending (
+  { backend, backend: { directory }, settings, settings: { now } }: Scheme, session: NewSession, key: string, until: number, forget: () => Promise<true>
+): OldSession {
+  const { content, credential: { id, secretHash }, times } = session
+  const complete = async (report: Report): Promise<Saved | undefined> => {
+    const saved = await backend.create(session, SILENT)
+    // With a sealed cookie, parallel requests cannot find the new session. The old one serves them a moment longer.
+    if (directory === undefined) setTimeout(() => { void forget().catch(() => {}) }, GRACE).unref()
+    else if (!await claim(directory, saved.snapshot)) {
+      await backend.end(saved.snapshot, 'replaced', SILENT)
+      return await claimedSession(directory, await directory.claimed(key), now())
+    }
+    report({ type: 'created', reason: 'adopted' }, saved.snapshot)
+    return await (directory?.limit(saved, report) ?? saved)
   }
+  /** Claims the old session and ends it. Returns `false` if another request has claimed it. */
+  const claim = async (directory: Directory, saved: Snapshot): Promise<boolean> => {
+    try {
+      return await directory.claim(key, id, Math.max(until, now() + settings.absoluteTimeout)) && await forget()
+    } catch (error) {
+      // Delete the new session and the claim, so that the next request can adopt the old session. Keep the claim if a concurrent
+      // request has ended the new session (a logout), or if the claim is that of another request. A failed call may have written it.
+      const wasLive = await backend.end(saved, 'replaced', SILENT)
+      if (wasLive && (await directory.claimed(key))?.id === id) await directory.unclaim(key)
+      throw error
+    }
+  }
+  const snapshot = { id, version: 0, expiresAt: expiryOf(times, settings, now()), times, secretHash, ...content }
+  return { snapshot, adoption: { forget, complete } }
 }
 
 /** Returns the session that a claim leads to, `undefined` once `GRACE` has passed. */
-async function claimedSession (directory: Directory, claim: Claim | undefined, now: number): Promise<Snapshot | undefined> {
-  return claim === undefined || now - claim.since >= GRACE ? undefined : await directory.find(claim.id)
+async function claimedSession (directory: Directory, claim: Claim | undefined, now: number): Promise<{ snapshot: Snapshot } | undefined> {
+  const snapshot = claim === undefined || now - claim.since >= GRACE ? undefined : await directory.find(claim.id)
+  return snapshot && { snapshot }
 }
 
 /** Returns an instant, 0 if it is unknown or an invalid date. */
-function instant (at: number | undefined): number {
-  return Number.isFinite(at) ? at as number : 0
-}
+function instant (at: number | undefined): number { return Number.isFinite(at) ? at as number : 0 }
 
 /** Checks the option `adopt`. @throws `FST_SESSION_OPTIONS` */
 export function readAdoption (adoption: Adoption | undefined): Adoption | undefined {

@@ -1,4 +1,4 @@
-import { invalidData, invalidOptions } from '../errors.js'
+import { invalidData, must } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
 import type { Awaitable } from '../store/store.js'
 import type { Adoption } from './adoption.js'
@@ -29,10 +29,8 @@ export interface AdoptCookieOptions<Old extends object> extends Pick<Adoption<Ol
  */
 export function adoptCookies<Old extends object> ({ open, id, expiresAt, ...options }: AdoptCookieOptions<Old>): Adoption {
   refuseUnknown(options, ['cookieName', 'open', 'expiresAt', 'id', 'data', 'authenticatedAt', 'path', 'domain'], 'option * of adoptCookies()')
-  if (typeof options.cookieName !== 'string' || options.cookieName === '') throw invalidOptions('adoptCookies: cookieName must be the name of the old cookie')
-  if (typeof open !== 'function' || typeof expiresAt !== 'function') {
-    throw invalidOptions('adoptCookies needs open: (value) => the content of the old cookie, and expiresAt: (old) => its latest end in epoch milliseconds')
-  }
+  must(typeof options.cookieName === 'string' && options.cookieName !== '', 'adoptCookies: cookieName must be the name of the old cookie')
+  must(typeof open === 'function' && typeof expiresAt === 'function', 'adoptCookies needs open: (value) => the content of the old cookie, and expiresAt: (old) => its latest end in epoch milliseconds')
   return {
     ...options,
     identify: (value) => value,
@@ -46,8 +44,8 @@ export function adoptCookies<Old extends object> ({ open, id, expiresAt, ...opti
     expiresAt (old: Old) {
       const end = expiresAt(old)
       // A claim refuses copies of the cookie, and lasts until this instant.
-      if (Number.isFinite(end)) return end
-      throw invalidOptions(`adoptCookies: expiresAt must return the end of the cookie in epoch milliseconds, and returned ${String(end)}. For cookies without an end, return the day on which you will take the option adopt out`)
+      must(Number.isFinite(end), `adoptCookies: expiresAt must return the end of the cookie in epoch milliseconds, and returned ${String(end)}. For cookies without an end, return the day on which you will take the option adopt out`)
+      return end
     },
     // Base64 has many spellings: two alphabets, with or without padding, and decoders skip other characters.
     id: (old: Old, value) => id?.(old) ?? value.replace(/[^A-Za-z0-9]/g, '')

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { invalidOptions } from '../errors.js'
+import { must } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
 import { ignoreMissing, promised, type ExpressStore } from '../store/express/callbacks.js'
 import type { Adoption } from './adoption.js'
@@ -23,7 +23,9 @@ export interface AdoptOptions extends Pick<Adoption, 'cookieName' | 'path' | 'do
 export function adoptExpressSessions ({ secret, store, data = withoutCookie, ...options }: AdoptOptions): Adoption {
   refuseUnknown(options, ['cookieName', 'secret', 'store', 'data', 'authenticatedAt', 'path', 'domain'], 'option * of adoptExpressSessions()')
   const secrets = [secret].flat()
-  check(options.cookieName, secrets, store)
+  must(typeof options.cookieName === 'string' && options.cookieName !== '', 'adoptExpressSessions: cookieName must be the name of the old cookie: "sessionId" in @fastify/session, "connect.sid" in express-session, unless it was changed')
+  must(secrets.length > 0 && secrets.every((secret) => typeof secret === 'string' && secret.length > 0), 'adoptExpressSessions: secret must be the secret that the old cookie was signed with, or a list of them')
+  must(typeof store?.get === 'function' && typeof store.destroy === 'function', 'adoptExpressSessions: store must be the store of the old sessions')
   return {
     ...options,
     data,
@@ -43,13 +45,6 @@ function withoutCookie ({ cookie: _cookie, ...others }: Record<string, unknown>)
 
 function expiryOf ({ cookie }: { cookie?: { expires?: string | Date | false | null } }): number | undefined {
   return cookie?.expires ? new Date(cookie.expires).getTime() : undefined
-}
-
-function check (cookieName: string, secrets: readonly string[], store: ExpressStore): void {
-  const refuse = (sentence: string): never => { throw invalidOptions(`adoptExpressSessions: ${sentence}`) }
-  if (typeof cookieName !== 'string' || cookieName === '') refuse('cookieName must be the name of the old cookie: "sessionId" in @fastify/session, "connect.sid" in express-session, unless it was changed')
-  if (secrets.length === 0 || !secrets.every((secret) => typeof secret === 'string' && secret.length > 0)) refuse('secret must be the secret that the old cookie was signed with, or a list of them')
-  if (typeof store?.get !== 'function' || typeof store.destroy !== 'function') refuse('store must be the store of the old sessions')
 }
 
 /**

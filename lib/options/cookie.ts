@@ -55,8 +55,8 @@ export function cookiePolicy (options: CookieOptions) {
     name,
     path,
     secure,
-    /** Former cookies, with the header that expires each. */
-    previous: previous.map(({ name, path = '/', domain }) => ({ name, expire: expireCookie(name, path, domain) })),
+    /** The current cookie, and the former ones with the header that expires each. */
+    candidates: [{ name, former: undefined }, ...previous.map(({ name, path = '/', domain }) => ({ name, former: expireCookie(name, path, domain) }))],
     /** Returns the header for a value. `maxAge` is in seconds. Without it, the cookie ends when the browser closes. */
     write: (value: string, maxAge?: number) => maxAge === undefined ? `${head}${value}${tail}` : `${head}${value}; Max-Age=${maxAge}${tail}`,
     /** The header that deletes the cookie. It has the same name, path and domain (RFC 6265bis, 5.7). */

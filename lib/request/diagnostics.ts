@@ -32,10 +32,9 @@ const NOT_LOADED: Readonly<Partial<Record<LoadedAs, string>>> = {
  * answers the most frequent question of developers: why does the browser have no cookie?
  */
 export function logHistory ({ log }: FastifyRequest, history: History): void {
-  const { scheme, loaded, setCookie } = history
-  const problem = NOT_LOADED[loaded]
-  const cookie = setCookie ? 'cookie set' : `cookie not set: ${whyNot(history)}`
-  log.debug({ session: history }, `session "${scheme}" ${problem === undefined ? '' : `not loaded: ${problem}; `}${cookie}`)
+  const problem = NOT_LOADED[history.loaded]
+  const cookie = history.setCookie ? 'cookie set' : `cookie not set: ${whyNot(history)}`
+  log.debug({ session: history }, `session "${history.scheme}" ${problem === undefined ? '' : `not loaded: ${problem}; `}${cookie}`)
 }
 
 function whyNot ({ loaded, saved, statusCode }: History): string {
@@ -46,29 +45,27 @@ function whyNot ({ loaded, saved, statusCode }: History): string {
   return loaded === 'live' ? 'the session did not change' : 'no data were set'
 }
 
-const warned = new WeakSet<Scheme>()
-const warnedOfTwo = new WeakSet<Scheme>()
-
 const PLAIN_HTTP = 'a Secure session cookie is sent over plain http, where browsers drop it without a message: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that ends TLS, or use cookie: { secure: false } in development'
 const UNTRUSTED_PROXY = 'a proxy sends X-Forwarded-Proto: https, and Fastify does not trust it: set Fastify({ trustProxy: ... }) to the proxy, so that protocol, host and address are those of the visitor'
 
+const warnedOfTwo = new WeakSet<Scheme>()
+const warnedOfDrop = new WeakSet<Scheme>()
+
 /** Warns, once per scheme, of a request with two cookies of the same name. Browsers keep one for each path and domain. */
-export function warnOfDuplicate ({ log }: FastifyRequest, scheme: Scheme): void {
-  if (warnedOfTwo.has(scheme)) return
-  warnedOfTwo.add(scheme)
+export function warnOfDuplicate (request: FastifyRequest, scheme: Scheme): void {
   const { name, path } = scheme.cookie
-  log.warn({ session: { scheme: scheme.name, cookie: name } }, `a request has two cookies "${name}", so neither is used: one has the path ${path}, the other has another path or domain. If this cookie had that path or domain before, write cookie: { previous: [{ name: "${name}", path: "/old" }] }`)
+  warnOnce(warnedOfTwo, request, scheme, `a request has two cookies "${name}", so neither is used: one has the path ${path}, the other has another path or domain. If this cookie had that path or domain before, write cookie: { previous: [{ name: "${name}", path: "/old" }] }`)
 }
 
 /** Warns, once per scheme, that browsers will drop its cookie. */
 export function warnOfDroppedCookie (request: FastifyRequest, scheme: Scheme): void {
-  if (!scheme.cookie.secure || request.protocol === 'https' || warned.has(scheme) || isLoopback(request.hostname)) return
-  warned.add(scheme)
+  if (!scheme.cookie.secure || request.protocol === 'https' || /(^|\.)localhost$|^127\.|^\[::1\]$/.test(request.hostname)) return
   // Behind a proxy that ends TLS, the browser keeps the cookie, but the app does not know the client's address.
-  const isUntrusted = request.headers['x-forwarded-proto'] === 'https'
-  request.log.warn({ session: { scheme: scheme.name, cookie: scheme.cookie.name } }, isUntrusted ? UNTRUSTED_PROXY : PLAIN_HTTP)
+  warnOnce(warnedOfDrop, request, scheme, request.headers['x-forwarded-proto'] === 'https' ? UNTRUSTED_PROXY : PLAIN_HTTP)
 }
 
-function isLoopback (hostname: string): boolean {
-  return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || hostname.startsWith('127.')
+function warnOnce (warned: WeakSet<Scheme>, { log }: FastifyRequest, scheme: Scheme, sentence: string): void {
+  if (warned.has(scheme)) return
+  warned.add(scheme)
+  log.warn({ session: { scheme: scheme.name, cookie: scheme.cookie.name } }, sentence)
 }

@@ -43,7 +43,7 @@ export class SessionHandle extends SessionState {
 
   get request (): FastifyRequest { return this.scope.request }
 
-  get public (): PublicSession { return this.#public ??= new PublicSession(this) }
+  get public (): PublicSession { return this.#public ??= new PublicSession(this.request, this.scheme.name, this) }
 
   /** Reads the session again before a handler that starts long after the load. */
   reload (): Awaitable<void> {

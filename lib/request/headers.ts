@@ -24,10 +24,7 @@ export function takeErrorStatus (error: Error, reply: FastifyReply): void {
 export function setCookies (reply: FastifyReply, lines: readonly string[], old: readonly string[]): void {
   if (lines.length + old.length === 0) return
   const present = reply.getHeader('set-cookie')
-  if (present === undefined && lines.length === 1) {
-    reply.header('set-cookie', lines[0])
-    return
-  }
+  if (present === undefined && lines.length === 1) return void reply.header('set-cookie', lines[0])
   const before = [present ?? []].flat().map(String).filter((line) => !old.includes(line))
   reply.removeHeader('set-cookie')
   const all = [...before, ...lines]
@@ -36,13 +33,8 @@ export function setCookies (reply: FastifyReply, lines: readonly string[], old: 
 
 /** Adds Cookie to the request headers that the response depends on (RFC 9110, 12.5.5). */
 export function varyByCookie (reply: FastifyReply): void {
-  const vary = reply.getHeader('vary')
-  if (vary === undefined) {
-    reply.header('vary', 'Cookie')
-    return
-  }
-  const names = String(vary).toLowerCase().split(',').map((name) => name.trim())
-  if (!names.includes('cookie') && !names.includes('*')) reply.header('vary', vary === '' ? 'Cookie' : `${String(vary)}, Cookie`)
+  const vary = String(reply.getHeader('vary') ?? '')
+  if (!/(^|,)\s*(cookie|\*)\s*(,|$)/i.test(vary)) reply.header('vary', vary === '' ? 'Cookie' : `${vary}, Cookie`)
 }
 
 /**
@@ -54,11 +46,8 @@ export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: 
   if (setsCookie) {
     // These headers override Cache-Control in the caches that they address (RFC 9213).
     for (const name of Object.keys(reply.getHeaders())) if (/(^|-)cdn-cache-control$|^surrogate-control$/.test(name)) reply.removeHeader(name)
-    const directives = String(chosen).toLowerCase().split(',').map((directive) => directive.trim())
-    if (!directives.includes('no-store') && !directives.includes('private')) reply.header('cache-control', 'no-store')
-  } else if (sawSession && chosen === undefined) {
-    reply.header('cache-control', 'private, no-cache')
-  }
+    if (!/(^|,)\s*(no-store|private)\s*(,|$)/i.test(String(chosen))) reply.header('cache-control', 'no-store')
+  } else if (sawSession && chosen === undefined) reply.header('cache-control', 'private, no-cache')
 }
 
 /** Copies headers to the raw response. Needed if a cookie is set after Fastify copied the headers, before a stream's first byte. */

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPromise } from '../awaitable.js'
 import { kRoute, Registry, type RouteConfig } from '../routing/registry.js'
 import { outgoing, listenForErrors, release } from './payload.js'
+import type { Plan } from '../routing/route.js'
 import type { Awaitable } from '../store/store.js'
 import { RequestScope } from './scope.js'
 
@@ -28,19 +29,19 @@ export function scopeOf (request: FastifyRequest): RequestScope | undefined {
 function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
   // The property is absent, not null, in a context that was created before the plugin was registered.
   if (scopeOf(request) !== undefined) return done()
-  let plan
-  try {
-    const route = request.routeOptions
-    if (route.url !== undefined) plan = (route.config as RouteConfig)[kRoute]?.plan
-    // There is no plan yet if the route was declared before the plugin, the app is not ready, or this is a not-found handler.
-    if (plan === undefined) plan = (Registry.of(request.server) as Registry).plan(route)
-  } catch (error) {
-    return done(error as Error)
-  }
+  const route = request.routeOptions
+  let plan = route.url === undefined ? undefined : (route.config as RouteConfig)[kRoute]?.plan
+  // There is no plan yet if the route was declared before the plugin, the app is not ready, or this is a not-found handler.
+  if (plan === undefined) plan = findPlan(request)
   if (plan === null) return done()
   const scope = new RequestScope(request, reply, plan)
   ;(request as Scoped)[kScope] = { scope, hooks }
-  runHook(scope, () => scope.load(), done)
+  void runHook(scope, () => scope.load(), done)
+}
+
+/** @throws `FST_SESSION_OPTIONS`, with which Fastify then responds */
+function findPlan (request: FastifyRequest): Plan | null {
+  return (Registry.of(request.server) as Registry).plan(request.routeOptions)
 }
 
 function onPreHandler (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
@@ -48,20 +49,19 @@ function onPreHandler (hooks: Registry, request: FastifyRequest, reply: FastifyR
   // reply.callNotFound() runs the not-found handler from its preHandler hooks on, without its onRequest hooks.
   if (found == null && request.is404) return onRequest(hooks, request, reply, done)
   if (found?.hooks !== hooks) return done()
-  const { scope } = found
-  runHook(scope, () => scope.recheck(request.is404 ? (Registry.of(request.server) as Registry).plan(request.routeOptions) : null), done)
+  void runHook(found.scope, () => found.scope.recheck(request.is404 ? findPlan(request) : null), done)
 }
 
-/** Runs a hook and calls `done` once. Errors of later steps, which run inside of `done`, are not errors of this hook. */
-function runHook (scope: RequestScope, work: () => Awaitable<void>, done: Done): void {
+/** Runs a hook and calls `done` once, outside of its `try`: errors of later steps are not errors of this hook. */
+function runHook (scope: RequestScope, work: () => Awaitable<void>, done: Done): PromiseLike<void> | undefined {
   let pending: Awaitable<void>
   try {
     pending = work()
   } catch (error) {
-    return done(scope.fail(error))
+    return void done(scope.fail(error))
   }
-  if (isPromise(pending)) pending.then(() => done(), (error: unknown) => done(scope.fail(error)))
-  else done()
+  if (isPromise(pending)) return pending.then(() => done(), (error: unknown) => done(scope.fail(error)))
+  return void done()
 }
 
 function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
@@ -74,18 +74,13 @@ function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, 
   }
   const response = outgoing(payload, reply)
   const { body } = response
-  const fail = (error: unknown): void => {
+  const pending = runHook(scope, () => scope.finish(response), (error) => {
+    if (error === undefined) return done(null, body)
     release(body)
-    done(scope.fail(error))
-  }
-  let finished: Awaitable<void>
-  try {
-    finished = scope.finish(response)
-  } catch (error) {
-    return fail(error)
-  }
-  if (!isPromise(finished)) return done(null, body)
+    done(error)
+  })
+  if (pending === undefined) return
   listenForErrors(body)
   // Fastify may throw while it sends, for example because of a header. It catches that only for synchronous hooks.
-  Promise.resolve(finished.then(() => done(null, body), fail)).catch(done)
+  Promise.resolve(pending).catch(done)
 }

@@ -3,7 +3,7 @@ import { chain, rescue } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
 import type { Report } from '../events/events.js'
 import { traced, tracing } from '../events/trace.js'
-import { findOldSession, PendingAdoption } from '../migration/adoption.js'
+import { findOldSession, type PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
 import { hasIdled, IDLED } from '../session/times.js'
@@ -27,22 +27,19 @@ export interface Found {
   readonly error: unknown
 }
 
-type Details = Partial<Pick<Found, 'user' | 'adoption' | 'cookieHeaders' | 'former' | 'error'>>
+type Details = Partial<Omit<Found, 'scheme' | 'loaded' | 'snapshot'>>
 
 const NO_HEADERS: readonly string[] = Object.freeze([])
-const NO_DETAILS: Details = Object.freeze({})
 
 /** Assembles the result of a load. */
 export function foundAs (
-  loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, cookieHeaders = NO_HEADERS, former, error }: Details = NO_DETAILS
+  loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, cookieHeaders = NO_HEADERS, former, error }: Details = {}
 ): Found {
   return { scheme, loaded, snapshot, user, adoption, cookieHeaders, former, error }
 }
 
 /** Returns whether the response may depend on the session. */
-export function isSeen ({ snapshot, loaded }: Found): boolean {
-  return snapshot !== undefined || loaded === 'refused'
-}
+export function isSeen ({ snapshot, loaded }: Found): boolean { return snapshot !== undefined || loaded === 'refused' }
 
 /** Loads the session of a request by its cookie. With `touch`, the request counts as activity. Never fails: see `Found.error`. */
 export function loadSession (scheme: Scheme, request: FastifyRequest, touch: boolean): Awaitable<Found> {
@@ -50,38 +47,36 @@ export function loadSession (scheme: Scheme, request: FastifyRequest, touch: boo
   return rescue(() => findSession(scheme, request, touch, report), (error) => foundAs('failed', scheme, undefined, { error }))
 }
 
-/** @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
+/**
+ * Finds the session of the first cookie that the request has: the current one, a former one, or that of another plugin.
+ * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
+ */
 function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> {
-  const { previous } = scheme.cookie
-  const value = cookieValue(request.headers.cookie, scheme.cookie.name)
-  if (value === DUPLICATE) {
-    report({ type: 'rejected', reason: 'duplicate-cookie' })
-    warnOfDuplicate(request, scheme)
-    const cookieHeaders = previous.filter(({ name }) => name === scheme.cookie.name).map(({ expire }) => expire)
-    return foundAs('duplicate-cookie', scheme, undefined, { cookieHeaders })
-  }
-  if (value === undefined || value === '') {
-    return chain(previousSession(scheme, request, touch, report), (found) => found ?? adoptedSession(scheme, request, report))
-  }
-  const load = (): Awaitable<Snapshot | undefined> => scheme.backend.load(value, touch, report)
-  return chain(tracing.hasSubscribers ? traced('load', scheme.name, request, load) : load(), (snapshot) => {
-    return verified(request, foundAs(snapshot === undefined ? 'ended' : 'live', scheme, snapshot), report)
-  })
-}
-
-/** Finds the session of a former cookie, and moves it to the current cookie. */
-function previousSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> | undefined {
-  for (const { name, expire } of scheme.cookie.previous) {
+  const { cookie: { candidates }, backend } = scheme
+  for (const { name, former } of candidates) {
     const value = cookieValue(request.headers.cookie, name)
-    if (value === undefined || value === '' || value === DUPLICATE) continue
-    return chain(scheme.backend.load(value, touch, report, name), (snapshot) => {
-      if (snapshot === undefined) return foundAs('ended', scheme, undefined, { cookieHeaders: [expire], former: expire })
-      // A sealed cookie opens only under its own name. It is sealed again under the current name before the response.
-      const cookieHeaders = scheme.backend.directory === undefined ? NO_HEADERS : [scheme.setCookie(value, snapshot.times), expire]
-      return verified(request, foundAs('live', scheme, snapshot, { cookieHeaders, former: expire }), report)
+    if (value === undefined) continue
+    if (value === DUPLICATE) {
+      report({ type: 'rejected', reason: 'duplicate-cookie' })
+      if (former === undefined) warnOfDuplicate(request, scheme)
+      const cookieHeaders = candidates.flatMap((other) => other.name === name && other.former !== undefined ? [other.former] : [])
+      return foundAs('duplicate-cookie', scheme, undefined, { cookieHeaders })
+    }
+    const load = (): Awaitable<Snapshot | undefined> => backend.load(value, touch, report, name)
+    return chain(tracing.hasSubscribers ? traced('load', scheme.name, request, load) : load(), (snapshot) => {
+      const found = foundAs(snapshot === undefined ? 'ended' : 'live', scheme, snapshot)
+      return verified(request, former === undefined ? found : movedFrom(former, value, found), report)
     })
   }
-  return undefined
+  return adoptedSession(scheme, request, report)
+}
+
+/** Moves a session from a former cookie to the current one. */
+function movedFrom (former: string, value: string, found: Found): Found {
+  const { scheme, snapshot } = found
+  if (snapshot === undefined) return { ...found, former, cookieHeaders: [former] }
+  // A sealed cookie opens only under its own name. It is sealed again under the current name before the response.
+  return { ...found, former, cookieHeaders: scheme.backend.directory === undefined ? NO_HEADERS : [scheme.setCookie(value, snapshot.times), former] }
 }
 
 /**
@@ -99,16 +94,13 @@ export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snap
 }
 
 function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
-  const { adopt } = scheme.settings
+  const { settings: { adopt }, expireAdopted: former } = scheme
   const value = adopt && cookieValue(request.headers.cookie, adopt.cookieName)
-  if (adopt === undefined || value === undefined || value === '') return foundAs('no-cookie', scheme)
+  if (adopt === undefined || value === undefined) return foundAs('no-cookie', scheme)
   if (value === DUPLICATE) return foundAs('duplicate-cookie', scheme)
-  return chain(findOldSession(scheme, adopt, value, report), (found): Awaitable<Found> => {
-    if (found === undefined) return foundAs('not-adopted', scheme)
-    const former = scheme.expireAdopted
-    if (!(found instanceof PendingAdoption)) return verified(request, foundAs('adopted', scheme, found, { former }), report)
-    return verified(request, foundAs('adopted', scheme, found.snapshot, { adoption: found, former }), report)
-  })
+  return chain(findOldSession(scheme, adopt, value, report), (found) => found === undefined
+    ? foundAs('not-adopted', scheme)
+    : verified(request, foundAs('adopted', scheme, found.snapshot, { adoption: found.adoption, former }), report))
 }
 
 /** Calls the options `verify` and `user`, and adds the user. Ends the session if one of them refuses it. */
@@ -131,17 +123,18 @@ function verified (request: FastifyRequest, found: Found, report: Report): Await
  */
 function refused ({ scheme, adoption, former }: Found, snapshot: Snapshot, report: Report): Awaitable<Found> {
   const { backend, cookie } = scheme
-  if (adoption !== undefined) return chain(adoption.forget(), () => foundAs('refused', scheme, undefined, { cookieHeaders: [former as string] }))
-  return chain(backend.endUnchanged(snapshot, 'verify', report), (ended) => {
-    const cookieHeaders = [cookie.expire, ...former === undefined ? [] : [former]]
-    return ended ? foundAs('refused', scheme, undefined, { cookieHeaders }) : foundAs('ended', scheme)
-  })
+  const ended = adoption === undefined ? backend.endUnchanged(snapshot, 'verify', report) : adoption.forget()
+  const cookieHeaders = [adoption === undefined ? cookie.expire : undefined, former].filter((header) => header !== undefined)
+  return chain(ended, (ended) => ended ? foundAs('refused', scheme, undefined, { cookieHeaders }) : foundAs('ended', scheme))
 }
 
 /** The result for a cookie that a request has twice. One may be forged (RFC 6265bis, 8.6), so neither is used. */
 export const DUPLICATE = Symbol('duplicate cookie')
 
-/** Returns the value of a name in a Cookie header, without decoding it, because credentials are not encoded. */
+/**
+ * Returns the value of a name in a Cookie header, `undefined` if it is absent or empty. Does not decode the value, because
+ * credentials are not encoded.
+ */
 export function cookieValue (header: string | undefined, name: string): string | typeof DUPLICATE | undefined {
   if (header === undefined) return undefined
   let found: string | undefined
@@ -152,7 +145,7 @@ export function cookieValue (header: string | undefined, name: string): string |
     if (found !== undefined) return DUPLICATE
     found = header.slice(end + 1, stop === -1 ? undefined : stop).trim()
   }
-  return found
+  return found === '' ? undefined : found
 }
 
 function startsPair (header: string, at: number): boolean {

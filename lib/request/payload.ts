@@ -11,54 +11,30 @@ export interface Outgoing {
   undo (): void
 }
 
+const doNothing = (): void => {}
+
 /**
  * Returns the body and status of a payload. Fastify reads the status and headers of a Fetch `Response` only after the last
  * hook. The plugin needs them earlier: to know whether the response is an error, and to keep it out of caches.
  */
 export function outgoing (payload: unknown, reply: FastifyReply): Outgoing {
   // If the body was read already, Fastify throws an error of its own.
-  if (!isResponse(payload) || payload.bodyUsed) return new Plain(payload, reply.statusCode)
-  return new FromResponse(payload, reply)
-}
-
-class Plain implements Outgoing {
-  readonly body: unknown
-  readonly statusCode: number
-
-  constructor (body: unknown, statusCode: number) {
-    this.body = body
-    this.statusCode = statusCode
-  }
-
-  begin (): void {}
-  undo (): void {}
-}
-
-class FromResponse implements Outgoing {
-  readonly body: unknown
-  readonly statusCode: number
-  readonly #headers: Headers
-  readonly #reply: FastifyReply
-  #hasBegun = false
-
-  constructor ({ body, status, headers }: Response, reply: FastifyReply) {
-    this.body = body
-    this.statusCode = status
-    this.#headers = headers
-    this.#reply = reply
-  }
-
-  begin (): void {
-    this.#hasBegun = true
-    this.#reply.code(this.statusCode)
-    for (const [name, value] of this.#headers) this.#reply.header(name, value)
-  }
-
-  undo (): void {
-    if (!this.#hasBegun) return
-    const reply = this.#reply
-    for (const [name, value] of this.#headers) if (reply.getHeader(name) === value) reply.removeHeader(name)
-    setCookies(reply, [], this.#headers.getSetCookie())
+  if (!isResponse(payload) || payload.bodyUsed) return { body: payload, statusCode: reply.statusCode, begin: doNothing, undo: doNothing }
+  const { body, status: statusCode, headers } = payload
+  let hasBegun = false
+  return {
+    body,
+    statusCode,
+    begin () {
+      hasBegun = true
+      reply.code(statusCode)
+      for (const [name, value] of headers) reply.header(name, value)
+    },
+    undo () {
+      if (!hasBegun) return
+      for (const [name, value] of headers) if (reply.getHeader(name) === value) reply.removeHeader(name)
+      setCookies(reply, [], headers.getSetCookie())
+    }
   }
 }
 
@@ -76,9 +52,7 @@ export function release (payload: unknown): void {
   else if (typeof cancel === 'function') Promise.resolve(cancel.call(body)).catch(() => {})
 }
 
-export function bodyOf (payload: unknown): unknown {
-  return isResponse(payload) ? payload.body : payload
-}
+export function bodyOf (payload: unknown): unknown { return isResponse(payload) ? payload.body : payload }
 
 function isResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && payload !== null && Object.prototype.toString.call(payload) === '[object Response]'
