@@ -62,10 +62,8 @@ export default plugin
 export { plugin as sessionPlugin, MemoryStore, optional, required, SessionError }
 
 export type { SessionErrorCode } from './errors.js'
-export type { SessionEvent } from './events/events.js'
-export type { SessionTrace } from './events/trace.js'
-export type { IssuedSession, SessionInfo, SessionManager, SessionPage } from './manager/manager.js'
-export type { WatchOptions } from './manager/watch.js'
+export type { SessionEvent, SessionTrace } from './events/events.js'
+export type { IssuedSession, SessionInfo, SessionManager, SessionPage, WatchOptions } from './manager/manager.js'
 export type { Adoption } from './migration/adoption.js'
 export type { CookieOptions } from './options/cookie.js'
 export type { OpenApiOptions, SchemeName, SessionData, SessionDefaults, SessionInput, SessionOptions, SessionPluginOptions, SessionSchemas, SessionUser, SessionUsers } from './options/types.js'

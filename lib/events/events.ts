@@ -1,5 +1,7 @@
-import { channel } from 'node:diagnostics_channel'
+import { channel, tracingChannel } from 'node:diagnostics_channel'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { rescue } from '../awaitable.js'
+import type { Awaitable } from '../store/store.js'
 
 export type CreatedReason = 'start' | 'first-write' | 'issue' | 'adopted'
 export type RenewedReason = 'renew' | 'principal' | 'regenerate'
@@ -46,7 +48,8 @@ export function reporter (scheme: string, onEvent: Listener | undefined, log: Fa
     const detail = event.detail === undefined ? '' : `: ${event.detail}`
     log[isWarning ? 'warn' : 'debug']({ session: event }, `session ${event.type}: ${event.reason}${detail}`)
     events.publish({ event, request })
-    if (onEvent !== undefined) void call(onEvent, event, request, log)
+    // A listener may be asynchronous, and its errors must not fail the request.
+    void rescue(() => onEvent?.(event, request), (error) => { log.error({ err: error, session: event }, 'onEvent failed; the request continues') })
   }
 }
 
@@ -55,11 +58,18 @@ export function isDebugEnabled (log: FastifyBaseLogger): boolean {
   return (log as { isLevelEnabled?: (level: string) => boolean }).isLevelEnabled?.('debug') === true
 }
 
-/** Calls the listener and logs its errors, including those of an asynchronous listener. */
-async function call (onEvent: Listener, event: SessionEvent, request: FastifyRequest | undefined, log: FastifyBaseLogger): Promise<void> {
-  try {
-    await onEvent(event, request)
-  } catch (error) {
-    log.error({ err: error, session: event }, 'onEvent failed; the request continues')
-  }
+/** The message on the tracing channel (`tracingChannel` of `node:diagnostics_channel`) when a session is loaded or saved. */
+export interface SessionTrace {
+  readonly operation: 'load' | 'save' | 'update'
+  readonly scheme: string
+  readonly request: FastifyRequest
+}
+
+/** The five channels are `tracing:fastify-openapi-session:start`, `:end`, `:asyncStart`, `:asyncEnd` and `:error`. */
+export const tracing = tracingChannel<unknown, SessionTrace>('fastify-openapi-session')
+
+/** Traces a call of the store, which OpenTelemetry and similar tools record as a span. */
+export function traced<T> (operation: SessionTrace['operation'], scheme: string, request: FastifyRequest, work: () => Awaitable<T>): Awaitable<T> {
+  if (!tracing.hasSubscribers) return work()
+  return tracing.tracePromise(async () => await work(), { operation, scheme, request })
 }

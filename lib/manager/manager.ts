@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Directory, Snapshot } from '../backend/backend.js'
-import { authenticationRequired, invalidOptions } from '../errors.js'
+import { timerMilliseconds } from '../durations.js'
+import { authenticationRequired, must } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
 import type { Scheme } from '../options/scheme.js'
 import { cookieValue, DUPLICATE } from '../request/load.js'
@@ -7,7 +9,6 @@ import { mintCredential } from '../session/credential.js'
 import { copyJson } from '../session/json.js'
 import type { StartOptions } from '../session/session.js'
 import { beginTimes } from '../session/times.js'
-import { watch, type WatchOptions } from './watch.js'
 
 /** A session that `issue` created. */
 export interface IssuedSession {
@@ -34,6 +35,14 @@ export interface SessionPage<T extends object = Record<string, unknown>> {
   readonly sessions: ReadonlyArray<SessionInfo<T>>
   /** Requests the next page; `undefined` on the last page. */
   readonly cursor: string | undefined
+}
+
+/** Options of `watch`. */
+export interface WatchOptions {
+  /** Ends the watch: abort it when the connection closes. The watch also ends when the app begins to close. */
+  readonly signal?: AbortSignal | undefined
+  /** Seconds between two polls of the store, which do not count as activity. An end is noticed within this time. Default 10. */
+  readonly every?: number | undefined
 }
 
 /** Manages the sessions of a scheme outside of requests: `app.session` (or `app.<scheme>`). */
@@ -78,7 +87,7 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
 /** Returns the manager of a scheme. `closing` aborts when the app begins to close. */
 export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
   const { backend, codec, settings, setCookie, cookie, reportOn } = scheme
-  const manager: SessionManager<any> = {
+  return Object.freeze<SessionManager<any>>({
     async issue (data, options = {}) {
       const times = beginTimes(settings, options, settings.now())
       const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'issue' } as const
@@ -95,8 +104,7 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
       return undefined
     },
     ...methodsOfStores(scheme, closing)
-  }
-  return Object.freeze(manager)
+  })
 }
 
 /** Returns the methods that find a session without its cookie. */
@@ -104,8 +112,7 @@ function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionMan
   const { name, backend, codec, settings, cookie, reportOn } = scheme
   return {
     async find (id, options = {}) {
-      refuseUnknown(options, ['touch'], 'option * of find()')
-      const found = await directory(scheme, 'find').find(id, options.touch)
+      const found = await directory(scheme, 'find', options, ['touch']).find(id, options.touch)
       return found && info(found)
     },
     async update (id, fn) {
@@ -116,46 +123,68 @@ function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionMan
       return copyJson(saved.snapshot.data)
     },
     async watch (id, options = {}) {
-      refuseUnknown(options, ['signal', 'every'], 'option * of watch()')
-      const { find } = directory(scheme, 'watch')
-      return await watch(() => find(id), settings, closing, options)
+      return await watch(directory(scheme, 'watch', options, ['signal', 'every']), id, settings, closing, options)
     },
     async list (principal, options = {}) {
-      refuseUnknown(options, ['limit', 'cursor'], 'option * of list()')
       const { limit = 100, cursor: from } = options
-      if (!Number.isInteger(limit) || limit < 1) throw invalidOptions('limit must be a whole number, 1 or more')
-      const { sessions, cursor } = await directory(scheme, 'list', principal).list(principal, limit, from)
+      const found = directory(scheme, 'list', options, ['limit', 'cursor'])
+      checkPrincipal(scheme, 'list', principal)
+      must(Number.isInteger(limit) && limit > 0, 'limit must be a whole number, 1 or more')
+      const { sessions, cursor } = await found.list(principal, limit, from)
       return { sessions: sessions.map(info).sort((a, b) => b.authenticatedAt - a.authenticatedAt), cursor }
     },
     revoke: async (id) => await directory(scheme, 'revoke').revoke(id),
     async revokeAll (principal, options = {}) {
-      refuseUnknown(options, ['except'], 'option * of revokeAll()')
-      return await directory(scheme, 'revokeAll', principal).revokeAll(principal, options.except)
+      const found = directory(scheme, 'revokeAll', options, ['except'])
+      checkPrincipal(scheme, 'revokeAll', principal)
+      return await found.revokeAll(principal, options.except)
     },
     async revokeEverything () {
       const { revokeEverything } = directory(scheme, 'revokeEverything')
-      if (revokeEverything === undefined) throw invalidOptions(`app.${name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
-      if (settings.adopt !== undefined) throw invalidOptions(`app.${name}.revokeEverything() does not end the old sessions of the other plugin, which would be adopted again: remove the option adopt first`)
+      must(revokeEverything !== undefined, `app.${name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
+      must(settings.adopt === undefined, `app.${name}.revokeEverything() does not end the old sessions of the other plugin, which would be adopted again: remove the option adopt first`)
       await revokeEverything()
     }
   }
 }
 
-/** Returns the directory of a scheme. @throws `FST_SESSION_OPTIONS` if the method cannot work with the scheme or principal */
-function directory ({ name, backend, settings }: Scheme, method: string, principal?: unknown): Directory {
-  if (backend.directory === undefined) {
-    const advice = method === 'revokeEverything' ? 'replace all keys, which ends all sessions' : 'end sessions with the option verify and a generation number for each user'
-    throw invalidOptions(`app.${name}.${method}() needs a store: sealed cookies exist only in browsers. Use a store, or ${advice}.`)
-  }
-  const isByPrincipal = method === 'list' || method === 'revokeAll'
-  if (isByPrincipal && settings.principal === undefined) {
-    throw invalidOptions(`app.${name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
-  }
-  // To find no sessions would look like a sign-out.
-  if (isByPrincipal && typeof principal !== 'string') throw invalidOptions(`a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
+/** Returns the directory for a method with options. @throws `FST_SESSION_OPTIONS` if there is none, or an option is not `known` */
+function directory ({ name, backend }: Scheme, method: string, options: object = {}, known: readonly string[] = []): Directory {
+  refuseUnknown(options, known, `option * of ${method}()`)
+  const advice = method === 'revokeEverything' ? 'replace all keys, which ends all sessions' : 'end sessions with the option verify and a generation number for each user'
+  must(backend.directory !== undefined, `app.${name}.${method}() needs a store: sealed cookies exist only in browsers. Use a store, or ${advice}.`)
   return backend.directory
+}
+
+/** @throws `FST_SESSION_OPTIONS` if the sessions of a scheme have no principal, or the value cannot be one */
+function checkPrincipal ({ name, settings }: Scheme, method: string, principal: unknown): void {
+  must(settings.principal !== undefined, `app.${name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
+  // To find no sessions would look like a sign-out.
+  must(typeof principal === 'string', `a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
 }
 
 function info ({ id, principal, data, times: { createdAt, authenticatedAt }, expiresAt }: Snapshot): SessionInfo {
   return { id, principal, data: copyJson(data), createdAt, authenticatedAt, expiresAt }
+}
+
+/** Polls the directory. Resolves `true` when the session has ended, `false` if a signal aborts first. */
+async function watch (
+  directory: Directory, id: string, { now, idleTimeout }: Scheme['settings'], closing: AbortSignal, { signal: own, every = 10 }: WatchOptions
+): Promise<boolean> {
+  const interval = timerMilliseconds('every', every) as number
+  const signal = own === undefined ? closing : AbortSignal.any([own, closing])
+  let expiresAt = now() + idleTimeout
+  while (!signal.aborted) {
+    try {
+      const session = await directory.find(id)
+      if (session === undefined) return !signal.aborted
+      expiresAt = session.expiresAt
+    } catch {
+      // If the store does not work, the session counts as live until its last known expiry.
+      if (expiresAt <= now()) return true
+    }
+    // The poll alone must not keep the process alive.
+    await sleep(Math.max(0, Math.min(interval, expiresAt - now())), undefined, { signal, ref: false }).catch(() => {})
+  }
+  return false
 }

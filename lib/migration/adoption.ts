@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { callInTime, rescue } from '../awaitable.js'
+import { callInTime, chain, rescue } from '../awaitable.js'
 import type { Claim, Directory, NewSession, Saved, Snapshot } from '../backend/backend.js'
 import { invalidOptions, SessionError } from '../errors.js'
 import type { Report } from '../events/events.js'
@@ -65,33 +65,29 @@ export interface OldSession {
  * Finds the session of another plugin by its cookie value. An adopted session is never adopted again, even if the new session has
  * ended. @throws `FST_SESSION_STORE`
  */
-export async function findOldSession (scheme: Scheme, adoption: Adoption<unknown>, value: string, report: Report): Promise<OldSession | undefined> {
+export async function findOldSession (
+  scheme: Scheme, adoption: Adoption<unknown>, value: string, report: Report
+): Promise<OldSession | undefined> {
   const { name, codec, backend: { directory }, settings, settings: { now, storeTimeout } } = scheme
   const cookie = `the cookie "${adoption.cookieName}"`
   try {
     // All spellings of a percent-encoded value count as one. Other text stays as it is.
     const id = adoption.identify(await rescue(() => decodeURIComponent(value), () => value))
-    if (id === undefined) {
-      const detail = `the signature of ${cookie} does not verify: check the secret in the option adopt`
-      return report({ type: 'rejected', reason: 'malformed-cookie', detail })
-    }
+    if (id === undefined) return report({ type: 'rejected', reason: 'malformed-cookie', detail: `the signature of ${cookie} does not verify: check the secret in the option adopt` })
     // The order matters. A session is claimed before it ends. So if it was live and then has no claim, it is not adopted yet.
     const old = await callInTime(() => adoption.find(id), storeTimeout)
     const end = old == null ? 0 : adoption.expiresAt?.(old) ?? Infinity
     const key = hash('sha256', `adopted:${name}:${old == null ? id : adoption.id?.(old, id) ?? id}`, 'base64url')
     const claim = await directory?.claimed(key)
     if (directory !== undefined && claim !== undefined) return await claimedSession(directory, claim, now())
-    if (end <= now()) {
-      const detail = `${cookie} leads to no live session: if it should, check the store or the key in the option adopt`
-      return report({ type: 'expired', reason: 'absent', detail })
-    }
+    if (end <= now()) return report({ type: 'expired', reason: 'absent', detail: `${cookie} leads to no live session: if it should, check the store or the key in the option adopt` })
     const data = await (adoption.data === undefined ? old : adoption.data(old))
     if (data === undefined) return undefined
     const authenticatedAt = Math.min(instant(adoption.authenticatedAt?.(old)), now())
     const times = { ...beginTimes(settings, {}, now()), authenticatedAt, rank: UNRANKED }
     const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'adopted' } as const
-    const forget = async (): Promise<true> => { await callInTime(() => adoption.forget?.(id), storeTimeout); return true }
-    return pending(scheme, session, key, instant(end), forget)
+    const forget = async () => await chain(callInTime(() => adoption.forget?.(id), storeTimeout), () => true as const)
+    return pending(scheme, session, { key, until: Math.max(instant(end), times.deadline) }, forget)
   } catch (error) {
     if (error instanceof SessionError && error.code === 'FST_SESSION_STORE') throw error
     // The app's functions must not keep the user from signing in. The message of their errors may hold data.
@@ -100,13 +96,10 @@ export async function findOldSession (scheme: Scheme, adoption: Adoption<unknown
   }
 }
 
-/**
- * Returns a session as the handler sees it until its adoption is complete, and the adoption.
- * @param key - names the claim of the old session
- * @param until - the latest end of the old session, in epoch milliseconds; 0 if it is unknown
- */
+/** Returns a session as the handler sees it until its adoption is complete, and the adoption. `key` names the claim. */
 function pending (
-  { backend, backend: { directory }, settings, settings: { now } }: Scheme, session: NewSession, key: string, until: number, forget: () => Promise<true>
+  { backend, backend: { directory }, settings, settings: { now } }: Scheme, session: NewSession,
+  { key, until }: { readonly key: string, readonly until: number }, forget: PendingAdoption['forget']
 ): OldSession {
   const { content, credential: { id, secretHash }, times } = session
   const complete = async (report: Report): Promise<Saved | undefined> => {
@@ -123,7 +116,7 @@ function pending (
   /** Claims the old session and ends it. Returns `false` if another request has claimed it. */
   const claim = async (directory: Directory, saved: Snapshot): Promise<boolean> => {
     try {
-      return await directory.claim(key, id, Math.max(until, now() + settings.absoluteTimeout)) && await forget()
+      return await directory.claim(key, id, until) && await forget()
     } catch (error) {
       // Delete the new session and the claim, so that the next request can adopt the old session. Keep the claim if a concurrent
       // request has ended the new session (a logout), or if the claim is that of another request. A failed call may have written it.

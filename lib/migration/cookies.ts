@@ -1,3 +1,4 @@
+import { rescue } from '../awaitable.js'
 import { invalidData, must } from '../errors.js'
 import { refuseUnknown } from '../nearest.js'
 import type { Awaitable } from '../store/store.js'
@@ -34,13 +35,9 @@ export function adoptCookies<Old extends object> ({ open, id, expiresAt, ...opti
   return {
     ...options,
     identify: (value) => value,
-    async find (value) {
-      try {
-        return await open(value)
-      } catch (error) {
-        throw invalidData(`adoptCookies: open threw ${error instanceof Error ? error.name : typeof error}`)
-      }
-    },
+    find: (value) => rescue(() => open(value), (error) => {
+      throw invalidData(`adoptCookies: open threw ${error instanceof Error ? error.name : typeof error}`)
+    }),
     expiresAt (old: Old) {
       const end = expiresAt(old)
       // A claim refuses copies of the cookie, and lasts until this instant.

@@ -37,15 +37,12 @@ export function adoptExpressSessions ({ secret, store, data = withoutCookie, ...
       return typeof old === 'object' ? old : undefined
     },
     forget: async (id) => { await promised((callback) => store.destroy(id, callback)) },
-    expiresAt: expiryOf
+    expiresAt: ({ cookie }: { cookie?: { expires?: string | Date | false | null } }) =>
+      cookie?.expires ? new Date(cookie.expires).getTime() : undefined
   }
 }
 
 function withoutCookie ({ cookie: _cookie, ...others }: Record<string, unknown>): unknown { return others }
-
-function expiryOf ({ cookie }: { cookie?: { expires?: string | Date | false | null } }): number | undefined {
-  return cookie?.expires ? new Date(cookie.expires).getTime() : undefined
-}
 
 /**
  * Returns the session id in a signed cookie, `undefined` if none of the secrets made the signature. The form is `id.signature`.

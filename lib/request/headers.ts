@@ -12,8 +12,7 @@ export function addErrorHeaders (error: Error, reply: FastifyReply): void {
 
 /** Gives the response the status of an error, with the headers that belong to it. */
 export function takeErrorStatus (error: Error, reply: FastifyReply): void {
-  const { statusCode = 500 } = error as Partial<SessionError>
-  reply.code(statusCode)
+  reply.code((error as Partial<SessionError>).statusCode ?? 500)
   addErrorHeaders(error, reply)
 }
 

@@ -22,9 +22,7 @@ export function addHooks (app: FastifyInstance, registry: Registry): void {
 }
 
 /** Returns the request's session scope, if its route declares a session. */
-export function scopeOf (request: FastifyRequest): RequestScope | undefined {
-  return (request as Scoped)[kScope]?.scope
-}
+export function scopeOf (request: FastifyRequest): RequestScope | undefined { return (request as Scoped)[kScope]?.scope }
 
 function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
   // The property is absent, not null, in a context that was created before the plugin was registered.
@@ -58,10 +56,11 @@ function runHook (scope: RequestScope, work: () => Awaitable<void>, done: Done):
   try {
     pending = work()
   } catch (error) {
-    return void done(scope.fail(error))
+    done(scope.fail(error))
+    return undefined
   }
   if (isPromise(pending)) return pending.then(() => done(), (error: unknown) => done(scope.fail(error)))
-  return void done()
+  done()
 }
 
 function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
@@ -69,9 +68,7 @@ function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, 
   if (found?.hooks !== hooks) return done()
   const { scope } = found
   // Fastify ignores a second response once the first has begun. Here a response has begun once its sessions are being saved.
-  if (scope.interrupt(payload)) {
-    return request.log.warn('Response already being sent; the second one was dropped. Return or await reply in async handlers.')
-  }
+  if (scope.interrupt(payload)) return request.log.warn('Response already being sent; the second one was dropped. Return or await reply in async handlers.')
   const response = outgoing(payload, reply)
   const { body } = response
   const pending = runHook(scope, () => scope.finish(response), (error) => {

@@ -1,8 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { chain, rescue } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
-import type { Report } from '../events/events.js'
-import { traced, tracing } from '../events/trace.js'
+import { type Report, traced, tracing } from '../events/events.js'
 import { findOldSession, type PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
@@ -76,7 +75,8 @@ function movedFrom (former: string, value: string, found: Found): Found {
   const { scheme, snapshot } = found
   if (snapshot === undefined) return { ...found, former, cookieHeaders: [former] }
   // A sealed cookie opens only under its own name. It is sealed again under the current name before the response.
-  return { ...found, former, cookieHeaders: scheme.backend.directory === undefined ? NO_HEADERS : [scheme.setCookie(value, snapshot.times), former] }
+  const cookieHeaders = scheme.backend.directory === undefined ? NO_HEADERS : [scheme.setCookie(value, snapshot.times), former]
+  return { ...found, former, cookieHeaders }
 }
 
 /**
@@ -140,16 +140,12 @@ export function cookieValue (header: string | undefined, name: string): string |
   let found: string | undefined
   for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + 1)) {
     const end = at + name.length
-    if (header[end] !== '=' || !startsPair(header, at)) continue
+    let before = at - 1
+    while (header[before] === ' ' || header[before] === '\t') before--
+    if (header[end] !== '=' || (before >= 0 && header[before] !== ';')) continue
     const stop = header.indexOf(';', end)
     if (found !== undefined) return DUPLICATE
     found = header.slice(end + 1, stop === -1 ? undefined : stop).trim()
   }
   return found === '' ? undefined : found
-}
-
-function startsPair (header: string, at: number): boolean {
-  let before = at - 1
-  while (before >= 0 && (header[before] === ' ' || header[before] === '\t')) before--
-  return before < 0 || header[before] === ';'
 }

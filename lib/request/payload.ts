@@ -2,14 +2,7 @@ import type { FastifyReply } from 'fastify'
 import { setCookies } from './headers.js'
 
 /** A response that is about to be sent. */
-export interface Outgoing {
-  readonly body: unknown
-  readonly statusCode: number
-  /** Applies the payload's own status and headers to the reply. */
-  begin (): void
-  /** Removes them again, for another response. */
-  undo (): void
-}
+export type Outgoing = ReturnType<typeof outgoing>
 
 const doNothing = (): void => {}
 
@@ -17,7 +10,7 @@ const doNothing = (): void => {}
  * Returns the body and status of a payload. Fastify reads the status and headers of a Fetch `Response` only after the last
  * hook. The plugin needs them earlier: to know whether the response is an error, and to keep it out of caches.
  */
-export function outgoing (payload: unknown, reply: FastifyReply): Outgoing {
+export function outgoing (payload: unknown, reply: FastifyReply) {
   // If the body was read already, Fastify throws an error of its own.
   if (!isResponse(payload) || payload.bodyUsed) return { body: payload, statusCode: reply.statusCode, begin: doNothing, undo: doNothing }
   const { body, status: statusCode, headers } = payload
@@ -25,11 +18,13 @@ export function outgoing (payload: unknown, reply: FastifyReply): Outgoing {
   return {
     body,
     statusCode,
+    /** Applies the payload's own status and headers to the reply. */
     begin () {
       hasBegun = true
       reply.code(statusCode)
       for (const [name, value] of headers) reply.header(name, value)
     },
+    /** Removes them again, for another response. */
     undo () {
       if (!hasBegun) return
       for (const [name, value] of headers) if (reply.getHeader(name) === value) reply.removeHeader(name)
@@ -39,9 +34,7 @@ export function outgoing (payload: unknown, reply: FastifyReply): Outgoing {
 }
 
 /** Keeps the error of a stream from ending the process before Fastify sends the stream and handles the error. */
-export function listenForErrors (body: unknown): void {
-  if (isStream(body)) body.on('error', () => {})
-}
+export function listenForErrors (body: unknown): void { if (isStream(body)) body.on('error', () => {}) }
 
 /** Releases a body that will not be sent: it may hold a file or a connection open. */
 export function release (payload: unknown): void {

@@ -108,7 +108,7 @@ export class PublicSession implements Session<Data> {
 
 // The proxy is at the end of the prototype chain, so that access to members does not use it.
 Object.setPrototypeOf(PublicSession.prototype, new Proxy(Object.prototype, {
-  get: (target, key, session) => isKey(key) ? (session as PublicSession).get(key) : Reflect.get(target, key, session) as unknown,
+  get: (target, key, session): unknown => isKey(key) ? (session as PublicSession).get(key) : Reflect.get(target, key, session),
   set (_target, key, value, session) {
     if (!isKey(key)) return Reflect.defineProperty(session as object, key, { value, writable: true, configurable: true })
     ;(session as PublicSession).set(key, value)

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { MemoryStore, type SessionOptions } from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
-import { guarded, optional, setCookies, type World } from '../support/harness.js'
+import { ask, guarded, optional, reported, setCookies, type World } from '../support/harness.js'
 import { type Options, setUp } from './support.js'
 
 const places: Record<string, () => SessionOptions<'session'>['store']> = {
@@ -60,3 +60,14 @@ for (const [name, make] of Object.entries(places)) {
     }
   })
 }
+
+t.test('a former cookie that a request has twice opens no session, is reported, and expires', async (t) => {
+  const { app, client, events } = await renamed(t, () => new MemoryStore())
+  const twice = `${client.jar.header() as string}; __Host-old=x`
+  const response = await ask(app, '/open', twice)
+  t.same(response.json(), { exists: false })
+  t.same(reported(events), ['rejected:duplicate-cookie'])
+  t.match(setCookies(response), [/^__Host-old=; .*Max-Age=0/])
+  t.equal(await app.session.fromCookie(twice), undefined)
+  t.equal((await ask(app, 'POST /login', twice)).statusCode, 200, 'the user can sign in')
+})
