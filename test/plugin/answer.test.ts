@@ -119,7 +119,7 @@ t.test('a stream that fails while its session is stored is a 500, and one that i
   app.get('/missing', { schema: guarded }, async ({ session }, reply) => {
     session.data.a = 1
     const file = createReadStream('/nowhere/at/all')
-    file.once('error', () => { gate.open() })
+    file.once('close', () => { gate.open() })
     return reply.send(file)
   })
   app.get('/twice', { schema: guarded }, ({ session }, reply) => {
@@ -157,7 +157,11 @@ t.test('a Response of the Fetch standard is a response like any other', async (t
   app.get('/fail', { schema: guarded }, async ({ session }) => { session.data.a = 1; return new Response('oops', { status: 500 }) })
   app.get('/read', { schema: guarded }, async ({ session }) => { session.data.a = 2; const response = new Response('x'); await response.text(); return response })
   const own = { 'set-cookie': 'other=1', 'cache-control': 'public', 'content-encoding': 'gzip', etag: '"x"' }
-  app.get('/down', { schema: guarded }, async ({ session }) => { session.data.a = 1; return new Response(stream(), { headers: own }) })
+  app.get('/down', { schema: guarded }, async ({ session }, reply) => {
+    session.data.a = 1
+    reply.header('x-app', 'shop')
+    return new Response(stream(), { headers: { ...own, 'x-app': 'shop' } })
+  })
   app.get('/twice', { schema: guarded }, ({ session }, reply) => { session.data.b = 1; void reply.send('first'); void reply.send(new Response(stream())) })
   const login = await client.post('/login')
   t.match(login, { statusCode: 201, body: 'in', headers: { 'cache-control': 'no-store', vary: 'Accept, Cookie' } })
@@ -177,6 +181,7 @@ t.test('a Response of the Fetch standard is a response like any other', async (t
   t.equal(down.statusCode, 503)
   t.equal(cancelled, 2)
   for (const name of ['etag', 'content-encoding', 'set-cookie']) t.notOk(name in down.headers, name)
+  t.equal(down.headers['x-app'], 'shop', 'a header that the app itself had set stays')
   t.equal(down.headers['cache-control'], 'private, no-cache')
 })
 

@@ -45,6 +45,17 @@ t.test('list returns the live sessions of a principal, the latest login first', 
   t.same((await app.session.list('nobody')).sessions, [])
 })
 
+t.test('a misspelt option of a method is refused with the right one', async (t) => {
+  const { app: { session } } = await setUp(t, { principal: (data) => data.userId })
+  const calls: Record<string, () => Promise<unknown>> = {
+    'there is no option tuch of find(): did you mean touch?': () => session.find('x', { tuch: true } as object),
+    'there is no option evry of watch(): did you mean every?': () => session.watch('x', { evry: 5 } as object),
+    'there is no option limt of list(): did you mean limit?': () => session.list('ada', { limt: 5 } as object),
+    'there is no option exept of revokeAll(): did you mean except?': () => session.revokeAll('ada', { exept: 'x' } as object)
+  }
+  for (const [message, call] of Object.entries(calls)) await t.rejects(call(), { code: 'FST_SESSION_OPTIONS', message })
+})
+
 t.test('find returns a live session without counting as activity', async (t) => {
   const { app, clock, store } = await setUp(t, { idleTimeout: 100 })
   const { id } = await app.session.issue(user('ada'))

@@ -61,6 +61,15 @@ for (const [name, make] of Object.entries(places)) {
   })
 }
 
+t.test('a former cookie whose session has ended expires', async (t) => {
+  const { app, client } = await renamed(t, () => new MemoryStore())
+  await app.session.revoke((await app.session.fromCookie(client.jar.header()))?.id as string)
+  const response = await client.get('/open')
+  t.same(response.json(), { exists: false })
+  t.match(setCookies(response), [/^__Host-old=; .*Max-Age=0/])
+  t.equal(client.jar.header(), undefined)
+})
+
 t.test('a former cookie that a request has twice opens no session, is reported, and expires', async (t) => {
   const { app, client, events } = await renamed(t, () => new MemoryStore())
   const twice = `${client.jar.header() as string}; __Host-old=x`
