@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPromise } from '../awaitable.js'
 import { kRoute, Registry, type RouteConfig } from '../routing/registry.js'
-import { outgoing, listenForErrors, release } from './payload.js'
 import type { Plan } from '../routing/route.js'
 import type { Awaitable } from '../store/store.js'
+import { listenForErrors, outgoing, release } from './payload.js'
 import { RequestScope } from './scope.js'
 
 const kScope = Symbol('fastify-openapi-session.scope')
@@ -50,17 +50,16 @@ function onPreHandler (hooks: Registry, request: FastifyRequest, reply: FastifyR
   void runHook(found.scope, () => found.scope.recheck(request.is404 ? findPlan(request) : null), done)
 }
 
-/** Runs a hook and calls `done` once, outside of its `try`: errors of later steps are not errors of this hook. */
+/** Runs a hook and calls `done` once, outside of the `try`: errors of later steps are not errors of this hook. */
 function runHook (scope: RequestScope, work: () => Awaitable<void>, done: Done): PromiseLike<void> | undefined {
-  let pending: Awaitable<void>
+  let failure: Error | undefined
   try {
-    pending = work()
+    const pending = work()
+    if (isPromise(pending)) return pending.then(() => done(), (error: unknown) => done(scope.fail(error)))
   } catch (error) {
-    done(scope.fail(error))
-    return undefined
+    failure = scope.fail(error)
   }
-  if (isPromise(pending)) return pending.then(() => done(), (error: unknown) => done(scope.fail(error)))
-  done()
+  done(failure)
 }
 
 function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
