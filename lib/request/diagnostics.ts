@@ -45,11 +45,11 @@ function whyNot ({ loaded, saved, statusCode }: History): string {
   return loaded === 'live' ? 'the session did not change' : 'no data were set'
 }
 
-const PLAIN_HTTP = 'a Secure session cookie is sent over plain http, where browsers drop it without a message: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that ends TLS, or use cookie: { secure: false } in development'
-const UNTRUSTED_PROXY = 'a proxy sends X-Forwarded-Proto: https, and Fastify does not trust it: set Fastify({ trustProxy: ... }) to the proxy, so that protocol, host and address are those of the visitor'
-
 const warnedOfTwo = new WeakSet<Scheme>()
 const warnedOfDrop = new WeakSet<Scheme>()
+
+const PLAIN_HTTP = 'a Secure session cookie is sent over plain http, where browsers drop it without a message: serve https, or set trustProxy and X-Forwarded-Proto behind a proxy that ends TLS, or use cookie: { secure: false } in development'
+const UNTRUSTED_PROXY = 'a proxy sends X-Forwarded-Proto: https, and Fastify does not trust it: set Fastify({ trustProxy: ... }) to the proxy, so that protocol, host and address are those of the visitor'
 
 /** Warns, once per scheme, of a request with two cookies of the same name. Browsers keep one for each path and domain. */
 export function warnOfDuplicate (request: FastifyRequest, scheme: Scheme): void {
