@@ -29,10 +29,8 @@ declare module 'fastify' {
   // Fastify's own signatures take options or a function that makes them. Beside a function, TypeScript cannot tell by an
   // absent `scheme` that the default one is meant, and `principal: (data) => ...` would get no type.
   interface FastifyRegister<
-    T = void,
-    RawServer extends RawServerBase = RawServerDefault,
-    TypeProviderDefault extends FastifyTypeProvider = FastifyTypeProvider,
-    LoggerDefault extends FastifyBaseLogger = FastifyBaseLogger
+    T = void, RawServer extends RawServerBase = RawServerDefault,
+    TypeProviderDefault extends FastifyTypeProvider = FastifyTypeProvider, LoggerDefault extends FastifyBaseLogger = FastifyBaseLogger
   > {
     (plugin: SessionPlugin, options: RegisterOptions & SessionPluginOptions): T
   }

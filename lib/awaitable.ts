@@ -18,6 +18,16 @@ export function awaitAll<T> (values: ReadonlyArray<Awaitable<T>>): Awaitable<T[]
   return values.some(isPromise) ? Promise.all(values) : values as T[]
 }
 
+/** Returns the first result of `find` that is not `undefined`, in the order of the items. Each call waits for the one before. */
+export function findFirst<T, U> (items: readonly T[], find: (item: T) => Awaitable<U | undefined>, from = 0): Awaitable<U | undefined> {
+  for (let index = from; index < items.length; index++) {
+    const found = find(items[index] as T)
+    if (isPromise(found)) return found.then((found) => found ?? findFirst(items, find, index + 1))
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 /** Returns the result of `work`, or the result of `recover` if `work` throws or rejects. */
 export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) => T): Awaitable<T> {
   try {
@@ -59,9 +69,7 @@ function waitFor<T> (result: PromiseLike<T>, limit: number, resolve: (value: T) 
   })
 }
 
-function failure (error: unknown): SessionError {
-  return error instanceof SessionError ? error : unavailable(withoutData(error))
-}
+function failure (error: unknown): SessionError { return error instanceof SessionError ? error : unavailable(withoutData(error)) }
 
 /**
  * Copies the standard properties of an error. Drivers attach the statement, its parameters and its arguments to their errors.

@@ -18,12 +18,17 @@ export const statusOf = {
 /** The stable, machine-readable code of an error. `docs/errors.md` says what to do about each. */
 export type SessionErrorCode = keyof typeof statusOf
 
+/** Messages of responses, which are also the examples in the OpenAPI document. */
+export const MESSAGES = {
+  FST_SESSION_REQUIRED: 'Authentication required. Sign in first.',
+  FST_SESSION_FORBIDDEN: 'This session does not permit the request.',
+  FST_SESSION_CROSS_ORIGIN: 'A page of another origin sent this request. If the page is yours, add its origin to the option crossOrigin.trusted.',
+  FST_SESSION_CONFLICT: 'Another request changed the same session at the same time. Send the request again.',
+  FST_SESSION_STORE: 'Sessions are not available at the moment. Try again in a few seconds.'
+} as const
+
 /** The documentation site, as in package.json. It does not exist as long as the owner is a placeholder in capital letters. */
 const SITE = 'https://OWNER.github.io/fastify-openapi-session/'
-
-function pageOf (code: SessionErrorCode): string {
-  return /[A-Z]/.test(SITE) ? `node_modules/fastify-openapi-session/docs/errors.md#${code.toLowerCase()}` : `${SITE}errors/${code}`
-}
 
 const Base = createError<[string, { cause: unknown }?]>('FST_SESSION', '%s')
 
@@ -47,18 +52,44 @@ export class SessionError extends (Base as unknown as new (message: string, opti
   constructor (code: SessionErrorCode, message: string, { cause, headers }: { cause?: unknown, headers?: Record<string, string> } = {}) {
     super(message, ...(cause === undefined ? [] : [{ cause }]))
     const status = statusOf[code]
-    Object.assign(this, { code, statusCode: status, status, expose: status !== 500, name: 'SessionError', help: pageOf(code) }, headers && { headers })
+    const help = /[A-Z]/.test(SITE) ? `node_modules/fastify-openapi-session/docs/errors.md#${code.toLowerCase()}` : `${SITE}errors/${code}`
+    Object.assign(this, { code, statusCode: status, status, expose: status !== 500, name: 'SessionError', help }, headers && { headers })
   }
 }
 
-/** Returns the error for wrong configuration. `sentence` says what is wrong, where, and what to write instead. */
-export function invalidOptions (sentence: string, cause?: unknown): SessionError {
-  return new SessionError('FST_SESSION_OPTIONS', sentence, { cause })
+/** Returns a function that makes the error of a code. */
+const withCode = (code: SessionErrorCode) => (message: string, cause?: unknown): SessionError => new SessionError(code, message, { cause })
+
+/** Makes the error for wrong configuration. The message says what is wrong, where, and what to write instead. */
+export const invalidOptions = withCode('FST_SESSION_OPTIONS')
+/** Makes the error for data that do not fit the schema, or that JSON cannot hold. */
+export const invalidData = withCode('FST_SESSION_INVALID_DATA')
+/** Makes the error for data that are too large for the option `maxSize` or for a cookie. */
+export const tooLarge = withCode('FST_SESSION_TOO_LARGE')
+/** Makes the 403 for a live session if a role or another required scheme is missing. */
+export const forbidden = withCode('FST_SESSION_FORBIDDEN')
+/** Makes the 409 for two conflicting changes of one session. */
+export const conflict = (cause?: unknown): SessionError => withCode('FST_SESSION_CONFLICT')(MESSAGES.FST_SESSION_CONFLICT, cause)
+
+/** Returns the 503 for a store that fails. Clients may try again after five seconds. */
+export function unavailable (cause?: unknown): SessionError {
+  return new SessionError('FST_SESSION_STORE', MESSAGES.FST_SESSION_STORE, { cause, headers: { 'retry-after': '5' } })
 }
 
-/** Checks the configuration. @throws `FST_SESSION_OPTIONS` with `sentence` if `holds` is false */
-export function must (holds: boolean, sentence: string): asserts holds {
-  if (!holds) throw invalidOptions(sentence)
+/** Returns the 403 for a request from a page of another origin. `compared` describes the headers that were compared. */
+export function crossOrigin (compared = ''): SessionError {
+  return new SessionError('FST_SESSION_CROSS_ORIGIN', `${MESSAGES.FST_SESSION_CROSS_ORIGIN} ${compared}`.trimEnd())
+}
+
+/** Returns the error for a change of a session after the response has begun. `advice` says what to do instead. */
+export function tooLate (call: string, advice: string): SessionError {
+  return new SessionError('FST_SESSION_TOO_LATE', `${call} came after the response had begun, too late to be saved with it. ${advice}`)
+}
+
+/** Returns the 401 of a failed login. Its code differs from that of a missing session. */
+export function wrongCredentials (cookieName: string): SessionError {
+  const headers = { 'www-authenticate': `Cookie cookie-name="${cookieName}"` }
+  return new SessionError('FST_SESSION_CREDENTIALS', 'Unknown user name or wrong password.', { headers })
 }
 
 /** One way to authenticate: the scheme, its cookie if it is a session, and the largest age of the login in seconds. */
@@ -70,61 +101,14 @@ export interface Challenge { readonly scheme: string, readonly cookieName: strin
  * verifier can throw its own error, with `headers`, to send a better challenge.
  */
 export function authenticationRequired (challenges: readonly Challenge[]): SessionError {
-  const written = challenges.map(({ scheme, cookieName, maxAge }) => {
-    const stepUp = maxAge === undefined ? '' : `, error="insufficient_user_authentication", max_age=${maxAge}`
-    return cookieName === undefined ? scheme : `Cookie cookie-name="${cookieName}"${stepUp}`
-  })
-  return new SessionError('FST_SESSION_REQUIRED', messageFor(challenges), { headers: { 'www-authenticate': written.join(', ') } })
-}
-
-function messageFor (challenges: readonly Challenge[]): string {
-  const [first, ...others] = challenges
-  if (first === undefined || others.length > 0) {
-    return `Authentication required, by one of: ${challenges.map(({ scheme, cookieName }) => cookieName === undefined ? scheme : `the session "${scheme}"`).join(', ')}.`
-  }
-  if (first.maxAge !== undefined) return `A login within the last ${first.maxAge} seconds is required. Sign in again.`
-  return first.cookieName === undefined ? `The security scheme "${first.scheme}" is not satisfied.` : MESSAGES.FST_SESSION_REQUIRED
-}
-
-/** Returns the 401 of a failed login. Its code differs from that of a missing session. */
-export function wrongCredentials (cookieName: string): SessionError {
-  const headers = { 'www-authenticate': `Cookie cookie-name="${cookieName}"` }
-  return new SessionError('FST_SESSION_CREDENTIALS', 'Unknown user name or wrong password.', { headers })
-}
-
-/** Returns the 403 for a live session if a role or another required scheme is missing. */
-export function forbidden (message: string): SessionError {
-  return new SessionError('FST_SESSION_FORBIDDEN', message)
-}
-
-/** Returns the 403 for a request from a page of another origin. `compared` describes the headers that were compared. */
-export function crossOrigin (compared = ''): SessionError {
-  return new SessionError('FST_SESSION_CROSS_ORIGIN', `${MESSAGES.FST_SESSION_CROSS_ORIGIN} ${compared}`.trimEnd())
-}
-
-/** Returns the 409 for two conflicting changes of one session. */
-export function conflict (cause?: unknown): SessionError {
-  return new SessionError('FST_SESSION_CONFLICT', MESSAGES.FST_SESSION_CONFLICT, { cause })
-}
-
-/** Returns the 503 for a store that fails. Clients may try again after five seconds. */
-export function unavailable (cause?: unknown): SessionError {
-  return new SessionError('FST_SESSION_STORE', MESSAGES.FST_SESSION_STORE, { cause, headers: { 'retry-after': '5' } })
-}
-
-/** Returns the error for data that do not fit the schema, or that JSON cannot hold. */
-export function invalidData (message: string, cause?: unknown): SessionError {
-  return new SessionError('FST_SESSION_INVALID_DATA', message, { cause })
-}
-
-/** Returns the error for data that are too large for the option `maxSize` or for a cookie. */
-export function tooLarge (message: string): SessionError {
-  return new SessionError('FST_SESSION_TOO_LARGE', message)
-}
-
-/** Returns the error for a change of a session after the response has begun. `advice` says what to do instead. */
-export function tooLate (call: string, advice: string): SessionError {
-  return new SessionError('FST_SESSION_TOO_LATE', `${call} came after the response had begun, too late to be saved with it. ${advice}`)
+  const written = challenges.map(({ scheme, cookieName, maxAge }) => cookieName === undefined ? scheme
+    : `Cookie cookie-name="${cookieName}"${maxAge === undefined ? '' : `, error="insufficient_user_authentication", max_age=${maxAge}`}`)
+  const [{ scheme, cookieName, maxAge }] = challenges as [Challenge]
+  const message = challenges.length > 1
+    ? `Authentication required, by one of: ${challenges.map(({ scheme, cookieName }) => cookieName === undefined ? scheme : `the session "${scheme}"`).join(', ')}.`
+    : maxAge !== undefined ? `A login within the last ${maxAge} seconds is required. Sign in again.`
+    : cookieName === undefined ? `The security scheme "${scheme}" is not satisfied.` : MESSAGES.FST_SESSION_REQUIRED
+  return new SessionError('FST_SESSION_REQUIRED', message, { headers: { 'www-authenticate': written.join(', ') } })
 }
 
 /** Returns the error for the use of a session that the route does not declare. */
@@ -137,11 +121,5 @@ export function notDeclared (method: string, url: string | undefined, scheme: st
     '(with a second alternative {} if the session is optional), and read the session after this plugin\'s onRequest hook.')
 }
 
-/** Messages of responses, which are also the examples in the OpenAPI document. */
-export const MESSAGES = {
-  FST_SESSION_REQUIRED: 'Authentication required. Sign in first.',
-  FST_SESSION_FORBIDDEN: 'This session does not permit the request.',
-  FST_SESSION_CROSS_ORIGIN: 'A page of another origin sent this request. If the page is yours, add its origin to the option crossOrigin.trusted.',
-  FST_SESSION_CONFLICT: 'Another request changed the same session at the same time. Send the request again.',
-  FST_SESSION_STORE: 'Sessions are not available at the moment. Try again in a few seconds.'
-} as const
+/** Checks the configuration. @throws `FST_SESSION_OPTIONS` with `sentence` if `holds` is false */
+export function must (holds: boolean, sentence: string): asserts holds { if (!holds) throw invalidOptions(sentence) }

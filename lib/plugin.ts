@@ -6,62 +6,40 @@ import { documentSession } from './openapi/swagger/index.js'
 import { readOptions } from './options/read.js'
 import { createScheme, type Scheme } from './options/scheme.js'
 import type { SessionOptions } from './options/types.js'
-import { FIRST, mistakesOf, mistakesOfOrder, refuseClashes } from './options/warnings.js'
+import { mistakesOf, watchOrder } from './options/warnings.js'
 import { addHooks, scopeOf } from './request/hooks.js'
 import { PublicSession } from './request/public-session.js'
-import { Registry } from './routing/registry.js'
-import { guardOutside, outermost } from './routing/unguarded.js'
+import { guardOutside, outermost, Registry } from './routing/registry.js'
 
-/**
- * Registers one session scheme: reads its options, decorates the app and, for the first scheme of an instance, guards its routes.
- */
+/** Registers one session scheme: reads its options, decorates the app and, for an instance's first scheme, guards its routes. */
 export async function sessionPlugin (app: FastifyInstance, options: SessionOptions<any, any>): Promise<void> {
   const scheme = createScheme(await readOptions(options, app), app.log)
   const registry = Registry.isOwn(app) ? Registry.of(app) as Registry : guard(app)
   registry.add(scheme)
-  const others = schemesOf(app)
-  refuseClashes(scheme, others)
-  others.push(scheme)
   decorate(app, scheme)
   documentSession(app, scheme, registry)
   observe(app, scheme)
   app.addHook('onClose', async () => { await scheme.backend.close() })
 }
 
-/** The result of `app.printRoutes()` for an app without routes. */
-const NO_ROUTES = '(empty tree)'
-
 /** Guards the routes of an instance, once for all of its schemes. */
 function guard (app: FastifyInstance): Registry {
   const registry = new Registry(app)
   const isOutermost = outermost(app) === app
-  const absent = Object.keys(FIRST).filter((plugin) => !app.hasPlugin(plugin))
+  const mistakesOfOrder = watchOrder(app)
   if (!isOutermost) guardOutside(app, registry)
   app.addHook('onReady', async () => {
     const declared = registry.compileAll()
+    for (const sentence of mistakesOfOrder(isOutermost && declared.length === 0)) app.log.warn(sentence)
     const planned = declared.flatMap(({ route, plan }) => plan == null ? [] : [{ route, plan }])
-    const isLast = isOutermost && declared.length === 0 && app.printRoutes() !== NO_ROUTES
-    for (const sentence of mistakesOfOrder(isLast, absent.filter((plugin) => app.hasPlugin(plugin)))) app.log.warn(sentence)
     for (const scheme of registry.own) {
       for (const sentence of mistakesOf(scheme, planned)) app.log.warn({ session: { scheme: scheme.name } }, sentence)
     }
-  })
-  app.addHook('onReady', async () => {
     const { requestTimeout } = app.initialConfig as { requestTimeout?: number }
     if (process.env['NODE_ENV'] === 'production' && requestTimeout === 0) app.log.info('requestTimeout is 0, so a client may take any time to send the body of a request: write Fastify({ requestTimeout: 120_000 }), or limit requests in the proxy')
   })
   addHooks(app, registry)
   return registry
-}
-
-const schemesByApp = new WeakMap<FastifyInstance, Scheme[]>()
-
-/** Returns the schemes of a whole app, from all its contexts. */
-function schemesOf (context: FastifyInstance): Scheme[] {
-  const app = outermost(context)
-  const schemes = schemesByApp.get(app) ?? []
-  schemesByApp.set(app, schemes)
-  return schemes
 }
 
 // Fields that Fastify sets on each request object. `hasRequestDecorator` knows its other members.
@@ -75,9 +53,7 @@ function decorate (app: FastifyInstance, scheme: Scheme): void {
   app.addHook('preClose', async () => { closing.abort() })
   app.decorate(name, createManager(scheme, closing.signal))
   app.decorateRequest(name, {
-    getter (this: FastifyRequest) {
-      return scopeOf(this)?.session(name)?.public ?? new PublicSession(this, name)
-    }
+    getter (this: FastifyRequest) { return scopeOf(this)?.session(name)?.public ?? new PublicSession(this, name) }
   })
 }
 

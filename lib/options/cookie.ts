@@ -16,9 +16,7 @@ export interface CookieOptions {
   secure?: boolean
   /** Keeps a separate cookie for each top-level site (CHIPS). Needs `secure`. Default `false`. */
   partitioned?: boolean
-  /**
-   * True if the cookie survives when the browser closes, until the absolute timeout. Default `false`. `start` can override it.
-   */
+  /** True if the cookie survives the browser's close, until the absolute timeout. Default `false`. `start` can override it. */
   persistent?: boolean
   /**
    * Former names, paths or domains of the cookie, so that a change does not sign users out. A former cookie is read if the current
@@ -33,11 +31,11 @@ const LIFETIME = 'use absoluteTimeout, and cookie.persistent: true for a cookie 
 
 /** Attributes in other packages, and what is written here instead. */
 const ELSEWHERE = {
-  httpOnly: 'the cookie is always HttpOnly',
-  maxAge: LIFETIME,
-  expires: LIFETIME,
+  httpOnly: 'the cookie is always HttpOnly', maxAge: LIFETIME, expires: LIFETIME,
   signed: 'the secret is 256 random bits, and a signature would add nothing'
 }
+
+const EXPIRED = { maxAge: 0, expires: new Date(0) }
 
 /** Checks the attributes. Returns the cookie and functions that write its headers. @throws `FST_SESSION_OPTIONS` */
 export function cookiePolicy (options: CookieOptions) {
@@ -49,22 +47,17 @@ export function cookiePolicy (options: CookieOptions) {
   must(isList, 'cookie.previous must be a list of the former cookies, such as [{ name: "sid" }]')
   for (const former of previous) refuseUnknown(former, ['name', 'path', 'domain'], 'option cookie.previous[].*')
   const attributes: SerializeOptions = { path, httpOnly: true, secure, sameSite, partitioned, ...(domain !== undefined && { domain }) }
-  const [head, ...attributeList] = written(name, attributes).split('; ')
-  const tail = attributeList.map((attribute) => `; ${attribute}`).join('')
+  const tail = written(name, attributes).slice(`${name}=`.length)
   return Object.freeze({
-    name,
-    path,
-    secure,
+    name, path, secure,
     /** The current cookie, and the former ones with the header that expires each. */
     candidates: [{ name, former: undefined }, ...previous.map(({ name, path = '/', domain }) => ({ name, former: expireCookie(name, path, domain) }))],
     /** Returns the header for a value. `maxAge` is in seconds. Without it, the cookie ends when the browser closes. */
-    write: (value: string, maxAge?: number) => maxAge === undefined ? `${head}${value}${tail}` : `${head}${value}; Max-Age=${maxAge}${tail}`,
+    write: (value: string, maxAge?: number) => `${name}=${value}${maxAge === undefined ? '' : `; Max-Age=${maxAge}`}${tail}`,
     /** The header that deletes the cookie. It has the same name, path and domain (RFC 6265bis, 5.7). */
     expire: written(name, { ...attributes, ...EXPIRED })
   })
 }
-
-const EXPIRED = { maxAge: 0, expires: new Date(0) }
 
 /** Returns the `Set-Cookie` header that expires a former cookie or a cookie of another plugin. */
 export function expireCookie (name: string, path: string, domain: string | undefined): string {

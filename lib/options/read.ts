@@ -6,6 +6,7 @@ import { readAdoption } from '../migration/adoption.js'
 import { refuseUnknown } from '../nearest.js'
 import { readOrigins } from '../routing/cross-origin.js'
 import type { Verifier } from '../routing/requirement.js'
+import { isObject } from '../session/json.js'
 import { readSchema } from '../session/schema/read.js'
 import type { Lifetimes } from '../session/times.js'
 import { MemoryStore } from '../store/memory.js'
@@ -15,19 +16,17 @@ import { KNOWN as OF_COOKIE } from './cookie.js'
 import { jsonSchema } from './json-schema.js'
 import type { OpenApiOptions, SessionOptions } from './types.js'
 
-const FUNCTIONS = ['principal', 'roles', 'verify', 'user', 'migrate', 'onEvent'] as const
-
 /** The options, checked and with their defaults. Durations are in milliseconds. */
 export type Settings = Awaited<ReturnType<typeof readOptions>>
 
 /** The options of `register` itself, which Fastify passes to every plugin. */
 export const OF_REGISTER = ['prefix', 'logLevel', 'logSerializers']
 
+const FUNCTIONS = ['principal', 'roles', 'verify', 'user', 'migrate', 'onEvent', 'now'] as const
 const KNOWN = [
   ...FUNCTIONS, 'scheme', 'schema', 'store', 'cookie', 'idleTimeout', 'absoluteTimeout', 'storeTimeout', 'maxSize', 'maxPerPrincipal',
-  'security', 'verifiers', 'crossOrigin', 'openapi', 'adopt', 'now'
+  'security', 'verifiers', 'crossOrigin', 'openapi', 'adopt'
 ] satisfies Array<keyof SessionOptions>
-
 const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator', 'headers'] satisfies Array<keyof OpenApiOptions>
 
 const NO_SECRET = 'no secret is needed, because the cookie holds random bits only; take it out. To keep the data in the cookie, write store: sealedCookie({ keys })'
@@ -55,7 +54,7 @@ export async function readOptions (options: SessionOptions<string, any>, app: Fa
   refuseUnknown(options, [...KNOWN, ...OF_REGISTER], 'option *', ELSEWHERE)
   const { scheme = 'session', cookie = {}, principal, roles, verify, user, migrate, onEvent, security, maxPerPrincipal } = options
   must(isSchemeName(scheme), 'scheme must be a name of letters, digits, ".", "_" and "-"')
-  for (const name of [...FUNCTIONS, 'now'] as const) must(['undefined', 'function'].includes(typeof options[name]), `${name} must be a function`)
+  for (const name of FUNCTIONS) must(['undefined', 'function'].includes(typeof options[name]), `${name} must be a function`)
   // `cookiePolicy` checks the attributes of the cookie, and the registry checks the requirements.
   must(isObject(cookie), 'cookie must be an object such as { sameSite: "strict" }')
   must(security === undefined || Array.isArray(security), 'security must be a list of requirements, such as [{ session: [] }]')
@@ -114,14 +113,8 @@ function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {
   return openapi
 }
 
-function isObject (value: unknown): value is object {
-  return typeof value === 'object' && value !== null
-}
-
 // OpenAPI 3.1, Components Object: the form of the keys of securitySchemes.
-function isSchemeName (name: unknown): boolean {
-  return typeof name === 'string' && /^[a-zA-Z0-9._-]+$/.test(name)
-}
+function isSchemeName (name: unknown): boolean { return typeof name === 'string' && /^[a-zA-Z0-9._-]+$/.test(name) }
 
 function positive (name: string, value: number | undefined): number | undefined {
   must(value === undefined || (Number.isInteger(value) && value > 0), `${name} must be a whole number above 0`)

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Backend } from '../backend/backend.js'
 import { SealedCookie } from '../backend/sealed.js'
 import { StoredBackend } from '../backend/stored.js'
+import { must } from '../errors.js'
 import { type Report, reporter } from '../events/events.js'
 import { Codec } from '../session/codec.js'
 import type { Times } from '../session/times.js'
@@ -13,8 +14,11 @@ export type Scheme = ReturnType<typeof createScheme>
 
 /** Creates a scheme from its options. @throws `FST_SESSION_OPTIONS` */
 export function createScheme (settings: Settings, log: FastifyBaseLogger) {
-  const { scheme: name, store, now, adopt } = settings
+  const { scheme: name, store, now, adopt, maxPerPrincipal } = settings
   const cookie = cookiePolicy(settings.cookie)
+  must(adopt?.cookieName !== cookie.name, `adopt: the old sessions use the cookie "${cookie.name}" too: give this plugin another cookie.name, such as the default __Host-session`)
+  must(maxPerPrincipal === undefined || !(store instanceof SealedCookie), `the session "${name}" has maxPerPrincipal, and sealed cookies cannot be counted: take it out, or use a store`)
+  must(maxPerPrincipal === undefined || store instanceof SealedCookie || store.lists !== false, `the session "${name}" has maxPerPrincipal, and its store cannot find the sessions of a principal: take it out, or use RedisStore or SqlStore`)
   const codec = new Codec(settings)
   /** Returns the function that reports events of a request, or events outside of requests. */
   const reportOn = (request?: FastifyRequest): Report => reporter(name, settings.onEvent, request?.log ?? log, request)

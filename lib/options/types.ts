@@ -100,13 +100,9 @@ export interface SessionOptions<Name extends string = string, Data extends objec
    * if the store counts sessions, otherwise no limit. If the option is set and the store does not count, each login lists them.
    */
   maxPerPrincipal?: number
-  /**
-   * Returns the owner of a session, such as a user id. With this option, only a session with a principal satisfies a requirement.
-   */
+  /** Returns the owner of a session, such as a user id. Then only a session with a principal satisfies a requirement. */
   principal?: (data: Data) => string | undefined
-  /**
-   * Returns the roles of a session, for requirements such as `{ session: ['admin'] }`. `user` is the result of the option `user`.
-   */
+  /** Returns the roles of a session, for requirements such as `{ session: ['admin'] }`. `user` is the result of that option. */
   roles?: (data: Data, user: SessionUser<Name>) => readonly string[] | Promise<readonly string[]>
   /**
    * Checks each loaded session that has a principal, or every session without the option `principal`. Return `false` to end the

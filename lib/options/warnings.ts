@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import { SealedCookie } from '../backend/sealed.js'
 import { must } from '../errors.js'
 import { MemoryStore } from '../store/memory.js'
@@ -5,44 +6,39 @@ import type { Condition } from '../routing/requirement.js'
 import type { Plan, RouteFacts } from '../routing/route.js'
 import type { Scheme } from './scheme.js'
 
-interface PlannedRoute {
-  readonly route: RouteFacts
-  readonly plan: Plan
-}
+/** A route that requires something. */
+interface PlannedRoute { readonly route: RouteFacts, readonly plan: Plan }
 
 /**
- * Checks a scheme for conflicts between its options, and with schemes that were registered earlier in any context of the app. All
- * schemes share the browser, and may share a store.
+ * Checks a scheme for conflicts with one that was registered earlier in any context of the app. All schemes share the browser, and
+ * may share a store.
+ * @param where - true in `isVisible` for a scheme of the same instance or one around it, and in `isOwn` for the same instance
  * @throws `FST_SESSION_OPTIONS`
  */
-export function refuseClashes ({ name, cookie, settings: { store, maxPerPrincipal, adopt } }: Scheme, others: readonly Scheme[]): void {
-  must(adopt?.cookieName !== cookie.name, `adopt: the old sessions use the cookie "${cookie.name}" too: give this plugin another cookie.name, such as the default __Host-session`)
-  const isSealed = store instanceof SealedCookie
-  must(!isSealed || maxPerPrincipal === undefined, `the session "${name}" has maxPerPrincipal, and sealed cookies cannot be counted: take it out, or use a store`)
-  must(isSealed || store.lists !== false || maxPerPrincipal === undefined, `the session "${name}" has maxPerPrincipal, and its store cannot find the sessions of a principal: take it out, or use RedisStore or SqlStore`)
-  for (const other of others) {
-    const share = other.cookie.name === cookie.name && (covers(other.cookie.path, cookie.path) || covers(cookie.path, other.cookie.path))
-    must(!share, other.name === name
-      ? `the session "${name}" is registered in two contexts of the app with the cookie "${cookie.name}", and each would sign out of the other: register the plugin once, around both contexts`
-      : `the sessions "${other.name}" and "${name}" both use the cookie "${cookie.name}", and each would sign out of the other: give one of them another cookie.name, such as "__Host-${name === 'session' ? other.name : name}"`)
-    must(isSealed || other.settings.store !== store, `the sessions "${other.name}" and "${name}" share one store, where signing a person out of one would sign out of both: give each its own, with another prefix, table or directory`)
-  }
+export function refuseClash (scheme: Scheme, other: Scheme, { isVisible, isOwn }: Record<'isVisible' | 'isOwn', boolean>): void {
+  const { name, cookie, settings: { store, security } } = scheme
+  must(!isVisible || other.name !== name, `the session "${name}" is registered already, here or in a parent context: register the plugin once for each session. A second session needs its own name and cookie: scheme: "admin", cookie: { name: "__Host-admin" }`)
+  must(!isOwn || !other.settings.security || !security, `the sessions "${other.name}" and "${name}" both have a default security: keep one of them, which may name both schemes`)
+  const share = other.cookie.name === cookie.name && (covers(other.cookie.path, cookie.path) || covers(cookie.path, other.cookie.path))
+  must(!share, other.name === name
+    ? `the session "${name}" is registered in two contexts of the app with the cookie "${cookie.name}", and each would sign out of the other: register the plugin once, around both contexts`
+    : `the sessions "${other.name}" and "${name}" both use the cookie "${cookie.name}", and each would sign out of the other: give one of them another cookie.name, such as "__Host-${name === 'session' ? other.name : name}"`)
+  must(store instanceof SealedCookie || other.settings.store !== store, `the sessions "${other.name}" and "${name}" share one store, where signing a person out of one would sign out of both: give each its own, with another prefix, table or directory`)
 }
 
 /** Plugins to register before this one, and the effect on a 401 response if they are not. */
-export const FIRST: Readonly<Record<string, string>> = {
+const FIRST: Readonly<Record<string, string>> = {
   '@fastify/cors': 'no CORS headers, and browsers report a CORS error in its place',
   '@fastify/helmet': 'none of the security headers'
 }
 
-/**
- * Yields the likely mistakes in the order of an app's registrations.
- * @param isLast - true if the app has routes, and all of them were declared before this plugin
- * @param late - those of `FIRST` that were registered after this plugin
- */
-export function * mistakesOfOrder (isLast: boolean, late: readonly string[]): Generator<string> {
-  if (isLast) yield 'all routes of the app were declared before fastify-openapi-session, so their security is checked at the first request only, and an OpenAPI document may lack them: write await app.register(sessionPlugin, ...) before the routes, and await before the register of @fastify/swagger too'
-  for (const plugin of late) yield `${plugin} was registered after fastify-openapi-session, so a 401 has ${FIRST[plugin]}: register ${plugin} first`
+/** Returns a function that yields the likely mistakes in the order of an app's registrations, from this call to its own. */
+export function watchOrder (app: FastifyInstance): (sawNoRoute: boolean) => Generator<string> {
+  const absent = Object.keys(FIRST).filter((plugin) => !app.hasPlugin(plugin))
+  return function * (sawNoRoute) {
+    if (sawNoRoute && app.printRoutes() !== '(empty tree)') yield 'all routes of the app were declared before fastify-openapi-session, so their security is checked at the first request only, and an OpenAPI document may lack them: write await app.register(sessionPlugin, ...) before the routes, and await before the register of @fastify/swagger too'
+    for (const plugin of absent) if (app.hasPlugin(plugin)) yield `${plugin} was registered after fastify-openapi-session, so a 401 has ${FIRST[plugin]}: register ${plugin} first`
+  }
 }
 
 /** Yields a sentence for each likely mistake of a scheme. @param routes - the routes that require something */
@@ -61,14 +57,12 @@ const DAY = 86_400
 
 /** Finds durations that are probably in milliseconds: very long ones, and multiples of 60,000. */
 function * inMilliseconds ({ name, settings }: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
-  const durations = [
-    { of: `the session "${name}"`, option: 'idleTimeout', seconds: settings.idleTimeout / 1000, most: 30 * DAY },
-    { of: `the session "${name}"`, option: 'absoluteTimeout', seconds: settings.absoluteTimeout / 1000, most: 366 * DAY },
-    { of: `the session "${name}"`, option: 'storeTimeout', seconds: settings.storeTimeout / 1000, most: 120 },
-    ...routes.filter(({ plan }) => plan.schemes[0]?.name === name)
-      .map((route) => ({ of: titleOf(route), option: 'config.session.maxAge', seconds: route.plan.maxAge ?? 0, most: 30 * DAY }))
-  ]
-  for (const { of, option, seconds, most } of durations) {
+  const maxAges = routes.filter(({ plan }) => plan.schemes[0]?.name === name)
+    .map((route) => [titleOf(route), 'config.session.maxAge', route.plan.maxAge ?? 0, 30 * DAY] as const)
+  const most = { idleTimeout: 30 * DAY, absoluteTimeout: 366 * DAY, storeTimeout: 120 }
+  const options = (Object.keys(most) as Array<keyof typeof most>)
+    .map((option) => [`the session "${name}"`, option, settings[option] / 1000, most[option]] as const)
+  for (const [of, option, seconds, most] of [...options, ...maxAges]) {
     const isLikely = seconds >= 60_000 && seconds % 60_000 === 0 && seconds % DAY !== 0
     if (seconds <= most && !isLikely) continue
     const [length, unit] = seconds < 2 * DAY ? [seconds / 3600, 'hours'] : [seconds / DAY, 'days']
@@ -87,19 +81,17 @@ function * outOfReach (scheme: Scheme, routes: readonly PlannedRoute[]): Generat
 /** Finds routes whose required session a guest may have too. Without the option `principal`, any live session is enough. */
 function * openToGuests ({ name, codec, settings: { principal } }: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
   if (principal !== undefined || codec.blank === undefined) return
-  const naming = routes.filter(({ plan }) => plan.schemes.some((scheme) => scheme.name === name))
+  const naming = routes.filter(({ plan }) => plan.requirement.sessions.includes(name))
   const isOpen = ({ plan }: PlannedRoute): boolean => plan.requirement.alternatives.some((conditions) => conditions.length === 0)
   const asksNoRole = ({ scheme, scopes }: Condition): boolean => scheme === name && scopes.length === 0
   const guests = naming.find(isOpen)
-  const members = naming.find((route) => !isOpen(route) &&
-    route.plan.requirement.alternatives.some((conditions) => conditions.every(asksNoRole)))
+  const members = naming.filter((route) => !isOpen(route))
+    .find(({ plan }) => plan.requirement.alternatives.some((conditions) => conditions.every(asksNoRole)))
   if (guests === undefined || members === undefined) return
   yield `the session "${name}" has no option principal, so a session that a guest gets from ${titleOf(guests)} satisfies ${titleOf(members)}: give the plugin principal: (data) => data.userId`
 }
 
-function titleOf ({ route: { method, url } }: PlannedRoute): string {
-  return `${String(method)} ${url}`
-}
+function titleOf ({ route: { method, url } }: PlannedRoute): string { return `${String(method)} ${url}` }
 
 /** Returns true if a cookie with a path may be sent to a route, also if that depends on a parameter of the route. */
 function mayCover (path: string, url: string): boolean {
@@ -108,6 +100,4 @@ function mayCover (path: string, url: string): boolean {
 }
 
 /** Path matching of RFC 6265bis, 5.1.4. */
-function covers (path: string, of: string): boolean {
-  return of === path || of.startsWith(path.endsWith('/') ? path : `${path}/`)
-}
+function covers (path: string, of: string): boolean { return of === path || of.startsWith(path.endsWith('/') ? path : `${path}/`) }

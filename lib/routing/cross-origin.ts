@@ -45,9 +45,7 @@ export function readOrigins (crossOrigin: CrossOriginOptions = {}, where: string
   return new Set(trusted)
 }
 
-/**
- * Returns true for an origin. The URL standard has none for schemes of apps and extensions, so for these it is scheme and host.
- */
+/** Returns true for an origin. The URL standard has none for the schemes of apps and extensions: there it is scheme and host. */
 function isOrigin (origin: unknown): boolean {
   if (typeof origin !== 'string' || !URL.canParse(origin) || origin.includes('*')) return false
   const { origin: parsed, protocol, host } = new URL(origin)

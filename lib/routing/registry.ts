@@ -1,8 +1,8 @@
-import type { FastifyInstance, RouteOptions } from 'fastify'
-import { invalidOptions, must } from '../errors.js'
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
+import { must } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
-import { compileRequirement, type Resolve } from './requirement.js'
-import { isOurs, nameOf, ownSecurity, type Plan, readRouteConfig, type RouteFacts, takesDefault } from './route.js'
+import { refuseClash } from '../options/warnings.js'
+import { compileRoute, nameOf, ownSecurity, type Plan, type RouteFacts } from './route.js'
 
 const kRegistry = Symbol('fastify-openapi-session.registry')
 /** The key of the `DeclaredRoute` in the `config` of a route that was declared after the plugin. */
@@ -18,6 +18,9 @@ export interface DeclaredRoute {
 
 /** The `config` of a request's route. Fastify makes one object for each route and copies the symbols of the declared config. */
 export type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }
+
+/** The schemes of each app, from all its contexts, by its outermost instance. */
+const schemesByApp = new WeakMap<FastifyInstance, Scheme[]>()
 
 /** The session schemes of one Fastify instance. The schemes of its parent instances are visible too. */
 export class Registry {
@@ -39,28 +42,25 @@ export class Registry {
   }
 
   /** Returns the registry of an instance, or of its nearest parent that has one. */
-  static of (instance: FastifyInstance): Registry | undefined {
-    return (instance as { [kRegistry]?: Registry })[kRegistry]
-  }
+  static of (instance: FastifyInstance): Registry | undefined { return (instance as { [kRegistry]?: Registry })[kRegistry] }
 
-  static isOwn (instance: FastifyInstance): boolean {
-    return Object.hasOwn(instance, kRegistry)
-  }
+  static isOwn (instance: FastifyInstance): boolean { return Object.hasOwn(instance, kRegistry) }
 
-  /** Adds a scheme. @throws `FST_SESSION_OPTIONS` if the scheme, or another default `security`, is registered already */
+  /** Adds a scheme. @throws `FST_SESSION_OPTIONS` if it clashes with another scheme of the app */
   add (scheme: Scheme): void {
-    const { name, settings: { security } } = scheme
-    const isKnown = [...this.#visible()].some((other) => other.name === name)
-    must(!isKnown, `the session "${name}" is registered already, here or in a parent context: register the plugin once for each session. A second session needs its own name and cookie: scheme: "admin", cookie: { name: "__Host-admin" }`)
-    const before = this.own.find(({ settings }) => settings.security)
-    must(!before || !security, `the sessions "${before?.name}" and "${name}" both have a default security: keep one of them, which may name both schemes`)
+    const app = outermost(this.#instance)
+    const all = schemesByApp.get(app) ?? []
+    for (const other of all) refuseClash(scheme, other, { isVisible: this.#visible.includes(other), isOwn: this.own.includes(other) })
+    schemesByApp.set(app, [...all, scheme])
     this.own.push(scheme)
   }
 
   /** Compiles the plans of all routes. @throws `FST_SESSION_OPTIONS` naming a route whose `security` cannot be enforced */
   compileAll (): readonly DeclaredRoute[] {
     for (const declared of this.#routes) {
-      refuseConfigOfAnother(declared)
+      const { [kRoute]: found = declared } = (declared.route.config ?? {}) as RouteConfig
+      // An onRoute hook may give a route the config of another, which would authorize it by the other route's plan.
+      must(found.route === declared.route, `${nameOf(declared.route)}: an onRoute hook gave it the config of ${nameOf(found.route)}. Copy the keys that you need, and not the whole object`)
       planOf(declared)
     }
     return this.#routes
@@ -76,65 +76,54 @@ export class Registry {
     if (declared !== undefined) return planOf(declared)
     // Not-found handlers may share their `config`, but Fastify makes a separate function for each handler.
     const key = (isRoute ? route.config : route.handler) as object
-    const early = this.#earlyPlans.get(key)
-    if (early !== undefined) return early
-    const plan = this.compile(route)
-    this.#earlyPlans.set(key, plan)
+    let plan = this.#earlyPlans.get(key)
+    if (plan === undefined) this.#earlyPlans.set(key, plan = this.compile(route))
     return plan
   }
 
-  #compile (route: RouteFacts): Plan | null {
-    must(route.security === undefined, '`security` stands outside of the schema, where it has no effect: write schema: { security: [...] }')
-    const visible = [...this.#visible()]
-    const own = ownSecurity(route)
-    const security: unknown = own === undefined && takesDefault(route)
-      ? visible.find(({ settings }) => settings.security !== undefined)?.settings.security
-      : own
-    if (security === undefined || (Array.isArray(security) && security.length === 0)) {
-      const { maxAge } = isOurs(route.config) ? readRouteConfig(route.config) : {}
-      must(maxAge === undefined, 'config.session.maxAge needs a session: add security: [{ session: [] }] to the schema of the route')
-      return null
-    }
-    // If two schemes have the same name, the scheme of the nearest instance counts.
-    const schemes = new Map(visible.toReversed().map((scheme) => [scheme.name, scheme]))
-    const verifiers = new Map(visible.toReversed().flatMap(({ settings }) => [...settings.verifiers]))
-    const resolve: Resolve = (name) => schemes.has(name) ? 'session' : verifiers.get(name)
-    const requirement = compileRequirement(security, resolve, [...schemes.keys(), ...verifiers.keys()])
-    for (const { scheme, scopes, verifier } of requirement.alternatives.flat()) {
-      must(scopes.length === 0 || verifier !== undefined || schemes.get(scheme)?.settings.roles !== undefined, `it requires the role "${scopes[0]}", and the session "${scheme}" has no option roles: register it with roles: (data) => data.roles`)
-    }
-    const sessions = requirement.sessions.map((name) => schemes.get(name) as Scheme)
-    return Object.freeze({ requirement, schemes: sessions, ...readRouteConfig(route.config) })
-  }
-
   /** Returns the compiled plan of a route. @throws `FST_SESSION_OPTIONS` naming the route */
-  compile (route: RouteFacts): Plan | null {
-    try {
-      return this.#compile(route)
-    } catch (error) {
-      throw invalidOptions(`${nameOf(route)}: ${error instanceof Error ? error.message : '`security` cannot be read'}`)
-    }
-  }
+  compile (route: RouteFacts): Plan | null { return compileRoute(route, this.#visible) }
 
-  /** Yields the visible schemes, from the nearest instance outwards. */
-  * #visible (): Generator<Scheme> {
-    yield * this.own
+  /** The schemes of this instance and of those around it, from the nearest outwards. */
+  get #visible (): readonly Scheme[] {
     const outer = Registry.of(Object.getPrototypeOf(this.#instance) as FastifyInstance)
-    if (outer) yield * outer.#visible()
+    return outer === undefined ? this.own : [...this.own, ...outer.#visible]
   }
-}
-
-/**
- * Refuses a route that got the config of another route from an `onRoute` hook, and would be authorized by the other route's plan.
- */
-function refuseConfigOfAnother ({ route }: DeclaredRoute): void {
-  const found = (route.config as RouteConfig | undefined)?.[kRoute]
-  if (found === undefined || found.route === route) return
-  throw invalidOptions(`${nameOf(route)}: an onRoute hook gave it the config of ${nameOf(found.route)}. Copy the keys that you need, and not the whole object`)
 }
 
 /** Returns the plan of a declared route. The registry nearest to the route compiles it. */
 function planOf (declared: DeclaredRoute): Plan | null {
   if (declared.plan === undefined) declared.plan = (Registry.of(declared.server) as Registry).compile(declared.route)
   return declared.plan
+}
+
+/** Returns the outermost instance of an app, from any of its contexts. */
+export function outermost (app: FastifyInstance): FastifyInstance {
+  const around = Object.getPrototypeOf(app) as FastifyInstance
+  return typeof around.addHook === 'function' ? outermost(around) : app
+}
+
+/**
+ * Refuses routes that name a session outside of its context, where no hooks of the plugin would guard them. If such a route is
+ * declared after the plugin, the boot fails. If it was declared before, its requests are refused.
+ */
+export function guardOutside (app: FastifyInstance, { own }: Registry): void {
+  const refuse = (server: FastifyInstance, route: RouteFacts): void => {
+    // A context with a registry refuses such routes when it compiles them.
+    const security = Registry.of(server) === undefined ? ownSecurity(route) : undefined
+    const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []
+    const stray = own.find(({ name }) => named.includes(name))?.name
+    must(stray === undefined, `${nameOf(route)} names the session "${stray}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
+  }
+  const routes: Array<readonly [FastifyInstance, RouteFacts]> = []
+  const around = outermost(app)
+  around.addHook('onRoute', function (route) { routes.push([this, route]) })
+  app.addHook('onReady', async () => { for (const route of routes) refuse(...route) })
+  const refuseIf = (isAsked: (request: FastifyRequest) => boolean): onRequestHookHandler => (request, _reply, done) => {
+    if (isAsked(request)) refuse(request.server, request.routeOptions)
+    done()
+  }
+  around.addHook('onRequest', refuseIf(() => true))
+  // reply.callNotFound() runs a not-found handler without its onRequest hooks.
+  around.addHook('preHandler', refuseIf(({ is404 }) => is404))
 }

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { invalidOptions, must } from '../errors.js'
-import { nearest } from '../nearest.js'
+import { must } from '../errors.js'
 
 /** One alternative of an operation's `security`: every scheme in it must hold (OpenAPI 3.1, Security Requirement Object). */
 export type SecurityRequirement = Readonly<Record<string, readonly string[]>>
@@ -19,54 +18,41 @@ export interface Condition {
 
 /** The compiled `security` of a route. Enforcement, the OpenAPI document and `documentMatrix` use it. */
 export interface Requirement {
-  /**
-   * One alternative must hold with all its conditions. Conditions on sessions come first, so they are checked before verifiers.
-   */
+  /** One alternative must hold with all its conditions. Conditions on sessions come first, so they are checked before verifiers. */
   readonly alternatives: ReadonlyArray<readonly Condition[]>
   /** The session schemes that `security` names, in its order. All of them are loaded. */
   readonly sessions: readonly string[]
 }
 
-/** Returns `'session'` for a session scheme, the verifier of another scheme, `undefined` for an unknown scheme. */
-export type Resolve = (scheme: string) => 'session' | Verifier | undefined
+/** Returns the verifier of a scheme, `undefined` for a session. @throws `FST_SESSION_OPTIONS` for a scheme that cannot be enforced */
+export type Resolve = (scheme: string, scopes: readonly string[]) => Verifier | undefined
 
 /**
  * Compiles a `security` list into frozen copies. Later changes of the list do not change what is enforced.
- * @param known - the names to suggest for a misspelt name
  * @throws `FST_SESSION_OPTIONS`; the caller adds the name of the route
  */
-export function compileRequirement (security: unknown, resolve: Resolve, known: readonly string[] = []): Requirement {
+export function compileRequirement (security: unknown, resolve: Resolve): Requirement {
   must(Array.isArray(security), '`security` must be a list of requirements, such as [{ session: [] }]')
-  const alternatives = Array.from(security as readonly unknown[], (requirement) => conditionsOf(requirement, resolve, known))
+  const alternatives = Array.from(security as readonly unknown[], (requirement) => conditionsOf(requirement, resolve))
   const sessions = alternatives.flat().filter(isSession).map(({ scheme }) => scheme)
   return Object.freeze({ alternatives: Object.freeze(alternatives), sessions: Object.freeze([...new Set(sessions)]) })
 }
 
 /** Returns true if a condition is about a session, and not about another scheme. */
-export function isSession ({ verifier }: Condition): boolean {
-  return verifier === undefined
-}
+export function isSession ({ verifier }: Condition): boolean { return verifier === undefined }
 
-function conditionsOf (requirement: unknown, resolve: Resolve, known: readonly string[]): readonly Condition[] {
+function conditionsOf (requirement: unknown, resolve: Resolve): readonly Condition[] {
   const isPlain = typeof requirement === 'object' && requirement !== null &&
     [Object.prototype, null].includes(Object.getPrototypeOf(requirement) as null)
   must(isPlain, 'each alternative of `security` must be a plain object such as { session: [] }')
-  const conditions = Reflect.ownKeys(requirement).map((scheme) => conditionOf(requirement, scheme, resolve, known))
+  const conditions = Reflect.ownKeys(requirement).map((scheme): Condition => {
+    // A requirement with hidden keys would read as {}, which lets every request in.
+    const isOrdinary = typeof scheme === 'string' && Object.prototype.propertyIsEnumerable.call(requirement, scheme)
+    must(isOrdinary, `each key in an alternative of \`security\` must be an ordinary, enumerable property, and ${String(scheme)} is not`)
+    const found: unknown = (requirement as Record<string, unknown>)[scheme]
+    must(Array.isArray(found) && found.every((scope) => typeof scope === 'string'), `the requirement of "${scheme}" must be a list of names: write { ${scheme}: [] } if there are none`)
+    const scopes: readonly string[] = Object.freeze([...found])
+    return Object.freeze({ scheme, scopes, verifier: resolve(scheme, scopes) })
+  })
   return Object.freeze(conditions.toSorted((a, b) => Number(isSession(b)) - Number(isSession(a))))
-}
-
-function conditionOf (requirement: object, scheme: string | symbol, resolve: Resolve, known: readonly string[]): Condition {
-  // A requirement with hidden keys would read as {}, which lets every request in.
-  const isOrdinary = typeof scheme === 'string' && Object.prototype.propertyIsEnumerable.call(requirement, scheme)
-  must(isOrdinary, `each key in an alternative of \`security\` must be an ordinary, enumerable property, and ${String(scheme)} is not`)
-  const scopes: unknown = (requirement as Record<string, unknown>)[scheme]
-  must(Array.isArray(scopes) && scopes.every((scope) => typeof scope === 'string'), `the requirement of "${scheme}" must be a list of names: write { ${scheme}: [] } if there are none`)
-  const verifier = resolve(scheme)
-  if (verifier === undefined) {
-    const meant = nearest(scheme, known)
-    throw invalidOptions(`no session and no verifier is registered for the security scheme "${scheme}": ` + (meant === undefined
-      ? `register a session with that name, or give the plugin verifiers: { ${JSON.stringify(scheme)}: (request, scopes) => boolean }`
-      : `did you mean ${JSON.stringify(meant)}?`))
-  }
-  return Object.freeze({ scheme, scopes: Object.freeze([...scopes]), verifier: verifier === 'session' ? undefined : verifier })
 }

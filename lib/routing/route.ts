@@ -1,8 +1,8 @@
-import { must } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { invalidOptions, must } from '../errors.js'
+import { nearest, refuseUnknown } from '../nearest.js'
 import type { Scheme } from '../options/scheme.js'
 import { readOrigins } from './cross-origin.js'
-import type { Requirement } from './requirement.js'
+import { compileRequirement, type Requirement, type Verifier } from './requirement.js'
 
 /** The options of a single route: `config: { session: { touch: false } }`. */
 export interface SessionRouteConfig {
@@ -13,6 +13,8 @@ export interface SessionRouteConfig {
   /** More origins whose pages may send unsafe requests to this route, such as an identity provider that posts a form. */
   crossOrigin?: { trusted: readonly string[] }
 }
+
+const KNOWN = ['touch', 'maxAge', 'crossOrigin'] satisfies Array<keyof SessionRouteConfig>
 
 /** The options of a route or a not-found handler that the plugin reads. `onRoute` hooks and requests have them. */
 export interface RouteFacts {
@@ -33,35 +35,63 @@ export interface Plan extends ReturnType<typeof readRouteConfig> {
   readonly schemes: readonly Scheme[]
 }
 
-export function ownSecurity ({ schema }: RouteFacts): unknown {
-  return (schema as { security?: unknown } | undefined)?.security
-}
+export function ownSecurity ({ schema }: RouteFacts): unknown { return (schema as { security?: unknown } | undefined)?.security }
 
 export function nameOf ({ method, url }: RouteFacts): string {
   return url === undefined ? 'the not-found handler' : `route ${String(method)} ${url}`
 }
 
 /**
- * Returns true if a default `security` applies to a route. It does not apply to not-found handlers, and not to routes for OPTIONS
- * only, because browsers send preflights without cookies.
+ * Compiles the plan of a route, `null` if nothing is required.
+ * @param visible - the schemes from the nearest instance outwards. Of two with the same name, the nearest counts.
+ * @throws `FST_SESSION_OPTIONS` naming the route
  */
-export function takesDefault ({ method, url }: RouteFacts): boolean {
-  const methods = [method].flat()
-  return url !== undefined && !(methods.length > 0 && methods.every((name) => name === 'OPTIONS'))
+export function compileRoute (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
+  try {
+    return compile(route, visible)
+  } catch (error) {
+    throw invalidOptions(`${nameOf(route)}: ${error instanceof Error ? error.message : '`security` cannot be read'}`)
+  }
 }
 
-/** Returns true if `config.session` is for this plugin. On a route without a session, it may be for another plugin. */
-export function isOurs (config: unknown): boolean {
-  const session = Object((config as { session?: unknown } | undefined)?.session) as object
-  return 'touch' in session || 'maxAge' in session || 'crossOrigin' in session
+function compile (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
+  must(route.security === undefined, '`security` stands outside of the schema, where it has no effect: write schema: { security: [...] }')
+  // The default does not apply to not-found handlers, and not to routes for OPTIONS only: browsers send preflights without cookies.
+  const takesDefault = route.url !== undefined && [route.method].flat().some((method) => method !== 'OPTIONS')
+  const own = ownSecurity(route)
+  const security = own === undefined && takesDefault ? visible.find(({ settings }) => settings.security)?.settings.security : own
+  const config = (route.config as { session?: unknown } | undefined)?.session ?? {}
+  if (security === undefined || (Array.isArray(security) && security.length === 0)) {
+    // On a route without a session, `config.session` may be for another plugin.
+    const isOurs = KNOWN.some((key) => key in Object(config))
+    must(!isOurs || readRouteConfig(config).maxAge === undefined, 'config.session.maxAge needs a session: add security: [{ session: [] }] to the schema of the route')
+    return null
+  }
+  const requirement = compileRequirement(security, (name, scopes) => verifierOf(name, scopes, visible))
+  const schemes = requirement.sessions.map((name) => visible.find((scheme) => scheme.name === name) as Scheme)
+  return Object.freeze({ requirement, schemes, ...readRouteConfig(config) })
+}
+
+/** Returns the verifier of a scheme, `undefined` for a session. */
+function verifierOf (name: string, [role]: readonly string[], visible: readonly Scheme[]): Verifier | undefined {
+  const session = visible.find((scheme) => scheme.name === name)
+  if (session !== undefined) {
+    must(role === undefined || session.settings.roles !== undefined, `it requires the role "${role}", and the session "${name}" has no option roles: register it with roles: (data) => data.roles`)
+    return undefined
+  }
+  const verifier = visible.map(({ settings }) => settings.verifiers.get(name)).find((verifier) => verifier !== undefined)
+  if (verifier !== undefined) return verifier
+  const meant = nearest(name, visible.flatMap(({ name, settings }) => [name, ...settings.verifiers.keys()]))
+  throw invalidOptions(`no session and no verifier is registered for the security scheme "${name}": ` + (meant === undefined
+    ? `register a session with that name, or give the plugin verifiers: { ${JSON.stringify(name)}: (request, scopes) => boolean }`
+    : `did you mean ${JSON.stringify(meant)}?`))
 }
 
 /** Reads `config.session` of a route. @throws `FST_SESSION_OPTIONS`; the caller adds the name of the route */
-export function readRouteConfig (config: unknown) {
-  const session: unknown = (config as { session?: unknown } | undefined)?.session ?? {}
-  must(typeof session === 'object', 'config.session must be an object such as { touch: false }. For a route without a session, write security: []')
-  refuseUnknown(session as object, ['touch', 'maxAge', 'crossOrigin'], 'config.session.*')
-  const { touch = true, maxAge, crossOrigin } = session as SessionRouteConfig
+function readRouteConfig (config: unknown) {
+  must(typeof config === 'object', 'config.session must be an object such as { touch: false }. For a route without a session, write security: []')
+  refuseUnknown(config as object, KNOWN, 'config.session.*')
+  const { touch = true, maxAge, crossOrigin } = config as SessionRouteConfig
   must(typeof touch === 'boolean', 'config.session.touch must be true or false')
   must(maxAge === undefined || (typeof maxAge === 'number' && maxAge > 0), 'config.session.maxAge must be a positive number of seconds')
   return { touch, maxAge, trustedOrigins: readOrigins(crossOrigin, 'config.session.crossOrigin') }

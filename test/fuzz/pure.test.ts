@@ -127,7 +127,10 @@ const alternatives = fc.array(fc.subarray([...schemes]).map((names) => Object.fr
 
 /** Returns whether a request is let in that satisfies the schemes `held`, of which none is a session here. */
 async function isLetIn (security: unknown, held: readonly string[], known: readonly string[]): Promise<boolean> {
-  const requirement = compileRequirement(security, (name) => known.includes(name) ? () => held.includes(name) : undefined)
+  const requirement = compileRequirement(security, (name) => {
+    if (!known.includes(name)) throw new SessionError('FST_SESSION_OPTIONS', `no verifier for the scheme "${name}"`)
+    return () => held.includes(name)
+  })
   try {
     await authorize({} as FastifyRequest, { requirement } as Plan, [])
     return true

@@ -11,7 +11,7 @@ const unknown = (): boolean => false
 
 /** Compiles a `security` list of a document. */
 export function requirementOf (security: readonly SecurityRequirement[] = [], isOurs: (scheme: string) => boolean): Requirement {
-  return compileRequirement(security, (scheme) => isOurs(scheme) ? 'session' : unknown)
+  return compileRequirement(security, (scheme) => isOurs(scheme) ? undefined : unknown)
 }
 
 /** Returns the errors that requests of an operation can get. `schemes` are the session schemes of its requirement. */
