@@ -71,6 +71,20 @@ t.test('reply.callNotFound() leads to the security of the not-found handler', as
   t.equal((await app.inject({ method: 'POST', url: '/key', headers: { cookie, 'x-key': 'k' } })).statusCode, 401, 'the route does not load the session')
 })
 
+t.test('a session of the route does not stand for a scheme of its name that a verifier of the not-found handler decides', async (t) => {
+  const { app } = makeApp(t)
+  await app.register(sessionPlugin, { cookie: { name: '__Host-outer' }, verifiers: { admin: () => false } })
+  notFound(app, { schema: { security: [{ admin: [] }] } }, () => 'secret')
+  let cookie = ''
+  await app.register(async (child) => {
+    await child.register(sessionPlugin, { scheme: 'admin' })
+    child.get('/inner', { schema: { security: [{ admin: [] }] } }, (_request, reply) => { reply.callNotFound() })
+    cookie = (await child.admin.issue({ name: 'x', level: 1 })).cookie
+  })
+  const response = await ask(app, '/inner', cookie)
+  t.match([response.statusCode, response.json().message], [401, /"admin" is not satisfied/])
+})
+
 t.test('a session that a not-found handler changes is saved', async (t) => {
   const { app, client } = await setUp(t, { principal })
   app.get('/passed', (_request, reply) => { reply.callNotFound() })

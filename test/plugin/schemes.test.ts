@@ -169,3 +169,29 @@ t.test('verifiers of an outer context hold in an inner one', async (t) => {
   t.equal((await client.get('/')).statusCode, 401)
   t.equal((await client.get('/', { authorization: 'Bearer good' })).body, 'in')
 })
+
+t.test('where an inner and an outer context have a verifier of one name, the inner one decides', async (t) => {
+  const { app, client } = await setUp(t, { verifiers: { bearer: () => true } })
+  await app.register(async (child) => {
+    await child.register(sessionPlugin, { scheme: 'admin', schema: Admin, cookie: { name: '__Host-admin' }, verifiers: { bearer: () => false } })
+    child.get('/inner', { schema: { security: [{ bearer: [] }] } }, async () => 'in')
+  })
+  app.get('/outer', { schema: { security: [{ bearer: [] }] } }, async () => 'out')
+  t.equal((await client.get('/inner')).statusCode, 401)
+  t.equal((await client.get('/outer')).body, 'out')
+})
+
+t.test('where an outer session is registered after an inner one of its name, the inner one guards the inner routes', async (t) => {
+  const { app } = makeApp(t)
+  const [inside, outside] = [new ProbeStore(), new ProbeStore()]
+  await app.register(async (child) => {
+    await child.register(sessionPlugin, { schema: Visitor, store: inside, cookie: { name: '__Host-inner' } })
+    child.get('/inner', { schema: guarded }, async ({ session }) => session.data.a)
+    app.decorate('issueInside', async () => await child.session.issue({ a: 1, roles: [], cart: {} }))
+  })
+  await app.register(sessionPlugin, { schema: Visitor, store: outside })
+  const { issueInside } = app as unknown as { issueInside (): Promise<{ cookie: string }> }
+  await app.ready()
+  t.equal((await ask(app, '/inner', (await issueInside()).cookie)).body, '1')
+  t.same([inside.take(), outside.take()], [['create', 'read'], []])
+})

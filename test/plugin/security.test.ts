@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import type { FastifyRequest } from 'fastify'
-import { bootError, reported, type World } from '../support/harness.js'
+import { ask, bootError, reported, type World } from '../support/harness.js'
 import { anySession, type Options, setUp } from './support.js'
 
 type Security = ReadonlyArray<Record<string, readonly string[]>>
@@ -141,6 +141,20 @@ t.test('a verifier gets the request and the scopes, and is asked only when it ma
   t.same(asked, [])
   t.equal((await setup.client.get('/both', bearer)).statusCode, 200)
   t.same(asked, [['Bearer good', []]])
+})
+
+t.test('alternatives and their schemes are asked in order, whether verifiers answer at once or with a promise', async (t) => {
+  const verifiers = { yes: () => true, no: () => false, later: async () => true, never: async () => false }
+  const { app } = await setUp(t, { verifiers })
+  const cases: ReadonlyArray<readonly [names: string[][], status: number]> = [
+    [[['later', 'yes']], 200], [[['later', 'no']], 401], [[['later', 'never']], 401], [[['yes', 'never']], 401],
+    [[['never'], ['yes']], 200], [[['never'], ['no']], 401], [[['never'], ['no'], ['later']], 200], [[['later', 'no'], ['never', 'yes']], 401]
+  ]
+  for (const [at, [names]] of cases.entries()) {
+    const security = names.map((schemes) => Object.fromEntries(schemes.map((scheme) => [scheme, []])))
+    app.get(`/${at}`, { schema: { security } }, async () => 'in')
+  }
+  for (const [at, [names, status]] of cases.entries()) t.equal((await ask(app, `/${at}`)).statusCode, status, JSON.stringify(names))
 })
 
 t.test('a verifier that throws lets no request in', async (t) => {
