@@ -14,7 +14,8 @@ import { guardOutside, outermost, Registry } from './routing/registry.js'
 /** Registers one session scheme: reads its options, decorates the app and, for an instance's first scheme, guards its routes. */
 export async function sessionPlugin (app: FastifyInstance, options: SessionOptions<any, any>): Promise<void> {
   const scheme = createScheme(await readOptions(options, app), app.log)
-  const registry = Registry.isOwn(app) ? Registry.of(app) as Registry : guard(app)
+  const nearest = Registry.of(app)
+  const registry = nearest?.instance === app ? nearest : guard(app)
   registry.add(scheme)
   decorate(app, scheme)
   documentSession(app, scheme, registry)

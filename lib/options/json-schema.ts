@@ -21,8 +21,7 @@ export async function jsonSchema (schema: object, app: FastifyInstance): Promise
     try {
       return AjvCompiler()(app.getSchemas() as Record<string, object>, {
         customOptions: { ...customOptions, coerceTypes: false, removeAdditional: false, allErrors: false, ...options },
-        plugins,
-        ...(onCreate ? { onCreate } : {})
+        plugins, ...(onCreate && { onCreate })
       })({ schema, method: '', url: '' }) as Validate
     } catch (cause) {
       throw invalidOptions(`schema is not a JSON Schema that Ajv accepts (${(cause as Error).message}): write { type: "object", properties: { ... } }`, cause)

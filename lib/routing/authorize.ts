@@ -10,11 +10,7 @@ import { isSession } from './requirement.js'
 import type { Plan } from './route.js'
 
 /** A session that a route declares, as it was loaded for a request. */
-export interface Candidate {
-  readonly scheme: Scheme
-  readonly snapshot: Snapshot | undefined
-  readonly user: unknown
-}
+export interface Candidate { readonly scheme: Scheme, readonly snapshot: Snapshot | undefined, readonly user: unknown }
 
 /** The reason why a condition does not hold: a 401 with this challenge, or a 403. `why` is a sentence that says what is lacking. */
 interface Failure extends Challenge { readonly kind: 'unauthenticated' | 'forbidden', readonly why: string }

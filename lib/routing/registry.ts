@@ -24,14 +24,14 @@ const schemesByApp = new WeakMap<FastifyInstance, Scheme[]>()
 
 /** The session schemes of one Fastify instance. The schemes of its parent instances are visible too. */
 export class Registry {
-  readonly #instance: FastifyInstance
+  readonly instance: FastifyInstance
   readonly own: Scheme[] = []
   readonly #routes: DeclaredRoute[] = []
   /** Plans of routes declared before the plugin, by their `config`, and of not-found handlers, by the handler. */
   readonly #earlyPlans = new WeakMap<object, Plan | null>()
 
   constructor (instance: FastifyInstance) {
-    this.#instance = instance
+    this.instance = instance
     Object.defineProperty(instance, kRegistry, { value: this })
     const routes = this.#routes
     instance.addHook('onRoute', function (route) {
@@ -44,11 +44,9 @@ export class Registry {
   /** Returns the registry of an instance, or of its nearest parent that has one. */
   static of (instance: FastifyInstance): Registry | undefined { return (instance as { [kRegistry]?: Registry })[kRegistry] }
 
-  static isOwn (instance: FastifyInstance): boolean { return Object.hasOwn(instance, kRegistry) }
-
   /** Adds a scheme. @throws `FST_SESSION_OPTIONS` if it clashes with another scheme of the app */
   add (scheme: Scheme): void {
-    const app = outermost(this.#instance)
+    const app = outermost(this.instance)
     const all = schemesByApp.get(app) ?? []
     for (const other of all) refuseClash(scheme, other, { isVisible: this.#visible.includes(other), isOwn: this.own.includes(other) })
     schemesByApp.set(app, [...all, scheme])
@@ -86,7 +84,7 @@ export class Registry {
 
   /** The schemes of this instance and of those around it, from the nearest outwards. */
   get #visible (): readonly Scheme[] {
-    const outer = Registry.of(Object.getPrototypeOf(this.#instance) as FastifyInstance)
+    const outer = Registry.of(Object.getPrototypeOf(this.instance) as FastifyInstance)
     return outer === undefined ? this.own : [...this.own, ...outer.#visible]
   }
 }

@@ -16,17 +16,8 @@ export interface SessionRouteConfig {
 
 const KNOWN = ['touch', 'maxAge', 'crossOrigin'] satisfies Array<keyof SessionRouteConfig>
 
-/** The options of a route or a not-found handler that the plugin reads. `onRoute` hooks and requests have them. */
-export interface RouteFacts {
-  readonly method?: string | readonly string[] | undefined
-  /** `undefined` for a not-found handler. */
-  readonly url?: string | undefined
-  readonly handler?: unknown
-  readonly schema?: unknown
-  /** A `security` outside of the schema, which is a mistake. */
-  readonly security?: unknown
-  readonly config?: unknown
-}
+/** The options of a route that the plugin reads. `onRoute` hooks and requests have them. A not-found handler has no `url`. */
+export type RouteFacts = Partial<Record<'method' | 'handler' | 'schema' | 'security' | 'config', unknown>> & { url?: string | undefined }
 
 /** The compiled requirements and options of a route. */
 export interface Plan extends ReturnType<typeof readRouteConfig> {
