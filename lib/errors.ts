@@ -109,8 +109,7 @@ export function authenticationRequired (challenges: readonly Challenge[]): Sessi
 /** Returns the error for the use of a session that the route does not declare. */
 export function notDeclared (method: string, url: string | undefined, scheme: string): SessionError {
   const security = `security: [{ ${/^\w+$/.test(scheme) ? scheme : JSON.stringify(scheme)}: [] }]`
-  const advice = url === undefined
-    ? `write app.setNotFoundHandler({ schema: { ${security} } }, handler)`
+  const advice = url === undefined ? `write app.setNotFoundHandler({ schema: { ${security} } }, handler)`
     : `add ${security} to the route's schema, by an onRoute hook if another plugin adds the route`
   return new SessionError('FST_SESSION_NOT_DECLARED', `${method} ${url ?? '(not found)'} does not declare the session "${scheme}": ${advice} ` +
     '(with a second alternative {} if the session is optional), and read the session after this plugin\'s onRequest hook.')

@@ -37,8 +37,7 @@ const RANDOM_ID = 'ids are random and cannot be chosen; take it out'
 const ELSEWHERE = {
   ...Object.fromEntries([...OF_COOKIE, 'httpOnly'].map((name) => [name, `write cookie: { ${name}: ... }`])),
   secret: NO_SECRET, key: NO_SECRET, salt: NO_SECRET, password: NO_SECRET, keys: 'write store: sealedCookie({ keys })',
-  cookieName: 'write cookie: { name: ... }',
-  cookieOptions: 'write cookie: { ... }',
+  cookieName: 'write cookie: { name: ... }', cookieOptions: 'write cookie: { ... }',
   sessionName: 'write scheme for the name of the session, and cookie: { name: ... } for that of the cookie',
   maxAge: TIMES, expires: TIMES, expiry: TIMES, ttl: TIMES,
   genid: RANDOM_ID, idGenerator: RANDOM_ID,

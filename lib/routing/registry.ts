@@ -79,7 +79,6 @@ export class Registry {
     return plan
   }
 
-  /** Returns the compiled plan of a route. @throws `FST_SESSION_OPTIONS` naming the route */
   compile (route: RouteFacts): Plan | null { return compileRoute(route, this.#visible) }
 
   /** The schemes of this instance and of those around it, from the nearest outwards. */

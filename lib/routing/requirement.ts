@@ -38,7 +38,6 @@ export function compileRequirement (security: unknown, resolve: Resolve): Requir
   return Object.freeze({ alternatives: Object.freeze(alternatives), sessions: Object.freeze([...new Set(sessions)]) })
 }
 
-/** Returns true if a condition is about a session, and not about another scheme. */
 export function isSession ({ verifier }: Condition): boolean { return verifier === undefined }
 
 function conditionsOf (requirement: unknown, resolve: Resolve): readonly Condition[] {

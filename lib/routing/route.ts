@@ -63,7 +63,6 @@ function compile (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
   return Object.freeze({ requirement, schemes, ...readRouteConfig(config) })
 }
 
-/** Returns the verifier of a scheme, `undefined` for a session. */
 function verifierOf (name: string, [role]: readonly string[], visible: readonly Scheme[]): Verifier | undefined {
   const session = visible.find((scheme) => scheme.name === name)
   if (session !== undefined) {
