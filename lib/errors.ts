@@ -99,8 +99,8 @@ export function authenticationRequired (challenges: readonly Challenge[]): Sessi
   const written = challenges.map(({ scheme, cookieName, maxAge }) => cookieName === undefined ? scheme
     : `Cookie cookie-name="${cookieName}"${maxAge === undefined ? '' : `, error="insufficient_user_authentication", max_age=${maxAge}`}`)
   const [{ scheme, cookieName, maxAge }] = challenges as [Challenge]
-  const message = challenges.length > 1
-    ? `Authentication required, by one of: ${challenges.map(({ scheme, cookieName }) => cookieName === undefined ? scheme : `the session "${scheme}"`).join(', ')}.`
+  const ways = challenges.map(({ scheme, cookieName }) => cookieName === undefined ? scheme : `the session "${scheme}"`)
+  const message = ways.length > 1 ? `Authentication required, by one of: ${ways.join(', ')}.`
     : maxAge !== undefined ? `A login within the last ${maxAge} seconds is required. Sign in again.`
     : cookieName === undefined ? `The security scheme "${scheme}" is not satisfied.` : MESSAGES.FST_SESSION_REQUIRED
   return new SessionError('FST_SESSION_REQUIRED', message, { headers: { 'www-authenticate': written.join(', ') } })
@@ -117,3 +117,60 @@ export function notDeclared (method: string, url: string | undefined, scheme: st
 
 /** Checks the configuration. @throws `FST_SESSION_OPTIONS` with `sentence` if `holds` is false */
 export function must (holds: boolean, sentence: string): asserts holds { if (!holds) throw invalidOptions(sentence) }
+
+/**
+ * Throws if an object has a key that is not a known name. The message says what to write instead, suggests a similar name, or
+ * lists the known names.
+ * @param where - the place of the key, with `*` for the key, such as `option cookie.*`
+ * @param elsewhere - names that other packages use, and what to write instead
+ * @throws `FST_SESSION_OPTIONS`
+ */
+export function refuseUnknown (object: object, known: readonly string[], where: string, elsewhere: Record<string, string> = {}): void {
+  const name = Object.keys(object).find((name) => !known.includes(name))
+  if (name === undefined) return
+  const meant = nearest(name, known)
+  const list = known.length > 8 ? 'docs/options.md describes the options' : `the names are ${known.join(', ')}`
+  const advice = Object.hasOwn(elsewhere, name) ? elsewhere[name] : meant === undefined ? list : `did you mean ${meant}?`
+  throw invalidOptions(`there is no ${where.replace('*', () => name)}: ${advice}`)
+}
+
+/** Returns the known name most similar to a misspelt one, if at most two letters and less than half of the name differ. */
+export function nearest (name: string, known: Iterable<string>): string | undefined {
+  let found: string | undefined
+  let least = Math.min(3, name.length / 2)
+  for (const candidate of known) {
+    const distance = distanceOf(name.toLowerCase(), candidate.toLowerCase())
+    if (distance < least) [found, least] = [candidate, distance]
+  }
+  return found
+}
+
+/** Returns how many letters must be inserted, deleted or replaced to turn one text into the other (Levenshtein). */
+function distanceOf (one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (let line = 0; line < one.length; line++) {
+    const above = row
+    row = [line + 1]
+    for (let at = 0; at < other.length; at++) {
+      row.push(Math.min(row[at]! + 1, above[at + 1]! + 1, above[at]! + Number(one[line] !== other[at])))
+    }
+  }
+  return row[other.length]!
+}
+
+/** One hundred years, in seconds. The sum of any instant and this fits into every store and cookie. */
+const CENTURY = 3_155_760_000
+
+/** Converts the option `name` from seconds to milliseconds. @throws `FST_SESSION_OPTIONS` unless it is a positive number */
+export function milliseconds (name: string, seconds: number | undefined): number | undefined {
+  if (seconds === undefined) return undefined
+  must(typeof seconds === 'number' && seconds >= 0.001 && seconds <= CENTURY, `${name} must be a positive number of seconds, such as 1800`)
+  return Math.round(seconds * 1000)
+}
+
+/** Converts like `milliseconds`, for a timer: those of Node.js count to 2^31 milliseconds, and fire at once for more. */
+export function timerMilliseconds (name: string, seconds: number | undefined): number | undefined {
+  const converted = milliseconds(name, seconds)
+  must(converted === undefined || converted < 2 ** 31, `${name} must be at most 24 days, in seconds`)
+  return converted
+}

@@ -1,7 +1,6 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { chain } from '../awaitable.js'
-import { invalidOptions, tooLarge } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { invalidOptions, refuseUnknown, tooLarge } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
 import { random } from '../session/credential.js'

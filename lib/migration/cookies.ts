@@ -1,6 +1,5 @@
 import { rescue } from '../awaitable.js'
-import { invalidData, must } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { invalidData, must, refuseUnknown } from '../errors.js'
 import type { Awaitable } from '../store/store.js'
 import type { Adoption } from './adoption.js'
 

@@ -1,6 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { must } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { must, refuseUnknown } from '../errors.js'
 import { ignoreMissing, promised, type ExpressStore } from '../store/express/callbacks.js'
 import type { Adoption } from './adoption.js'
 

@@ -1,6 +1,5 @@
 import { serialize, type SerializeOptions } from 'cookie'
-import { invalidOptions, must } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { invalidOptions, must, refuseUnknown } from '../errors.js'
 
 /** Attributes of the session cookie (RFC 6265bis, 4.1.2). It is always HttpOnly. */
 export interface CookieOptions {

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { must } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { must, refuseUnknown } from '../errors.js'
 
 export interface CrossOriginOptions {
   /** Origins whose pages may send unsafe requests, exactly as browsers send them (`https://shop.example`). */

@@ -1,5 +1,4 @@
-import { invalidOptions, must } from '../errors.js'
-import { nearest, refuseUnknown } from '../nearest.js'
+import { invalidOptions, must, nearest, refuseUnknown } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
 import { readOrigins } from './cross-origin.js'
 import { compileRequirement, type Requirement, type Verifier } from './requirement.js'

@@ -1,6 +1,4 @@
-import { milliseconds } from '../durations.js'
-import { invalidOptions } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { invalidOptions, milliseconds, refuseUnknown } from '../errors.js'
 import type { StartOptions } from './session.js'
 
 /** The times of a session, fixed when it starts. Instants in epoch milliseconds. */

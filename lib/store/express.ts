@@ -1,6 +1,4 @@
-import { timerMilliseconds } from '../durations.js'
-import { invalidOptions } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { invalidOptions, refuseUnknown, timerMilliseconds } from '../errors.js'
 import { type Call, type ExpressStore, ignoreMissing, promised, withTimeLimit } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { clock } from './shared/clock.js'

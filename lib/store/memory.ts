@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { invalidOptions } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { invalidOptions, refuseUnknown } from '../errors.js'
 import { Entry } from './memory/entry.js'
 import { LinkedList } from './shared/linked-list.js'
 import { PrincipalIndex } from './shared/principal-index.js'

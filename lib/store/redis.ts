@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { timerMilliseconds } from '../durations.js'
-import { invalidOptions } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { invalidOptions, refuseUnknown, timerMilliseconds } from '../errors.js'
 import { clock } from './shared/clock.js'
 import { ReportingStore } from './shared/reporting.js'
 import { clearKeys } from './redis/clear.js'

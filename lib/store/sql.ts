@@ -1,6 +1,4 @@
-import { timerMilliseconds } from '../durations.js'
-import { invalidOptions } from '../errors.js'
-import { refuseUnknown } from '../nearest.js'
+import { invalidOptions, refuseUnknown, timerMilliseconds } from '../errors.js'
 import { clock } from './shared/clock.js'
 import { ReportingStore } from './shared/reporting.js'
 import { Sweeper } from './shared/sweeper.js'

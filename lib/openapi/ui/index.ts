@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui'
-import { must } from '../../errors.js'
-import { refuseUnknown } from '../../nearest.js'
+import { must, refuseUnknown } from '../../errors.js'
 
 export interface SessionUiOptions {
   /**
