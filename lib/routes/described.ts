@@ -1,4 +1,4 @@
-import { ERROR_SCHEMA } from '../openapi/document/responses.js'
+import { ERROR_SCHEMA } from '../openapi/document/errors.js'
 
 const text = (maxLength: number, more: object = { pattern: '\\S' }): object => ({ type: 'string', minLength: 1, maxLength, ...more })
 const object = (properties: object, more: object = {}): object => ({ type: 'object', required: Object.keys(properties), properties, ...more })
@@ -10,25 +10,22 @@ const error = (description: string): object => ({
 })
 
 const instant = { type: 'string', format: 'date-time', maxLength: 24 }
-const CLOSED = { additionalProperties: false }
-const OPEN = { additionalProperties: true }
-const session = (more: object): object => object({
+const session = (additionalProperties: boolean): object => object({
   id: text(64, { pattern: '\\S', description: 'Names the session. It signs no client in.' }),
   createdAt: instant,
   authenticatedAt: instant,
   expiresAt: instant,
   current: { type: 'boolean', description: 'True for the session of this request.' }
-}, more)
-const page = (more: object): object => object(
-  { sessions: { type: 'array', maxItems: 10_000, items: session(more) }, cursor: text(1000) },
-  { ...CLOSED, required: ['sessions'], description: 'Your sessions. With `cursor`, there are more.' }
+}, { additionalProperties })
+const page = (additionalProperties: boolean): object => object(
+  { sessions: { type: 'array', maxItems: 10_000, items: session(additionalProperties) }, cursor: text(1000) },
+  { additionalProperties: false, required: ['sessions'], description: 'Your sessions. With `cursor`, there are more.' }
 )
+const user = (properties: object, additionalProperties: boolean): object =>
+  object(properties, { description: 'The user of the session.', additionalProperties })
 
 /** The responses of routes whose handler or option of the app may add properties. */
-export const OPENED: Readonly<Record<string, object>> = {
-  me: { 200: object({}, { description: 'The user of the session.', ...OPEN }) },
-  list: { 200: page(OPEN) }
-}
+export const OPENED: Readonly<Record<string, object>> = { me: { 200: user({}, true) }, list: { 200: page(true) } }
 
 type More = { config?: object } & { [part in 'body' | 'params' | 'querystring']?: object }
 
@@ -46,14 +43,12 @@ export const ROUTES = {
   }, { body: object({ username: text(200), password: text(200, { format: 'password' }) }) }),
   logout: describe('POST', '/logout', 'logout', 'Sign out', { 204: nothing('Signed out.') }),
   me: describe('GET', '/me', 'me', 'Who is signed in', {
-    200: object({ principal: text(1000), roles: { type: 'array', maxItems: 1000, items: text(256) } }, { description: 'The user of the session.', ...CLOSED })
+    200: user({ principal: text(1000), roles: { type: 'array', maxItems: 1000, items: text(256) } }, false)
   }, { config: { session: { touch: false } } }),
-  list: describe('GET', '/sessions', 'listSessions', 'Where you are signed in', {
-    200: page(CLOSED)
-  }, { querystring: { type: 'object', properties: { cursor: text(1000, { pattern: '^[!-~]+$' }) } } }),
-  revoke: describe('DELETE', '/sessions/:id', 'revokeSession', 'Sign out one session', {
-    204: nothing('You have no session with this id any longer.')
-  }, { params: object({ id: text(64) }) }),
+  list: describe('GET', '/sessions', 'listSessions', 'Where you are signed in', { 200: page(false) },
+    { querystring: { type: 'object', properties: { cursor: text(1000, { pattern: '^[!-~]+$' }) } } }),
+  revoke: describe('DELETE', '/sessions/:id', 'revokeSession', 'Sign out one session',
+    { 204: nothing('You have no session with this id any longer.') }, { params: object({ id: text(64) }) }),
   revokeOthers: describe('DELETE', '/sessions', 'revokeOtherSessions', 'Sign out everywhere else', {
     200: object({ ended: { type: 'integer', format: 'int32', minimum: 0, maximum: 1_000_000 } }, { description: 'How many sessions ended.' })
   })

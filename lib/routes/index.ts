@@ -1,5 +1,5 @@
 import { AjvCompiler } from '@fastify/ajv-compiler'
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, FastifySerializerCompiler, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, FastifyServerOptions, RouteOptions } from 'fastify'
 import { invalidOptions, refuseUnknown, wrongCredentials } from '../errors.js'
 import type { SessionInfo } from '../manager/manager.js'
 import { keptIn } from '../options/json-schema.js'
@@ -24,9 +24,7 @@ type SignedIn<Name extends SchemeName> = FastifyRequest & Record<Name, LiveSessi
 export interface SessionRoutesOptions<Name extends SchemeName = SchemeName> {
   /** The session scheme. Default `session`. */
   scheme?: Name
-  /**
-   * Checks the body of a login. Returns the data of the new session. `undefined`, `null` or `false` refuses the login with 401.
-   */
+  /** Checks the body of a login. Returns the data of the new session. `undefined`, `null` or `false` refuses the login with 401. */
   check: (credentials: Credentials, request: FastifyRequest) => Awaitable<SessionData<Name> | null | undefined | false>
   /** JSON Schema of the login's body. Default: `username` and `password`. */
   body?: object
@@ -47,14 +45,6 @@ type AnyOptions = {
   [Name in SchemeName]: Name extends 'session' ? SessionRoutesOptions<Name> : SessionRoutesOptions<Name> & { scheme: Name }
 }[SchemeName]
 
-/** The options as the handlers call them, for any scheme. */
-interface Callbacks {
-  check (credentials: Credentials, request: FastifyRequest): Awaitable<Record<string, any> | null | undefined | false>
-  lifetime? (credentials: Credentials): StartOptions
-  me? (request: FastifyRequest & Record<string, any>): Awaitable<object>
-  describe? (session: SessionInfo<any>): object
-}
-
 /** The operations for the option `openapi` of the session plugin. "Authorize" in Swagger UI signs in with them. */
 export const operations = { login: 'login', status: 'me', logout: 'logout' } as const
 
@@ -65,7 +55,7 @@ export const operations = { login: 'login', status: 'me', logout: 'logout' } as 
  * @throws `FST_SESSION_OPTIONS` at boot if an option is wrong or the session plugin is absent
  */
 export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options) => {
-  const { scheme: name = 'session', check, body, routes = {} } = options
+  const { scheme: name = 'session', check, body, me, describe, routes = {} } = options
   if (typeof check !== 'function') throw invalidOptions('sessionRoutes needs the option check: async ({ username, password }) => the data of the session, or undefined')
   refuseUnknown(options, KNOWN, 'option * of sessionRoutes')
   refuseUnknown(routes, Object.keys(ROUTES), 'option routes.*')
@@ -79,29 +69,27 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
     const { schema, config, ...others } = ROUTES[route]
     const security = route === 'login' || route === 'logout' ? optional(name) : required(name)
     const limited = route === 'login' && app.hasDecorator('rateLimit')
-    const isOpen = (own?.handler ?? (route === 'me' ? options.me : options.describe)) !== undefined
+    const isOpen = own?.handler ?? (route === 'me' ? me : describe)
     const response = { ...schema.response, ...limited && LIMITED, ...isOpen && OPENED[route] }
-    const described = { ...schema, security, ...route === 'login' && body && { body }, response }
     app.route({
       handler: handle[route], ...others, ...own,
-      schema: { ...described, ...own?.schema }, config: { ...transform, ...config, ...limited && LIMIT, ...own?.config }
+      schema: { ...schema, security, ...route === 'login' && body && { body }, response, ...own?.schema },
+      config: { ...transform, ...config, ...limited && LIMIT, ...own?.config }
     })
   }
 }
 
 export default sessionRoutes
 
-/** The part of Fastify that compiles the schemas of responses. */
-interface Controller {
-  readonly opts: { readonly compilersFactory: { buildSerializer (schemas: unknown, options: object): FastifySerializerCompiler<unknown> } }
-}
+/** The part of Fastify that compiles schemas, as the option `schemaController` describes it. */
+type Controller = { readonly opts: Required<NonNullable<FastifyServerOptions['schemaController']>> }
 
 /** Makes the context of the routes compile JSON Schemas, even if the app has compilers for the schemas of another library. */
 function takeJsonSchemas (app: FastifyInstance): object {
   if (app.validatorCompiler === undefined && app.serializerCompiler === undefined) return {}
+  const { opts: { compilersFactory } } = keptIn(app, 'fastify.schemaController') as Controller
   app.setValidatorCompiler(AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions: {} }) as never)
-  const controller = keptIn(app, 'fastify.schemaController') as Controller | undefined
-  app.setSerializerCompiler(controller?.opts.compilersFactory.buildSerializer(app.getSchemas(), {}) ?? (() => JSON.stringify))
+  app.setSerializerCompiler(compilersFactory.buildSerializer!(app.getSchemas(), {}) as never)
   // Replaces the app's `transform` of @fastify/swagger, which would treat these schemas as those of the other library.
   return { swaggerTransform: ({ schema, url }: object & { schema: unknown, url: string }) => ({ schema, url }) }
 }
@@ -114,8 +102,8 @@ function schemeOf (app: FastifyInstance, name: string): Scheme {
   return scheme
 }
 
-/** The handlers of the routes. Each can be replaced by the option `routes`. */
-function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: Callbacks): Handlers {
+/** Returns the handlers of the routes. Each can be replaced by the option `routes`. */
+function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: SessionRoutesOptions<any>): Handlers {
   const manager = app[name as 'session']
   const of = (request: FastifyRequest) => request[name as 'session'] as Session<Record<string, unknown>, unknown>
   const principalOf = (request: FastifyRequest): string => settings.principal?.(of(request).data) as string
@@ -133,12 +121,11 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
     },
     async me (request) {
       const { data, user } = of(request)
-      return await (options.me?.(request) ?? { principal: principalOf(request), roles: await settings.roles?.(data, user) ?? [] })
+      return await (options.me?.(request as never) ?? { principal: principalOf(request), roles: await settings.roles?.(data, user) ?? [] })
     },
     async list (request) {
       const { sessions, cursor } = await manager.list(principalOf(request), { cursor: (request.query as { cursor?: string }).cursor })
-      const current = of(request).id
-      return { sessions: sessions.map((session) => ({ ...shown(session, current), ...options.describe?.(session) })), cursor }
+      return { sessions: sessions.map((session) => ({ ...shown(session, of(request).id), ...options.describe?.(session) })), cursor }
     },
     async revoke (request, reply) {
       const { id } = request.params as { id: string }
@@ -147,9 +134,7 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
       else if ((await manager.find(id))?.principal === principalOf(request)) await manager.revoke(id)
       return await reply.code(204).send()
     },
-    async revokeOthers (request) {
-      return { ended: await manager.revokeAll(principalOf(request), { except: of(request).id }) }
-    }
+    revokeOthers: async (request) => ({ ended: await manager.revokeAll(principalOf(request), { except: of(request).id }) })
   }
 }
 

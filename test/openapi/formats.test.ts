@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createRequire } from 'node:module'
 import swaggerUi from '@fastify/swagger-ui'
-import { yamlWriter } from '../../lib/openapi/swagger/yaml.js'
+import { yamlWriter } from '../../lib/openapi/swagger/index.js'
 import { appOf, faultsOf, info, nothing, openapi31, statuses } from './documents.js'
 
 const { parse, stringify } = createRequire(createRequire(import.meta.url).resolve('@fastify/swagger'))('yaml') as {

@@ -1,8 +1,9 @@
+import { statusOf } from '../../errors.js'
 import type { Scheme } from '../../options/scheme.js'
 import type { SecurityRequirement } from '../../routing/requirement.js'
-import { errorsOf, requirementOf } from './errors.js'
-import { mapOperations, mapValues, operationsOf, type Components, type OpenApiDocument, type Operation, type PlacedOperation, type Response } from './openapi.js'
-import { ERROR_SCHEMA, errorResponses, setCookieHeader } from './responses.js'
+import { ERROR_SCHEMA, errorResponses, errorsOf, isDocumented, requirementOf } from './errors.js'
+import type { Components, OpenApiDocument, PlacedOperation, Response } from './openapi.js'
+import { mapOperations, mapValues, operationsOf } from './openapi.js'
 
 /**
  * Returns a copy of an OpenAPI 3 document that describes `schemes`. Each operation whose `security` names one of them gets the
@@ -10,9 +11,10 @@ import { ERROR_SCHEMA, errorResponses, setCookieHeader } from './responses.js'
  */
 export function describeSessions (document: OpenApiDocument, schemes: readonly Scheme[]): OpenApiDocument {
   const components = { ...document.components }
-  const described = mapOperations(document, (placed) => describeOperation(placed, document, schemes, components))
+  const described = mapOperations({ ...document, components }, (placed) => describeOperation(placed, components, schemes, document.openapi))
   const ours = Object.fromEntries(schemes.map((scheme) => [scheme.name, securityScheme(document, scheme)]))
-  return { ...described, components: { ...components, securitySchemes: { ...components.securitySchemes, ...ours } } }
+  components.securitySchemes = { ...components.securitySchemes, ...ours }
+  return described
 }
 
 /**
@@ -20,69 +22,66 @@ export function describeSessions (document: OpenApiDocument, schemes: readonly S
  * cannot be cookies. Removes each alternative that needs a session as a whole, because the rest of it alone is not enough.
  */
 export function withoutSessions (document: OpenApiDocument, names: ReadonlySet<string>): OpenApiDocument {
-  return mapOperations(document, ({ operation }) => {
-    const security = operation.security?.filter((requirement) => !Object.keys(requirement).some((name) => names.has(name)))
-    return security === undefined ? operation : { ...operation, security }
-  })
+  const isOpen = (requirement: SecurityRequirement): boolean => !Object.keys(requirement).some((name) => names.has(name))
+  return mapOperations(document, ({ operation }) => operation.security && { ...operation, security: operation.security.filter(isOpen) })
 }
 
-/** Returns an operation with its sessions described. Adds shared objects to `components`. */
-function describeOperation (
-  { operation, method }: PlacedOperation, document: OpenApiDocument, schemes: readonly Scheme[], components: Components
-): Operation {
-  const requirement = requirementOf(operation.security, (name) => schemes.some((scheme) => scheme.name === name))
+/** Returns an operation with its sessions described, if it has any. Adds shared objects to `components`. `version` is that of OpenAPI. */
+function describeOperation ({ operation, method }: PlacedOperation, components: Components, schemes: readonly Scheme[], version = '') {
+  const { security = [] } = operation
+  const requirement = requirementOf(security, (name) => schemes.some((scheme) => scheme.name === name))
   const sessions = schemes.filter(({ name }) => requirement.sessions.includes(name))
-  if (sessions.length === 0) return operation
-
-  const sharedHeader = (name: string, header: object): object => ({ $ref: share(components, 'headers', name, header) })
-  const setCookie = { 'Set-Cookie': sharedHeader('SessionCookie', setCookieHeader(schemes)) }
-  const ofOthers = sessions.flatMap(({ settings: { openapi: { headers = {} } } }) => Object.entries(headers))
-  const common = Object.fromEntries(ofOthers.map(([name, header]) => [name, sharedHeader(name, header)]))
-  const written = mapValues(operation.responses ?? {}, (response, status) =>
-    response && withHeaders(response, { ...common, ...(/^[23]/.test(status) && setCookie) }, document))
-  const responses = { ...written }
+  if (sessions.length === 0) return undefined
+  const shared = (header: object, name: string): object => ({ $ref: share(components, 'headers', name, header) })
+  const setCookie = { 'Set-Cookie': shared(setCookieHeader(schemes), 'SessionCookie') }
+  const common = mapValues(Object.assign({}, ...sessions.map(({ settings }) => settings.openapi.headers)) as Record<string, object>, shared)
+  const own = mapValues(operation.responses ?? {}, (response, status) =>
+    response && withHeaders(response, { ...common, ...(/^[23]/.test(status) && setCookie) }, components))
+  const missing = errorsOf(requirement, method, sessions).filter((code) => !isDocumented(statusOf[code], own))
+  const responses = { ...own }
   const errorSchema = (): string => share(components, 'schemas', 'SessionError', ERROR_SCHEMA)
-  for (const { status, name, response } of errorResponses(errorsOf(requirement, method, sessions), schemes, errorSchema)) {
-    if (!covers(written, status)) responses[status] = { $ref: share(components, 'responses', name, withHeaders(response(), common, document)) }
+  for (const { status, name, response } of errorResponses(missing, schemes, errorSchema)) {
+    responses[status] = { $ref: share(components, 'responses', name, withHeaders(response, common, components)) }
   }
-  return { ...operation, ...writtenSecurity(operation.security ?? [], requirement.sessions, document), responses }
+  return { ...operation, ...writtenSecurity(security, requirement.sessions, version), responses }
 }
 
 /**
  * Returns a copy of an operation's `security`. In OpenAPI 3.1, the requirement of an API key may name roles. In 3.0 that list
  * must be empty (4.8.30), so an extension has the complete `security`.
  */
-function writtenSecurity (security: readonly SecurityRequirement[], sessions: readonly string[], { openapi }: OpenApiDocument): object {
-  const hasRoles = security.some((requirement) => sessions.some((name) => (requirement[name] ?? []).length > 0))
-  if (!hasRoles || !openapi?.startsWith('3.0')) return { security: structuredClone(security) }
-  const without = security.map((requirement) => mapValues(requirement, (roles, name) => sessions.includes(name) ? [] : [...roles]))
-  return { security: without, 'x-required-roles': structuredClone(security) }
+function writtenSecurity (security: readonly SecurityRequirement[], sessions: readonly string[], version: string): object {
+  const copy = structuredClone(security)
+  const hasRoles = security.some((requirement) => sessions.some((name) => requirement[name]?.length))
+  if (!hasRoles || !version.startsWith('3.0')) return { security: copy }
+  const without = copy.map((requirement) => mapValues(requirement, (roles, name) => sessions.includes(name) ? [] : roles))
+  return { security: without, 'x-required-roles': copy }
 }
 
 /** Returns a copy of a response, or of the component that it refers to, with the headers that it lacks. */
-function withHeaders (response: Response, more: Readonly<Record<string, object>>, document: OpenApiDocument): Response {
-  const name = /^#\/components\/responses\/([^/]+)$/.exec(response.$ref ?? '')?.[1]
-  const inlined = (name !== undefined && document.components?.responses?.[name] as Response | undefined) || response
-  const written = Object.keys(inlined.headers ?? {}).map((header) => header.toLowerCase())
-  const missing = Object.entries(more).filter(([header]) => !written.includes(header.toLowerCase()))
-  if (missing.length === 0 || inlined.$ref !== undefined) return response
-  return { ...inlined, headers: { ...inlined.headers, ...Object.fromEntries(missing) } }
-}
-
-/** Returns true if the app documents the status. A range and `default` count too, because Fastify serializes by them. */
-function covers (responses: object, status: number): boolean {
-  const documented = new Set(Object.keys(responses).map((key) => key.toUpperCase()))
-  return [`${status}`, `${Math.floor(status / 100)}XX`, 'DEFAULT'].some((key) => documented.has(key))
+function withHeaders (response: Response, more: Readonly<Record<string, object>>, { responses }: Components): Response {
+  const name = /^#\/components\/responses\/([^/]+)$/.exec(response.$ref ?? '')?.[1] ?? ''
+  const inlined = responses?.[name] as Response | undefined ?? response
+  if (inlined.$ref !== undefined) return response
+  const written = new Set(Object.keys(inlined.headers ?? {}).map((header) => header.toLowerCase()))
+  const missing = Object.entries(more).filter(([header]) => !written.has(header.toLowerCase()))
+  return missing.length === 0 ? response : { ...inlined, headers: { ...inlined.headers, ...Object.fromEntries(missing) } }
 }
 
 /** Adds a component and returns its `$ref`. If the app uses the name for another component, adds a number to the name. */
 function share (components: Components, section: keyof Components, name: string, component: object): string {
-  const taken = components[section] ?? {}
-  const text = JSON.stringify(component)
+  const isTaken = (by: object | undefined): boolean => by !== undefined && JSON.stringify(by) !== JSON.stringify(component)
   let free = name
-  for (let count = 2; taken[free] !== undefined && JSON.stringify(taken[free]) !== text; count++) free = `${name}${count}`
-  components[section] = { ...taken, [free]: component }
+  for (let count = 2; isTaken(components[section]?.[free]); count++) free = `${name}${count}`
+  components[section] = { ...components[section], [free]: component }
   return `#/components/${section}/${free}`
+}
+
+/** Returns the `Set-Cookie` header (RFC 6265, 4.1) of responses that start, renew or end a session. */
+function setCookieHeader (schemes: readonly Scheme[]): object {
+  const cookies = schemes.map(({ cookie }) => `\`${cookie.name}\``).join(' or ')
+  const description = `Present when this response starts, renews or ends a session: the cookie ${cookies}, always HttpOnly.`
+  return { description, schema: { type: 'string', maxLength: 8192, pattern: '^[!-~]+=[ -~]*$' } }
 }
 
 /**
@@ -91,24 +90,16 @@ function share (components: Components, section: keyof Components, name: string,
  */
 function securityScheme (document: OpenApiDocument, scheme: Scheme): object {
   const { name, cookie, settings: { openapi: { description, decorator: _decorator, headers: _headers, ...operations } } } = scheme
-  return {
-    description: description ?? descriptionOf(document, scheme),
-    ...document.components?.securitySchemes?.[name],
-    type: 'apiKey',
-    in: 'cookie',
-    name: cookie.name,
-    'x-session': operations
-  }
+  const own = { description: description ?? descriptionOf(document, scheme), ...document.components?.securitySchemes?.[name] }
+  return { ...own, type: 'apiKey', in: 'cookie', name: cookie.name, 'x-session': operations }
 }
 
 function descriptionOf (document: OpenApiDocument, { cookie, settings: { openapi: { login, logout } } }: Scheme): string {
-  const operations = operationsOf(document)
   const call = (operationId: string): string => {
-    const where = operations.find(({ operation }) => operation.operationId === operationId)
-    return `the operation \`${operationId}\`${where === undefined ? '' : ` (\`${where.method} ${where.path}\`)`}`
+    const found = operationsOf(document).find(({ operation }) => operation.operationId === operationId)
+    return `the operation \`${operationId}\`${found === undefined ? '' : ` (\`${found.method} ${found.path}\`)`}`
   }
   const signIn = login === undefined ? 'sign in to this site in this browser' : `run ${call(login)}`
-  return `A session, kept in the cookie \`${cookie.name}\`. To sign in, ${signIn}: the server sets the cookie, and the browser sends it with ` +
-    'every request to this origin. No script can read or write it (HttpOnly), so it cannot be typed in here.' +
-    (logout === undefined ? '' : ` To sign out, run ${call(logout)}.`)
+  const signOut = logout === undefined ? '' : ` To sign out, run ${call(logout)}.`
+  return `A session, kept in the cookie \`${cookie.name}\`. To sign in, ${signIn}: the server sets the cookie, and the browser sends it with every request to this origin. No script can read or write it (HttpOnly), so it cannot be typed in here.${signOut}`
 }

@@ -26,8 +26,7 @@ const globalName = 'fastifyOpenapiSessionUi'
  * @throws `FST_SESSION_OPTIONS` if a setting is wrong
  */
 export function sessionUi<Options extends FastifySwaggerUiOptions> (
-  options: Options = {} as Options,
-  session: SessionUiOptions = {}
+  options: Options = {} as Options, session: SessionUiOptions = {}
 ): WithSessionUi<Options> {
   refuseUnknown(session, ['poll', 'roles'], 'option * of sessionUi(), in its second argument')
   const { poll = 30, roles = '/roles' } = session
@@ -46,9 +45,7 @@ export function sessionUi<Options extends FastifySwaggerUiOptions> (
   }
 }
 
-function read (file: string): string {
-  return readFileSync(new URL(file, import.meta.url), 'utf8')
-}
+function read (file: string): string { return readFileSync(new URL(file, import.meta.url), 'utf8') }
 
 /** Joins the browser modules into one classic script, as @fastify/swagger-ui loads it. They import only each other. */
 function script (): string {
@@ -59,6 +56,5 @@ function script (): string {
 
 /** Returns a plugin that is written into the page as text. @fastify/swagger-ui calls `toString`, whose result tools may have rewritten. */
 function plugin (settings: Required<SessionUiOptions>) {
-  const text = `(system) => globalThis.${globalName}(system, ${JSON.stringify(settings)})`
-  return Object.assign(() => ({}), { toString: () => text })
+  return Object.assign(() => ({}), { toString: () => `(system) => globalThis.${globalName}(system, ${JSON.stringify(settings)})` })
 }
