@@ -1,73 +1,82 @@
-/** @import { Input, Operation, Outcome, Spec, System, Value } from './types.js' */
+/** @import { Operation } from './document.js' */
+/** @import { Value } from './fields.js' */
+
+/**
+ * The parts of a request. `credentials` says where the credentials of other schemes, which the reader entered, may go: nowhere if it is
+ * undefined. With `here`, the request follows no redirect if it has some.
+ * @typedef {{ credentials?: 'here' | 'anywhere' | undefined, contentType?: string | undefined, values?: Value[] }} Input
+ */
+
+/** @typedef {{ ok: boolean, status: number, body?: unknown, message: string }} Outcome `status` is 0 if there was no response. */
 
 /**
  * Builds the request of an operation as "Try it out" does. Server, base path, credentials of other schemes and interceptors come from
  * Swagger UI. The browser adds the session's cookie.
- * @type {(system: System, spec: Spec, found: Operation, sessions: ReadonlyMap<string, unknown>, input: Input) => any}
+ * @type {(system: any, spec: any, found: Operation, sessions: ReadonlyMap<string, unknown>, input: Input) => any}
  */
-export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, input) {
-  const { credentials, stays = false, contentType, values = [] } = input
-  const { fn, specSelectors, oas3Selectors, authSelectors, getConfigs } = system
-  const { requestInterceptor, responseInterceptor } = getConfigs()
-  const { parameters: shared, servers } = pathItem
+export function requestOf (system, spec, { path, method, operation, pathItem }, sessions, { credentials, contentType, values = [] }) {
+  const { fn, specSelectors, oas3Selectors, authSelectors } = system
+  const { requestInterceptor, responseInterceptor } = system.getConfigs()
+  const { parameters, servers } = pathItem
   // `withBody` writes the body. Swagger UI would turn the text "1e3" of a form field into the number 1000.
   const bare = { ...operation, operationId: 'it', requestBody: undefined }
   // The reader's choice in the "Servers" box, as Swagger UI's executeRequest reads it.
   const namespace = `${path}:${method}`
   const server = oas3Selectors.selectedServer(namespace) || oas3Selectors.selectedServer()
-  const own = oas3Selectors.serverVariables({ server, namespace }).toJS()
+  const variables = oas3Selectors.serverVariables({ server, namespace })
   // The sessions' entries are placeholders.
-  const isOther = (/** @type {unknown} */ _entry, /** @type {string} */ name) => !sessions.has(name)
-  const others = authSelectors.authorized().filter(isOther).toJS()
+  const isSession = (/** @type {unknown} */ _entry, /** @type {string} */ name) => sessions.has(name)
+  const authorized = credentials === undefined ? {} : authSelectors.authorized().filterNot(isSession).toJS()
   const request = fn.buildRequest({
-    spec: { ...spec, paths: { [path]: { servers, parameters: shared, [method]: bare } } },
+    spec: { ...spec, paths: { [path]: { servers, parameters, [method]: bare } } },
     operationId: 'it',
     parameters: Object.fromEntries(values.map(({ field, value }) => [`${field.in}.${field.name}`, value])),
     contextUrl: new URL(specSelectors.url(), document.baseURI).href,
     responseContentType: 'application/json, text/plain, */*',
     http: fn.fetch,
-    securities: credentials ? { authorized: others } : {},
+    securities: { authorized },
     requestInterceptor,
     responseInterceptor,
     server,
-    serverVariables: Object.keys(own).length > 0 ? own : oas3Selectors.serverVariables({ server }).toJS()
+    serverVariables: (variables.isEmpty() ? oas3Selectors.serverVariables({ server }) : variables).toJS()
   })
   // A redirect could take the credentials, in a header, to any origin.
-  if (stays && Object.keys(others).length > 0) request.redirect = 'error'
+  if (credentials === 'here' && Object.keys(authorized).length > 0) request.redirect = 'error'
   return contentType === undefined ? request : withBody(request, contentType, values)
 }
 
 /** @type {(request: any, contentType: string, values: Value[]) => any} */
 function withBody (request, contentType, values) {
   const whole = values.find(({ field }) => field.in === 'whole')
-  const named = values.filter(({ field }) => field.in === 'body')
-  const headers = { ...request.headers, 'Content-Type': contentType }
-  const isMultipart = contentType.startsWith('multipart/form-data')
-  if (!isMultipart && !contentType.startsWith('application/x-www-form-urlencoded')) {
-    const properties = named.map(({ field, value }) => [field.name, value])
-    return { ...request, headers, body: JSON.stringify(whole === undefined ? Object.fromEntries(properties) : whole.value) }
-  }
-  const body = isMultipart ? new FormData() : new URLSearchParams()
-  for (const { field, value } of named) body.append(field.name, typeof value === 'string' ? value : JSON.stringify(value))
+  const named = values.filter(({ field }) => field.in === 'body').map(({ field, value }) => /** @type {const} */ ([field.name, value]))
+  const isEncoded = contentType.startsWith('application/x-www-form-urlencoded')
+  const form = isEncoded ? new URLSearchParams() : contentType.startsWith('multipart/form-data') ? new FormData() : undefined
+  for (const [name, value] of named) form?.append(name, typeof value === 'string' ? value : JSON.stringify(value))
   // The browser writes the Content-Type of FormData itself, with the boundary.
-  return body instanceof FormData ? { ...request, body } : { ...request, headers, body: body.toString() }
+  if (form instanceof FormData) return { ...request, body: form }
+  const body = form?.toString() ?? JSON.stringify(whole === undefined ? Object.fromEntries(named) : whole.value)
+  return { ...request, body, headers: { ...request.headers, 'Content-Type': contentType } }
 }
 
 /**
- * Sends a request through Swagger UI's client. Never rejects: without a response, the status is 0 and the message says why.
- * @type {(system: System, request: any) => Promise<Outcome>}
+ * Builds a request and sends it through Swagger UI's client. Never rejects: without a response, the status is 0 and the message says why.
+ * @type {(system: any, build: () => any) => Promise<Outcome>}
  */
-export async function send (system, request) {
-  const { ok, status, statusText, text, body } = await system.fn.fetch(request).catch(({ response, message }) =>
-    response ?? { ok: false, status: 0, body: { message: `No response from ${new URL(request.url, document.baseURI).origin}: ${message}` } })
-  const said = messageOf(body) ?? (typeof text === 'string' && text.length < 200 && !/[<{]/.test(text) ? text : '')
-  return { ok, status, body, message: said === '' ? `The server responded with ${status} ${statusText}`.trim() : said }
+export async function send ({ fn }, build) {
+  try {
+    const request = build()
+    const { ok, status, statusText, text, body } = await fn.fetch(request).catch((/** @type {any} */ { response, message }) => {
+      if (response !== undefined) return response
+      throw new Error(`No response from ${new URL(request.url, document.baseURI).origin}: ${message}`)
+    })
+    const short = typeof text === 'string' && text.length < 200 && !/[<{]/.test(text) ? text : ''
+    return { ok, status, body, message: messageOf(body) ?? (short || `The server responded with ${status} ${statusText}`.trim()) }
+  } catch (error) {
+    return { ok: false, status: 0, message: /** @type {Error} */ (error).message }
+  }
 }
 
-/**
- * Returns the sentence of an error body: Fastify's `message`, problem details (RFC 9457), OAuth 2.0 (RFC 6749, 5.2).
- * @type {(body: any) => string | undefined}
- */
+/** Returns the sentence of an error body: of Fastify, problem details (RFC 9457) or OAuth 2.0 (RFC 6749, 5.2). @param {any} body */
 function messageOf (body) {
   return [body?.message, body?.detail, body?.error_description, body?.title, body?.error?.message, body?.error]
     .find((text) => typeof text === 'string' && text !== '')

@@ -1,109 +1,97 @@
-/** @import { Field, FormValues, Operation, Spec, Value } from './types.js' */
+/** @import { Operation } from './document.js' */
 
 import { listIn, resolveRef, textIn } from './document.js'
+
+/** @typedef {'body' | 'whole' | 'query' | 'path' | 'header'} Place `whole`: the value is the entire body. */
+/** @typedef {'text' | 'password' | 'email' | 'number' | 'checkbox' | 'select' | 'json'} Kind */
+
+/**
+ * One input of the sign-in form. `choices` are JSON texts, of a select. `initial` is the text of a text field, else a JSON text.
+ * @typedef {{ name: string, in: Place, label: string, help?: string | undefined, required: boolean, kind: Kind, choices: string[],
+ *   initial: string, autocomplete: string }} Field
+ */
+
+/** @typedef {{ field: Field, value: unknown }} Value */
 
 // Some schemas lack `format: password`. Hiding a text is a smaller mistake than showing a password.
 const SECRET_NAME = /passw(or)?d|passphrase|secret|^pin$/i
 
+/** The content types of a body, the preferred first. */
+const CONTENT_TYPES = [/^application\/(.+\+)?json\b/, /^application\/x-www-form-urlencoded\b/, /^multipart\/form-data\b/, /./]
+
 /**
- * Returns the fields of an operation's form: one for each property of its body and each required parameter.
- * @type {(spec: Spec, found: Operation) => { fields: Field[], contentType: string | undefined }}
+ * Returns the form of an operation: a field for each property of its body and each required parameter.
+ * @type {(spec: any, found: Operation) => { fields: Field[], contentType: string | undefined }}
  */
 export function formOf (spec, { operation, pathItem }) {
   const parameters = [...listIn(operation.parameters), ...listIn(pathItem.parameters)]
     .map((parameter) => resolveRef(spec, parameter))
     .filter((parameter) => parameter.required === true && ['query', 'path', 'header'].includes(parameter.in))
-    .map((parameter) => field(spec, parameter.name, parameter.schema, true, parameter.in, parameter.description))
+    .map((parameter) => fieldOf(spec, parameter.name, parameter.schema, true, parameter.in, parameter.description))
   const content = resolveRef(spec, operation.requestBody).content ?? {}
-  const contentType = preferred(Object.keys(content))
-  const body = contentType === undefined ? [] : bodyFields(spec, content[contentType].schema)
+  const [contentType] = CONTENT_TYPES.flatMap((pattern) => Object.keys(content).filter((type) => pattern.test(type)))
+  const body = contentType === undefined ? [] : bodyFields(spec, content[contentType]?.schema)
   return { fields: [...parameters, ...body], contentType }
 }
 
-/** @param {string[]} types */
-function preferred (types) {
-  const order = [/^application\/(.+\+)?json\b/, /^application\/x-www-form-urlencoded\b/, /^multipart\/form-data\b/, /./]
-  return order.map((pattern) => types.find((type) => pattern.test(type))).find((type) => type !== undefined)
-}
-
-/** @type {(spec: Spec, schema: any) => Field[]} */
-function bodyFields (spec, schema) {
-  const { properties, required } = objectShape(spec, schema, new Set())
+/** @type {(spec: any, reference: any) => Field[]} */
+function bodyFields (spec, reference) {
+  const { properties, required } = merged(spec, reference)
   const names = Object.keys(properties)
   if (names.length === 0) {
-    return [{ key: 'whole', name: 'body', in: 'whole', label: 'Body (JSON)', required: true, kind: 'json', initial: '{}', autocomplete: 'off' }]
+    return [{ name: 'body', in: 'whole', label: 'Body (JSON)', required: true, kind: 'json', choices: [], initial: '{}', autocomplete: 'off' }]
   }
-  return names
-    .filter((name) => resolveRef(spec, properties[name]).readOnly !== true)
-    .map((name) => field(spec, name, properties[name], required.includes(name), 'body'))
+  return names.filter((name) => resolveRef(spec, properties[name]).readOnly !== true)
+    .map((name) => fieldOf(spec, name, properties[name], required.includes(name), 'body'))
 }
 
 /**
- * Returns the properties of an object schema, with those of `allOf` and of the first alternative that has any. Each schema counts once,
- * because a schema may refer to itself.
- * @type {(spec: Spec, schema: any, seen: Set<unknown>) => { properties: Record<string, any>, required: string[] }}
+ * Returns a schema with the content of `allOf`, of an only alternative, and the properties of the first alternative that has any. The
+ * alternative `null` does not count, because an empty field is not sent. Each schema counts once, because a schema may refer to itself.
+ * @type {(spec: any, reference: any, seen?: Set<unknown>) => any}
  */
-function objectShape (spec, schema, seen) {
-  const own = resolveRef(spec, schema)
+function merged (spec, reference, seen = new Set()) {
+  const own = resolveRef(spec, reference)
   if (seen.has(own)) return { properties: {}, required: [] }
   seen.add(own)
-  const shapesOf = (/** @type {any[]} */ ...parts) => parts.map((part) => objectShape(spec, part, seen))
-  const choices = shapesOf(...listIn(own.oneOf), ...listIn(own.anyOf))
-  const choice = choices.find((shape) => Object.keys(shape.properties).length > 0)
-  const shapes = [...shapesOf(...listIn(own.allOf)), ...(choice === undefined ? [] : [choice])]
+  const all = (/** @type {unknown} */ parts) =>
+    listIn(parts).filter((part) => resolveRef(spec, part).type !== 'null').map((part) => merged(spec, part, seen))
+  const alternatives = [...all(own.oneOf), ...all(own.anyOf)]
+  const values = alternatives.map((part) => 'const' in part ? [part.const] : part.enum)
+  const choice = alternatives.filter(({ properties }) => Object.keys(properties).length > 0).slice(0, 1)
+  const parts = [...all(own.allOf), ...(alternatives.length === 1 ? alternatives : []), own]
   return {
-    properties: Object.assign({}, ...shapes.map((shape) => shape.properties), own.properties),
-    required: [...shapes.flatMap((shape) => shape.required), ...listIn(own.required)]
+    ...Object.assign({}, ...parts),
+    type: parts.flatMap(({ type }) => type ?? []).find((type) => type !== 'null'),
+    ...(values.length > 0 && values.every(Array.isArray) && { enum: values.flat() }),
+    properties: Object.assign({}, ...[...choice, ...parts].map(({ properties }) => properties)),
+    required: [...choice, ...parts].flatMap(({ required }) => listIn(required))
   }
 }
 
-/** @type {(spec: Spec, name: string, reference: any, required: boolean, place: Field['in'], description?: string) => Field} */
-function field (spec, name, reference, required, place, description) {
-  const schema = simpleSchema(spec, reference)
-  const choices = choicesOf(schema)
-  const kind = choices === undefined ? kindOf(name, schema) : 'select'
-  const isText = kind === 'text' || kind === 'password' || kind === 'email'
-  const preset = schema.default ?? (required && choices?.length === 1 ? JSON.parse(choices[0] ?? '') : undefined)
+/** @type {(spec: any, name: string, reference: any, required: boolean, place: Place, description?: string) => Field} */
+function fieldOf (spec, name, reference, required, place, description) {
+  const schema = merged(spec, reference)
+  const values = 'const' in schema ? [schema.const] : listIn(schema.enum).filter((value) => value !== null)
+  const choices = values.map((value) => JSON.stringify(value))
+  const kind = choices.length > 0 ? 'select' : kindOf(name, schema)
+  const isText = typeof schema.default === 'string' && kind !== 'select' && kind !== 'json'
+  const preset = schema.default == null ? undefined : isText ? schema.default : JSON.stringify(schema.default)
   return {
-    key: `${place}.${name}`,
     name,
     in: place,
     label: textIn(schema.title) ?? name,
+    help: textIn(schema.description) ?? textIn(description),
     // `required` would force the reader to check the box.
     required: required && kind !== 'checkbox',
     kind,
-    initial: preset === undefined || preset === false ? '' : isText ? String(preset) : JSON.stringify(preset),
-    help: textIn(schema.description) ?? textIn(description),
-    autocomplete: completionOf(name, kind),
-    choices
+    choices,
+    initial: preset ?? (required && choices.length === 1 ? choices[0] : ''),
+    autocomplete: completionOf(name, kind)
   }
 }
 
-/**
- * Returns the schema without the alternative `null`. An empty field is not sent.
- * @type {(spec: Spec, reference: any) => any}
- */
-function simpleSchema (spec, reference) {
-  const schema = resolveRef(spec, reference)
-  const alternatives = [...listIn(schema.anyOf), ...listIn(schema.oneOf)]
-    .map((part) => resolveRef(spec, part))
-    .filter((part) => part.type !== 'null')
-  const type = [schema.type].flat().find((one) => one !== 'null')
-  if (alternatives.length === 1) return { ...alternatives[0], ...schema, type: alternatives[0].type }
-  if (alternatives.length > 0 && alternatives.every((part) => 'const' in part || Array.isArray(part.enum))) {
-    return { ...schema, type, enum: alternatives.flatMap((part) => 'const' in part ? [part.const] : part.enum) }
-  }
-  return { ...schema, type }
-}
-
-/** @type {(schema: any) => string[] | undefined} */
-function choicesOf (schema) {
-  if ('const' in schema) return [JSON.stringify(schema.const)]
-  if (!Array.isArray(schema.enum)) return undefined
-  return schema.enum.filter((/** @type {unknown} */ value) => value !== null).map((/** @type {unknown} */ value) => JSON.stringify(value))
-}
-
-/** @type {(name: string, schema: any) => Field['kind']} */
+/** @type {(name: string, schema: any) => Kind} */
 function kindOf (name, schema) {
   if (schema.type === 'boolean') return 'checkbox'
   if (schema.type === 'integer' || schema.type === 'number') return 'number'
@@ -112,10 +100,7 @@ function kindOf (name, schema) {
   return schema.format === 'email' ? 'email' : 'text'
 }
 
-/**
- * Returns the `autocomplete` of a field, for password managers (HTML, autofill detail tokens).
- * @type {(name: string, kind: Field['kind']) => string}
- */
+/** @type {(name: string, kind: Kind) => string} */
 function completionOf (name, kind) {
   if (/otp|one.?time|^code$|token/i.test(name)) return 'one-time-code'
   if (kind === 'password') return 'current-password'
@@ -123,14 +108,13 @@ function completionOf (name, kind) {
 }
 
 /**
- * Converts typed text to the values that the operation expects. Leaves out optional fields that are empty.
+ * Converts the text of each field to the value that the operation expects. Leaves out optional fields that are empty.
  * @throws an error with a sentence for the reader if a JSON field does not hold JSON
- * @type {(fields: Field[], typed: FormValues) => Value[]}
+ * @type {(fields: Field[], texts: string[]) => Value[]}
  */
-export function valuesOf (fields, typed) {
-  return fields.flatMap((field) => {
-    const text = typed[field.key] ?? field.initial
-    if (field.kind === 'checkbox') return [{ field, value: text !== '' }]
+export function valuesOf (fields, texts) {
+  return fields.flatMap((field, index) => {
+    const text = texts[index] ?? ''
     return text === '' && !field.required ? [] : [{ field, value: parsed(field, text) }]
   })
 }
@@ -138,7 +122,7 @@ export function valuesOf (fields, typed) {
 /** @type {(field: Field, text: string) => unknown} */
 function parsed ({ kind, label }, text) {
   if (kind === 'number') return Number(text)
-  if (kind !== 'select' && kind !== 'json') return text
+  if (kind === 'text' || kind === 'password' || kind === 'email') return text
   try {
     return JSON.parse(text)
   } catch {

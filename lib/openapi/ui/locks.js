@@ -2,10 +2,6 @@
 
 import { listIn } from './document.js'
 
-/** Swagger UI shows this in place of the cookie's value, such as in the curl command. */
-const PLACEHOLDER = 'YOUR_SESSION_COOKIE'
-const STORAGE_KEY = 'authorized'
-
 /**
  * Writes the sessions into Swagger UI's list of authorizations, which closes the locks. The action `authorize` would set a cookie, so
  * this uses `restoreAuthorization`.
@@ -16,28 +12,35 @@ export function writeLocks ({ getSystem, states }) {
   const before = authSelectors.authorized()
   let after = before
   for (const { scheme: { name }, phase, roles } of states.values()) {
-    // With the roles in the entry, Swagger UI renders the locks again when they change.
-    const entry = Im.fromJS({ name, schema: specSelectors.securityDefinitions().get(name), value: PLACEHOLDER, roles })
+    // Swagger UI shows the value, such as in the curl command. It renders the locks again when the roles of an entry change.
+    const entry = Im.fromJS({ name, schema: specSelectors.securityDefinitions().get(name), value: 'YOUR_SESSION_COOKIE', roles })
     if (phase !== 'in') after = after.delete(name)
     else if (!Im.is(after.get(name), entry)) after = after.set(name, entry)
   }
   if (after !== before) authActions.restoreAuthorization({ authorized: after.toObject() })
 }
 
+/** Returns entries by name without those of sessions. @type {(sessions: Sessions, entries: object) => Record<string, unknown>} */
+export function without ({ states }, entries) { return Object.fromEntries(Object.entries(entries).filter(([name]) => !states.has(name))) }
+
 /**
  * Removes the sessions from `localStorage`, where Swagger UI stores its list of authorizations with `persistAuthorization`. Other
  * content of the same key stays.
  * @type {(sessions: Sessions) => void}
  */
-export function forgetStored ({ states }) {
+export function forgetStored (sessions) {
   try {
-    const stored = Object.entries(JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}'))
-    const others = stored.filter(([name]) => !states.has(name))
-    if (others.length < stored.length) localStorage.setItem(STORAGE_KEY, JSON.stringify(Object.fromEntries(others)))
+    const stored = JSON.parse(localStorage.getItem('authorized') ?? '{}')
+    const others = without(sessions, stored)
+    if (Object.keys(others).length < Object.keys(stored).length) localStorage.setItem('authorized', JSON.stringify(others))
   } catch {
     // The content is not JSON, or the browser forbids storage.
   }
 }
+
+/** Returns the alternatives of a requirement: lists of roles by scheme. The document may come from any author. @param {any} securities */
+const alternativesOf = (securities) => listIn(securities?.toJS?.()).map((need) =>
+  Object.fromEntries(Object.entries(need ?? {}).map(([name, roles]) => [name, listIn(roles)])))
 
 /**
  * Returns the state of an operation's lock: `true` (closed) if the reader may call the operation, `null` if only a role is missing, else
@@ -46,11 +49,10 @@ export function forgetStored ({ states }) {
  * @type {(sessions: Sessions, securities: any) => boolean | null | undefined}
  */
 export function isOpened ({ getSystem, states }, securities) {
-  const alternatives = alternativesOf(securities)
-  if (!alternatives.some((need) => Object.keys(need).some((name) => states.has(name)))) return undefined
+  const needs = alternativesOf(securities).map((need) => Object.entries(need))
+  if (!needs.flat().some(([name]) => states.has(name))) return undefined
   const authorized = getSystem().authSelectors.authorized()
-  const complete = alternatives.map((need) => Object.entries(need))
-    .filter((need) => need.length > 0 && need.every(([name]) => authorized.has(name)))
+  const complete = needs.filter((need) => need.length > 0 && need.every(([name]) => authorized.has(name)))
   if (complete.length === 0) return false
   return complete.some((need) => need.every(([name, needed]) => {
     const roles = states.get(name)?.roles
@@ -63,17 +65,21 @@ export function isOpened ({ getSystem, states }, securities) {
  * the scopes of OAuth 2.0.
  * @type {(sessions: Sessions, definitions: any, securities: any) => any}
  */
-export function withNeeds ({ getSystem, states }, definitions, securities) {
+export function withNeeds ({ states }, definitions, securities) {
   const alternatives = alternativesOf(securities)
   if (alternatives.some((need) => Object.keys(need).length === 0)) return definitions
-  return definitions.map((/** @type {any} */ definition) => definition.map((/** @type {any} */ schema, /** @type {string} */ name) => {
-    const needs = alternatives.flatMap((need) => need[name] === undefined ? [] : [need[name]])
-    return states.has(name) ? schema.set('x-session-needs', getSystem().Im.fromJS(needs)) : schema
-  }))
+  const needsOf = (/** @type {string} */ name) => alternatives.flatMap((need) => need[name] === undefined ? [] : [need[name]])
+  return definitions.map((/** @type {any} */ definition) => definition.map((/** @type {any} */ schema, /** @type {string} */ name) =>
+    states.has(name) ? schema.set('x-session-needs', needsOf(name)) : schema))
 }
 
-/** The document may come from any author. @type {(securities: any) => Array<Record<string, string[]>>} */
-function alternativesOf (securities) {
-  return listIn(securities?.toJS?.()).map((need) =>
-    Object.fromEntries(Object.entries(need ?? {}).map(([name, roles]) => [name, listIn(roles)])))
+/**
+ * Wraps the lock of an operation. It gets a mark if `isAuthorized` is `null`: the reader is signed in and lacks a role.
+ * @type {(system: any) => (Original: any) => (props: any) => any}
+ */
+export const roleLock = ({ React: { createElement: h } }) => (Original) => (props) => {
+  if (props.isAuthorized !== null) return h(Original, props)
+  const ref = (/** @type {HTMLElement | null} */ element) =>
+    element?.firstElementChild?.setAttribute('aria-label', 'authorization button unlocked: a role is missing')
+  return h('span', { ref, className: 'session-role-lock', title: 'You are signed in, but a role is missing' }, h(Original, props))
 }

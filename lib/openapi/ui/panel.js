@@ -1,61 +1,72 @@
-/** @import { Create, Field, FormValues, SessionState, System } from './types.js' */
-/** @import { Sessions } from './sessions.js' */
+/** @import { Field } from './fields.js' */
+/** @import { Sessions, SessionState } from './sessions.js' */
+
+import { valuesOf } from './fields.js'
+import { focusIn } from './popup.js'
 
 /**
- * Returns the component that the dialog shows for a session in place of Swagger UI's box for pasting a key. Swagger UI's own form, with its
- * buttons, stays around it.
- * @type {(system: System, sessions: Sessions) => (props: { name: string, schema: any, onChange: any, getComponent: any }) => any}
+ * Wraps Swagger UI's form of one scheme. A session gets a form of its own, which signs in and out.
+ * @type {(system: any, sessions: Sessions) => (Original: any) => (props: any) => any}
  */
-export function sessionPanel ({ React }, sessions) {
-  const h = React.createElement
-  return function SessionPanel ({ name, schema, onChange, getComponent }) {
-    const state = /** @type {SessionState} */ (React.useSyncExternalStore(sessions.subscribe, () => sessions.states.get(name)))
-    const root = React.useRef(/** @type {HTMLElement | null} */ (null))
-    const { scheme, phase, busy, error } = state
-    // Swagger UI passes this value to `authorize` when its form is submitted, and drops it at a logout.
-    React.useEffect(() => onChange({ name, schema, value: { typed: () => typedIn(root.current) } }), [phase, busy])
-    useFocus(React, root, state)
+export const forms = ({ React }, sessions) => (Original) => {
+  const Form = sessionForm(React, sessions)
+  return function Auths (props) {
+    const name = props.definitions.keySeq().first()
+    const state = React.useSyncExternalStore(sessions.subscribe, () => sessions.states.get(name))
+    return React.createElement(state === undefined ? Original : Form, { ...props, name, state })
+  }
+}
 
-    const fields = phase === 'in' ? [] : sessions.fields(scheme)
-    return h('div', { ref: root, className: 'session-panel', 'data-buttons': buttonsOf(state) },
-      h('h4', null, h('code', null, name), ' (cookie session)'),
-      h('div', { className: 'session-state', role: 'status', tabIndex: -1, 'data-phase': phase }, sentence(state)),
-      phase !== 'in' && about(h, getComponent('Markdown', true), schema.get('description'), fields.length > 0),
-      state.doubt !== undefined && h('p', { className: 'session-note' }, `The server could not say who is signed in: ${state.doubt}`),
-      elsewhere(h, sessions.elsewhere(scheme)),
-      phase === 'in' ? h('div', null, answer(h, state.answer), need(h, schema, state.roles)) : howTo(h, state, sessions.link(scheme)),
-      ...fields.map((field) => fieldInput(h, name, field, error !== undefined)),
-      h('div', { role: 'alert', id: `session-error-${name}`, className: 'session-error' },
-        error !== undefined && h('p', { key: state.failures }, error))
-    )
+/** @type {(React: any, sessions: Sessions) => (props: { name: string, state: SessionState } & Record<string, any>) => any} */
+function sessionForm (React, sessions) {
+  const h = React.createElement
+  return function SessionForm ({ name, state, definitions, getComponent, authActions }) {
+    const root = React.useRef(null)
+    useFocus(React, root, state)
+    const id = React.useId()
+    const { scheme, phase, doubt, error, failures } = state
+    const schema = definitions.get(name)
+    const form = phase === 'in' ? undefined : sessions.form(scheme)
+    const fields = form?.fields ?? []
+    const onSubmit = (/** @type {Event} */ event) => {
+      event.preventDefault()
+      const input = () => ({ contentType: form?.contentType, values: valuesOf(fields, textsIn(root.current)) })
+      void sessions.change(name, phase === 'in' ? 'logout' : 'login', input)
+    }
+    return h('div', { className: 'auth-container' }, h('form', { onSubmit, className: 'session-form' },
+      h('div', { ref: root, className: 'session-panel' },
+        h('h4', null, h('code', null, name), ' (cookie session)'),
+        h('div', { className: 'session-state', role: 'status', tabIndex: -1, 'data-phase': phase }, sentence(state)),
+        phase !== 'in' && about(h, getComponent('Markdown', true), schema.get('description'), fields.length > 0),
+        doubt !== undefined && h('p', { className: 'session-note' }, `The server could not say who is signed in: ${doubt}`),
+        elsewhere(h, sessions.elsewhere(scheme)),
+        phase === 'in' ? h('div', null, answer(h, state.answer), need(h, schema, state.roles)) : howTo(h, scheme, sessions.link(scheme)),
+        ...fields.map((field, index) => fieldInput(h, field, `${id}-${index}`, error === undefined ? undefined : `${id}-error`)),
+        h('div', { role: 'alert', id: `${id}-error` }, error !== undefined && h('p', { key: failures, className: 'session-error' }, error))),
+      h('div', { className: 'auth-btn-wrapper' },
+        phase === 'in' && scheme.logout !== undefined && h('button', { className: 'btn modal-btn auth' }, 'Sign out'),
+        form !== undefined && h('button', { className: 'btn modal-btn auth authorize' }, 'Sign in'),
+        h('button', { type: 'button', className: 'btn modal-btn auth btn-done', onClick: () => authActions.showDefinitions(false) }, 'Close'))))
   }
 }
 
 /**
  * Moves the focus: to the password after a failure, to the state after a login, to the form after a logout. If the reader is in the form
  * of another scheme, the focus stays there.
- * @type {(React: System['React'], root: { current: HTMLElement | null }, state: SessionState) => void}
+ * @type {(React: any, root: { current: HTMLElement | null }, state: SessionState) => void}
  */
 function useFocus (React, root, { phase, failures }) {
   const last = React.useRef({ phase, failures })
   React.useEffect(() => {
     const before = last.current
     last.current = { phase, failures }
-    if (before.phase === phase && before.failures === failures) return
     const panel = root.current
+    if (panel === null || (before.phase === phase && before.failures === failures)) return
     const active = document.activeElement
     // Methods of a form are hidden by inputs of the same name, so none is called here.
-    if (active !== document.body && active?.closest('form') !== panel?.closest('form')) return
-    const secret = failures > before.failures ? '[type=password]' : 'none'
-    const target = panel?.querySelector(secret) ?? panel?.querySelector('input, select, textarea, :scope > p a') ?? panel?.querySelector('.session-state')
-    if (target instanceof HTMLElement) target.focus()
+    if (active !== document.body && active?.closest('form') !== panel.closest('form')) return
+    focusIn(panel, failures > before.failures ? '[type=password]' : undefined)
   }, [phase, failures])
-}
-
-/** Returns which of Swagger UI's buttons works now. The style sheet hides the others. @param {SessionState} state */
-function buttonsOf ({ phase, scheme: { login, logout } }) {
-  if (phase === 'in') return logout === undefined ? 'none' : 'logout'
-  return login === undefined || login.method === 'get' ? 'none' : 'authorize'
 }
 
 /** @param {SessionState} state */
@@ -70,15 +81,14 @@ export function sentence ({ phase, busy, ended, scheme, doubt }) {
 
 /**
  * Returns the description of the scheme. Beside a form it is folded, because it says how to sign in without the form.
- * @type {(h: Create, Markdown: any, description: string | undefined, withForm: boolean) => any}
+ * @type {(h: any, Markdown: any, source: string | undefined, withForm: boolean) => any}
  */
-function about (h, Markdown, description, withForm) {
-  if (description === undefined) return null
-  const text = h(Markdown, { source: description })
-  return withForm ? h('details', { className: 'session-about' }, h('summary', null, 'About this session'), text) : text
+function about (h, Markdown, source, withForm) {
+  const text = source && h(Markdown, { source })
+  return text && withForm ? h('details', { className: 'session-about' }, h('summary', null, 'About this session'), text) : text
 }
 
-/** @type {(h: Create, origins: ReadonlyArray<string | undefined>) => any} */
+/** @type {(h: any, origins: ReadonlyArray<string | undefined>) => any} */
 function elsewhere (h, origins) {
   if (origins.length === 0) return null
   const names = origins.flatMap((origin, index) => [index === 0 ? ' ' : ' and ', h('code', { key: origin }, origin)])
@@ -86,23 +96,16 @@ function elsewhere (h, origins) {
     ': the browser sends the session there only if that server and this page allow it.')
 }
 
-/**
- * Returns how to sign in if there is no form for it.
- * @type {(h: Create, state: SessionState, link: string | undefined) => any}
- */
-function howTo (h, { scheme }, link) {
+/** Returns how to sign in if there is no form for it. @type {(h: any, scheme: SessionState['scheme'], link: string | undefined) => any} */
+function howTo (h, { login, cookie }, link) {
   if (link !== undefined) {
     return h('p', null, h('a', { href: link, target: '_blank', rel: 'noopener' }, 'Sign in on its own page'), ', then come back here.')
   }
-  if (scheme.login !== undefined) return null
-  return h('p', null, 'Sign in to the application itself, in this browser. The calls of this page then carry the cookie ',
-    h('code', null, scheme.cookie), ' by themselves: there is nothing to paste here.')
+  return login === undefined && h('p', null, 'Sign in to the application itself, in this browser. The calls of this page then carry the cookie ',
+    h('code', null, cookie), ' by themselves: there is nothing to paste here.')
 }
 
-/**
- * Returns the response of the status operation: a JSON object as a list, everything else as text.
- * @type {(h: Create, value: unknown) => any}
- */
+/** Returns the response of the status operation: an object as a list, everything else as text. @type {(h: any, value: unknown) => any} */
 function answer (h, value) {
   if (value === null || value === undefined || value === '') return null
   if (typeof value !== 'object' || Array.isArray(value)) return h('p', null, plain(value))
@@ -119,66 +122,40 @@ function plain (value) {
 
 /**
  * Names the roles that the reader lacks for the operation of the pressed lock, by the alternative that lacks the fewest.
- * @type {(h: Create, schema: any, roles: readonly string[] | undefined) => any}
+ * @type {(h: any, schema: any, roles: readonly string[] | undefined) => any}
  */
 function need (h, schema, roles) {
   /** @type {string[][]} */
-  const alternatives = schema.get('x-session-needs')?.toJS() ?? []
+  const alternatives = schema.get('x-session-needs') ?? []
   const lacking = alternatives.map((needed) => needed.filter((role) => roles?.includes(role) !== true))
-  const [missing] = lacking.sort((a, b) => a.length - b.length)
-  if (missing === undefined || missing.length === 0) return null
+  const [missing = []] = lacking.sort((a, b) => a.length - b.length)
+  if (missing.length === 0) return null
   const names = missing.map((role) => `“${role}”`).join(' and ')
   return h('p', { className: 'session-missing' },
     `This operation needs ${missing.length === 1 ? 'the role' : 'the roles'} ${names}${roles === undefined ? '.' : ', which you do not have.'}`)
 }
 
 /**
- * Returns a labelled input of the login form. Only the browser keeps the typed text, and {@link typedIn} reads it.
- * @type {(h: Create, scheme: string, field: Field, failed: boolean) => any}
+ * Returns a labelled input of the login form. Only the browser keeps the typed text, and {@link textsIn} reads it.
+ * @type {(h: any, field: Field, id: string, errorId: string | undefined) => any}
  */
-function fieldInput (h, scheme, field, failed) {
-  const { key, name, label, required, help, autocomplete } = field
-  const id = `session-${scheme}-${key}`.replaceAll(/\s/g, '_')
-  const described = [help !== undefined && `${id}-help`, failed && `session-error-${scheme}`].filter(Boolean).join(' ')
+function fieldInput (h, { name, label, help, required, kind, choices, initial, autocomplete }, id, errorId) {
+  const described = [help !== undefined && `${id}-help`, errorId].filter(Boolean).join(' ')
   const props = {
-    id,
-    name,
-    required,
-    autoComplete: autocomplete,
-    'data-key': key,
-    'aria-describedby': described === '' ? undefined : described,
-    'aria-invalid': failed ? true : undefined
+    id, name, required, defaultValue: initial, autoComplete: autocomplete, autoCapitalize: 'none', spellCheck: false,
+    'aria-describedby': described === '' ? undefined : described, 'aria-invalid': errorId === undefined ? undefined : true
   }
-  return h('div', { key, className: 'session-field' },
+  const options = ['', ...choices].map((choice) => h('option', { key: choice, value: choice }, choice && String(JSON.parse(choice))))
+  return h('div', { key: id, className: 'session-field' },
     h('label', { htmlFor: id }, label, required ? null : h('span', { className: 'session-optional' }, ' (optional)')),
-    control(h, field, props),
-    help !== undefined && h('p', { id: `${id}-help`, className: 'session-help' }, help))
+    kind === 'select' ? h('select', props, options)
+    : kind === 'json' ? h('textarea', { ...props, rows: 4 })
+    : h('input', { ...props, type: kind, step: 'any', defaultChecked: initial === 'true' }),
+    help !== undefined && h('p', { id: `${id}-help` }, help))
 }
 
-/** @type {(h: Create, field: Field, props: object) => any} */
-function control (h, { kind, initial, choices = [] }, props) {
-  switch (kind) {
-    case 'checkbox':
-      return h('input', { ...props, type: 'checkbox', value: 'true', defaultChecked: initial !== '' })
-    case 'select':
-      return h('select', { ...props, defaultValue: initial },
-        h('option', { value: '' }),
-        choices.map((choice) => h('option', { key: choice, value: choice }, String(JSON.parse(choice)))))
-    case 'json':
-      return h('textarea', { ...props, defaultValue: initial, rows: 4, spellCheck: false })
-    case 'number':
-      return h('input', { ...props, type: 'number', step: 'any', defaultValue: initial })
-    default:
-      return h('input', { ...props, type: kind, defaultValue: initial, autoCapitalize: 'none', spellCheck: false })
-  }
-}
-
-/**
- * Returns the values of the inputs in an element.
- * @type {(element: HTMLElement | null) => FormValues}
- */
-function typedIn (element) {
-  /** @type {NodeListOf<HTMLInputElement> | undefined} */
-  const inputs = element?.querySelectorAll('[data-key]')
-  return Object.fromEntries([...inputs ?? []].map(({ dataset, type, checked, value }) => [dataset['key'] ?? '', type === 'checkbox' && !checked ? '' : value]))
+/** Returns the texts of the fields in a panel: of a checkbox, whether it is checked. @type {(panel: HTMLElement) => string[]} */
+function textsIn (panel) {
+  const inputs = /** @type {NodeListOf<HTMLInputElement>} */ (panel.querySelectorAll('.session-field :is(input, select, textarea)'))
+  return [...inputs].map(({ type, checked, value }) => type === 'checkbox' ? String(checked) : value)
 }

@@ -1,28 +1,30 @@
-/** @import { System } from './types.js' */
-
 /**
  * Makes a modal dialog of Swagger UI's popup. It has a name, takes the focus, closes on Escape and returns the focus to the button that
  * opened it.
- * @type {(system: System, Original: any) => (props: object) => any}
+ * @type {(system: any) => (Original: any) => (props: any) => any}
  */
-export function dialog ({ React, getSystem }, Original) {
-  return function SessionDialog (props) {
-    const root = React.useRef(/** @type {HTMLDialogElement | null} */ (null))
-    React.useLayoutEffect(() => {
-      const element = root.current
-      element?.showModal()
-      element?.querySelector('.close-modal')?.setAttribute('aria-label', 'Close')
-      const first = element?.querySelector('.modal-ux-content :is(input, select, textarea, .session-panel > p a)') ?? element?.querySelector('.session-state')
-      if (first instanceof HTMLElement) first.focus()
-      return () => element?.close()
-    }, [])
-    const onCancel = (/** @type {Event} */ event) => {
-      event.preventDefault()
-      getSystem().authActions.showDefinitions(false)
-    }
-    const attributes = { ref: root, className: 'session-dialog', 'aria-label': 'Available authorizations', onCancel, onKeyDown: keepFocusInside }
-    return React.createElement('dialog', attributes, React.createElement(Original, props))
+export const dialog = ({ React }) => (Original) => function SessionDialog (props) {
+  const root = React.useRef(null)
+  React.useLayoutEffect(() => {
+    const element = root.current
+    element.showModal()
+    element.querySelector('.close-modal')?.setAttribute('aria-label', 'Close')
+    focusIn(element)
+    return () => element.close()
+  }, [])
+  const onCancel = (/** @type {Event} */ event) => {
+    event.preventDefault()
+    props.authActions.showDefinitions(false)
   }
+  const attributes = { ref: root, className: 'session-dialog', 'aria-label': 'Available authorizations', onCancel, onKeyDown: keepFocusInside }
+  return React.createElement('dialog', attributes, React.createElement(Original, props))
+}
+
+/** Moves the focus to what `preferred` selects, else to a field or the link to sign in, else to the state. @param {HTMLElement} element */
+export function focusIn (element, preferred = 'none') {
+  const selectors = [preferred, 'input, select, textarea, .session-panel > p a', '.session-state']
+  const target = selectors.map((selector) => element.querySelector(selector)).find((found) => found instanceof HTMLElement)
+  target?.focus()
 }
 
 /**

@@ -1,12 +1,27 @@
-/** @import { FormValues, Input, Operation, Outcome, Scheme, SessionState, Settings, Spec, System } from './types.js' */
+/** @import { Operation, Scheme } from './document.js' */
+/** @import { Input } from './call.js' */
 
-import { pointer, sessionSchemes } from './document.js'
+import { listIn, pointer, sessionSchemes } from './document.js'
+import { formOf } from './fields.js'
 import { requestOf, send } from './call.js'
-import { formOf, valuesOf } from './fields.js'
 
+/**
+ * The state of one session, as this page knows it.
+ * @typedef {object} SessionState
+ * @property {Scheme} scheme
+ * @property {'unknown' | 'out' | 'in'} phase What the server responded last. `unknown`: there was no response yet.
+ * @property {Check} check
+ * @property {unknown} [answer] The response of the status operation.
+ * @property {readonly string[] | undefined} [roles] The reader's roles, if the response has them.
+ * @property {string | undefined} [doubt] Why the server could not say who is signed in. `phase` is the last known one then.
+ * @property {string | undefined} [error] Why signing in or out failed.
+ * @property {number} failures The number of failures, so that a repeated error is announced again.
+ * @property {boolean} ended True if the session ended on the server, not by this page.
+ * @property {boolean} busy
+ */
+
+/** @typedef {{ done?: Promise<void> | undefined, again: boolean }} Check `done`: of those that run. `again`: one more has to follow. */
 /** @typedef {(state?: SessionState, before?: SessionState) => void} Listener Gets the state that has changed, unless all have. */
-
-/** @typedef {{ done: Promise<void>, again: boolean }} Check `again`: something has happened since it began, so it is repeated. */
 
 /** The messages for a login or logout that succeeded without an effect. */
 const NO_EFFECT = {
@@ -15,26 +30,19 @@ const NO_EFFECT = {
   logout: 'The logout succeeded, but the session is still alive.'
 }
 
-/**
- * Requests which sessions the reader's browser has, and keeps one state for each session scheme of the document. Keeps no typed values.
- */
+/** Requests which sessions the reader's browser has, and keeps one state for each session scheme of the document. Keeps no typed texts. */
 export class Sessions {
   /** By scheme. @type {Map<string, SessionState>} */
   states = new Map()
+  /** @type {any} */
+  #spec = {}
   /** @type {Set<Listener>} */
   #listeners = new Set()
-  /** Running checks, by scheme. @type {Map<string, Check>} */
-  #checks = new Map()
-  /** @type {Spec} */
-  #spec = {}
 
-  /**
-   * @param {System} system
-   * @param {Settings} settings
-   */
-  constructor ({ getSystem }, { roles }) {
+  /** @param {() => any} getSystem @param {string} pathOfRoles JSON Pointer (RFC 6901) to the roles in the response of the status. */
+  constructor (getSystem, pathOfRoles) {
     this.getSystem = getSystem
-    this.pathOfRoles = roles
+    this.pathOfRoles = pathOfRoles
   }
 
   /** Calls `listener` after each change. Returns a function that ends this. @param {Listener} listener */
@@ -43,11 +51,20 @@ export class Sessions {
     return () => { this.#listeners.delete(listener) }
   }
 
-  /** @type {(name: string, change: { [K in keyof SessionState]?: SessionState[K] | undefined }) => void} */
+  /** Reads the document of the page, and requests who is signed in. */
+  load () {
+    this.#spec = this.getSystem().specSelectors.specJson().toJS()
+    this.states = new Map(sessionSchemes(this.#spec).map((scheme) =>
+      [scheme.name, { scheme, phase: 'unknown', check: { again: false }, failures: 0, ended: false, busy: false }]))
+    for (const listener of this.#listeners) listener()
+    this.checkAll()
+  }
+
+  /** @type {(name: string, change: Partial<SessionState>) => void} */
   #set (name, change) {
     const before = this.states.get(name)
     if (before === undefined) return
-    const state = /** @type {SessionState} */ ({ ...before, ...change })
+    const state = { ...before, ...change }
     this.states.set(name, state)
     for (const listener of this.#listeners) listener(state, before)
   }
@@ -61,81 +78,53 @@ export class Sessions {
 
   /** Changes a state to signed out. @type {(name: string) => void} */
   #leave (name) {
-    const { phase, busy, ended, error } = this.states.get(name) ?? {}
+    const { phase, busy } = this.states.get(name) ?? {}
     // The error of a failed attempt stays when the reader returns to the page.
-    const news = phase === 'in' ? { ended: !busy, error: undefined } : { ended, error }
+    const news = phase === 'in' ? { ended: busy !== true, error: undefined } : {}
     this.#set(name, { phase: 'out', answer: undefined, roles: undefined, doubt: undefined, ...news })
   }
 
-  /** Reads the document of the page, and requests who is signed in. */
-  load () {
-    this.#spec = this.getSystem().specSelectors.specJson().toJS()
-    this.#checks = new Map()
-    const schemes = sessionSchemes(this.#spec)
-    this.states = new Map(schemes.map((scheme) => [scheme.name, { scheme, phase: 'unknown', failures: 0, ended: false, busy: false }]))
-    for (const listener of this.#listeners) listener()
-    this.checkAll()
+  /** Requests the status of each session that `isDue`. @type {(isDue?: (state: SessionState) => boolean) => void} */
+  checkAll (isDue = () => true) {
+    for (const [name, state] of this.states) if (isDue(state)) void this.check(name)
   }
 
-  checkAll () {
-    for (const name of this.states.keys()) void this.check(name)
+  /** Requests the status. A call during a check resolves after one more request, which was sent after the call. @param {string} name */
+  async check (name) {
+    const { check, scheme: { status } } = this.states.get(name) ?? { scheme: {} }
+    if (check === undefined || status === undefined) return
+    check.again = true
+    check.done ??= this.#ask(name, check, status)
+    await check.done
   }
 
-  /**
-   * Requests the status. A call during a check resolves after one more request, which was sent after the call.
-   * @type {(name: string) => Promise<void>}
-   */
-  check (name) {
-    const checks = this.#checks
-    const running = checks.get(name)
-    if (running !== undefined) {
-      running.again = true
-      return running.done
-    }
-    const check = { done: Promise.resolve(), again: false }
-    checks.set(name, check)
-    check.done = this.#ask(name, check).finally(() => checks.delete(name))
-    return check.done
-  }
-
-  /** @type {(name: string, check: Check) => Promise<void>} */
-  async #ask (name, check) {
-    const status = this.states.get(name)?.scheme.status
-    if (status === undefined) return
-    do {
+  /** @type {(name: string, check: Check, status: Operation) => Promise<void>} */
+  async #ask (name, check, status) {
+    while (check.again) {
       check.again = false
       // This request is sent without a click, and a document of another author may name any origin.
-      const credentials = this.#url(status)?.origin === location.origin
-      const outcome = await this.#run(status, () => ({ credentials, stays: credentials }))
+      const credentials = this.#url(status)?.origin === location.origin ? 'here' : undefined
+      const outcome = await this.#run(status, () => ({ credentials }))
       // The page may show another document now.
-      if (check.again || this.states.get(name)?.scheme.status !== status) continue
+      if (check.again || this.states.get(name)?.check !== check) continue
       if (outcome.ok) this.#enter(name, outcome.body)
       else if (outcome.status === 401) this.#leave(name)
       // Neither signed in nor out, such as a 503: the last state stays, with the reason.
       else this.#set(name, { doubt: outcome.message })
-    } while (check.again)
+    }
+    check.done = undefined
   }
 
-  /** @type {(name: string, typed: FormValues) => Promise<void>} */
-  signIn (name, typed) {
-    return this.#change(name, 'login', (login) => {
-      const { fields, contentType } = formOf(this.#spec, login)
-      return { credentials: true, contentType, values: valuesOf(fields, typed) }
-    })
-  }
+  /** Returns the form of the login, unless the login is a page to visit. @param {Scheme} scheme */
+  form ({ login }) { return login === undefined || login.method === 'get' ? undefined : formOf(this.#spec, login) }
 
-  /** @type {(name: string) => Promise<void>} */
-  signOut (name) {
-    return this.#change(name, 'logout', () => ({ credentials: true }))
-  }
-
-  /** @type {(name: string, role: 'login' | 'logout', input: (operation: Operation) => Input) => Promise<void>} */
-  async #change (name, role, input) {
+  /** Signs in or out. @type {(name: string, role: 'login' | 'logout', input: () => Input) => Promise<void>} */
+  async change (name, role, input) {
     const { scheme, busy } = this.states.get(name) ?? {}
     const operation = scheme?.[role]
     if (operation === undefined || busy === true) return
     this.#set(name, { busy: true })
-    const outcome = await this.#run(operation, () => input(operation))
+    const outcome = await this.#run(operation, () => ({ ...input(), credentials: 'anywhere' }))
     if (scheme?.status !== undefined) await this.check(name)
     else if (role === 'login' && outcome.ok) this.#enter(name)
     else if (role === 'logout' && (outcome.ok || outcome.status === 401)) this.#leave(name)
@@ -148,13 +137,10 @@ export class Sessions {
   /**
    * Updates the states after a "Try it out". Without a status operation, 401 means signed out, and the success of an operation that
    * requires the session means signed in.
-   * @param {string} path
-   * @param {string} method
-   * @param {{ ok?: boolean, err?: { statusCode?: number } }} response As Swagger UI keeps it: an error status is an error.
+   * @type {(path: string, method: string, response: { ok?: boolean, err?: { statusCode?: number } }) => void}
    */
   observe (path, method, { ok, err }) {
-    /** @type {Array<Record<string, string[]>>} */
-    const security = this.#spec.paths?.[path]?.[method]?.security ?? this.#spec.security ?? []
+    const security = listIn(this.#spec.paths?.[path]?.[method]?.security ?? this.#spec.security).map(Object)
     for (const { scheme: { name, status } } of this.states.values()) {
       if (status !== undefined) void this.check(name)
       else if (err?.statusCode === 401 && security.some((need) => name in need)) this.#leave(name)
@@ -162,21 +148,14 @@ export class Sessions {
     }
   }
 
-  /** Returns the fields of the login form; none if the login is a page to visit. @param {Scheme} scheme */
-  fields ({ login }) {
-    return login === undefined || login.method === 'get' ? [] : formOf(this.#spec, login).fields
-  }
-
   /** Returns the address of the login if it is a page to visit, such as the start of an OAuth flow. @param {Scheme} scheme */
-  link ({ login }) {
-    return login?.method === 'get' ? this.#url(login)?.href : undefined
-  }
+  link ({ login }) { return login?.method === 'get' ? this.#url(login)?.href : undefined }
 
   /** Returns the other origins that the session's operations are sent to. @param {Scheme} scheme */
   elsewhere ({ login, status, logout }) {
     // A request without its required parameters has no URL, but parameters cannot change the origin.
     const bare = (/** @type {Operation} */ { operation, pathItem, ...place }) =>
-      ({ ...place, operation: { ...operation, parameters: [] }, pathItem: { ...pathItem, parameters: [] } })
+      ({ ...place, operation: { servers: operation.servers }, pathItem: { servers: pathItem.servers } })
     const origins = [login, status, logout].map((operation) => operation && this.#url(bare(operation))?.origin)
     return [...new Set(origins)].filter((origin) => origin !== undefined && origin !== location.origin)
   }
@@ -194,16 +173,8 @@ export class Sessions {
   }
 
   /** @type {(operation: Operation, input: Input) => any} */
-  #request (operation, input) {
-    return requestOf(this.getSystem(), this.#spec, operation, this.states, input)
-  }
+  #request (operation, input) { return requestOf(this.getSystem(), this.#spec, operation, this.states, input) }
 
-  /** @type {(operation: Operation, input: () => Input) => Promise<Outcome>} */
-  async #run (operation, input) {
-    try {
-      return await send(this.getSystem(), this.#request(operation, input()))
-    } catch (error) {
-      return { ok: false, status: 0, body: undefined, message: /** @type {Error} */ (error).message }
-    }
-  }
+  /** @type {(operation: Operation, input: () => Input) => ReturnType<typeof send>} */
+  #run (operation, input) { return send(this.getSystem(), () => this.#request(operation, input())) }
 }

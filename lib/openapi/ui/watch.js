@@ -1,5 +1,4 @@
-/** @import { Settings } from './types.js' */
-/** @import { Sessions } from './sessions.js' */
+/** @import { Sessions, SessionState } from './sessions.js' */
 
 import { sentence } from './panel.js'
 
@@ -8,33 +7,27 @@ const ATTENTION = 300_000
 
 /**
  * Requests who is signed in when the reader returns to the page, and every `poll` seconds while the reader is active, because sessions
- * expire and are revoked. Polling stops without a reader, so that it does not keep an unused session alive.
- * @type {(sessions: Sessions, settings: Settings) => void}
+ * expire and are revoked. Polling stops without a reader, so that it does not keep an unused session alive. `poll` 0 turns it off.
+ * @type {(sessions: Sessions, poll: number) => void}
  */
-export function watch (sessions, { poll }) {
+export function watch (sessions, poll) {
   let lastActivity = Date.now()
-  const checkIfVisible = () => { if (document.visibilityState === 'visible') sessions.checkAll() }
+  const isVisible = () => document.visibilityState === 'visible'
+  const isActive = () => Date.now() - lastActivity <= ATTENTION
+  const isDue = (/** @type {SessionState} */ { phase, doubt }) => phase === 'in' || doubt !== undefined
+  const onReturn = () => { if (isVisible()) sessions.checkAll() }
   const onActivity = () => {
-    const away = Date.now() - lastActivity
+    const wasActive = isActive()
     lastActivity = Date.now()
-    if (away > ATTENTION) checkIfVisible()
+    if (!wasActive) onReturn()
   }
-  document.addEventListener('visibilitychange', checkIfVisible)
-  addEventListener('focus', checkIfVisible)
+  document.addEventListener('visibilitychange', onReturn)
+  addEventListener('focus', onReturn)
   for (const event of ['pointermove', 'pointerdown', 'keydown', 'wheel']) addEventListener(event, onActivity, { passive: true, capture: true })
-  if (poll === 0) return
-  setInterval(() => {
-    if (document.visibilityState !== 'visible' || Date.now() - lastActivity > ATTENTION) return
-    for (const { scheme, phase, doubt } of sessions.states.values()) {
-      if (phase === 'in' || doubt !== undefined) void sessions.check(scheme.name)
-    }
-  }, poll * 1000)
+  if (poll > 0) setInterval(() => { if (isVisible() && isActive()) sessions.checkAll(isDue) }, poll * 1000)
 }
 
-/**
- * Tells the other tabs of this browser when the reader signs in or out here. They request the status then.
- * @type {(sessions: Sessions) => void}
- */
+/** Tells the other tabs of this browser when the reader signs in or out here. They request the status then. @param {Sessions} sessions */
 export function share (sessions) {
   const tabs = new BroadcastChannel('fastify-openapi-session')
   tabs.addEventListener('message', () => sessions.checkAll())
@@ -45,10 +38,7 @@ export function share (sessions) {
   })
 }
 
-/**
- * Announces changes of the state to screen readers. An open dialog announces them itself.
- * @type {(sessions: Sessions) => void}
- */
+/** Announces changes of the state to screen readers. An open dialog announces them itself. @param {Sessions} sessions */
 export function announce ({ subscribe, getSystem }) {
   const region = document.createElement('div')
   region.className = 'session-announcer'
