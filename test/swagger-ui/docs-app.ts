@@ -26,6 +26,9 @@ export const ends = [
   { name: 'newest 6, OpenAPI 3.1', plugin: swaggerUi, openapi: '3.1.0' }
 ].slice(everything ? 0 : 1) as ReadonlyArray<{ readonly name: string, readonly plugin: typeof swaggerUi, readonly openapi: '3.0.3' | '3.1.0' }>
 
+/** Returns a function for the page. Its own text would be that of the tool that compiled this file. */
+export const inBrowser = (text: string) => Object.assign(() => ({}), { toString: () => text })
+
 export interface DocsOptions {
   /** Version of the OpenAPI document. */
   openapi?: '3.0.3' | '3.1.0'

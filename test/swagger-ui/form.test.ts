@@ -72,7 +72,9 @@ const options: DocsOptions = {
     await app.register(formbody)
     app.addContentTypeParser('multipart/form-data', { parseAs: 'string' }, (_request, body, done) => { done(null, { raw: body }) })
     app.addSchema({ $id: 'Name', type: 'string', title: 'The name' })
-    app.addSchema({ $id: 'Login', allOf: [{ type: 'object', required: ['name'], properties: { name: { $ref: 'Name#' } } }] })
+    app.addSchema({ $id: 'Word', type: 'string', title: 'The word', format: 'password' })
+    const properties = { name: { $ref: 'Name#' }, word: { allOf: [{ $ref: 'Word#' }], description: 'Known to you' } }
+    app.addSchema({ $id: 'Login', allOf: [{ type: 'object', required: ['name'], properties }] })
     for (const scheme of schemes.filter((scheme) => scheme !== 'account')) {
       await app.register(sessionPlugin, { ...account, schema: Account, scheme, cookie: { name: `__Host-${scheme}` }, openapi: operations(scheme) })
     }
@@ -147,6 +149,7 @@ async function each (t: Test, docs: DocsPage, submit: (scheme: Scheme) => Promis
   })
 
   await t.test('JSON is preferred, references are followed', async (t) => {
+    t.equal(await docs.field('The word', 'referred').getAttribute('type'), 'password')
     await docs.field('The name', 'referred').fill('ada')
     t.strictSame((await submit('referred'))?.body, { name: 'ada' })
   })

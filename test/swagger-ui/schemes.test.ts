@@ -1,7 +1,7 @@
 import t from 'tap'
 import { openChromium } from '../support/browser.js'
 import { ada, api, endSession, grace, twoSessions } from './docs-api.js'
-import { docsApp, type DocsOptions, ends } from './docs-app.js'
+import { docsApp, type DocsOptions, ends, inBrowser } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
 
 const answer = async (): Promise<object> => ({ ok: true })
@@ -108,7 +108,8 @@ t.test('several schemes in one dialog', async (t) => {
     await t.test(`persistAuthorization remembers the others, never a session: ${end.name}`, async (t) => {
       // Without __Host-, a script can write a cookie of the name: Swagger UI would do so on its own.
       const session = { ...otherSchemes.session, cookie: { name: 'sid' } }
-      const { url, calls } = await docsApp(t, { ...end, ...otherSchemes, session, ui: { uiConfig: { persistAuthorization: true } } })
+      const ui = { uiConfig: { persistAuthorization: true, plugins: [inBrowser('(system) => { globalThis.system = system; return {} }')] } }
+      const { url, calls } = await docsApp(t, { ...end, ...otherSchemes, session, ui })
       const context = await browser.newContext()
       t.teardown(() => context.close())
       // Pasted into the box that Swagger UI would show without the plugin, before there was one.
@@ -117,6 +118,12 @@ t.test('several schemes in one dialog', async (t) => {
       const docs = await DocsPage.open(t, context, url)
       await docs.lock('orders', 'unlocked')
       t.strictSame(await docs.storage(), { authorized: '{}' })
+      await docs.page.evaluate(`{
+        const { authActions, specSelectors } = system.getSystem()
+        authActions.authorize({ account: { name: 'account', schema: specSelectors.securityDefinitions().get('account'), value: 'entered' } })
+      }`)
+      await docs.lock('orders', 'unlocked')
+      t.equal(await docs.page.evaluate('document.cookie'), '')
 
       await docs.signIn(grace)
       t.match(calls('/api/login'), [{ cookie: undefined, status: 200 }])

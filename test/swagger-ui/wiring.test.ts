@@ -2,11 +2,8 @@ import t, { type Test } from 'tap'
 import cors from '@fastify/cors'
 import { openChromium } from '../support/browser.js'
 import { api, grace } from './docs-api.js'
-import { docsApp, type DocsOptions, ends } from './docs-app.js'
+import { docsApp, type DocsOptions, ends, inBrowser } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
-
-/** A function for the page. Its own text would be that of the tool that compiled this file. */
-const inBrowser = (text: string) => Object.assign(() => ({}), { toString: () => text })
 
 /** What an app may have there already, and an API under a base path. */
 const options: DocsOptions = {
