@@ -100,6 +100,7 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
         t.equal(await docs.state().innerText(), 'Signed in', String(change))
         await docs.closeDialog()
         await docs.lock('logout', 'locked')
+        t.equal(await docs.operation('orders').count(), 1)
       }
     })
 

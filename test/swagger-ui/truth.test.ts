@@ -1,7 +1,8 @@
 import t from 'tap'
 import { openChromium } from '../support/browser.js'
+import { createGate } from '../support/gate.js'
 import { grace } from './docs-api.js'
-import { docsApp, ends } from './docs-app.js'
+import { docsApp, type DocsOptions, ends } from './docs-app.js'
 import { DocsPage } from './docs-page.js'
 
 t.test('locks and dialog follow the truth', async (t) => {
@@ -52,6 +53,22 @@ t.test('locks and dialog follow the truth', async (t) => {
       t.equal(await first.run('open'), '200')
       await first.lock('orders', 'unlocked')
       t.ok(calls('/api/me').every(({ setCookie }) => setCookie === undefined || /Max-Age=0/.test(setCookie)))
+    })
+
+    await t.test(`a login is confirmed by a status that was requested after it: ${end.name}`, async (t) => {
+      const gate = createGate()
+      const plugins: DocsOptions['plugins'] = async (app) => { app.addHook('onSend', async ({ url }) => { if (url === '/api/me') await gate.pass() }) }
+      const { url } = await docsApp(t, { ...end, plugins, settings: { poll: 0 } })
+      const docs = await DocsPage.open(t, browser, url)
+      await docs.openDialog()
+      await gate.reached
+      await docs.enter(grace)
+      const entered = docs.page.waitForResponse((response) => response.url() === `${url}/api/login`)
+      await docs.button('Sign in').click()
+      t.equal(await (await entered).finished(), null)
+      gate.open()
+      await docs.says('Signed in')
+      t.equal(await docs.form().getByRole('alert').innerText(), '')
     })
 
     await t.test(`expired, and revoked, on the server: ${end.name}`, async (t) => {
