@@ -80,7 +80,7 @@ export class SqlStore extends ReportingStore implements SessionStore {
     const values = { ...toRow(id, record), before: record.version - 1, now }
     const written = await (record.expiresAt > now ? this.#statements.update(values) : this.#statements.end(values))
     if (written > 0) return 'updated'
-    return (await this.#statements.find(values)).length > 0 ? 'conflict' : 'missing'
+    return (await this.#statements.read(values)).length > 0 ? 'conflict' : 'missing'
   }
 
   async delete (id: string): Promise<boolean> {
@@ -103,18 +103,12 @@ export class SqlStore extends ReportingStore implements SessionStore {
     return await removeOf(this.#database, toPrincipalColumn(principal), except === undefined ? '' : toColumn(except), this.#now())
   }
 
-  async clear (): Promise<void> {
-    await removeOf(this.#database, undefined, '', this.#now())
-  }
+  async clear (): Promise<void> { await removeOf(this.#database, undefined, '', this.#now()) }
 
   /** Deletes expired rows in batches, and returns their number. Needed only with `sweepInterval: 0`. */
-  async sweep (): Promise<number> {
-    return await this.#sweeper.run()
-  }
+  async sweep (): Promise<number> { return await this.#sweeper.run() }
 
-  async close (): Promise<void> {
-    await this.#sweeper.stop()
-  }
+  async close (): Promise<void> { await this.#sweeper.stop() }
 
   #decode (row: Row): StoredSession | undefined {
     try {

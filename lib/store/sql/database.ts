@@ -1,4 +1,4 @@
-import { type Dialect as KyselyDialect, Kysely, MysqlDialect, PostgresDialect, SqliteDialect } from 'kysely'
+import { Kysely, MysqlDialect, PostgresDialect, type SqliteDatabase as KyselySqlite, SqliteDialect } from 'kysely'
 import { invalidOptions } from '../../errors.js'
 import type { Tables } from './row.js'
 
@@ -16,9 +16,7 @@ export interface PgPool {
 }
 
 /** The shape of a pool of mysql2 or mysql2/promise. */
-export interface MysqlPool {
-  getConnection (...callback: never[]): unknown
-}
+export interface MysqlPool { getConnection (...callback: never[]): unknown }
 
 /** The shape of a database of better-sqlite3 or node:sqlite. */
 export interface SqliteDatabase {
@@ -62,7 +60,7 @@ function kyselyOn (given: SqlDatabase): Kysely<Tables> | undefined {
   return dialect && new Kysely({ dialect })
 }
 
-function dialectOn (db: SqlDatabase): KyselyDialect | undefined {
+function dialectOn (db: SqlDatabase) {
   // A mysql2 connection has a method `prepare` too.
   if (has(db, 'prepare') && has(db, 'exec')) return new SqliteDialect({ database: sqlite(db as SqliteDatabase) })
   if (has(db, 'connect') && has(db, 'totalCount', 'number')) return new PostgresDialect({ pool: db as never })
@@ -75,22 +73,16 @@ function has (value: unknown, name: string, type = 'function'): boolean {
   return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[name] === type
 }
 
-type SqliteParts = Exclude<ConstructorParameters<typeof SqliteDialect>[0]['database'], () => unknown>
-type Statement = ReturnType<SqliteParts['prepare']>
-
-/** Adapts a database to Kysely. Statements of node:sqlite take separate arguments and lack the property `reader`. */
-function sqlite (db: SqliteDatabase): SqliteParts {
-  return {
-    close () {},
-    prepare (sql) {
-      const statement = db.prepare(sql) as Statement | { [method in 'all' | 'run' | 'iterate']: (...values: unknown[]) => never }
-      if ('reader' in statement) return statement
-      return {
-        reader: sql.startsWith('select'),
-        all: (values) => statement.all(...values),
-        run: (values) => statement.run(...values),
-        iterate: (values) => statement.iterate(...values)
-      }
+/** Adapts a database to Kysely. Statements of node:sqlite take separate arguments only, and lack the property `reader`. */
+const sqlite = (db: SqliteDatabase): KyselySqlite => ({
+  close () {},
+  prepare (sql) {
+    const statement = db.prepare(sql) as Record<'all' | 'run' | 'iterate', (...values: readonly unknown[]) => never>
+    return {
+      reader: sql.startsWith('select'),
+      all: (values) => statement.all(...values),
+      run: (values) => statement.run(...values),
+      iterate: (values) => statement.iterate(...values)
     }
   }
-}
+})

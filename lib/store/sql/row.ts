@@ -31,14 +31,11 @@ const MAX_LENGTH = 255
 const DIGEST = '~#'
 
 /** Returns the column value for a text: the text, or `~` and JSON if it needs escaping. Different texts have different values. */
-export function toColumn (text: string | readonly string[]): string {
-  return typeof text === 'string' && !NEEDS_ESCAPE.test(text) ? text : `~${JSON.stringify(text)}`
-}
+export const toColumn = (text: string | readonly string[]): string =>
+  typeof text === 'string' && !NEEDS_ESCAPE.test(text) ? text : `~${JSON.stringify(text)}`
 
 /** Reverses `toColumn`. May return any JSON value if another program wrote the column. */
-function fromColumn (stored: string): unknown {
-  return stored.startsWith('~') ? JSON.parse(stored.slice(1)) : stored
-}
+const fromColumn = (stored: string): unknown => stored.startsWith('~') ? JSON.parse(stored.slice(1)) : stored
 
 /** Returns the column value for a principal: a digest if it is too long for an index. */
 export function toPrincipalColumn (principal: string): string {

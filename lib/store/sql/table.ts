@@ -1,6 +1,6 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { type Dialect, type SqlDatabase, useDatabase } from './database.js'
-import { columnNames, type Tables } from './row.js'
+import { columnNames } from './row.js'
 
 /**
  * Creates the table and its indexes, unless they exist. An app may call it at every start, and from several processes at the
@@ -10,26 +10,18 @@ import { columnNames, type Tables } from './row.js'
  * @throws `FST_SESSION_OPTIONS` if `SqlStore` does not support `db`
  */
 export async function createTable (db: SqlDatabase, table = 'sessions'): Promise<void> {
-  const database = useDatabase(db, table, 'createTable')
+  const { db: kysely, dialect } = useDatabase(db, table, 'createTable')
   try {
-    for (const statement of definition(database.dialect, table)) {
+    for (const statement of definition(dialect, table)) {
       // Tries again, because IF NOT EXISTS is not atomic in PostgreSQL: one of two concurrent runs may fail.
-      await statement.execute(database.db).catch(() => statement.execute(database.db))
+      await statement.execute(kysely).catch(() => statement.execute(kysely))
     }
   } catch (error) {
-    if (!isDenied(error) || !await tableExists(database.db, table)) throw error
+    // Databases check whether the role may create tables before they check whether the table exists.
+    const isDenied = ['42501', 'ER_TABLEACCESS_DENIED_ERROR'].includes((error as { code: string }).code)
+    const exists = isDenied && await kysely.selectFrom(table).select(columnNames).limit(0).execute().then(() => true, () => false)
+    if (!exists) throw error
   }
-}
-
-/** Returns true if the role may not create tables. Databases check that right before they check whether the table exists. */
-function isDenied (error: unknown): boolean {
-  const { code } = error as { code?: unknown }
-  return code === '42501' || code === 'ER_TABLEACCESS_DENIED_ERROR'
-}
-
-async function tableExists (db: Kysely<Tables>, table: string): Promise<boolean> {
-  return await db.selectFrom(table).select(columnNames).limit(0).execute()
-    .then(() => true, () => false)
 }
 
 /** The column types of an indexed text, a payload and an instant. Collation "C" compares bytes and depends on no locale. */
