@@ -6,7 +6,7 @@ import { TimeLimit } from './shared/time-limit.js'
 import { adapt, type RedisClient } from './redis/client.js'
 import { Connection } from './redis/connection.js'
 import { type ScriptName, scripts } from './redis/scripts.js'
-import { decode, NO_OWNER, ownerIn, ownerOf, quote, unexpectedReply, unquote } from './redis/value.js'
+import { decode, NO_OWNER, ownerOf, quote, unexpectedReply, unquote } from './redis/value.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export type { RedisClient } from './redis/client.js'
@@ -91,28 +91,25 @@ export class RedisStore extends ReportingStore implements SessionStore {
   async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
     const reply = await this.#save('update', id, record)
     if (reply === 'missing' || reply === 'conflict') return reply
-    await this.#unindex(ownerIn(reply), [id])
+    await this.#unindex(reply, [id])
     return 'updated'
   }
 
   async delete (id: string): Promise<boolean> {
     const reply = await this.#run('delete', [this.#key(id)], [this.#now(), ''])
     if (reply === 'ended') return false
-    await this.#unindex(ownerIn(reply), [id])
+    await this.#unindex(reply, [id])
     return true
   }
 
   async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
-    const owner = ownerOf(principal)
     const sessions: StoredSession[] = []
-    const absent: string[] = []
-    const next = await this.#forEachId(owner, cursor, limit, async (id) => {
+    const next = await this.#forEachId(ownerOf(principal), cursor, limit, async (id) => {
       const record = await this.#load(id)
-      if (record === null) absent.push(id)
-      else if (record?.principal === principal && record.expiresAt > this.#now()) sessions.push({ id, record })
+      if (record?.principal === principal && record.expiresAt > this.#now()) sessions.push({ id, record })
+      // A record is never written after its entry, so an entry without a record stays without one.
+      return record === null
     })
-    // A record is never written after its entry, so an entry without a record stays without one and can be removed.
-    await this.#unindex(owner, absent)
     return { sessions, cursor: next }
   }
 
@@ -121,15 +118,13 @@ export class RedisStore extends ReportingStore implements SessionStore {
     let deleted = 0
     let cursor: string | undefined
     do {
-      const gone: string[] = []
       cursor = await this.#forEachId(owner, cursor, BATCH, async (id) => {
-        if (id === except) return
+        if (id === except) return false
         const reply = await this.#run('delete', [this.#key(id)], [this.#now(), owner])
         if (reply === owner) deleted++
         else if (reply !== 'ended' && reply !== 'kept') throw unexpectedReply(reply)
-        if (reply !== 'kept') gone.push(id)
+        return reply !== 'kept'
       })
-      await this.#unindex(owner, gone)
     } while (cursor !== undefined)
     return deleted
   }
@@ -186,8 +181,12 @@ export class RedisStore extends ReportingStore implements SessionStore {
     }
   }
 
-  /** Removes ended sessions from an index. If that fails, the next `list` or the expiry of the index removes them. */
-  async #unindex (owner: string, ids: readonly string[]): Promise<void> {
+  /**
+   * Removes ended sessions from the index of an owner in the reply of a script. If that fails, the next `list` or the expiry of
+   * the index removes them. @throws if the reply is not an owner
+   */
+  async #unindex (owner: unknown, ids: readonly string[]): Promise<void> {
+    if (typeof owner !== 'string' || !/^(?:-$|=)/.test(owner)) throw unexpectedReply(owner)
     if (owner === NO_OWNER || ids.length === 0) return
     try {
       await this.#connection.run('zrem', [this.#indexKey(owner), ...ids.map(quote)])
@@ -197,18 +196,21 @@ export class RedisStore extends ReportingStore implements SessionStore {
   }
 
   /**
-   * Runs a task for each id of one page of an index, and returns the cursor of the next page. All calls of this method share
-   * `#bulkCommands`, so that they leave most of the connection to other calls.
+   * Runs a task for each id of one page of an index, and returns the cursor of the next page. Removes the ids for which the task
+   * returns true. All calls of this method share `#bulkCommands`, so that they leave most of the connection to other calls.
    */
-  async #forEachId (owner: string, cursor = '', limit: number, task: (id: string) => Promise<void>): Promise<string | undefined> {
+  async #forEachId (owner: string, cursor = '', limit: number, task: (id: string) => Promise<boolean>): Promise<string | undefined> {
     this.#bulkCalls++
+    const ended: string[] = []
     try {
       // A cursor is a score. An invalid cursor, which a client may send, selects the first page.
       const after = /^\d+(\.\d+)?$/.test(cursor) ? cursor : '-inf'
       const page = await this.#run('page', [this.#indexKey(owner)], [this.#now(), after, Math.min(limit, BATCH)])
       if (!Array.isArray(page) || page.length === 0) throw unexpectedReply(page)
       const [next, ...ids] = page.map((text) => unquote(String(text)))
-      while (ids.length > 0) await Promise.all(ids.splice(0, Math.max(1, Math.floor(this.#bulkCommands / this.#bulkCalls))).map(task))
+      const run = async (id: string): Promise<unknown> => await task(id) && ended.push(id)
+      while (ids.length > 0) await Promise.all(ids.splice(0, Math.max(1, Math.floor(this.#bulkCommands / this.#bulkCalls))).map(run))
+      await this.#unindex(owner, ended)
       return next === '' ? undefined : next
     } finally {
       this.#bulkCalls--

@@ -8,7 +8,7 @@ import { fromRow, type Row, toColumn, toPrincipalColumn, toRow } from './sql/row
 import { prepareStatements, type Statements } from './sql/statements.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
-export { createTable } from './sql/table.js'
+export { createTable } from './sql/database.js'
 export type { KyselyInstance, MysqlPool, PgPool, SqlDatabase, SqliteDatabase } from './sql/database.js'
 
 export interface SqlStoreOptions {
@@ -42,9 +42,7 @@ export class SqlStore extends ReportingStore implements SessionStore {
     super()
     refuseUnknown(options, ['db', 'table', 'sweepInterval', 'now'], 'option * of SqlStore')
     const { db, table = 'sessions', sweepInterval = 30, now } = options
-    if (typeof table !== 'string' || table === '') {
-      throw invalidOptions('SqlStore: table must be the name of a table, such as "sessions" or "auth.sessions"')
-    }
+    if (typeof table !== 'string' || table === '') throw invalidOptions('SqlStore: table must be the name of a table, such as "sessions" or "auth.sessions"')
     const interval = sweepInterval === 0 ? 0 : timerMilliseconds('SqlStore: sweepInterval', sweepInterval) as number
     this.#database = useDatabase(db, table, 'SqlStore')
     this.#statements = prepareStatements(this.#database)

@@ -83,9 +83,6 @@ interface NodeRedisInternals {
   readonly getSentinelNode?: unknown
 }
 
-/** Replies with the default types, even if the app has set other types for its client. */
-const defaultTypes = { typeMapping: {} }
-
 /** Uses `sendCommand`, which reads from the primary and bypasses the client-side cache. node-redis batches commands by itself. */
 function fromNodeRedis (client: NodeRedis): Client {
   const internals = client as unknown as NodeRedisInternals
@@ -100,9 +97,10 @@ function fromNodeRedis (client: NodeRedis): Client {
     whenReady (listener) { client.once(nodeClient ? 'connect' : 'ready', listener) },
     send (command, args) {
       const texts = [command, ...args.map(String)]
-      // The argument `false` (not read-only) selects the primary.
-      if (getSentinelNode) return send(false, texts, defaultTypes)
-      return nodeClient ? send(texts[command.startsWith('eval') ? 3 : 1], false, texts, defaultTypes) : send(texts, defaultTypes)
+      // A cluster selects the server by the key. The argument `false` (not read-only) selects the primary.
+      const route = nodeClient ? [texts[command.startsWith('eval') ? 3 : 1], false] : getSentinelNode ? [false] : []
+      // The app may have set other types for the replies to its client.
+      return send(...route, texts, { typeMapping: {} })
     }
   }
 }

@@ -28,11 +28,5 @@ export function decode (text: string): SessionRecord | undefined {
   return owner === NO_OWNER ? fields : { ...fields, principal: unquote(owner.slice(1)) }
 }
 
-/** Returns the owner in the reply of a script. @throws if the reply is not an owner */
-export function ownerIn (reply: unknown): string {
-  if (typeof reply === 'string' && /^(?:-$|=)/.test(reply)) return reply
-  throw unexpectedReply(reply)
-}
-
 /** Returns the error for a reply that no script returns. */
 export const unexpectedReply = (reply: unknown): Error => new Error(`RedisStore: unexpected reply from the server (${typeof reply})`)

@@ -19,14 +19,13 @@ export async function removeExpired (database: Database, now: number, stopped: (
   const expired = database.db.selectFrom(database.table).select('id').where('expires_at', '<=', now).orderBy('expires_at').limit(BATCH)
   // COALESCE keeps MySQL from using the index of this column, which would lock the rows in another order.
   const isExpired: Condition = (eb) => eb(eb.fn.coalesce('expires_at', eb.lit(0)), '<=', now)
-  for (let total = 0; ;) {
+  // Lets requests run between two batches, even with a synchronous driver.
+  for (let total = 0; ; await setImmediate()) {
     const found = stopped() ? [] : await expired.execute()
     const removed = await remove(database, found, isExpired, true)
     total += removed
     // If none of the rows was removed, another process is deleting them.
     if (found.length < BATCH || removed === 0) return total
-    // Lets requests run between two batches, even with a synchronous driver.
-    await setImmediate()
   }
 }
 
@@ -41,7 +40,7 @@ export async function removeOf (database: Database, principal: string | undefine
   const all = db.selectFrom(table).select(['id', 'expires_at'])
     .$if(principal !== undefined, (query) => query.where('principal', '=', principal as string))
     .where('id', '<>', except).orderBy('id').limit(BATCH)
-  for (let after = '', total = 0; ;) {
+  for (let after = '', total = 0; ; await setImmediate()) {
     const found = await all.where('id', '>', after).execute()
     const live = await remove(database, found.filter((row) => Number(row.expires_at) > now), isOwned)
     total += live
@@ -53,7 +52,6 @@ export async function removeOf (database: Database, principal: string | undefine
     }
     if (found.length < BATCH) return total
     after = found.at(-1)?.id ?? after
-    await setImmediate()
   }
 }
 

@@ -51,9 +51,8 @@ export function toRow (id: string, { payload, version, expiresAt, principal }: S
 
 /** @throws if the row is not a session, which means that another program wrote it */
 export function fromRow (row: Row): StoredSession {
-  const [id, version, expiresAt] = [fromColumn(row.id), Number(row.version), Number(row.expires_at)]
+  const [id, kept, version, expiresAt] = [fromColumn(row.id), fromColumn(row.payload), Number(row.version), Number(row.expires_at)]
   if (!Number.isSafeInteger(version) || !Number.isSafeInteger(expiresAt)) throw new TypeError('version and expires_at must be whole numbers')
-  const kept = fromColumn(row.payload)
   const isLong = row.principal?.startsWith(DIGEST) && Array.isArray(kept)
   const [payload, principal] = (isLong ? kept : [kept, row.principal && fromColumn(row.principal)]) as unknown[]
   if (typeof id !== 'string' || typeof payload !== 'string') throw new TypeError('id and payload must be texts of this store')
