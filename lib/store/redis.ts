@@ -169,7 +169,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
     return this.#write(script, id, index, expiresAt, version, write, owner, payload, quote(id))
   }
 
-  /** Runs a script that writes a record. If the script asks for an index entry first, adds the entry and runs the script again. */
+  /** Runs a script that writes a record. Adds the index entry that it asks for, and runs it again unless it created the record. */
   async #write (script: ScriptName, id: string, index: string[], expiresAt: number, ...record: Arguments): Promise<unknown> {
     const now = this.#now()
     for (let entered = ''; ;) {
