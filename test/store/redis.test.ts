@@ -363,6 +363,16 @@ t.test('a server that does not answer', async (t) => {
   t.ok(await store.read('a'), 'and all is well again')
 })
 
+t.test('a client that throws an error fails the call, and the call counts no longer', async (t) => {
+  const client = connect(t, new Redis((await startRedis(t)).port))
+  await client.ping()
+  const throwing = new Proxy(client, {
+    get: (target, name) => name === 'get' ? () => { throw new TypeError('no slots') } : Reflect.get(target, name)
+  })
+  const store = new RedisStore({ client: throwing, prefix: 'session:', maxPending: 1 })
+  for (let call = 0; call < 3; call++) await t.rejects(store.read('a'), /^RedisStore: no slots$/)
+})
+
 t.test('a server that is not there', async (t) => {
   const server = await startRedis(t)
   const client = connect(t, new Redis(server.port, { retryStrategy: () => 20 }))
