@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { invalidOptions, refuseUnknown, timerMilliseconds } from '../errors.js'
 import { clock } from './shared/clock.js'
 import { ReportingStore } from './shared/reporting.js'
-import { clearKeys } from './redis/clear.js'
+import { TimeLimit } from './shared/time-limit.js'
 import { adapt, type RedisClient } from './redis/client.js'
 import { Connection } from './redis/connection.js'
 import { type ScriptName, scripts } from './redis/scripts.js'
-import { decode, encode, indexUntil, unexpectedReply, NO_OWNER, ownerIn, ownerOf, quote, scoreOf, unquote } from './redis/value.js'
+import { decode, NO_OWNER, ownerOf, quote, unexpectedReply, unquote } from './redis/value.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export type { RedisClient } from './redis/client.js'
@@ -29,6 +29,8 @@ const BATCH = 500
 /** How many commands all calls of `list` and `deleteAll` together may have in flight. */
 const BULK_COMMANDS = 100
 
+type Arguments = ReadonlyArray<string | number>
+
 /**
  * Keeps sessions in Redis or Valkey, for any number of processes. Each session is a string. Each principal has an index: a
  * sorted set of ids. A read is a plain GET. Every other call on a session is one script. In a cluster, where the index may be
@@ -42,6 +44,8 @@ export class RedisStore extends ReportingStore implements SessionStore {
   /** True if a record and an index may be on different servers, so that a script cannot write both. */
   readonly #isCluster: boolean
   readonly #prefix: string
+  /** The pattern of SCAN that matches the key of each record. */
+  readonly #pattern: string
   readonly #now: () => number
   /** The start of the unique name of each write. It identifies a write that the client repeats after a lost connection. */
   readonly #writer = randomBytes(6).toString('base64url')
@@ -54,94 +58,58 @@ export class RedisStore extends ReportingStore implements SessionStore {
     refuseUnknown(options ?? {}, ['client', 'prefix', 'timeout', 'maxPending', 'now'], 'option * of RedisStore')
     const { client, prefix, timeout = 2, maxPending = 10_000, now } = options ?? {}
     const adapted = adapt(client)
-    if (typeof adapted === 'string') throw invalidOptions(`RedisStore: ${adapted}`)
     if (typeof prefix !== 'string') {
       throw invalidOptions('RedisStore: prefix is missing. Give each app its own, such as prefix: "shop:session:", ' +
         'because apps that share a Redis and a prefix accept each other\'s sessions')
     }
     if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('RedisStore: maxPending must be a whole number, 1 or more, such as 10000')
-    this.#connection = new Connection(adapted, { time: timerMilliseconds('RedisStore: timeout', timeout) ?? 0, pending: maxPending })
-    this.#isCluster = adapted.cluster
-    this.#prefix = adapted.keyPrefix + prefix
+    this.#connection = new Connection(adapted, new TimeLimit(timerMilliseconds('RedisStore: timeout', timeout) ?? 0), maxPending)
+    this.#isCluster = adapted.masters !== undefined
+    this.#prefix = (adapted.keyPrefix ?? '') + prefix
+    this.#pattern = `${((adapted.scanPrefix ?? '') + this.#prefix).replace(/[\\*?[\]]/g, '\\$&')}id:*`
     this.#now = clock(now)
     this.#bulkCommands = Math.min(BULK_COMMANDS, maxPending / 2)
   }
 
   async create (id: string, record: SessionRecord): Promise<number | boolean> {
-    const now = this.#now()
-    const { expiresAt } = record
-    if (expiresAt <= now) return await this.read(id) === undefined
-    const owner = ownerOf(record.principal)
-    const until = owner === NO_OWNER ? 0 : indexUntil(expiresAt, now)
-    const write = this.#nextWrite()
-    const value = encode({ record, indexedUntil: until }, write)
-    const keys = this.#keys(id, owner)
-    let reply = await this.#run('create', keys, [now, expiresAt - now, write, value, quote(id), scoreOf(until, id)])
-    if (reply === 'taken') return false
-    if (keys.length === 1) {
-      if (reply !== 'created') throw unexpectedReply(reply)
-      if (owner === NO_OWNER) return true
-      // The record is written before its index entry. No client has the cookie yet, so the session cannot be in use.
-      reply = await this.#index(owner, id, until)
-    }
-    if (!/^\d+$/.test(String(reply))) throw unexpectedReply(reply)
+    const reply = await this.#save('create', id, record)
+    if (reply === 'taken' || reply === 'saved') return reply === 'saved'
+    if (record.principal === undefined || !/^\d+$/.test(String(reply))) throw unexpectedReply(reply)
     return Number(reply)
   }
 
   async read (id: string): Promise<SessionRecord | undefined> {
     const record = await this.#load(id)
-    return record !== undefined && record !== 'absent' && record.expiresAt > this.#now() ? record : undefined
+    return record && record.expiresAt > this.#now() ? record : undefined
   }
 
   async touch (id: string, expiresAt: number): Promise<void> {
-    const now = this.#now()
-    if (expiresAt <= now) return
-    const until = indexUntil(expiresAt, now)
-    // The index is written first, so that the entry outlasts the record. Repeats if a concurrent update changes the owner.
-    for (let owner = ''; ;) {
-      const reply = await this.#run('touch', [this.#key(id)], [now, expiresAt, until, owner])
-      if (reply === '') return
-      owner = ownerIn(reply)
-      await this.#index(owner, id, until)
-    }
+    const reply = await this.#write('touch', id, [], expiresAt)
+    if (reply !== 'touched') throw unexpectedReply(reply)
   }
 
   async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
-    const now = this.#now()
-    const { version, expiresAt, payload, principal } = record
-    const owner = ownerOf(principal)
-    const args = [now, version, expiresAt, this.#nextWrite(), owner, payload, quote(id), scoreOf(0, id), indexUntil(expiresAt, now)]
-    for (let indexed = 0; ;) {
-      const reply = await this.#run('update', this.#keys(id, owner), [...args, indexed])
-      if (reply === 'missing' || reply === 'conflict') return reply
-      if (!(Number(reply) > indexed)) {
-        await this.#unindex(ownerIn(reply), [id])
-        return 'updated'
-      }
-      await this.#index(owner, id, indexed = Number(reply))
-    }
+    const reply = await this.#save('update', id, record)
+    if (reply === 'missing' || reply === 'conflict') return reply
+    await this.#unindex(reply, [id])
+    return 'updated'
   }
 
   async delete (id: string): Promise<boolean> {
     const reply = await this.#run('delete', [this.#key(id)], [this.#now(), ''])
-    if (reply === 'absent' || reply === 'ended') return false
-    await this.#unindex(ownerIn(reply), [id])
+    if (reply === 'ended') return false
+    await this.#unindex(reply, [id])
     return true
   }
 
   async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
-    const owner = ownerOf(principal)
     const sessions: StoredSession[] = []
-    const absent: string[] = []
-    // A cursor is a score. An invalid cursor, which a client may send, selects the first page.
-    const after = cursor !== undefined && /^-?\d+(\.\d+)?$/.test(cursor) ? cursor : undefined
-    const next = await this.#forEachId(owner, after, limit, async (id) => {
+    const next = await this.#forEachId(ownerOf(principal), cursor, limit, async (id) => {
       const record = await this.#load(id)
-      if (record === 'absent') absent.push(id)
-      else if (record?.principal === principal && record.expiresAt > this.#now()) sessions.push({ id, record })
+      if (record?.principal === principal && record.expiresAt > this.#now()) sessions.push({ id, record })
+      // A record is never written after its entry, so an entry without a record stays without one.
+      return record === null
     })
-    // A record is never written after its entry, so an entry without a record stays without one and can be removed.
-    await this.#unindex(owner, absent)
     return { sessions, cursor: next }
   }
 
@@ -150,35 +118,35 @@ export class RedisStore extends ReportingStore implements SessionStore {
     let deleted = 0
     let cursor: string | undefined
     do {
-      const gone: string[] = []
       cursor = await this.#forEachId(owner, cursor, BATCH, async (id) => {
-        if (id === except) return
+        if (id === except) return false
         const reply = await this.#run('delete', [this.#key(id)], [this.#now(), owner])
         if (reply === owner) deleted++
-        else if (reply !== 'absent' && reply !== 'ended' && reply !== 'kept') throw unexpectedReply(reply)
-        if (reply !== 'kept') gone.push(id)
+        else if (reply !== 'ended' && reply !== 'kept') throw unexpectedReply(reply)
+        return reply !== 'kept'
       })
-      await this.#unindex(owner, gone)
     } while (cursor !== undefined)
     return deleted
   }
 
   /** Deletes all records. Indexes stay: `list` removes entries without a record, and indexes expire. */
   async clear (): Promise<void> {
-    await clearKeys(this.#connection, `${this.#prefix}id:`)
+    for (const server of await this.#connection.servers()) {
+      let cursor = '0'
+      do {
+        cursor = String(await this.#run('clear', [], [cursor, this.#pattern, BATCH], server))
+        if (!/^\d+$/.test(cursor)) throw unexpectedReply(cursor)
+      } while (cursor !== '0')
+    }
   }
 
   /** Rejects further calls. The app's client stays open. */
-  async close (): Promise<void> {
-    this.#connection.close()
-  }
+  async close (): Promise<void> { this.#connection.close() }
 
-  /**
-   * Returns the record of an id, even if it has expired. Returns `'absent'` if there is none, and `undefined` if it was damaged.
-   */
-  #load (id: string): Promise<SessionRecord | 'absent' | undefined> {
+  /** Returns the record of an id, even if it has expired. Returns `null` if there is none, and `undefined` if it was damaged. */
+  #load (id: string): Promise<SessionRecord | null | undefined> {
     return this.#connection.run('get', [this.#key(id)]).then((text) => {
-      if (text === null) return 'absent'
+      if (text === null) return null
       if (typeof text !== 'string') throw unexpectedReply(text)
       return decode(text) ?? this.#drop(id)
     }, (error: unknown) => {
@@ -193,13 +161,32 @@ export class RedisStore extends ReportingStore implements SessionStore {
     await this.#run('delete', [this.#key(id)], [this.#now(), 'none'])
   }
 
-  /** Adds a session to the index of its owner. Returns how many sessions the index has. */
-  #index (owner: string, id: string, until: number): Promise<unknown> {
-    return this.#run('index', [this.#indexKey(owner)], [this.#now(), quote(id), scoreOf(until, id)])
+  /** Runs a script that writes a record and names the write, so that a write which the client sends again counts once. */
+  #save (script: 'create' | 'update', id: string, { payload, version, expiresAt, principal }: SessionRecord): Promise<unknown> {
+    const owner = ownerOf(principal)
+    const index = owner === NO_OWNER || this.#isCluster ? [] : [this.#indexKey(owner)]
+    const write = this.#writer + (++this.#writes).toString(36)
+    return this.#write(script, id, index, expiresAt, version, write, owner, payload, quote(id))
   }
 
-  /** Removes ended sessions from an index. If that fails, the next `list` or the expiry of the index removes them. */
-  async #unindex (owner: string, ids: readonly string[]): Promise<void> {
+  /** Runs a script that writes a record. Adds the index entry that it asks for, and runs it again unless it created the record. */
+  async #write (script: ScriptName, id: string, index: string[], expiresAt: number, ...record: Arguments): Promise<unknown> {
+    const now = this.#now()
+    for (let entered = ''; ;) {
+      const reply = await this.#run(script, [this.#key(id), ...index], [now, expiresAt, entered, ...record])
+      if (typeof reply !== 'string' || !reply.startsWith('enter ')) return reply
+      const size = await this.#run('index', [this.#indexKey(reply.slice(23))], [now, quote(id), reply.slice(6, 22)])
+      if (script === 'create') return size
+      entered = reply
+    }
+  }
+
+  /**
+   * Removes ended sessions from the index of an owner in the reply of a script. If that fails, the next `list` or the expiry of
+   * the index removes them. @throws if the reply is not an owner
+   */
+  async #unindex (owner: unknown, ids: readonly string[]): Promise<void> {
+    if (typeof owner !== 'string' || !/^(?:-$|=)/.test(owner)) throw unexpectedReply(owner)
     if (owner === NO_OWNER || ids.length === 0) return
     try {
       await this.#connection.run('zrem', [this.#indexKey(owner), ...ids.map(quote)])
@@ -209,40 +196,32 @@ export class RedisStore extends ReportingStore implements SessionStore {
   }
 
   /**
-   * Runs a task for each id of one page of an index, and returns the cursor of the next page. All calls of this method share
-   * `#bulkCommands`, so that they leave most of the connection to other calls.
+   * Runs a task for each id of one page of an index, and returns the cursor of the next page. Removes the ids for which the task
+   * returns true. All calls of this method share `#bulkCommands`, so that they leave most of the connection to other calls.
    */
-  async #forEachId (owner: string, after = '-inf', limit: number, task: (id: string) => Promise<void>): Promise<string | undefined> {
+  async #forEachId (owner: string, cursor = '', limit: number, task: (id: string) => Promise<boolean>): Promise<string | undefined> {
     this.#bulkCalls++
+    const ended: string[] = []
     try {
+      // A cursor is a score. An invalid cursor, which a client may send, selects the first page.
+      const after = /^\d+(\.\d+)?$/.test(cursor) ? cursor : '-inf'
       const page = await this.#run('page', [this.#indexKey(owner)], [this.#now(), after, Math.min(limit, BATCH)])
       if (!Array.isArray(page) || page.length === 0) throw unexpectedReply(page)
       const [next, ...ids] = page.map((text) => unquote(String(text)))
-      while (ids.length > 0) await Promise.all(ids.splice(0, Math.max(1, Math.floor(this.#bulkCommands / this.#bulkCalls))).map(task))
+      const run = async (id: string): Promise<unknown> => await task(id) && ended.push(id)
+      while (ids.length > 0) await Promise.all(ids.splice(0, Math.max(1, Math.floor(this.#bulkCommands / this.#bulkCalls))).map(run))
+      await this.#unindex(owner, ended)
       return next === '' ? undefined : next
     } finally {
       this.#bulkCalls--
     }
   }
 
-  #run (name: ScriptName, keys: readonly string[], args: ReadonlyArray<string | number>): Promise<unknown> {
+  #run (name: ScriptName, keys: readonly string[], args: Arguments, connection = this.#connection): Promise<unknown> {
     const { lua, digest } = scripts[name]
-    return this.#connection.run('evalsha', [digest, keys.length, ...keys, ...args], lua)
+    return connection.run('evalsha', [digest, keys.length, ...keys, ...args], lua)
   }
 
-  #nextWrite (): string {
-    return this.#writer + (++this.#writes).toString(36)
-  }
-
-  #keys (id: string, owner: string): string[] {
-    return owner === NO_OWNER || this.#isCluster ? [this.#key(id)] : [this.#key(id), this.#indexKey(owner)]
-  }
-
-  #key (id: string): string {
-    return `${this.#prefix}id:${quote(id)}`
-  }
-
-  #indexKey (owner: string): string {
-    return `${this.#prefix}principal:${owner.slice(1)}`
-  }
+  #key (id: string): string { return `${this.#prefix}id:${quote(id)}` }
+  #indexKey (owner: string): string { return `${this.#prefix}principal:${owner.slice(1)}` }
 }

@@ -8,7 +8,7 @@ import { fromRow, type Row, toColumn, toPrincipalColumn, toRow } from './sql/row
 import { prepareStatements, type Statements } from './sql/statements.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
-export { createTable } from './sql/table.js'
+export { createTable } from './sql/database.js'
 export type { KyselyInstance, MysqlPool, PgPool, SqlDatabase, SqliteDatabase } from './sql/database.js'
 
 export interface SqlStoreOptions {
@@ -42,9 +42,7 @@ export class SqlStore extends ReportingStore implements SessionStore {
     super()
     refuseUnknown(options, ['db', 'table', 'sweepInterval', 'now'], 'option * of SqlStore')
     const { db, table = 'sessions', sweepInterval = 30, now } = options
-    if (typeof table !== 'string' || table === '') {
-      throw invalidOptions('SqlStore: table must be the name of a table, such as "sessions" or "auth.sessions"')
-    }
+    if (typeof table !== 'string' || table === '') throw invalidOptions('SqlStore: table must be the name of a table, such as "sessions" or "auth.sessions"')
     const interval = sweepInterval === 0 ? 0 : timerMilliseconds('SqlStore: sweepInterval', sweepInterval) as number
     this.#database = useDatabase(db, table, 'SqlStore')
     this.#statements = prepareStatements(this.#database)
@@ -80,7 +78,7 @@ export class SqlStore extends ReportingStore implements SessionStore {
     const values = { ...toRow(id, record), before: record.version - 1, now }
     const written = await (record.expiresAt > now ? this.#statements.update(values) : this.#statements.end(values))
     if (written > 0) return 'updated'
-    return (await this.#statements.find(values)).length > 0 ? 'conflict' : 'missing'
+    return (await this.#statements.read(values)).length > 0 ? 'conflict' : 'missing'
   }
 
   async delete (id: string): Promise<boolean> {
@@ -103,18 +101,12 @@ export class SqlStore extends ReportingStore implements SessionStore {
     return await removeOf(this.#database, toPrincipalColumn(principal), except === undefined ? '' : toColumn(except), this.#now())
   }
 
-  async clear (): Promise<void> {
-    await removeOf(this.#database, undefined, '', this.#now())
-  }
+  async clear (): Promise<void> { await removeOf(this.#database, undefined, '', this.#now()) }
 
   /** Deletes expired rows in batches, and returns their number. Needed only with `sweepInterval: 0`. */
-  async sweep (): Promise<number> {
-    return await this.#sweeper.run()
-  }
+  async sweep (): Promise<number> { return await this.#sweeper.run() }
 
-  async close (): Promise<void> {
-    await this.#sweeper.stop()
-  }
+  async close (): Promise<void> { await this.#sweeper.stop() }
 
   #decode (row: Row): StoredSession | undefined {
     try {

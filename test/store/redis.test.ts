@@ -363,6 +363,16 @@ t.test('a server that does not answer', async (t) => {
   t.ok(await store.read('a'), 'and all is well again')
 })
 
+t.test('a client that throws an error fails the call, and the call counts no longer', async (t) => {
+  const client = connect(t, new Redis((await startRedis(t)).port))
+  await client.ping()
+  const throwing = new Proxy(client, {
+    get: (target, name) => name === 'get' ? () => { throw new TypeError('no slots') } : Reflect.get(target, name)
+  })
+  const store = new RedisStore({ client: throwing, prefix: 'session:', maxPending: 1 })
+  for (let call = 0; call < 3; call++) await t.rejects(store.read('a'), /^RedisStore: no slots$/)
+})
+
 t.test('a server that is not there', async (t) => {
   const server = await startRedis(t)
   const client = connect(t, new Redis(server.port, { retryStrategy: () => 20 }))
@@ -374,6 +384,7 @@ t.test('a server that is not there', async (t) => {
   const store = new RedisStore({ client: counting, prefix: 'session:', timeout: 0.2, maxPending: 20 })
   const patient = new RedisStore({ client, prefix: 'session:', timeout: 240 })
   await patient.create('a', record())
+  const listeners = client.listenerCount('ready')
   const closed = once(client, 'close')
   await server.kill9()
   await closed
@@ -381,10 +392,13 @@ t.test('a server that is not there', async (t) => {
   const reasons = outcomes.map((outcome) => outcome.status === 'rejected' ? String(outcome.reason) : 'created')
   t.equal(reasons.filter((reason) => /no reply within 200 ms/.test(reason)).length, 20)
   t.equal(reasons.filter((reason) => /20 commands are waiting for a reply/.test(reason)).length, 80)
+  await t.rejects(store.read('a'), /no reply within 200 ms/)
+  t.equal(client.listenerCount('ready'), listeners + 1, 'a store listens once, however many calls wait and are given up')
 
   const waiting = patient.create('in time', record())
   await server.restart()
   t.equal(await waiting, true, 'a call that has time left waits for the server')
+  t.equal(client.listenerCount('ready'), listeners)
   t.same(await client.keys('*'), ['session:id:in time'])
   t.equal(sent, 0, 'calls that were given up are never sent')
   client.disconnect()

@@ -22,7 +22,7 @@ function opened (t: Test, database: Closable): SqliteDatabase {
 
 /** A database in memory of better-sqlite3, whose package brings its binary. It crashes before Node.js 22. */
 export const openBetterSqlite3: OpenSqlite = (t) => {
-  if (!hasNativeSqlite) return opened(t, { ...openWasm(), exec () {} })
+  if (!hasNativeSqlite) return standIn(t)
   const Database = require('better-sqlite3') as typeof import('better-sqlite3')
   return opened(t, new Database(':memory:'))
 }
@@ -45,11 +45,15 @@ function openDatabaseSync (t: Test, options: object): SqliteDatabase {
     const { DatabaseSync } = require('node:sqlite') as { DatabaseSync: DatabaseSync }
     return opened(t, new DatabaseSync(':memory:', options))
   }
+  return standIn(t)
+}
+
+/** A database whose statements take their values one by one, as those of both packages do. */
+function standIn (t: Test): SqliteDatabase {
   const database = openWasm()
   return opened(t, {
     close: () => database.close(),
     exec () {},
-    // Its statements take their values one by one, and have no `reader`.
     prepare: (sql) => {
       const statement = database.prepare(sql)
       return { all: (...values: unknown[]) => statement.all(values), run: (...values: unknown[]) => statement.run(values) }

@@ -1,12 +1,5 @@
 import type { Client, Command } from './client.js'
-import { TimeLimit, type Timed } from '../shared/time-limit.js'
-
-export interface Limits {
-  /** The time limit of a command in milliseconds, including the wait for a connection. */
-  readonly time: number
-  /** How many commands may wait for a reply. */
-  readonly pending: number
-}
+import type { TimeLimit, Timed } from '../shared/time-limit.js'
 
 interface Call extends Timed {
   command: Command
@@ -23,36 +16,29 @@ interface Call extends Timed {
  */
 export class Connection {
   readonly #client: Client
-  readonly #limits: Limits
+  /** The time limit of a command, including the wait for a connection. */
   readonly #timeLimit: TimeLimit
+  /** How many commands may wait for a reply. */
+  readonly #maxPending: number
   /** Calls that wait for a connection. */
   readonly #waiting = new Set<Call>()
-  readonly #onReady = (): void => {
-    for (const call of this.#waiting) if (this.#client.status === 'ready' && this.#stopWaiting(call)) this.#send(call)
-  }
-
+  #isListening = false
   #pending = 0
   #closed = false
 
-  constructor (client: Client, limits: Limits) {
+  constructor (client: Client, timeLimit: TimeLimit, maxPending: number) {
     this.#client = client
-    this.#limits = limits
-    this.#timeLimit = new TimeLimit(limits.time)
-  }
-
-  /** The key prefix that the client adds by itself. It does not add it to a pattern of SCAN. */
-  get scanPrefix (): string {
-    return this.#client.scanPrefix
+    this.#timeLimit = timeLimit
+    this.#maxPending = maxPending
   }
 
   /** Returns a connection to each server that has keys. */
   async servers (): Promise<Connection[]> {
-    return (await this.#client.masters()).map((client) => new Connection(client, this.#limits))
+    const masters = await this.#client.masters?.()
+    return masters?.map((client) => new Connection(client, this.#timeLimit, this.#maxPending)) ?? [this]
   }
 
-  /**
-   * Sends a command. Rejects if the server reports an error or does not reply in time, or if too many commands wait for a reply.
-   */
+  /** Sends a command. Rejects if the server reports an error or does not reply in time, or if too many commands wait for a reply. */
   run (command: Command, args: ReadonlyArray<string | number>, lua?: string): Promise<unknown> {
     const refusal = this.#refusal()
     if (refusal !== undefined) return Promise.reject(new Error(`RedisStore: ${refusal}`))
@@ -60,8 +46,8 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const onTimeout = (): void => {
         // A command that was sent counts as pending until its reply, because the client still keeps it.
-        if (this.#stopWaiting(call)) this.#pending--
-        reject(new Error(`RedisStore: no reply within ${this.#limits.time} ms (connection: ${this.#client.status})`))
+        if (this.#waiting.delete(call)) this.#pending--
+        reject(new Error(`RedisStore: no reply within ${this.#timeLimit.milliseconds} ms (connection: ${this.#client.status})`))
       }
       const call: Call = { command, args, lua, resolve, reject, due: 0, older: undefined, newer: undefined, onTimeout }
       this.#timeLimit.add(call)
@@ -70,22 +56,17 @@ export class Connection {
   }
 
   /** Rejects further commands. Pending commands still get their replies, and the client stays open. */
-  close (): void {
-    this.#closed = true
-  }
+  close (): void { this.#closed = true }
 
   #refusal (): string | undefined {
     if (this.#closed) return 'the store is closed'
     if (this.#client.status === 'end') return 'the client is closed or was never connected. Connect it before the app starts, and keep it open until the app has closed'
-    return this.#pending < this.#limits.pending ? undefined : `${this.#pending} commands are waiting for a reply, the most that the option maxPending allows`
+    return this.#pending < this.#maxPending ? undefined : `${this.#pending} commands are waiting for a reply, the most that the option maxPending allows`
   }
 
+  /** Sends a command, or keeps it until the client is ready. */
   #start (call: Call): void {
-    if (this.#client.status === 'ready') this.#send(call)
-    else this.#wait(call)
-  }
-
-  #send (call: Call): void {
+    if (this.#client.status !== 'ready') return this.#wait(call)
     try {
       this.#client.send(call.command, call.args).then((reply) => {
         this.#finish(call)
@@ -94,6 +75,18 @@ export class Connection {
     } catch (error) {
       this.#fail(call, error)
     }
+  }
+
+  #wait (call: Call): void {
+    this.#waiting.add(call)
+    if (this.#isListening) return
+    this.#isListening = true
+    this.#client.whenReady(() => {
+      this.#isListening = false
+      const calls = [...this.#waiting]
+      this.#waiting.clear()
+      for (const call of calls) this.#start(call)
+    })
   }
 
   #fail (call: Call, error: unknown): void {
@@ -110,18 +103,5 @@ export class Connection {
   #finish (call: Call): void {
     this.#pending--
     this.#timeLimit.delete(call)
-  }
-
-  #wait (call: Call): void {
-    if (this.#waiting.size === 0) this.#client.on(this.#onReady)
-    this.#waiting.add(call)
-    this.#client.connect()
-  }
-
-  /** Removes a call from those that wait for a connection. Returns true if it was waiting. */
-  #stopWaiting (call: Call): boolean {
-    const waited = this.#waiting.delete(call)
-    if (waited && this.#waiting.size === 0) this.#client.off(this.#onReady)
-    return waited
   }
 }

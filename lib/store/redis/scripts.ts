@@ -1,73 +1,66 @@
 import { createHash } from 'node:crypto'
 
 /**
- * The scripts, each with a comment of the form "arguments: reply". A script is atomic. It uses one record, and the index of the
- * principal (`KEYS[2]`) if that is on the same server. Every key that it writes has a time to live, counted from the `now` of the
- * caller, so that the clocks of the server and of the app may differ. A reply is a text, a list of texts, or a number.
+ * How long the index keeps an entry after its time, in milliseconds. A session that is expired by the clock of one process may
+ * be live by the clock of another, and `deleteAll` must find it. The clocks may differ by up to five minutes; this is twice that.
+ */
+const GRACE = 600_000
+
+/**
+ * The scripts, each with a comment of the form "arguments: reply". A script is atomic. It uses one record or index, `KEYS[1]`.
+ * A script that saves a record also uses the index of its owner, `KEYS[2]`, if that is on the same server. Every key that a script
+ * writes has a time to live, counted from the `now` of the caller, so that the clocks of the server and of the app may differ.
+ *
+ * An index contains a session for longer than the record lives. Before a record would outlive its entry, the reply is
+ * `enter <until> <owner>`: the caller must add the session to the index of this owner, and then run the script again with this
+ * reply as the argument `entered`.
  */
 const sources = {
-  /** `now timeToLive write value id score`: `taken`, or the number of sessions in the index, or `created` without an index. */
+  /** `now expiresAt entered version write owner payload id`: `taken`, the number of sessions in the index, or `saved` without one. */
   create: `
-    local value, expiresAt, _, version, write = load(KEYS[1])
-    local isLive = expiresAt and expiresAt > tonumber(ARGV[1])
-    if isLive and not (version == 1 and write == ARGV[3]) then return 'taken' end
-    local reply = KEYS[2] and addToIndex(KEYS[2], ARGV[1], ARGV[6], ARGV[5]) or 'created'
-    if not isLive then redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[2]) end
-    return reply`,
+    local expiresAt, _, _, write = load()
+    if expiresAt and expiresAt > now and write ~= ARGV[5] then return 'taken' end
+    if tonumber(ARGV[2]) <= now then return 'saved' end
+    return save(write == ARGV[5] and expiresAt or 0, 0) or KEYS[2] and redis.call('ZCARD', KEYS[2]) or 'saved'`,
 
-  /**
-   * `now expiresAt until owner`: an empty text, or the owner to whose index the caller must add the session first. The
-   * argument `owner` is the owner whose index contains the session until `until`.
-   */
+  /** `now expiresAt entered`: `touched`. */
   touch: `
-    local value, expiresAt, indexedUntil, _, _, owner = load(KEYS[1])
-    local now, nextExpiresAt = tonumber(ARGV[1]), tonumber(ARGV[2])
-    if not expiresAt or expiresAt <= now or expiresAt >= nextExpiresAt then return '' end
-    if owner == ARGV[4] then indexedUntil = math.max(indexedUntil, tonumber(ARGV[3])) end
-    if owner ~= '-' and indexedUntil < nextExpiresAt then return owner end
-    redis.call('SETRANGE', KEYS[1], 2, instant(nextExpiresAt) .. ' ' .. instant(indexedUntil))
+    local expiresAt, indexedUntil, _, _, owner = load()
+    local nextExpiresAt = tonumber(ARGV[2])
+    if not expiresAt or expiresAt <= now or expiresAt >= nextExpiresAt then return 'touched' end
+    local indexed, missing = ensureIndexed(owner, nextExpiresAt, indexedUntil)
+    if missing then return missing end
+    redis.call('SETRANGE', KEYS[1], 2, instant(nextExpiresAt) .. ' ' .. instant(indexed))
     redis.call('PEXPIRE', KEYS[1], nextExpiresAt - now)
-    return ''`,
+    return 'touched'`,
 
   /**
-   * `now version expiresAt write owner payload id offset until indexed`: `missing`; `conflict`; the time until which the caller
-   * must add the session to the index first; or, after the update, the owner from whose index the caller must remove the session,
-   * `-` for none. `indexed` is the time until which the caller has added it. A score is its time plus `offset`.
+   * `now expiresAt entered version write owner payload id`: `missing`; `conflict`; or the owner from whose index the caller must
+   * remove the session, `-` for none.
    */
   update: `
-    local value, expiresAt, indexedUntil, version, write, owner = load(KEYS[1])
-    local now, nextVersion, nextExpiresAt, nextOwner = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
-    if not expiresAt then return 'missing' end
-    if version == nextVersion and write == ARGV[4] then return '-' end
-    if expiresAt <= now then return 'missing' end
-    if version ~= nextVersion - 1 then return 'conflict' end
-    if nextExpiresAt <= now then
+    local expiresAt, indexedUntil, version, write, owner = load()
+    if not expiresAt or expiresAt <= now then return 'missing' end
+    if write == ARGV[5] then return '-' end
+    if version ~= ARGV[4] - 1 then return 'conflict' end
+    local isMoved = owner ~= ARGV[6]
+    if tonumber(ARGV[2]) <= now then
       redis.call('DEL', KEYS[1])
-      if not KEYS[2] or owner ~= nextOwner then return owner end
-      redis.call('ZREM', KEYS[2], ARGV[7])
+      if isMoved or not KEYS[2] then return owner end
+      redis.call('ZREM', KEYS[2], ARGV[8])
       return '-'
     end
-    nextExpiresAt = math.max(nextExpiresAt, expiresAt)
-    if owner ~= nextOwner then indexedUntil = 0 end
-    if nextOwner ~= '-' and indexedUntil < nextExpiresAt then
-      indexedUntil = math.max(tonumber(ARGV[9]), nextExpiresAt)
-      if KEYS[2] then addToIndex(KEYS[2], ARGV[1], indexedUntil + ARGV[8], ARGV[7])
-      elseif tonumber(ARGV[10]) < indexedUntil then return instant(indexedUntil) end
-    end
-    local head = table.concat({'1', instant(nextExpiresAt), instant(indexedUntil), ARGV[2], ARGV[4], nextOwner}, ' ')
-    redis.call('SET', KEYS[1], head .. '\\n' .. ARGV[6], 'PX', nextExpiresAt - now)
-    return owner ~= nextOwner and owner or '-'`,
+    return save(expiresAt, isMoved and 0 or indexedUntil) or isMoved and owner or '-'`,
 
   /**
-   * `now owner`: the owner of the live record that was deleted; `ended` if the deleted record had expired or was damaged;
-   * `absent`; or `kept` if the record has another owner. With an empty `owner`, deletes a record of any owner.
+   * `now owner`: the owner of the live record that was deleted; `ended` if there was none; or `kept` if the record has another
+   * owner. With an empty `owner`, deletes a record of any owner.
    */
   delete: `
-    local value, expiresAt, _, _, _, owner = load(KEYS[1])
-    if not value then return 'absent' end
+    local expiresAt, _, _, _, owner = load()
     if expiresAt and ARGV[2] ~= '' and owner ~= ARGV[2] then return 'kept' end
     redis.call('DEL', KEYS[1])
-    return expiresAt and expiresAt > tonumber(ARGV[1]) and owner or 'ended'`,
+    return expiresAt and expiresAt > now and owner or 'ended'`,
 
   /** `cursor pattern count`: the cursor of the next SCAN step, `0` after the last. Deletes the keys of one step. */
   clear: `
@@ -75,55 +68,70 @@ const sources = {
     for _, key in ipairs(step[2]) do redis.call('UNLINK', key) end
     return step[1]`,
 
-  /** `now id score`: the number of sessions in the index. Adds the id to the index. */
+  /** `now id until`: the number of sessions in the index. Adds the session to the index. */
   index: `
-    return addToIndex(KEYS[1], ARGV[1], ARGV[3], ARGV[2])`,
+    return addToIndex(KEYS[1], ARGV[2], tonumber(ARGV[3]))`,
 
   /**
    * `now after limit`: the score of the last id (empty on the last page), and then the ids with a score greater than `after`.
    * Ids with the same score are always on the same page.
    */
   page: `
-    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
-    local found = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[2], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
-    local last = found[#found]
-    if not last then return {''} end
-    local page = {#found < 2 * tonumber(ARGV[3]) and '' or last}
-    for n = 1, #found, 2 do
-      if found[n + 1] ~= last then page[#page + 1] = found[n] end
-    end
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], last, last)) do page[#page + 1] = id end
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+    local after = '(' .. ARGV[2]
+    local last = redis.call('ZRANGEBYSCORE', KEYS[1], after, '+inf', 'WITHSCORES', 'LIMIT', ARGV[3] - 1, 1)[2]
+    local page = redis.call('ZRANGEBYSCORE', KEYS[1], after, last or '+inf')
+    table.insert(page, 1, last or '')
     return page`
 }
 
-/** Common functions. `load` returns a value and the fields of its first line. `addToIndex` returns the size of the index. */
+const instant = `(${'%d'.repeat(16)})`
+
+/**
+ * Common functions. `load` returns the fields of a record, nothing for a damaged one. `addToIndex` returns the size of the index.
+ * Scores only increase, so that `page` skips no session. A fraction derived from the id keeps pages short if many sessions
+ * expire in the same millisecond. An entry is to last twice as long as the session has left to live. `save` keeps the later
+ * of the stored expiry and the new one. It writes a new record even if an entry is missing: no client has its cookie yet.
+ */
 const prelude = `
+  local now = tonumber(ARGV[1])
   local function instant (time) return string.format('%016d', time) end
-  local function load (key)
-    local value = redis.pcall('GET', key)
-    if type(value) == 'table' then return '?' end
-    if not value then return false end
-    local expiresAt, indexedUntil, version, write, owner =
-      string.match(value, '^1 (%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d) (%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d) (%d+) (%S+) ([-=][^\\n]*)\\n')
-    return value, tonumber(expiresAt), tonumber(indexedUntil), tonumber(version), write, owner
+  local function load ()
+    local value = redis.pcall('GET', KEYS[1])
+    if type(value) ~= 'string' then return end
+    local expiresAt, indexedUntil, version, write, owner = string.match(value, '^1 ${instant} ${instant} (%d+) (%S+) ([-=][^\\n]*)\\n')
+    return tonumber(expiresAt), tonumber(indexedUntil), tonumber(version), write, owner
   end
-  local function addToIndex (key, now, score, id)
+  local function addToIndex (key, id, time)
+    local score = time + ${GRACE} + tonumber(string.sub(redis.sha1hex(id), 1, 3), 16) / 4096
     redis.call('ZADD', key, 'GT', score, id)
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-    local life = math.floor(tonumber(score) - tonumber(now))
+    local life = math.floor(score - now)
     if redis.call('PTTL', key) < life then redis.call('PEXPIRE', key, life) end
     return redis.call('ZCARD', key)
+  end
+  local function ensureIndexed (owner, expiresAt, indexedUntil)
+    local time, of = string.match(ARGV[3], '^enter (%d+) (.*)$')
+    if of == owner then indexedUntil = math.max(indexedUntil, tonumber(time)) end
+    if owner == '-' or indexedUntil >= expiresAt then return indexedUntil end
+    indexedUntil = 2 * expiresAt - now
+    if not KEYS[2] then return indexedUntil, 'enter ' .. instant(indexedUntil) .. ' ' .. owner end
+    addToIndex(KEYS[2], ARGV[8], indexedUntil)
+    return indexedUntil
+  end
+  local function save (expiresAt, indexedUntil)
+    local nextExpiresAt = math.max(expiresAt, tonumber(ARGV[2]))
+    local indexed, missing = ensureIndexed(ARGV[6], nextExpiresAt, indexedUntil)
+    if missing and expiresAt > 0 then return missing end
+    local head = table.concat({'1', instant(nextExpiresAt), instant(indexed), ARGV[4], ARGV[5], ARGV[6]}, ' ')
+    redis.call('SET', KEYS[1], head .. '\\n' .. ARGV[7], 'PX', nextExpiresAt - now)
+    return missing
   end`
-
-export interface Script {
-  readonly lua: string
-  /** The SHA-1 of the script, for EVALSHA. */
-  readonly digest: string
-}
 
 export type ScriptName = keyof typeof sources
 
+/** Each script, and its SHA-1 for EVALSHA. */
 export const scripts = Object.fromEntries(Object.entries(sources).map(([name, source]) => {
   const lua = prelude + source
   return [name, { lua, digest: createHash('sha1').update(lua).digest('hex') }]
-})) as Record<ScriptName, Script>
+})) as Record<ScriptName, { readonly lua: string, readonly digest: string }>

@@ -1,4 +1,2 @@
 /** Returns a clock that rounds down to whole milliseconds, because stores and cookies keep integers. Default: `Date.now`. */
-export function clock (now: () => number = Date.now): () => number {
-  return now === Date.now ? now : () => Math.floor(now())
-}
+export const clock = (now = Date.now): (() => number) => now === Date.now ? now : () => Math.floor(now())

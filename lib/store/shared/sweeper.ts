@@ -16,8 +16,7 @@ export class Sweeper<T = void> {
 
   /** Runs the task now, or returns the current run. */
   run (): Promise<T> {
-    this.#running ??= this.#task(() => this.#stopped).finally(() => { this.#running = undefined })
-    return this.#running
+    return this.#running ??= this.#task(() => this.#stopped).finally(() => { this.#running = undefined })
   }
 
   /** Stops the current run early, and resolves when it has ended. Its outcome is ignored. */

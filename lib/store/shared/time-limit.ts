@@ -9,18 +9,16 @@ export interface Timed extends Linked<Timed> {
 
 /** Applies one time limit to many calls with a single timer. Calls time out in the order in which they were added. */
 export class TimeLimit {
-  readonly #milliseconds: number
+  readonly milliseconds: number
   readonly #calls = new LinkedList<Timed>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor (milliseconds: number) {
-    this.#milliseconds = milliseconds
-  }
+  constructor (milliseconds: number) { this.milliseconds = milliseconds }
 
   add (call: Timed): void {
-    call.due = performance.now() + this.#milliseconds
+    call.due = performance.now() + this.milliseconds
     this.#calls.add(call)
-    if (this.#timer === undefined) this.#arm(this.#milliseconds)
+    if (this.#timer === undefined) this.#arm(this.milliseconds)
     else if (this.#calls.size === 1) this.#timer.ref()
   }
 
@@ -33,8 +31,8 @@ export class TimeLimit {
     if (this.#calls.size === 0) this.#timer?.unref()
   }
 
+  /** Starts the timer. Node.js fires a timer with a delay of 2³¹ ms or more at once. */
   #arm (milliseconds: number): void {
-    // Node.js fires a timer with a longer delay at once.
     this.#timer = setTimeout(() => { this.#checkDeadlines() }, Math.min(milliseconds, 2 ** 31 - 1))
   }
 

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Expression, ExpressionBuilder, SqlBool } from 'kysely'
 import type { Database } from './database.js'
-import type { Tables } from './row.js'
+import type { Row, Tables } from './row.js'
 import { affected } from './statements.js'
 
 /** The most rows that one statement reads or deletes, so that it holds locks briefly and fits the limits on parameters. */
@@ -16,17 +16,16 @@ type Condition = (eb: ExpressionBuilder<Tables, string>) => Expression<SqlBool>
 
 /** Deletes expired rows in batches, until none is left or `stopped` returns true. Returns the number of deleted rows. */
 export async function removeExpired (database: Database, now: number, stopped: () => boolean): Promise<number> {
-  // COALESCE keeps MySQL from using the index of this column, which would lock the rows in another order.
-  const condition: Condition = (eb) => eb(eb.fn.coalesce('expires_at', eb.lit(0)), '<=', now)
   const expired = database.db.selectFrom(database.table).select('id').where('expires_at', '<=', now).orderBy('expires_at').limit(BATCH)
-  for (let total = 0; ;) {
+  // COALESCE keeps MySQL from using the index of this column, which would lock the rows in another order.
+  const isExpired: Condition = (eb) => eb(eb.fn.coalesce('expires_at', eb.lit(0)), '<=', now)
+  // Lets requests run between two batches, even with a synchronous driver.
+  for (let total = 0; ; await setImmediate()) {
     const found = stopped() ? [] : await expired.execute()
-    const removed = await remove(database, found.map(({ id }) => id), condition, true)
+    const removed = await remove(database, found, isExpired, true)
     total += removed
     // If none of the rows was removed, another process is deleting them.
     if (found.length < BATCH || removed === 0) return total
-    // Lets requests run between two batches, even with a synchronous driver.
-    await setImmediate()
   }
 }
 
@@ -37,32 +36,29 @@ export async function removeExpired (database: Database, now: number, stopped: (
  */
 export async function removeOf (database: Database, principal: string | undefined, except: string, now: number): Promise<number> {
   const { db, table } = database
-  const condition: Condition = (eb) => principal === undefined ? eb('id', '<>', '') : eb(eb.fn.coalesce('principal', eb.val('')), '=', principal)
+  const isOwned: Condition = (eb) => principal === undefined ? eb('id', '<>', '') : eb(eb.fn.coalesce('principal', eb.val('')), '=', principal)
   const all = db.selectFrom(table).select(['id', 'expires_at'])
     .$if(principal !== undefined, (query) => query.where('principal', '=', principal as string))
     .where('id', '<>', except).orderBy('id').limit(BATCH)
-  for (let after = '', total = 0; ;) {
+  for (let after = '', total = 0; ; await setImmediate()) {
     const found = await all.where('id', '>', after).execute()
-    const ids = found.map(({ id }) => id)
-    const live = new Set(found.filter((row) => Number(row.expires_at) > now).map(({ id }) => id))
-    const removed = await remove(database, [...live], condition)
-    total += removed
+    const live = await remove(database, found.filter((row) => Number(row.expires_at) > now), isOwned)
+    total += live
     // A row that is expired by the clock of this process may be live by the clock of another. It is deleted but not counted.
-    const others = await remove(database, ids.filter((id) => !live.has(id)), condition)
+    const others = await remove(database, found.filter((row) => !(Number(row.expires_at) > now)), isOwned)
     // If fewer rows were removed than found, another process deleted the others, or they cannot be deleted.
-    if (removed + others < found.length && (await all.where('id', 'in', ids).execute()).length > 0) {
+    if (live + others < found.length && (await all.where('id', 'in', found.map(({ id }) => id)).execute()).length > 0) {
       throw new Error(`SqlStore: rows of "${table}" cannot be deleted. A trigger or row security keeps them, or reads go to a replica`)
     }
     if (found.length < BATCH) return total
-    after = ids.at(-1) ?? after
-    await setImmediate()
+    after = found.at(-1)?.id ?? after
   }
 }
 
-async function remove (database: Database, ids: readonly string[], condition: Condition, skipLocked = false): Promise<number> {
-  const { db, dialect, table } = database
-  if (ids.length === 0) return 0
+async function remove ({ db, dialect, table }: Database, rows: ReadonlyArray<Pick<Row, 'id'>>, condition: Condition, skipLocked = false) {
+  if (rows.length === 0) return 0
   const query = db.deleteFrom(table)
+  const ids = rows.map(({ id }) => id)
   if (dialect !== 'postgres') return affected(await db.executeQuery(query.where('id', 'in', ids).where(condition).compile()))
   // Locks the rows in order, which PostgreSQL does not do for a list. The sweep skips rows that another process has locked.
   const locked = db.selectFrom(table).select('id').where('id', 'in', ids).where(condition).orderBy('id').forUpdate()

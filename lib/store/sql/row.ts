@@ -31,14 +31,11 @@ const MAX_LENGTH = 255
 const DIGEST = '~#'
 
 /** Returns the column value for a text: the text, or `~` and JSON if it needs escaping. Different texts have different values. */
-export function toColumn (text: string | readonly string[]): string {
-  return typeof text === 'string' && !NEEDS_ESCAPE.test(text) ? text : `~${JSON.stringify(text)}`
-}
+export const toColumn = (text: string | readonly string[]): string =>
+  typeof text === 'string' && !NEEDS_ESCAPE.test(text) ? text : `~${JSON.stringify(text)}`
 
 /** Reverses `toColumn`. May return any JSON value if another program wrote the column. */
-function fromColumn (stored: string): unknown {
-  return stored.startsWith('~') ? JSON.parse(stored.slice(1)) : stored
-}
+const fromColumn = (stored: string): unknown => stored.startsWith('~') ? JSON.parse(stored.slice(1)) : stored
 
 /** Returns the column value for a principal: a digest if it is too long for an index. */
 export function toPrincipalColumn (principal: string): string {
@@ -54,9 +51,8 @@ export function toRow (id: string, { payload, version, expiresAt, principal }: S
 
 /** @throws if the row is not a session, which means that another program wrote it */
 export function fromRow (row: Row): StoredSession {
-  const [id, version, expiresAt] = [fromColumn(row.id), Number(row.version), Number(row.expires_at)]
+  const [id, kept, version, expiresAt] = [fromColumn(row.id), fromColumn(row.payload), Number(row.version), Number(row.expires_at)]
   if (!Number.isSafeInteger(version) || !Number.isSafeInteger(expiresAt)) throw new TypeError('version and expires_at must be whole numbers')
-  const kept = fromColumn(row.payload)
   const isLong = row.principal?.startsWith(DIGEST) && Array.isArray(kept)
   const [payload, principal] = (isLong ? kept : [kept, row.principal && fromColumn(row.principal)]) as unknown[]
   if (typeof id !== 'string' || typeof payload !== 'string') throw new TypeError('id and payload must be texts of this store')
