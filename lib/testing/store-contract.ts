@@ -1,9 +1,7 @@
 import { createClock, type Clock } from './clock.js'
 import { type Bench, createBench, type MakeStore, NotApplicable } from './contract/bench.js'
 import { lists } from './contract/lists.js'
-import { races } from './contract/races.js'
 import { records } from './contract/records.js'
-import { texts } from './contract/texts.js'
 import { walks } from './contract/walks.js'
 
 export type { MakeStore, StoreUnderTest } from './contract/bench.js'
@@ -29,13 +27,7 @@ export interface StoreCase {
  * ```
  */
 export const storeContract: readonly StoreCase[] = Object.freeze(
-  Object.entries<Check>({ ...walks, ...records, ...texts, ...lists, ...races }).map(toCase)
-)
-
-type Check = (bench: Bench) => Promise<void>
-
-function toCase ([name, check]: [string, Check]): StoreCase {
-  return Object.freeze({
+  Object.entries<(bench: Bench) => Promise<void>>({ ...walks, ...records, ...lists }).map(([name, check]): StoreCase => Object.freeze({
     name,
     async run (makeStore: MakeStore, clock: Clock = createClock()) {
       const made = await makeStore(clock)
@@ -50,5 +42,5 @@ function toCase ([name, check]: [string, Check]): StoreCase {
         await bench.store.close?.()
       }
     }
-  })
-}
+  }))
+)
