@@ -36,15 +36,14 @@ export class Model {
   }
 
   delete (id: string): boolean { return this.read(id) !== undefined && this.#records.delete(id) }
+  copy (): Model { return new Model(this.#now, this.#records) }
 
   list (principal: string): StoredSession[] {
-    const sessions = [...this.#records].map(([id, record]) => ({ id, record }))
-    return sessions.filter(({ id, record }) => record.principal === principal && this.read(id))
+    const live = [...this.#records].filter(([id, record]) => record.principal === principal && this.read(id))
+    return live.map(([id, record]) => ({ id, record }))
   }
 
   deleteAll (principal: string, except?: string): number {
     return this.list(principal).filter(({ id }) => id !== except && this.delete(id)).length
   }
-
-  copy (): Model { return new Model(this.#now, this.#records) }
 }

@@ -26,13 +26,10 @@ export const walks = {
 type Pick = <T>(from: readonly T[]) => T
 type Call = readonly [Exclude<keyof Model, 'copy'>, ...unknown[]]
 type Made = readonly [call: Call, result: unknown]
-/** Returns whether a result of the store is right. `expected` is the result of the model. */
-type Agrees = (call: Call, found: unknown, expected: unknown) => boolean
+/** What a step has left: a record or `undefined` for each id. If `counts`, the number that `create` returns is checked. */
+interface Found { readonly ids: readonly string[], readonly records: readonly unknown[], readonly counts: boolean, readonly now: number }
 
-/** What the calls have left: a record or `undefined` for each id. */
-interface Found { readonly ids: readonly string[], readonly records: readonly unknown[], readonly agrees: Agrees }
-
-/** `pauses` are the possible times between two steps, in milliseconds, and `sizes` the possible numbers of calls at once in a step. */
+/** `pauses` are the possible times between two steps, in milliseconds, and `sizes` the possible numbers of calls at once. */
 interface Walk { readonly steps: number, readonly pauses: readonly number[], readonly sizes?: readonly number[], readonly counts?: boolean }
 
 async function walk (bench: Bench, { steps, pauses, sizes = [1], counts = false }: Walk): Promise<void> {
@@ -48,11 +45,12 @@ async function walk (bench: Bench, { steps, pauses, sizes = [1], counts = false 
       .filter(([method], n, all) => method !== 'deleteAll' || (store.lists !== false && n === all.findIndex(([other]) => other === method)))
     const results = await atOnce(calls.length, (n) => invokeStore(store, calls[n]!))
     const records = await atOnce(ids.length, (n) => bench.read(ids[n]!))
-    const agrees: Agrees = (call, found, expected) => isRight(call, found, expected, counts, clock.now())
-    const next = inSequence(model, calls.map((call, n) => [call, results[n]]), { ids, records, agrees })
+    const next = inSequence(model, calls.map((call, n) => [call, results[n]]), { ids, records, counts, now: clock.now() })
     const text = `step ${step}: ${calls.map(([method, ...args]) => `${method}(${args.map((arg) => JSON.stringify(arg)).join(', ')})`).join(', ')}`
-    // Fails. If there are several calls, this shows only one of the results that they may have.
-    if (next === undefined) assert.deepEqual([results, records], [calls.map((call) => invoke(model, call)), ids.map((id) => model.read(id))], text)
+    if (next === undefined) {
+      // Fails. Several calls may have other results, too.
+      assert.deepEqual([results, records], [calls.map((call) => invoke(model, call)), ids.map((id) => model.read(id))], text)
+    }
     model = next!
     await clock.advance(pick(pauses))
     for (const id of ids) assert.deepEqual(await bench.read(id), model.read(id), `read after ${text}`)
@@ -65,18 +63,18 @@ async function walk (bench: Bench, { steps, pauses, sizes = [1], counts = false 
 }
 
 /** Returns the model after the calls in a sequence that explains their results and the records they leave, if there is one. */
-function inSequence (model: Model, made: readonly Made[], { ids, records, agrees }: Found, tried = new Set<string>()): Model | undefined {
-  const now = ids.map((id) => model.read(id))
-  if (made.length === 0) return isDeepStrictEqual(now, records) ? model : undefined
-  const key = JSON.stringify([made, now])
+function inSequence (model: Model, made: readonly Made[], found: Found, tried = new Set<string>()): Model | undefined {
+  const before = found.ids.map((id) => model.read(id))
+  if (made.length === 0) return isDeepStrictEqual(before, found.records) ? model : undefined
+  const key = JSON.stringify([made, before])
   if (tried.has(key)) return undefined
   tried.add(key)
   for (const each of made) {
     const next = model.copy()
-    if (!agrees(...each, invoke(next, each[0]))) continue
-    const last = inSequence(next, made.filter((other) => other !== each), { ids, records, agrees }, tried)
+    if (!isRight(each, invoke(next, each[0]), found)) continue
+    const last = inSequence(next, made.filter((other) => other !== each), found, tried)
     // A call without an effect may as well be the first: no other sequence has to be tried.
-    if (last !== undefined || ids.every((id, n) => next.read(id) === now[n])) return last
+    if (last !== undefined || found.ids.every((id, n) => next.read(id) === before[n])) return last
   }
   return undefined
 }
@@ -99,15 +97,16 @@ function nextCall (creates: boolean, pick: Pick, model: Model, now: number, id: 
   ])
 }
 
-function isRight ([method, , record]: Call, found: unknown, expected: unknown, counts: boolean, now: number): boolean {
-  if (method !== 'create' || typeof expected === 'boolean') return found === expected
-  if (!counts || (record as SessionRecord).expiresAt <= now) return found === true || Number.isInteger(found)
-  if (found === true) throw new NotApplicable()
-  return found === expected
+/** Returns whether a store has the result of the model, which is `expected`. */
+function isRight ([[method, , record], result]: Made, expected: unknown, { counts, now }: Found): boolean {
+  if (method !== 'create' || typeof expected === 'boolean') return result === expected
+  if (!counts || (record as SessionRecord).expiresAt <= now) return result === true || Number.isInteger(result)
+  if (result === true) throw new NotApplicable()
+  return result === expected
 }
 
 function invoke (target: Model | SessionStore, [method, ...args]: Call): unknown {
-  return (target[method] as (...args: readonly unknown[]) => unknown).apply(target, args as unknown[])
+  return (target[method] as (...args: readonly unknown[]) => unknown).apply(target, args)
 }
 
 /** Calls a store with a copy of a record, and changes the copy afterwards. */
