@@ -9,10 +9,7 @@ import type { Awaitable, SessionStore } from '../store/store.js'
 import { createClock, type ManualClock } from './clock.js'
 
 /** The store and the clock of the app under test. The matrix can make the store fail and move the clock. */
-export interface StageParts {
-  readonly store: SessionStore
-  readonly now: () => number
-}
+export interface StageParts { readonly store: SessionStore, readonly now: () => number }
 
 /** A request without its session. `params` are the parameters of the path. */
 export interface MatrixRequest {
@@ -46,10 +43,7 @@ export interface DocumentMatrixOptions {
 /** The states of a session. In `wrong role`, it is live but lacks the required role. */
 export type MatrixState = keyof typeof states | 'wrong role'
 
-export interface MatrixAnswer {
-  readonly state: MatrixState
-  readonly status: number
-}
+export interface MatrixAnswer { readonly state: MatrixState, readonly status: number }
 
 /** One operation of the document. */
 export interface DocumentCase {

@@ -1,13 +1,8 @@
 import { parseSetCookie } from 'cookie'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 
-interface Cookie {
-  readonly name: string
-  readonly value: string
-  readonly path: string
-  /** Epoch milliseconds; `Infinity` for a cookie that is deleted when the browser closes. */
-  readonly expires: number
-}
+/** `expires` in epoch milliseconds; `Infinity` for a cookie that is deleted when the browser closes. */
+interface Cookie { readonly name: string, readonly value: string, readonly path: string, readonly expires: number }
 
 /**
  * Keeps the cookies of one browser for one host, as RFC 6265bis, 5.7 and 5.8 describe. Cookies are stored by name and path. They
@@ -68,7 +63,8 @@ export class Client {
   /** Sends a request as `app.inject` does. A `cookie` header in `headers` replaces the cookies of the jar. */
   async inject (request: string | InjectOptions): Promise<LightMyRequestResponse> {
     const options: InjectOptions = typeof request === 'string' ? { url: request } : request
-    const cookie = this.jar.header(pathOf(options))
+    const target = options.url ?? options.path ?? '/'
+    const cookie = this.jar.header(typeof target === 'string' ? new URL(target, 'http://localhost').pathname : target.pathname)
     const response = await this.#app.inject(cookie === undefined ? options : { ...options, headers: { cookie, ...options.headers } })
     this.jar.take(response.headers['set-cookie'])
     return response
@@ -82,11 +78,6 @@ export class Client {
   async post (url: string, body?: object, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
     return await this.inject({ method: 'POST', url, headers, ...(body === undefined ? {} : { payload: body }) })
   }
-}
-
-function pathOf ({ url, path }: InjectOptions): string {
-  const target = url ?? path ?? '/'
-  return typeof target === 'string' ? new URL(target, 'http://localhost').pathname : target.pathname
 }
 
 function matches (path: string, of: string): boolean {

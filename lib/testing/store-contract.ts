@@ -4,8 +4,6 @@ import { lists } from './contract/lists.js'
 import { records } from './contract/records.js'
 import { walks } from './contract/walks.js'
 
-export type { MakeStore, StoreUnderTest } from './contract/bench.js'
-
 /** A test of one rule of `SessionStore`, for any test runner. */
 export interface StoreCase {
   /** The rule, as a sentence. */
