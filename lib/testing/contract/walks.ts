@@ -26,7 +26,7 @@ export const walks = {
 type Pick = <T>(from: readonly T[]) => T
 type Call = readonly [Exclude<keyof Model, 'copy'>, ...unknown[]]
 type Made = readonly [call: Call, result: unknown]
-/** What a step has left: a record or `undefined` for each id. If `counts`, the number that `create` returns is checked. */
+/** The effect of a step: a record or `undefined` for each id. If `counts`, the number that `create` returns is checked. */
 interface Found { readonly ids: readonly string[], readonly records: readonly unknown[], readonly counts: boolean, readonly now: number }
 
 /** `pauses` are the possible times between two steps, in milliseconds, and `sizes` the possible numbers of calls at once. */
@@ -48,7 +48,7 @@ async function walk (bench: Bench, { steps, pauses, sizes = [1], counts = false 
     const next = inSequence(model, calls.map((call, n) => [call, results[n]]), { ids, records, counts, now: clock.now() })
     const text = `step ${step}: ${calls.map(([method, ...args]) => `${method}(${args.map((arg) => JSON.stringify(arg)).join(', ')})`).join(', ')}`
     if (next === undefined) {
-      // Fails. Several calls may have other results, too.
+      // Fails, and shows the results of one sequence.
       assert.deepEqual([results, records], [calls.map((call) => invoke(model, call)), ids.map((id) => model.read(id))], text)
     }
     model = next!
