@@ -7,9 +7,7 @@ export interface Clock {
 }
 
 /** A clock whose `advance` is synchronous. */
-export interface ManualClock extends Clock {
-  readonly advance: (milliseconds: number) => void
-}
+export interface ManualClock extends Clock { readonly advance: (milliseconds: number) => void }
 
 /**
  * Creates a clock that starts at the real time and only moves forward, as servers that expire records by their own clock need.

@@ -1,12 +1,15 @@
 import { AssertionError, ok as assert } from 'node:assert'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { statusOf } from '../errors.js'
-import type { IssuedSession } from '../manager/manager.js'
+import type { IssuedSession, SessionManager } from '../manager/manager.js'
 import { errorsOf, isDocumented, requirementOf } from '../openapi/document/errors.js'
 import { operationsOf, type OpenApiDocument, type PlacedOperation } from '../openapi/document/openapi.js'
-import { type Become, type Build, type MatrixState, setStage, type Stage, states } from './matrix/stage.js'
+import { MemoryStore } from '../store/memory.js'
+import type { Awaitable, SessionStore } from '../store/store.js'
+import { createClock, type ManualClock } from './clock.js'
 
-export type { MatrixState, StageParts } from './matrix/stage.js'
+/** The store and the clock of the app under test. The matrix can make the store fail and move the clock. */
+export interface StageParts { readonly store: SessionStore, readonly now: () => number }
 
 /** A request without its session. `params` are the parameters of the path. */
 export interface MatrixRequest {
@@ -21,7 +24,7 @@ export type MatrixRequestMaker = (app: FastifyInstance, session: IssuedSession) 
 
 export interface DocumentMatrixOptions {
   /** Returns a new app that uses the given `store` and `now`. Called for each operation. The matrix closes the app. */
-  build: Build
+  build: (parts: StageParts) => FastifyInstance | Promise<FastifyInstance>
   /** The data of a session that has all roles. */
   session: object
   /** The data of a session without the required roles. Without this option, no request is sent with a wrong role. */
@@ -37,10 +40,10 @@ export interface DocumentMatrixOptions {
   decorator?: string
 }
 
-export interface MatrixAnswer {
-  readonly state: MatrixState
-  readonly status: number
-}
+/** The states of a session. In `wrong role`, it is live but lacks the required role. */
+export type MatrixState = keyof typeof states | 'wrong role'
+
+export interface MatrixAnswer { readonly state: MatrixState, readonly status: number }
 
 /** One operation of the document. */
 export interface DocumentCase {
@@ -59,39 +62,84 @@ export interface DocumentCase {
  * runner: `for (const { name, run } of await documentMatrix(...)) test(name, run)`. A case tries each state of a session.
  */
 export async function documentMatrix (options: DocumentMatrixOptions): Promise<DocumentCase[]> {
-  const { build, scheme = 'session', decorator = 'swagger' } = options
-  const document = await documentOf(await setStage(build, scheme), decorator)
-  const declaring = operationsOf(document)
-    .filter(({ operation: { security } }) => security?.some((requirement) => Object.hasOwn(requirement, scheme)))
-  return declaring.map((subject) => ({
-    name: nameOf(subject),
-    async run () {
-      const stage = await setStage(build, scheme)
-      try {
-        const answers = await play(stage, subject, basePath(document), options)
-        const faults = faultsOf(subject, answers, scheme)
-        if (faults.length > 0) throw new AssertionError({ message: [`${nameOf(subject)}:`, ...faults].join('\n  ') })
-        return answers
-      } finally {
-        await stage.app.close()
-      }
-    }
-  }))
-}
-
-async function documentOf ({ app }: Stage, decorator: string): Promise<OpenApiDocument> {
-  try {
+  const { scheme = 'session', decorator = 'swagger' } = options
+  const document = await onStage(options, ({ app }): OpenApiDocument => {
     const generate = (app as unknown as Record<string, unknown>)[decorator] as (() => OpenApiDocument) | undefined
     assert(generate, `the app has no app.${decorator}(): register @fastify/swagger, or name its decorator here`)
     return generate()
+  })
+  const declaring = operationsOf(document)
+    .filter(({ operation: { security } }) => security?.some((requirement) => Object.hasOwn(requirement, scheme)))
+  return declaring.map((subject) => {
+    const { method, path, operation: { operationId } } = subject
+    const name = `${method} ${path}${operationId === undefined ? '' : ` (${operationId})`}`
+    const run = async (): Promise<MatrixAnswer[]> => {
+      const answers = await onStage(options, (stage) => play(stage, subject, basePath(document), options))
+      const faults = faultsOf(subject, answers, scheme)
+      if (faults.length > 0) throw new AssertionError({ message: [`${name}:`, ...faults].join('\n  ') })
+      return answers
+    }
+    return { name, run }
+  })
+}
+
+/** An app under test, with the means to move its clock and to make its store fail. */
+interface Stage {
+  readonly app: FastifyInstance
+  readonly manager: SessionManager<object>
+  readonly clock: ManualClock
+  readonly outage: { down: boolean }
+}
+
+/** Returns the result of `act` on a new app, and closes the app. */
+async function onStage<T> ({ build, scheme = 'session' }: DocumentMatrixOptions, act: (stage: Stage) => Awaitable<T>): Promise<T> {
+  const [clock, outage] = [createClock(), { down: false }]
+  const app = await build({ store: failing(new MemoryStore({ now: clock.now }), outage), now: clock.now })
+  try {
+    await app.ready()
+    const manager = (app as unknown as Record<string, SessionManager<object> | undefined>)[scheme]
+    assert(manager, `the app has no session "${scheme}": name its scheme here`)
+    return await act({ app, manager, clock, outage })
   } finally {
     await app.close()
   }
 }
 
-function nameOf ({ method, path, operation: { operationId } }: PlacedOperation): string {
-  return `${method} ${path}${operationId === undefined ? '' : ` (${operationId})`}`
+/** Wraps a store so that all its methods reject while `outage.down` is set. */
+function failing (store: SessionStore, outage: { readonly down: boolean }): SessionStore {
+  const failed = async (): Promise<never> => { throw new Error('the store is down, for a test') }
+  return new Proxy(store, {
+    get (target, name) {
+      const member: unknown = Reflect.get(target, name)
+      if (typeof member !== 'function') return member
+      return outage.down ? failed : member.bind(target) as unknown
+    }
+  })
 }
+
+/** Brings a live session or its store into a state. Returns the headers of the request. */
+type Become = (stage: Stage, session: IssuedSession) => Awaitable<NonNullable<InjectOptions['headers']>>
+
+/** The states of a request's session. */
+const states = {
+  live: (_stage, { cookie }) => ({ cookie }),
+  'no cookie': () => ({}),
+  malformed: (_stage, { cookie }) => ({ cookie: cookie.replace(/=.*/s, '=%00"not-a-token') }),
+  async revoked ({ manager }, { id, cookie }) {
+    await manager.revoke(id)
+    return { cookie }
+  },
+  async expired ({ manager, clock }, { id, cookie }) {
+    const { expiresAt } = await manager.find(id) as { expiresAt: number }
+    clock.advance(expiresAt - clock.now())
+    return { cookie }
+  },
+  'cross-site': (_stage, { cookie }) => ({ cookie, 'sec-fetch-site': 'cross-site', origin: 'https://another.example' }),
+  'store down' ({ outage }, { cookie }) {
+    outage.down = true
+    return { cookie }
+  }
+} as const satisfies Record<string, Become>
 
 function basePath ({ servers }: OpenApiDocument): string {
   const url = (servers as ReadonlyArray<{ url: string }> | undefined)?.[0]?.url ?? '/'
@@ -133,16 +181,12 @@ function faultsOf ({ method, operation }: PlacedOperation, answers: readonly Mat
   const isRequired = isEverywhere(() => true)
   const isForRoles = isEverywhere((scopes) => scopes.length > 0)
   const faults = new Set<string>()
-  for (const status of possible) {
-    if (!isDocumented(status, responses)) faults.add(`${status} can be returned and is not documented`)
-  }
+  for (const status of possible) if (!isDocumented(status, responses)) faults.add(`${status} can be returned and is not documented`)
   for (const { state, status } of answers) {
     if (!isDocumented(status, responses)) faults.add(`${state}: ${status} is returned and not documented`)
     if (status >= 400) continue
     if (isRequired && DEAD.has(state)) faults.add(`${state}: ${status} is returned, although "${scheme}" is required`)
-    if (isForRoles && state === 'wrong role') {
-      faults.add(`${state}: ${status} is returned, although a role of "${scheme}" is required`)
-    }
+    if (isForRoles && state === 'wrong role') faults.add(`${state}: ${status} is returned, although a role of "${scheme}" is required`)
   }
   const answered = new Set(answers.map(({ status }) => String(status)))
   for (const status of Object.keys(responses)) {

@@ -1,9 +1,8 @@
-export { createClock } from './clock.js'
-export type { Clock, ManualClock } from './clock.js'
-export { documentMatrix } from './document-matrix.js'
-export type {
-  DocumentCase, DocumentMatrixOptions, MatrixAnswer, MatrixRequest, MatrixRequestMaker, MatrixState, StageParts
+export { createClock, type Clock, type ManualClock } from './clock.js'
+export type { MakeStore, StoreUnderTest } from './contract/bench.js'
+export {
+  documentMatrix, type DocumentCase, type DocumentMatrixOptions, type MatrixAnswer, type MatrixRequest, type MatrixRequestMaker,
+  type MatrixState, type StageParts
 } from './document-matrix.js'
 export { Client, CookieJar } from './jar.js'
-export { storeContract } from './store-contract.js'
-export type { MakeStore, StoreCase, StoreUnderTest } from './store-contract.js'
+export { storeContract, type StoreCase } from './store-contract.js'

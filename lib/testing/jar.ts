@@ -1,13 +1,8 @@
 import { parseSetCookie } from 'cookie'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 
-interface Cookie {
-  readonly name: string
-  readonly value: string
-  readonly path: string
-  /** Epoch milliseconds; `Infinity` for a cookie that is deleted when the browser closes. */
-  readonly expires: number
-}
+/** `expires` in epoch milliseconds; `Infinity` for a cookie that is deleted when the browser closes. */
+interface Cookie { readonly name: string, readonly value: string, readonly path: string, readonly expires: number }
 
 /**
  * Keeps the cookies of one browser for one host, as RFC 6265bis, 5.7 and 5.8 describe. Cookies are stored by name and path. They
@@ -19,21 +14,15 @@ export class CookieJar {
   readonly #now: () => number
 
   /** @param now returns the time in epoch milliseconds; default `Date.now` */
-  constructor (now: () => number = Date.now) {
-    this.#now = now
-  }
+  constructor (now: () => number = Date.now) { this.#now = now }
 
   /** Stores the cookies of `Set-Cookie` headers. */
   take (setCookie: string | readonly string[] | undefined): void {
     for (const line of [setCookie ?? []].flat()) {
       const { name, value = '', path, maxAge, expires } = parseSetCookie(line, { decode: (text) => text })
-      const cookie = {
-        name,
-        value,
-        path: path?.startsWith('/') ? path : '/',
-        // Max-Age overrides Expires (RFC 6265bis, 5.7, step 9).
-        expires: maxAge === undefined ? expires?.getTime() ?? Infinity : this.#now() + maxAge * 1000
-      }
+      // Max-Age overrides Expires (RFC 6265bis, 5.7, step 9).
+      const end = maxAge === undefined ? expires?.getTime() ?? Infinity : this.#now() + maxAge * 1000
+      const cookie = { name, value, path: path?.startsWith('/') ? path : '/', expires: end }
       this.#cookies.set(`${name};${cookie.path}`, cookie)
     }
   }
@@ -42,28 +31,21 @@ export class CookieJar {
   header (path = '/'): string | undefined {
     const sent = this.#live().filter((cookie) => matches(path.replace(/[?#].*/s, ''), cookie.path))
     if (sent.length === 0) return undefined
-    return sent.sort((a, b) => b.path.length - a.path.length)
-      .map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ')
+    sent.sort((a, b) => b.path.length - a.path.length)
+    return sent.map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ')
   }
 
   /** Returns the value of a cookie with any path. */
-  get (name: string): string | undefined {
-    return this.#live().find((cookie) => cookie.name === name)?.value
-  }
+  get (name: string): string | undefined { return this.#live().find((cookie) => cookie.name === name)?.value }
 
   /** Deletes the cookies that are not persistent, as a browser does when it closes. */
   restart (): void {
     for (const [key, { expires }] of this.#cookies) if (expires === Infinity) this.#cookies.delete(key)
   }
 
-  clear (): void {
-    this.#cookies.clear()
-  }
+  clear (): void { this.#cookies.clear() }
 
-  #live (): Cookie[] {
-    const now = this.#now()
-    return [...this.#cookies.values()].filter(({ expires }) => expires > now)
-  }
+  #live (): Cookie[] { return [...this.#cookies.values()].filter(({ expires }) => expires > this.#now()) }
 }
 
 type App = Pick<FastifyInstance<any, any, any, any, any>, 'inject'>
@@ -81,7 +63,8 @@ export class Client {
   /** Sends a request as `app.inject` does. A `cookie` header in `headers` replaces the cookies of the jar. */
   async inject (request: string | InjectOptions): Promise<LightMyRequestResponse> {
     const options: InjectOptions = typeof request === 'string' ? { url: request } : request
-    const cookie = this.jar.header(pathOf(options))
+    const target = options.url ?? options.path ?? '/'
+    const cookie = this.jar.header(typeof target === 'string' ? new URL(target, 'http://localhost').pathname : target.pathname)
     const response = await this.#app.inject(cookie === undefined ? options : { ...options, headers: { cookie, ...options.headers } })
     this.jar.take(response.headers['set-cookie'])
     return response
@@ -95,11 +78,6 @@ export class Client {
   async post (url: string, body?: object, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
     return await this.inject({ method: 'POST', url, headers, ...(body === undefined ? {} : { payload: body }) })
   }
-}
-
-function pathOf ({ url, path }: InjectOptions): string {
-  const target = url ?? path ?? '/'
-  return typeof target === 'string' ? new URL(target, 'http://localhost').pathname : target.pathname
 }
 
 function matches (path: string, of: string): boolean {

@@ -1,12 +1,8 @@
 import { createClock, type Clock } from './clock.js'
 import { type Bench, createBench, type MakeStore, NotApplicable } from './contract/bench.js'
 import { lists } from './contract/lists.js'
-import { races } from './contract/races.js'
 import { records } from './contract/records.js'
-import { texts } from './contract/texts.js'
 import { walks } from './contract/walks.js'
-
-export type { MakeStore, StoreUnderTest } from './contract/bench.js'
 
 /** A test of one rule of `SessionStore`, for any test runner. */
 export interface StoreCase {
@@ -29,13 +25,7 @@ export interface StoreCase {
  * ```
  */
 export const storeContract: readonly StoreCase[] = Object.freeze(
-  Object.entries<Check>({ ...walks, ...records, ...texts, ...lists, ...races }).map(toCase)
-)
-
-type Check = (bench: Bench) => Promise<void>
-
-function toCase ([name, check]: [string, Check]): StoreCase {
-  return Object.freeze({
+  Object.entries<(bench: Bench) => Promise<void>>({ ...walks, ...records, ...lists }).map(([name, check]): StoreCase => Object.freeze({
     name,
     async run (makeStore: MakeStore, clock: Clock = createClock()) {
       const made = await makeStore(clock)
@@ -50,5 +40,5 @@ function toCase ([name, check]: [string, Check]): StoreCase {
         await bench.store.close?.()
       }
     }
-  })
-}
+  }))
+)

@@ -137,6 +137,16 @@ t.test('any library will do that follows Standard Schema', async (t) => {
   t.match((await silent.client.post('/start', {})).json(), { message: /the data: the value is not accepted/ })
 })
 
+t.test('an array is not session data, even if a schema accepts it, and a default that is missing is the reason', async (t) => {
+  for (const schema of [Type.Object({}), Type1.Object({}), z.any(), standard((value) => ({ value }))]) {
+    const { client } = await setUp(t, schema)
+    t.match((await client.post('/start', [1])).json(), { code: 'FST_SESSION_INVALID_DATA', message: /: an object is expected/ })
+  }
+  const { client } = await setUp(t, z.object({ cart: z.object({ items: z.number().default(0) }).optional() }))
+  await client.post('/start', {})
+  t.match((await client.post('/set', { cart: {} })).json(), { code: 'FST_SESSION_INVALID_DATA', message: /: a default of the schema is missing/ })
+})
+
 t.test('a schema that throws accepts nothing', async (t) => {
   const { client, store, events } = await setUp(t, standard((data) => { throw new Error(`hunter2 ${data}`) }))
   const { body } = await client.post('/start', {})

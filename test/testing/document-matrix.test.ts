@@ -125,6 +125,20 @@ t.test('the matrix takes another scheme and decorator, and leaves out operations
   t.equal((await matrix[0]?.run())?.length, 7)
 })
 
+t.test('the matrix closes each app that it builds', async (t) => {
+  const open = new Set<FastifyInstance>()
+  let built = 0
+  const routes = (app: FastifyInstance): void => {
+    built++
+    open.add(app)
+    app.addHook('onClose', async () => { open.delete(app) })
+    app.get('/', { schema: { security } }, async () => 'ok')
+  }
+  await outcomes({ routes })
+  await t.rejects(outcomes({ routes, options: { scheme: 'staff' } }), /the app has no session "staff"/)
+  t.same([built, open.size], [3, 0])
+})
+
 t.test('the matrix names what the app lacks: the document, or the session scheme', async (t) => {
   const build = async (): Promise<FastifyInstance> => {
     const app = Fastify()

@@ -20,8 +20,8 @@ export async function readSchema (schema: unknown, jsonSchema: (schema: object) 
     : isStandard(schema) ? standardSchema : undefined
   // A JSON Schema describes JSON and cannot transform, and its properties may have any name.
   if (read === undefined) return await jsonSchema(schema)
-  const found = findUnusable(schema)
-  must(found === undefined, `schema ${found?.does} (at ${found?.at}), but session data are JSON, and are read as they were stored: let the schema check the stored form, such as the text of a date, and convert it where the data are used`)
+  const unusable = findUnusable(schema)
+  must(unusable === undefined, `schema ${unusable}, but session data are JSON, and are read as they were stored: let the schema check the stored form, such as the text of a date, and convert it where the data are used`)
   return await read(schema as never)
 }
 

@@ -1,19 +1,11 @@
 import { must } from '../../errors.js'
-import { type Data, isObject, isPlain, put, toJson } from '../json.js'
-import { attempt, type DataSchema } from './schema.js'
+import { type Data, isObject, isPlain, own, put, toJson } from '../json.js'
+import { attempt, checked, type DataSchema, type Fault } from './schema.js'
 
 /** A Standard Schema (version 1, standardschema.dev): Zod, Valibot, ArkType and others. */
-interface Standard {
-  readonly '~standard': {
-    readonly vendor: string
-    validate (value: unknown): Result | PromiseLike<Result>
-  }
-}
+interface Standard { readonly '~standard': { readonly vendor: string, validate (value: unknown): Result | PromiseLike<Result> } }
 
-interface Result {
-  readonly value?: unknown
-  readonly issues?: readonly Issue[] | undefined
-}
+interface Result { readonly value?: unknown, readonly issues?: readonly Issue[] | undefined }
 
 interface Issue {
   readonly message: string
@@ -30,38 +22,25 @@ export function isStandard (schema: object): schema is Standard {
   return typeof (schema as Partial<Standard>)['~standard']?.validate === 'function'
 }
 
-/** Thrown where a schema does what session data do not allow. */
+/** The result of checking data: the data with the schema's defaults (the data themselves if none is missing), or what is wrong. */
+interface Judgement { readonly completed?: unknown, readonly fault?: Fault }
+
+/** Thrown where a schema does what session data do not allow. It is the fault of the schema. */
 class Refusal extends Error {}
 
 /** Reads a Standard Schema. @throws `FST_SESSION_OPTIONS` if checking an empty object shows that it transforms or is async */
-export function standardSchema (schema: Standard): DataSchema {
-  const judge = (data: unknown): Judgement => judgeData(data, schema['~standard'])
-  const withDefaults = (data: Data): unknown => judge(data).completed ?? data
-
-  for (const data of [{}, attempt(() => toJson(withDefaults({})))]) {
-    const { refusal } = judge(data)
-    must(refusal === undefined, `schema cannot be used for a session: ${refusal}`)
+export function standardSchema ({ '~standard': standard }: Standard): DataSchema {
+  const judge = (data: unknown): Judgement => judgeData(data, standard)
+  for (const data of [{}, attempt(() => toJson(judge({}).completed ?? {}))]) {
+    const { fault } = judge(data)
+    must(!(fault instanceof Refusal), `schema cannot be used for a session: ${fault?.message}`)
   }
-  return {
+  return checked({
     // Defaults that are missing do not fit: the codec fills them in first.
-    fits: (data): data is Data => isObject(data) && judge(data).completed === data,
-    problem (data) {
-      if (!isObject(data)) return 'an object is expected'
-      const { problem, refusal } = judge(data)
-      return problem ?? refusal ?? 'a default of the schema is missing'
-    },
-    withDefaults
-  }
-}
-
-/** The result of checking data. It has one of these properties. */
-interface Judgement {
-  /** The data with the schema's defaults; the data themselves if none is missing. */
-  readonly completed?: unknown
-  /** Why the data do not fit. */
-  readonly problem?: string
-  /** Why the schema cannot be used. */
-  readonly refusal?: string
+    check: (data) => judge(data).completed === data,
+    errors: (data) => [judge(data).fault ?? { message: 'a default of the schema is missing' }],
+    fill: (data) => judge(data).completed
+  })
 }
 
 function judgeData (data: unknown, standard: Standard['~standard']): Judgement {
@@ -69,21 +48,21 @@ function judgeData (data: unknown, standard: Standard['~standard']): Judgement {
     const result = standard.validate(data)
     if ('then' in result) {
       result.then(undefined, () => {})
-      return { refusal: 'the schema is asynchronous, but data are checked synchronously: run async checks where the data are set' }
+      throw new Refusal('the schema is asynchronous, but data are checked synchronously: run async checks where the data are set')
     }
-    if (result.issues !== undefined) return { problem: sentence(result.issues[0], standard.vendor) }
+    if (result.issues !== undefined) return { fault: faultOf(result.issues[0], standard.vendor) }
     return { completed: complete(data, result.value, []) }
   } catch (error) {
-    return error instanceof Refusal ? { refusal: error.message } : { problem: 'the schema threw an error' }
+    return { fault: error instanceof Refusal ? error : { message: 'the schema threw an error' } }
   }
 }
 
 /** Says what is expected. Omits messages that may quote the value: those of Valibot and ArkType, and of Zod custom ones and `received`. */
-function sentence (issue: Issue = { message: '' }, vendor: string): string {
-  const at = place(Array.from(issue.path ?? [], (segment) => typeof segment === 'object' ? segment.key : segment))
+function faultOf (issue: Issue = { message: '' }, vendor: string): Fault {
+  const path = pointer(Array.from(issue.path ?? [], (segment) => typeof segment === 'object' ? segment.key : segment))
   const expected = expectation(issue)
-  if (expected !== undefined) return `${at}: expected ${expected}`
-  return `${at}: ${vendor === 'zod' && issue.code !== 'custom' && !('received' in issue) ? issue.message : 'the value is not accepted'}`
+  if (expected !== undefined) return { path, message: `expected ${expected}` }
+  return vendor === 'zod' && issue.code !== 'custom' && !('received' in issue) ? { path, message: issue.message } : { path }
 }
 
 function expectation ({ expected, code, errors }: Issue): string | undefined {
@@ -93,9 +72,7 @@ function expectation ({ expected, code, errors }: Issue): string | undefined {
   return parts.includes(undefined) ? undefined : parts.join(code === 'union' ? ' or ' : ' and ')
 }
 
-function place (keys: readonly PropertyKey[]): string {
-  return keys.length === 0 ? 'the data' : `/${keys.map(String).join('/')}`
-}
+function pointer (keys: readonly PropertyKey[]): string { return keys.map((key) => `/${String(key)}`).join('') }
 
 /**
  * Returns `input` with the keys that only `output` has, which are defaults; `input` itself if there are none. Keeps keys that
@@ -103,26 +80,23 @@ function place (keys: readonly PropertyKey[]): string {
  */
 function complete (input: unknown, output: unknown, path: readonly PropertyKey[]): unknown {
   if (input === output) return input
-  if (!isContainer(input) || !isContainer(output) || !sameKind(input, output)) {
-    throw new Refusal(`the schema transforms ${place(path)}, but session data are stored and read as they are: let the schema check the stored form, and transform where the data are used`)
+  if (!areAlike(input, output)) {
+    throw new Refusal(`the schema transforms ${pointer(path) || 'the data'}, but session data are stored and read as they are: let the schema check the stored form, and transform where the data are used`)
   }
-  let result = input
-  for (const key of Object.keys(output)) {
-    const given = Object.hasOwn(input, key) ? input[key] : undefined
-    if (given === undefined && output[key] === undefined) continue
-    const next = given === undefined ? output[key] : complete(given, output[key], [...path, key])
+  const before = input as Data
+  let result = before
+  for (const [key, value] of Object.entries(output as Data)) {
+    const given = own(before, key)
+    const next = given === undefined ? value : complete(given, value, [...path, key])
     if (next === given) continue
-    if (result === input) result = Array.isArray(input) ? [...input] as unknown as Data : { ...input }
+    if (result === before) result = Array.isArray(input) ? [...input as unknown[]] as unknown as Data : { ...before }
     put(result, key, next)
   }
   return result
 }
 
-function isContainer (value: unknown): value is Data {
-  return typeof value === 'object' && value !== null
-}
-
-function sameKind (input: Data, output: Data): boolean {
+/** Returns whether values are arrays of the same length, or objects of which the second is plain. */
+function areAlike (input: unknown, output: unknown): boolean {
   if (Array.isArray(input)) return Array.isArray(output) && input.length === output.length
-  return !Array.isArray(output) && isPlain(output)
+  return isObject(input) && isObject(output) && isPlain(output)
 }

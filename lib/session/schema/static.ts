@@ -27,14 +27,13 @@ type OfJson<Schema, Of extends Side> =
       : Schema extends { readonly type: infer Type } ? OfType<Schema, Type, Of>
         : unknown
 
+interface Scalars { string: string, number: number, integer: number, boolean: boolean, null: null }
+
 type OfType<Schema, Type, Of extends Side> =
-  Type extends 'string' ? string
-    : Type extends 'number' | 'integer' ? number
-      : Type extends 'boolean' ? boolean
-        : Type extends 'null' ? null
-          : Type extends 'array' ? Array<Schema extends { readonly items: infer Item } ? OfJson<Item, Of> : unknown>
-            : Type extends 'object' ? OfObject<Schema, Of>
-              : unknown
+  Type extends keyof Scalars ? Scalars[Type]
+    : Type extends 'array' ? Array<Schema extends { readonly items: infer Item } ? OfJson<Item, Of> : unknown>
+      : Type extends 'object' ? OfObject<Schema, Of>
+        : unknown
 
 type OfObject<Schema, Of extends Side> = Schema extends { readonly properties: infer Properties }
   ? Flat<

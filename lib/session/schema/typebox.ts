@@ -1,19 +1,16 @@
 import { createRequire } from 'node:module'
 import type { TSchema } from '@sinclair/typebox'
 import { invalidOptions, must } from '../../errors.js'
-import { attempt, checkedBy, type DataSchema } from './schema.js'
+import type { Data } from '../json.js'
+import { attempt, checkedBy, type DataSchema, type Fault } from './schema.js'
 
 type Classic = typeof import('@sinclair/typebox')
 
 /** Returns whether @sinclair/typebox made a schema, in any of its module copies. */
-export function isClassicTypeBox (schema: object): boolean {
-  return Symbol.for('TypeBox.Kind') in schema
-}
+export const isClassicTypeBox = (schema: object): boolean => Symbol.for('TypeBox.Kind') in schema
 
 /** Returns whether the package `typebox` made a schema. */
-export function isTypeBox (schema: object): boolean {
-  return '~kind' in schema
-}
+export const isTypeBox = (schema: object): boolean => '~kind' in schema
 
 /** Compiles a schema of @sinclair/typebox. @throws `FST_SESSION_OPTIONS` for a schema that could never be checked */
 export async function classicTypeBoxSchema (schema: TSchema): Promise<DataSchema> {
@@ -25,23 +22,26 @@ export async function classicTypeBoxSchema (schema: TSchema): Promise<DataSchema
   shareRegistries(typebox)
   const format = JSON.stringify(unknownFormat(schema, typebox.FormatRegistry))
   must(format === undefined, `schema uses the format ${format}, which TypeBox does not know, so that no session would ever fit: call FormatRegistry.Set(${format}, (value) => ...) before you register the plugin`)
-  const compiled = compile(() => TypeCompiler.Compile(schema))
-  return checkedBy(schema, {
-    check: (data) => compiled.Check(data),
-    errors: (data) => compiled.Errors(data),
-    fill: (data) => Value.Default(schema, data)
-  })
+  return compiledBy(schema, () => TypeCompiler.Compile(schema), (data) => Value.Default(schema, data))
 }
 
 /** Compiles a schema of the package `typebox`. @throws `FST_SESSION_OPTIONS` for a schema that could never be checked */
 export async function typeBoxSchema (schema: object): Promise<DataSchema> {
   const { Compile } = await import('typebox/compile').catch(notInstalled('typebox'))
-  const compiled = compile(() => Compile(schema))
-  return checkedBy(schema, {
-    check: (data) => compiled.Check(data),
-    errors: (data) => compiled.Errors(data).map(({ instancePath: path, message }) => ({ path, message })),
-    fill: (data) => compiled.Default(data)
-  })
+  return compiledBy(schema, () => Compile(schema), (data, compiled) => compiled.Default(data))
+}
+
+interface Compiled { Check (data: unknown): boolean, Errors (data: unknown): Iterable<Fault> }
+
+function compiledBy<T extends Compiled> (schema: object, compile: () => T, fill: (data: Data, compiled: T) => unknown): DataSchema {
+  try {
+    const compiled = compile()
+    return checkedBy(schema, {
+      check: (data) => compiled.Check(data), errors: (data) => compiled.Errors(data), fill: (data) => fill(data, compiled)
+    })
+  } catch (cause) {
+    throw invalidOptions('schema is not a TypeBox schema that can be compiled: write it with Type.Object({ ... }), and register kinds of your own before you register the plugin', cause)
+  }
 }
 
 /** Returns a function that throws the error for a schema library that cannot be loaded. Only apps that use it need it. */
@@ -60,14 +60,6 @@ function shareRegistries (typebox: Classic): void {
     for (const [name, check] of common?.[registry].Entries() ?? []) {
       if (!typebox[registry].Has(name)) typebox[registry].Set(name, check as () => boolean)
     }
-  }
-}
-
-function compile<T> (make: () => T): T {
-  try {
-    return make()
-  } catch (cause) {
-    throw invalidOptions('schema is not a TypeBox schema that can be compiled: write it with Type.Object({ ... }), and register kinds of your own before you register the plugin', cause)
   }
 }
 

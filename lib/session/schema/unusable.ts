@@ -2,31 +2,21 @@ import { attempt } from './schema.js'
 
 type Part = Readonly<Record<PropertyKey, unknown>>
 
-/** A part of a schema that a session cannot use. */
-export interface Unusable {
-  /** A verb and what follows it, such as `has a Date`. */
-  readonly does: string
-  /** The names that lead to the part, as the library keeps it. */
-  readonly at: string
-}
-
 /** Values that a schema has for other uses than to check data. */
 const NOT_SCHEMAS = new Set(['default', 'defaultValue', 'examples', 'metadata'])
-
-/** More parts than these are not looked at. */
-const MOST = 2000
 
 /**
  * Finds a part of a schema that transforms data, is asynchronous, or describes what JSON cannot hold, if the schema shows that:
  * Zod in `_zod.def`, ArkType in `json`, Valibot and TypeBox in the schema itself. The rest is found when data are checked.
+ * Returns a verb and what follows it, such as `has a Date (at shape.born)`: the names lead to the part, as the library keeps it.
  */
-export function findUnusable (schema: unknown, trail: readonly string[] = [], seen = new Set<unknown>()): Unusable | undefined {
-  // A getter may make another schema at each call, without end.
-  const part = seen.has(schema) || seen.size > MOST ? undefined : visible(schema)
+export function findUnusable (schema: unknown, trail: readonly string[] = [], seen = new Set<unknown>()): string | undefined {
+  // A getter may make another schema at each call, without end: more than 2000 parts are not searched.
+  const part = seen.has(schema) || seen.size > 2000 ? undefined : visible(schema)
   if (part === undefined) return undefined
   seen.add(schema)
   const does = conductOf(part)
-  if (does !== undefined) return { does, at: trail.join('.') || 'the top' }
+  if (does !== undefined) return `${does} (at ${trail.join('.') || 'the top'})`
   for (const name of Object.keys(part)) {
     if (NOT_SCHEMAS.has(name)) continue
     // Some are getters, which may throw.
@@ -52,9 +42,7 @@ function nodesOf (json: unknown): Part {
   }) as Part
 }
 
-function isAsync (value: object): boolean {
-  return Object.prototype.toString.call(value) === '[object AsyncFunction]'
-}
+function isAsync (value: object): boolean { return Object.prototype.toString.call(value) === '[object AsyncFunction]' }
 
 const CLASSIC_TRANSFORM = Symbol.for('TypeBox.Transform')
 const CLASSIC_KIND = Symbol.for('TypeBox.Kind')

@@ -30,6 +30,13 @@ export async function atOnce<T> (count: number, call: (n: number) => Awaitable<T
   return await Promise.all(Array.from({ length: count }, async (_, n) => await call(n)))
 }
 
+/** Returns a copy of a record. Changes the record itself, which must not change the store. A frozen record stays as it is. */
+export function taken (record: SessionRecord): SessionRecord {
+  const copy = { ...record }
+  for (const name of ['payload', 'version', 'expiresAt', 'principal']) Reflect.set(record, name, 'changed by a caller of the store')
+  return copy
+}
+
 export type Bench = ReturnType<typeof createBench>
 
 export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
@@ -48,10 +55,9 @@ export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
     return ids
   }
 
-  /** Returns a copy of the stored record. */
   const read = async (id: string): Promise<SessionRecord | undefined> => {
     const found = await store.read(id)
-    return found && { ...found }
+    return found && taken(found)
   }
 
   async function * pages (principal: string, limit: number): AsyncGenerator<Page, void> {
@@ -71,10 +77,10 @@ export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
     assert.fail('the list has a page after the last one')
   }
 
-  /** Reads all pages of a principal. Returns copies of the records by id. */
+  /** Reads all pages of a principal. Returns the records by id. */
   async function listed (principal: string, limit = 100): Promise<Map<string, SessionRecord>> {
     const found = new Map<string, SessionRecord>()
-    for await (const { sessions } of pages(principal, limit)) for (const { id, record } of sessions) found.set(id, { ...record })
+    for await (const { sessions } of pages(principal, limit)) for (const { id, record } of sessions) found.set(id, taken(record))
     return found
   }
 

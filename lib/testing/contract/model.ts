@@ -2,11 +2,12 @@ import type { SessionRecord, StoredSession, UpdateOutcome } from '../../store/st
 
 /** A reference implementation of the contract, for calls that do not overlap. */
 export class Model {
-  readonly #records = new Map<string, SessionRecord>()
   readonly #now: () => number
+  readonly #records: Map<string, SessionRecord>
 
-  constructor (now: () => number) {
+  constructor (now: () => number, records: Iterable<readonly [string, SessionRecord]> = []) {
     this.#now = now
+    this.#records = new Map(records)
   }
 
   create (id: string, record: SessionRecord): number | boolean {
@@ -34,13 +35,12 @@ export class Model {
     return 'updated'
   }
 
-  delete (id: string): boolean {
-    return this.read(id) !== undefined && this.#records.delete(id)
-  }
+  delete (id: string): boolean { return this.read(id) !== undefined && this.#records.delete(id) }
+  copy (): Model { return new Model(this.#now, this.#records) }
 
   list (principal: string): StoredSession[] {
-    const sessions = [...this.#records].map(([id, record]) => ({ id, record }))
-    return sessions.filter(({ id, record }) => record.principal === principal && this.read(id))
+    const live = [...this.#records].filter(([id, record]) => record.principal === principal && this.read(id))
+    return live.map(([id, record]) => ({ id, record }))
   }
 
   deleteAll (principal: string, except?: string): number {
