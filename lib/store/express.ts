@@ -2,9 +2,8 @@ import { invalidOptions, refuseUnknown, timerMilliseconds } from '../errors.js'
 import { type Call, type ExpressStore, ignoreMissing, promised, withTimeLimit } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { clock } from './shared/clock.js'
-import { Queues } from './shared/queues.js'
-import { SerialStore } from './shared/serial.js'
-import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession } from './store.js'
+import { ReportingStore } from './shared/reporting.js'
+import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export { adoptExpressSessions } from '../migration/express.js'
 export type { AdoptOptions } from '../migration/express.js'
@@ -40,31 +39,69 @@ const LIMITS_UNTIL_ABANDONED = 30
 /** How many sessions `deleteAll` and `clear` delete at once. */
 const BATCH = 500
 
-class WrappedStore extends SerialStore implements SessionStore {
+class WrappedStore extends ReportingStore implements SessionStore {
   readonly lists: boolean
   readonly warning = 'fromExpressStore: express-session stores cannot compare and set. With more than one process on the store, a stale save can ' +
     'undo a logout or another save. Use a single process, or SqlStore or RedisStore. See docs/stores/express.md.'
 
   readonly #store: ExpressStore
+  readonly #now: () => number
   /** Milliseconds. */
   readonly #timeout: number
-  readonly #queue = new Queues()
+  /** The last task of each id that has unfinished tasks. */
+  readonly #last = new Map<string, Promise<unknown>>()
 
   constructor (store: ExpressStore, { now, timeout = 2 }: ExpressStoreOptions) {
-    super(clock(now))
+    super()
     this.#store = store
+    this.#now = clock(now)
     this.lists = typeof store.all === 'function'
     this.#timeout = timerMilliseconds('fromExpressStore: timeout', timeout) as number
   }
 
-  async read (id: string): Promise<SessionRecord | undefined> {
-    return await withTimeLimit(this.live(id), this.#timeout)
+  /** Returns `true` for a new session, because counting would read all sessions. */
+  async create (id: string, record: SessionRecord): Promise<boolean> {
+    return await this.#inTurn(id, async () => {
+      if (await this.#live(id) !== undefined) return false
+      if (this.#isLive(record)) await this.#write(id, record)
+      return true
+    })
+  }
+
+  async read (id: string): Promise<SessionRecord | undefined> { return await withTimeLimit(this.#live(id), this.#timeout) }
+
+  async touch (id: string, expiresAt: number): Promise<void> {
+    await this.#inTurn(id, async () => {
+      const stored = await this.#live(id)
+      if (stored !== undefined && stored.expiresAt < expiresAt) await this.#write(id, { ...stored, expiresAt })
+    })
+  }
+
+  async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
+    return await this.#inTurn(id, async () => {
+      const stored = await this.#live(id)
+      if (stored === undefined) return 'missing'
+      if (stored.version !== record.version - 1) return 'conflict'
+      if (this.#isLive(record)) await this.#write(id, { ...record, expiresAt: Math.max(record.expiresAt, stored.expiresAt) })
+      else await this.#remove(id)
+      return 'updated'
+    })
+  }
+
+  /** Deletes a session, unless it belongs to another principal. */
+  async delete (id: string, principal?: string): Promise<boolean> {
+    return await this.#inTurn(id, async () => {
+      const stored = await this.#live(id)
+      if (stored && principal !== undefined && stored.principal !== principal) return false
+      await this.#remove(id)
+      return stored !== undefined
+    })
   }
 
   /** Returns one page. Reads the whole store for each page. The cursor is the last id of the page. */
   async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
     const found = (await this.#all(principal))
-      .filter(({ id, record }) => this.isLive(record) && (cursor === undefined || id > cursor))
+      .filter(({ id, record }) => this.#isLive(record) && (cursor === undefined || id > cursor))
       .sort((one, other) => one.id < other.id ? -1 : 1)
     const sessions = found.slice(0, limit)
     return { sessions, cursor: found.length > limit ? sessions.at(-1)?.id : undefined }
@@ -75,65 +112,57 @@ class WrappedStore extends SerialStore implements SessionStore {
   }
 
   /** Deletes the sessions of this package. Sessions of express-session in the same store stay. */
-  async clear (): Promise<void> {
-    await this.#deleteEach(await this.#all())
+  async clear (): Promise<void> { await this.#deleteEach(await this.#all()) }
+
+  async #deleteEach (found: StoredSession[], principal?: string): Promise<number> {
+    let deleted = 0
+    while (found.length > 0) {
+      const outcomes = await Promise.all(found.splice(0, BATCH).map(({ id }) => this.delete(id, principal)))
+      deleted += outcomes.filter(Boolean).length
+    }
+    return deleted
   }
 
   /**
    * Runs the tasks of each id one at a time. The returned promise settles within the time limit. Even then, the next task
    * waits until the store has finished this one, so that a slow save cannot undo a later logout.
    */
-  protected async inTurn<T> (id: string, task: () => Promise<T>): Promise<T> {
+  async #inTurn<T> (id: string, task: () => Promise<T>): Promise<T> {
     let hasTimedOut = false
-    const done = this.#queue.run(id, async () => {
+    const run = async (): Promise<T> => {
       if (hasTimedOut) throw new Error('the call has timed out')
       return await task()
-    })
+    }
+    const done = this.#last.get(id)?.then(run, run) ?? run()
+    this.#last.set(id, done)
+    const forget = (): void => { if (this.#last.get(id) === done) this.#last.delete(id) }
+    done.then(forget, forget)
     return await withTimeLimit(done, this.#timeout).finally(() => { hasTimedOut = true })
   }
 
-  /** Returns `true`, because counting would read all sessions. */
-  protected count (): true {
-    return true
-  }
-
-  async #deleteEach (found: StoredSession[], principal?: string): Promise<number> {
-    let deleted = 0
-    while (found.length > 0) {
-      const outcomes = await Promise.all(found.splice(0, BATCH).map(({ id }) => this.inTurn(id, () => this.end(id, principal))))
-      deleted += outcomes.filter(Boolean).length
-    }
-    return deleted
-  }
-
-  /** Calls the store. Abandons a call that was not called back for a very long time. */
-  async #call<T> (call: Call<T>): Promise<T | undefined> {
-    return await withTimeLimit(promised(call), Math.min(this.#timeout * LIMITS_UNTIL_ABANDONED, 2 ** 31 - 1), true)
-  }
-
   /** Returns a live record. Reports and deletes a damaged record, or text that is not JSON. */
-  protected async live (id: string): Promise<SessionRecord | undefined> {
+  async #live (id: string): Promise<SessionRecord | undefined> {
     try {
       const session = await this.#call<object | null>((callback) => this.#store.get(keyOf(id), callback)).catch(ignoreMissing)
       if (session == null) return undefined
       const stored = unwrap(session)
       if (stored?.id !== id) throw new SyntaxError('not a session of this package')
-      return this.isLive(stored.record) ? stored.record : undefined
+      return this.#isLive(stored.record) ? stored.record : undefined
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
       this.report({ kind: 'damaged', id, error })
-      await this.remove(id)
+      await this.#remove(id)
       return undefined
     }
   }
 
-  protected async write (id: string, record: SessionRecord): Promise<void> {
-    await this.#call((callback) => this.#store.set(keyOf(id), wrap(id, record, this.now()), callback))
+  #isLive ({ expiresAt }: SessionRecord): boolean { return expiresAt > this.#now() }
+
+  async #write (id: string, record: SessionRecord): Promise<void> {
+    await this.#call((callback) => this.#store.set(keyOf(id), wrap(id, record, this.#now()), callback))
   }
 
-  protected async remove (id: string): Promise<void> {
-    await this.#call((callback) => this.#store.destroy(keyOf(id), callback))
-  }
+  async #remove (id: string): Promise<void> { await this.#call((callback) => this.#store.destroy(keyOf(id), callback)) }
 
   async #all (principal?: string): Promise<StoredSession[]> {
     const store = this.#store
@@ -142,5 +171,10 @@ class WrappedStore extends SerialStore implements SessionStore {
     }
     const result = await withTimeLimit(this.#call((callback) => store.all?.(callback)), this.#timeout)
     return unwrapAll(result).filter(({ record }) => principal === undefined || record.principal === principal)
+  }
+
+  /** Calls the store. Abandons a call that was not called back for a very long time. */
+  async #call<T> (call: Call<T>): Promise<T | undefined> {
+    return await withTimeLimit(promised(call), Math.min(this.#timeout * LIMITS_UNTIL_ABANDONED, 2 ** 31 - 1), true)
   }
 }

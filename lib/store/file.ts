@@ -1,205 +1,209 @@
-import { mkdirSync, readdirSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { invalidOptions, refuseUnknown } from '../errors.js'
-import { fileName, isFileName } from './file/codec.js'
-import { Disk } from './file/disk.js'
-import { DirectoryLock } from './file/lock.js'
-import { SessionFiles } from './file/session-files.js'
-import { Queues } from './shared/queues.js'
-import { SerialStore } from './shared/serial.js'
+import { JournalDirectory } from './file/directory.js'
+import { type Change, encode, replay } from './file/lines.js'
+import { MemoryStore, type MemoryStoreOptions } from './memory.js'
+import { ReportingStore } from './shared/reporting.js'
 import { Sweeper } from './shared/sweeper.js'
-import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession } from './store.js'
+import type { Awaitable, Page, PageRequest, SessionRecord, SessionStore, UpdateOutcome } from './store.js'
 
-export interface FileStoreOptions {
+export interface FileStoreOptions extends MemoryStoreOptions {
   /** The directory of the files, used by this store only. It is created with mode 0700 if it does not exist. */
   readonly directory: string
   /** How many calls may wait for the disk, 1 or more. Default: 1000. Further calls fail at once, to limit the memory in use. */
   readonly maxPending?: number
-  /** Returns the time in epoch milliseconds. Default: `Date.now`. */
-  readonly now?: () => number
 }
 
-/** Milliseconds between two sweeps of expired files. */
-const SWEEP_INTERVAL = 10_000
-/** How many files are read or removed at once. */
-const BATCH = 100
+/** Milliseconds between two signs of life. */
+const BEAT = 1000
+/** After this many signs of life, journals that mostly have old records are rewritten, however small they are. */
+const BEATS_PER_CHECK = 60
+/** A journal of fewer bytes is not rewritten for its size. */
+const SMALL = 2 ** 20
+/** How many sessions are copied, or deleted by `clear`, before other work gets its turn. */
+const BATCH = 500
+
+/** The sessions in memory, and the ids of those whose last change is not on the disk. */
+class Sessions extends MemoryStore {
+  unsaved = new Set<string>()
+  /** How many changes were written to the newest journal. */
+  written = 0
+
+  protected override get owner (): string { return 'FileStore' }
+  protected override changed (id: string): void { this.unsaved.add(id) }
+
+  * ids (): Generator<string, void> { for (const { id } of this.entries.values()) yield id }
+
+  /** Yields what is to be written about sessions, as it is when the next change is taken. */
+  * changes (ids: Iterable<string>): Generator<Change, void> {
+    for (const id of ids) {
+      this.written++
+      yield [id, this.entries.get(id)?.record]
+    }
+  }
+}
 
 /**
- * Keeps each session in a file, for an app of one process whose users stay signed in after a restart. When a call has
- * resolved, its change survives a crash and a power cut. A file holds a whole record, either the old or the new one.
+ * Keeps sessions in memory and in a journal, for an app of one process whose users stay signed in after a restart. When a call
+ * has resolved, its change survives a crash and a power cut. A call also waits until what it has seen survives them.
  *
- * Calls on one session wait for each other. Damaged files are reported and removed. Expired files are removed in the
- * background. If this process is paused for so long that another process takes over the directory, every later call fails
- * until the app restarts.
+ * Calls that come while the disk is busy share the next flush. The journal is rewritten in the background when most of it is out
+ * of date. Limits and evictions are those of `MemoryStore`. If this process is paused for so long that another process takes over
+ * the directory, every later call fails until the app restarts.
  */
-export class FileStore extends SerialStore implements SessionStore {
-  readonly #files: SessionFiles
-  readonly #queues = new Queues()
+export class FileStore extends ReportingStore implements SessionStore {
+  readonly #sessions: Sessions
+  readonly #directory: JournalDirectory
   readonly #maxPending: number
-  /** Names of files written before the start and not read yet. They may hold sessions of any principal. */
-  readonly #unread: Set<string>
-  readonly #lock: DirectoryLock
-  readonly #sweeper: Sweeper
-  readonly #calls = new Set<Promise<unknown>>()
-  #reading: Promise<void> | undefined
+  readonly #beats: Sweeper
+  /** The last task on the journal. Tasks run one at a time. */
+  #last: Promise<void> = Promise.resolve()
+  /** The flush that has not begun yet. */
+  #nextFlush: Promise<void> | undefined
+  /** The ids of the sessions that are being written. */
+  #saving: ReadonlySet<string> = new Set()
+  /** True if the last flush failed. */
+  #hasFailed = false
+  #pending = 0
+  /** The length of the journal after the last copy. */
+  #copied = 0
+  #beat = 0
   #closing: Promise<void> | undefined
 
   /** @throws `FST_SESSION_OPTIONS` if another process or another FileStore has the directory open */
   constructor (options: FileStoreOptions) {
-    refuseUnknown(options ?? {}, ['directory', 'maxPending', 'now'], 'option * of FileStore')
-    const { directory, maxPending = 1000, now = Date.now } = options ?? {}
-    super(now)
+    super()
+    refuseUnknown(options ?? {}, ['directory', 'maxSessions', 'maxBytes', 'maxPending', 'now'], 'option * of FileStore')
+    const { directory, maxPending = 1000, ...limits } = options ?? {}
     if (typeof directory !== 'string' || directory === '') {
       throw invalidOptions('FileStore: directory must be the path of a directory, such as "./sessions"')
     }
     if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('FileStore: maxPending must be a whole number, 1 or more, such as 1000')
     this.#maxPending = maxPending
-    const path = resolve(directory)
-    mkdirSync(path, { recursive: true, mode: 0o700 })
-    this.#lock = new DirectoryLock(path, (error) => this.#failed('keep the lock of the directory', error))
-    this.#files = new SessionFiles(new Disk(this.#lock), (report) => this.report(report))
-    this.#unread = new Set(readdirSync(path).filter(isFileName))
-    this.#readAll().catch((error: unknown) => this.#failed('read the files of earlier sessions', error))
-    this.#sweeper = new Sweeper((stopped) => this.#sweep(stopped), SWEEP_INTERVAL, (error) => {
-      if (error !== this.#lock.lost) this.#failed('remove expired files', error)
+    this.#sessions = new Sessions(limits)
+    this.#sessions.observe((report) => this.report(report))
+    this.#directory = new JournalDirectory(directory, (paths) => {
+      for (const [id, record] of replay(paths, (error) => this.report({ kind: 'failed', task: 'read the journal', error }))) this.#sessions.create(id, record)
+    })
+    this.#sessions.unsaved.clear()
+    const failed = (error: unknown): void => {
+      this.report({ kind: 'failed', task: 'write the journal', error })
+      if (error === this.#directory.lost) void this.#beats.stop()
+    }
+    this.#beats = new Sweeper((stopped) => this.#tend(stopped), BEAT, failed)
+    this.#beats.run().catch(failed)
+  }
+
+  create (id: string, record: SessionRecord): Promise<number | boolean> { return this.#call(() => this.#sessions.create(id, record), id) }
+
+  read (id: string): Awaitable<SessionRecord | undefined> {
+    const isReady = this.#closing === undefined && this.#directory.isHeld && !this.#isUnsaved(id)
+    return isReady ? this.#sessions.read(id) : this.#call(() => this.#sessions.read(id), id)
+  }
+
+  touch (id: string, expiresAt: number): Promise<void> { return this.#call(() => this.#sessions.touch(id, expiresAt), id) }
+
+  update (id: string, record: SessionRecord): Promise<UpdateOutcome> { return this.#call(() => this.#sessions.update(id, record), id) }
+
+  delete (id: string): Promise<boolean> { return this.#call(() => this.#sessions.delete(id), id) }
+
+  list (principal: string, page: PageRequest): Promise<Page> { return this.#call(() => this.#sessions.list(principal, page)) }
+
+  deleteAll (principal: string, except?: string): Promise<number> { return this.#call(() => this.#sessions.deleteAll(principal, except)) }
+
+  clear (): Promise<void> {
+    return this.#call(async () => {
+      let deleted = 0
+      for (const id of this.#sessions.ids()) {
+        this.#sessions.delete(id)
+        if (++deleted % BATCH === 0) await nextTurn()
+      }
     })
   }
 
-  async read (id: string): Promise<SessionRecord | undefined> {
-    return await this.inTurn(id, () => this.live(id))
+  /** Waits for unfinished calls, then releases the directory. The files stay. */
+  close (): Promise<void> { return this.#closing ??= this.#close() }
+
+  async #close (): Promise<void> {
+    await this.#beats.stop()
+    do {
+      await this.#flush().catch(() => {})
+    } while (this.#pending > 0)
+    await this.#inTurn(() => this.#directory.close())
+    this.#sessions.close()
   }
 
-  async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
-    return await this.#callWithIndex(async () => {
-      const page = this.#files.index.page(principal, limit, cursor)
-      const found = await Promise.all(page.sessions.map(async ({ id }): Promise<StoredSession[]> => {
-        const record = await this.#queued(id, () => this.live(id))
-        return record?.principal === principal ? [{ id, record }] : []
-      }))
-      return { sessions: found.flat(), cursor: page.cursor }
-    })
-  }
-
-  async deleteAll (principal: string, except?: string): Promise<number> {
-    return await this.#callWithIndex(async () => {
-      let ended = 0
-      let cursor: string | undefined
-      do {
-        const page = this.#files.index.page(principal, BATCH, cursor)
-        ended += await this.#endAll(page.sessions.map(({ id }) => id).filter((id) => id !== except), principal)
-        cursor = page.cursor
-      } while (cursor !== undefined)
-      return ended
-    })
-  }
-
-  async clear (): Promise<void> {
-    await this.#callWithIndex(async () => {
-      for (const batch of batchesOf([...this.#files.ids()], BATCH)) await this.#endAll(batch)
-    })
-  }
-
-  /** Waits for unfinished calls, then unlocks the directory. The files stay. */
-  async close (): Promise<void> {
-    this.#closing ??= Promise.allSettled([...this.#calls, this.#reading, this.#sweeper.stop()])
-      .then(() => { this.#lock.release() })
-    await this.#closing
-  }
-
-  protected async inTurn<T> (id: string, task: () => Promise<T>): Promise<T> {
-    return await this.#call(() => this.#queued(id, task))
-  }
-
-  protected async live (id: string): Promise<SessionRecord | undefined> {
-    const record = await this.#files.load(fileName(id), id)
-    return record && this.isLive(record) ? record : undefined
-  }
-
-  protected async write (id: string, record: SessionRecord): Promise<void> {
-    await this.#files.write(id, record)
-  }
-
-  protected async remove (id: string): Promise<void> {
-    await this.#files.remove(id)
-  }
-
-  protected count (principal: string | undefined): number | true {
-    // Files that have not been read yet may hold more sessions of the principal.
-    return this.#unread.size > 0 || this.#files.index.count(principal)
-  }
-
-  /** Runs a call of the app. @throws if the store is closed, has lost its directory or has too many unfinished calls */
-  async #call<T> (work: () => Promise<T>): Promise<T> {
+  /** Runs a call of the app, on one session or on any. Resolves when the changes that it made or saw are on the disk. */
+  async #call<T> (call: () => Awaitable<T>, id?: string): Promise<T> {
     if (this.#closing) throw new Error('FileStore: the store is closed')
-    if (this.#lock.lost) throw this.#lock.lost
-    if (this.#calls.size >= this.#maxPending) throw new Error(`FileStore: ${this.#calls.size} calls are waiting for the disk, the most that the option maxPending allows`)
-    const call = work()
-    this.#calls.add(call)
+    if (this.#directory.lost) throw this.#directory.lost
+    if (this.#pending >= this.#maxPending) throw new Error(`FileStore: ${this.#pending} calls are waiting for the disk, the most that the option maxPending allows`)
+    this.#pending++
     try {
-      return await call
+      // While the disk is out of order, no further change is made that only the memory has.
+      if (this.#hasFailed || !this.#directory.isHeld) await this.#flush()
+      const result = await call()
+      if (this.#isUnsaved(id)) await this.#flush()
+      return result
     } finally {
-      this.#calls.delete(call)
+      this.#pending--
     }
   }
 
-  /** Runs a call that needs a complete index: reads all files first, and then checks that no other process has changed them. */
-  async #callWithIndex<T> (work: () => Promise<T>): Promise<T> {
-    return await this.#call(async () => {
-      await this.#readAll()
-      const result = await work()
-      await this.#lock.verify()
-      return result
+  #isUnsaved (id?: string): boolean {
+    const { unsaved } = this.#sessions
+    return id === undefined ? unsaved.size + this.#saving.size > 0 : unsaved.has(id) || this.#saving.has(id)
+  }
+
+  /** Writes the changed sessions. Calls during a flush share the next one. After a failure, the next flush writes them again. */
+  #flush (): Promise<void> {
+    return this.#nextFlush ??= this.#inTurn(async () => {
+      this.#nextFlush = undefined
+      this.#saving = this.#sessions.unsaved
+      this.#sessions.unsaved = new Set()
+      try {
+        await this.#write(this.#saving)
+        this.#hasFailed = false
+      } catch (error) {
+        this.#hasFailed = true
+        for (const id of this.#saving) this.#sessions.unsaved.add(id)
+        throw error
+      } finally {
+        this.#saving = new Set()
+      }
     })
   }
 
-  async #endAll (ids: string[], principal?: string): Promise<number> {
-    const ended = await Promise.all(ids.map((id) => this.#queued(id, () => this.end(id, principal))))
-    return ended.filter(Boolean).length
+  #inTurn (task: () => Promise<void>): Promise<void> { return this.#last = this.#last.then(task, task) }
+
+  async #write (ids: Iterable<string>): Promise<void> {
+    for (const line of encode(this.#sessions.changes(ids))) await this.#directory.append(line)
   }
 
-  async #queued<T> (id: string, task: () => Promise<T>): Promise<T> {
-    return await this.#queues.run(fileName(id), task)
+  /** Shows a sign of life, and rewrites the journal if that is due. */
+  async #tend (stopped: () => boolean): Promise<void> {
+    await this.#inTurn(() => this.#directory.append(''))
+    if (this.#isUnsaved()) await this.#flush()
+    const { older, size } = this.#directory
+    const isDue = this.#beat++ % BEATS_PER_CHECK === 0
+      ? older.length > 0 || this.#sessions.written > 2 * this.#sessions.size
+      : older.length === 0 && size > 2 * this.#copied + SMALL
+    if (isDue) await this.#rewrite(stopped)
   }
 
-  /** Reads the files written before the start, once for all callers. A later call retries files that could not be read. */
-  async #readAll (): Promise<void> {
-    this.#reading ??= this.#readUnread().finally(() => { this.#reading = undefined })
-    await this.#reading
-  }
-
-  async #readUnread (): Promise<void> {
-    for (const names of batchesOf(this.#unread, BATCH)) {
-      if (this.#closing) return
-      await Promise.all(names.map(async (name) => {
-        await this.#queues.run(name, () => this.#files.load(name))
-        this.#unread.delete(name)
-      }))
+  /** Copies all sessions to a new journal, or to the newest if an earlier copy failed, and removes the older ones. */
+  async #rewrite (stopped: () => boolean): Promise<void> {
+    if (this.#directory.older.length === 0) await this.#inTurn(() => this.#directory.rollOver())
+    this.#sessions.written = 0
+    let batch: string[] = []
+    for (const id of this.#sessions.ids()) {
+      if (batch.push(id) < BATCH) continue
+      await this.#inTurn(() => this.#write(batch))
+      batch = []
+      if (stopped()) return
     }
+    await this.#inTurn(() => this.#write(batch))
+    await this.#inTurn(() => this.#directory.removeOlder())
+    this.#copied = this.#directory.size
   }
-
-  async #sweep (stopped: () => boolean): Promise<void> {
-    const isExpired = (id: string): boolean => !stopped() && !this.#lock.lost && this.#files.isExpired(id, this.now())
-    for (const batch of batchesOf(this.#files.ids(), BATCH)) {
-      await Promise.all(batch.filter(isExpired).map((id) => this.#queued(id, async () => {
-        if (isExpired(id)) await this.#files.remove(id)
-      })))
-      await nextTurn()
-    }
-  }
-
-  #failed (task: string, error: unknown): void {
-    this.report({ kind: 'failed', task, error })
-  }
-}
-
-/** Yields batches of values. Values may be added and removed during the iteration. */
-function * batchesOf<T> (values: Iterable<T>, size: number): Generator<T[]> {
-  let batch: T[] = []
-  for (const value of values) {
-    if (batch.push(value) < size) continue
-    yield batch
-    batch = []
-  }
-  if (batch.length > 0) yield batch
 }

@@ -32,65 +32,66 @@ const DELETE_BATCH = 500
  * time, and those without a principal first. Each eviction is reported.
  */
 export class MemoryStore extends ReportingStore implements SessionStore {
-  readonly #entries = new ShardedMap<Entry>()
-  readonly #index = new PrincipalIndex<Entry>()
+  protected entries = new ShardedMap<Entry>()
+  #index = new PrincipalIndex<Entry>()
   /** Sessions without a principal, in the order of their last activity. */
-  readonly #guests = new LinkedList<Entry>()
+  #guests = new LinkedList<Entry>()
   /** Sessions with a principal, in the order of their last activity. */
-  readonly #members = new LinkedList<Entry>()
+  #members = new LinkedList<Entry>()
   readonly #limits: { readonly maxSessions: number, readonly maxBytes: number }
   readonly #now: () => number
   #bytes = 0
-  /** The list that the sweep is checking. */
-  #swept = this.#guests
-  /** The next entry that the sweep checks. */
-  #cursor: Entry | undefined
+  /** Yields the entries that the sweep checks next. */
+  #unchecked = this.entries.values()
   #timer: NodeJS.Timeout | undefined
 
   constructor (options: MemoryStoreOptions = {}) {
     super()
-    refuseUnknown(options, ['maxSessions', 'maxBytes', 'now'], 'option * of MemoryStore')
+    refuseUnknown(options, ['maxSessions', 'maxBytes', 'now'], `option * of ${this.owner}`)
     const { maxSessions = 100_000, maxBytes = 2 ** 28, now = Date.now } = options
     this.#limits = { maxSessions, maxBytes }
     this.#now = now
     for (const [name, limit] of Object.entries(this.#limits)) {
-      if (!Number.isSafeInteger(limit) || limit < 1) throw invalidOptions(`MemoryStore: ${name} must be a whole number, 1 or more, such as 100000`)
+      if (!Number.isSafeInteger(limit) || limit < 1) throw invalidOptions(`${this.owner}: ${name} must be a whole number, 1 or more, such as 100000`)
     }
   }
 
   /** The number of records in memory, including expired ones that are not freed yet. */
-  get size (): number {
-    return this.#guests.size + this.#members.size
-  }
+  get size (): number { return this.#guests.size + this.#members.size }
+
+  /** The name of the store in its errors. */
+  protected get owner (): string { return 'MemoryStore' }
+
+  /** Called after a session was created, updated, extended or removed, so that a subclass can save the change. */
+  protected changed (_id: string): void {}
 
   create (id: string, record: SessionRecord): number | boolean {
+    if (this.#live(id) !== undefined) return false
     const now = this.#now()
-    const old = this.#entries.get(id)
-    if (old !== undefined && old.expiresAt > now) return false
-    if (old !== undefined) this.#remove(old)
     this.#sweep(SWEPT_PER_CREATE, now)
     if (record.expiresAt <= now) return true
     this.#refuseTooLarge(record)
     const entry = new Entry(id, record)
-    this.#entries.set(id, entry)
+    this.entries.set(id, entry)
     this.#putIn(entry)
+    this.changed(id)
     // The timer does not keep the process alive. A store without records has no timer.
     this.#timer ??= setInterval(() => this.#sweep(SWEEP_BATCH, this.#now()), SWEEP_INTERVAL).unref()
     this.#makeRoomFor(entry, now)
     return this.#index.add(record.principal, entry)
   }
 
-  read (id: string): SessionRecord | undefined {
-    return this.#live(id)?.record
-  }
+  read (id: string): SessionRecord | undefined { return this.#live(id)?.record }
 
   touch (id: string, expiresAt: number): void {
     const entry = this.#live(id)
     if (entry === undefined) return
-    if (expiresAt > entry.expiresAt) entry.expiresAt = expiresAt
     // A touch that does not extend the session is still activity.
     this.#takeOut(entry)
     this.#putIn(entry)
+    if (expiresAt <= entry.expiresAt) return
+    entry.expiresAt = expiresAt
+    this.changed(id)
   }
 
   update (id: string, record: SessionRecord): UpdateOutcome {
@@ -112,6 +113,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
       this.#index.remove(principal, entry)
       this.#index.add(record.principal, entry)
     }
+    this.changed(id)
     this.#makeRoomFor(entry, now)
     return 'updated'
   }
@@ -130,32 +132,30 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   }
 
   deleteAll (principal: string, except?: string): number | Promise<number> {
-    const { deleted, cursor } = this.#deleteBatch(principal, except)
-    return cursor === undefined ? deleted : this.#deleteRest(principal, except, deleted, cursor)
+    return this.#deleteFrom(undefined, principal, except)
   }
 
-  close (): void {
-    this.clear()
-  }
+  close (): void { this.clear() }
 
   clear (): void {
     this.#stopTimer()
-    this.#entries.clear()
-    this.#index.clear()
-    this.#guests.clear()
-    this.#members.clear()
+    this.entries = new ShardedMap()
+    this.#unchecked = this.entries.values()
+    this.#index = new PrincipalIndex()
+    this.#guests = new LinkedList()
+    this.#members = new LinkedList()
     this.#bytes = 0
   }
 
   #live (id: string): Entry | undefined {
-    const entry = this.#entries.get(id)
+    const entry = this.entries.get(id)
     if (entry === undefined || entry.expiresAt > this.#now()) return entry
     this.#remove(entry)
     return undefined
   }
 
-  /** Deletes one batch. Returns the number of live sessions deleted and the cursor of the next batch. */
-  #deleteBatch (principal: string, except: string | undefined, from?: string): { deleted: number, cursor: string | undefined } {
+  /** Deletes the sessions of a principal from a cursor on, one batch in each turn. Returns how many of them were live. */
+  #deleteFrom (from: string | undefined, principal: string, except: string | undefined): number | Promise<number> {
     const now = this.#now()
     const { sessions, cursor } = this.#index.page(principal, DELETE_BATCH, from)
     let deleted = 0
@@ -164,23 +164,15 @@ export class MemoryStore extends ReportingStore implements SessionStore {
       this.#remove(entry)
       if (entry.expiresAt > now) deleted++
     }
-    return { deleted, cursor }
-  }
-
-  async #deleteRest (principal: string, except: string | undefined, deleted: number, cursor: string | undefined): Promise<number> {
-    while (cursor !== undefined) {
-      await nextTurn()
-      const batch = this.#deleteBatch(principal, except, cursor)
-      deleted += batch.deleted
-      cursor = batch.cursor
-    }
-    return deleted
+    if (cursor === undefined) return deleted
+    return nextTurn().then(async () => deleted + await this.#deleteFrom(cursor, principal, except))
   }
 
   #remove (entry: Entry): void {
     this.#takeOut(entry)
-    this.#entries.delete(entry.id)
+    this.entries.delete(entry.id)
     this.#index.remove(entry.principal, entry)
+    this.changed(entry.id)
   }
 
   /** Adds the entry as the newest of its list, to be evicted last. */
@@ -190,35 +182,25 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   }
 
   #takeOut (entry: Entry): void {
-    if (entry === this.#cursor) this.#cursor = entry.newer
     this.#listOf(entry).remove(entry)
     this.#bytes -= entry.payload.length
   }
 
-  #listOf ({ principal }: Entry): LinkedList<Entry> {
-    return principal === undefined ? this.#guests : this.#members
-  }
+  #listOf ({ principal }: Entry): LinkedList<Entry> { return principal === undefined ? this.#guests : this.#members }
 
   /** Checks the next `count` records and frees the expired ones. */
   #sweep (count: number, now: number): void {
     for (let left = Math.min(count, this.size); left > 0; left--) {
-      const entry = this.#cursor ?? this.#nextList()
-      this.#cursor = entry.newer
-      if (entry.expiresAt <= now) this.#remove(entry)
+      const { value: entry } = this.#unchecked.next()
+      if (entry === undefined) this.#unchecked = this.entries.values()
+      else if (entry.expiresAt <= now) this.#remove(entry)
     }
     if (this.size === 0) this.#stopTimer()
   }
 
-  /** Switches to the other list, unless that is empty. Returns the oldest entry of the list. */
-  #nextList (): Entry {
-    const other = this.#swept === this.#guests ? this.#members : this.#guests
-    if (other.size > 0) this.#swept = other
-    return this.#swept.oldest!
-  }
-
   #stopTimer (): void {
     clearInterval(this.#timer)
-    this.#timer = this.#cursor = undefined
+    this.#timer = undefined
   }
 
   /** Evicts sessions until the store is within its limits. Never evicts `entry`. */
@@ -237,6 +219,6 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   /** @throws if the record alone exceeds `maxBytes`, because evicting all others would not make room for it */
   #refuseTooLarge ({ payload: { length } }: SessionRecord): void {
     const { maxBytes } = this.#limits
-    if (length > maxBytes) throw new Error(`MemoryStore: a session of ${length} characters is larger than the option maxBytes (${maxBytes})`)
+    if (length > maxBytes) throw new Error(`${this.owner}: a session of ${length} characters is larger than the option maxBytes (${maxBytes})`)
   }
 }

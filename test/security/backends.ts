@@ -1,5 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { MemoryStore } from 'fastify-openapi-session'
 import { FileStore } from 'fastify-openapi-session/file'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
@@ -8,6 +7,7 @@ import { fromExpressStore } from 'fastify-openapi-session/express'
 import session from 'express-session'
 import { Redis } from 'ioredis'
 import root from 'tap'
+import { journaled, journalsIn } from '../support/journals.js'
 import { startRedis } from '../support/servers-redis.js'
 import { temporaryDirectory, until } from '../support/servers-process.js'
 import { mariadb, postgres, sqlite } from './databases.js'
@@ -45,29 +45,21 @@ const file: Backend = {
   async make (t, now) {
     const directory = temporaryDirectory(t, 'security')
     const given: string[] = []
-    const files = async (): Promise<string[]> => (await readdir(directory)).filter((name) => name.endsWith('.session'))
     const store = new FileStore({ directory, now })
     return {
       store: recorded(store, given),
       async leftovers () {
         await store.close()
-        // Expired files are looked for every ten seconds, which is too long to wait for.
-        const timers: Array<() => void> = []
-        const intercepted = t.intercept(globalThis, 'setInterval', { value: (callback: () => void) => { timers.push(callback); return setTimeout(() => {}) } })
         const next = new FileStore({ directory, now })
-        intercepted.restore()
-        // By now it has read what is in the directory.
-        await next.list('ada', { limit: 1 })
-        for (const timer of timers) timer()
-        await until('all files are removed', async () => (await files()).length === 0)
+        await until('the older journals are removed', async () => journalsIn(directory).length === 1)
         await next.close()
-        return await files()
+        return [...journaled(directory)]
       },
       async atRest () {
-        const texts = await Promise.all((await files()).map(async (name) => `${name}\n${await readFile(join(directory, name), 'latin1')}`))
+        const texts = await Promise.all(journalsIn(directory).map((path) => readFile(path, 'latin1')))
         return [...given, ...texts].join('\n')
       },
-      count: async () => (await files()).length
+      count: async () => journaled(directory).size
     }
   }
 }

@@ -63,7 +63,7 @@ async function redis (t: Test): Promise<Place> {
 
 async function file (t: Test): Promise<Place> {
   const directory = temporaryDirectory(t, 'death')
-  // Each file has its expiry within, by which the sweep goes.
+  // Each line has its expiry within, by which the sweep goes.
   return { kind: 'file', address: directory, reopen: () => new FileStore({ directory }), endless: async () => [] }
 }
 

@@ -269,6 +269,23 @@ t.test('a database whose socket is missing is down: no session is absent for tha
   await t.rejects(async () => await store.delete('a'), down, 'and a logout not acknowledged')
 })
 
+t.test('a session without unfinished calls takes up no memory', async (t) => {
+  const store = fromExpressStore(new Held())
+  let largest = 0
+  const { set } = Map.prototype
+  const grow = function (this: Map<unknown, unknown>, key: unknown, value: unknown): Map<unknown, unknown> {
+    largest = Math.max(largest, this.size)
+    return set.call(this, key, value)
+  }
+  Object.assign(Map.prototype, { set: grow })
+  try {
+    for (let n = 0; n < 200; n++) await store.delete(`${n}`)
+  } finally {
+    Object.assign(Map.prototype, { set })
+  }
+  t.ok(largest < 10, `${largest} of 200`)
+})
+
 t.test('anything but an express-session store is refused', async (t) => {
   for (const wrong of [undefined, {}, { get () {}, set () {} }, session.MemoryStore]) {
     t.throws(() => fromExpressStore(wrong as never), { code: 'FST_SESSION_OPTIONS', message: /new MemoryStore\(\)/ })

@@ -1,5 +1,10 @@
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
+
+/** Milliseconds without a sign of life after which another process takes over. */
+export const SILENCE = 5000
+/** Milliseconds between two checks for a sign of life. */
+const PAUSE = 100
 
 /**
  * Returns a text that identifies this process among all processes of all machines: its pid, its start time and its location.
@@ -7,25 +12,32 @@ import { hostname } from 'node:os'
  */
 export const identity = (): string => [process.pid, startTimeOf(process.pid), location()].join(' ')
 
-/** The process that holds a directory. */
-export interface Holder {
-  readonly pid: number | undefined
-  /** Undefined for a process in another container or on another machine. */
-  readonly isRunning: boolean | undefined
-  /** True for a process on this machine, if the machine has not been restarted since. */
-  readonly sharesClock: boolean
+/**
+ * Returns a description of the process whose `identity` is `text`, or `undefined` if it has ended. The mtime of the file at `path`
+ * is its last sign of life. If its pid cannot be checked from here, blocks this process until there is another one, up to 5 seconds.
+ */
+export function holderOf (path: string, text: string): string | undefined {
+  const [pid, start, ...place] = text.split(' ')
+  const here = location()
+  if (place.join(' ') === here) {
+    if (startTimeOf(Number(pid)) !== start) return undefined
+    return Number(pid) === process.pid ? 'this process' : `process ${pid}`
+  }
+  if (!showsLife(path, place[0] === here.split(' ')[0])) return undefined
+  return place.length > 0 && Number(pid) > 0 ? `process ${pid} of another container or machine` : 'another process'
 }
 
-/** Reads a text of `identity`. Any other text has no pid. */
-export function parseHolder (text: string): Holder {
-  const [pid = '', start, ...place] = text.split(' ')
-  if (place.length === 0) return { pid: undefined, isRunning: undefined, sharesClock: false }
-  const isLocal = place.join(' ') === location()
-  return {
-    pid: Number(pid) || undefined,
-    isRunning: isLocal ? startTimeOf(Number(pid)) === start : undefined,
-    sharesClock: place[0] === location().split(' ')[0]
+/** Waits for a sign of life, because a constructor cannot wait in another way. Returns false if there is none. */
+function showsLife (path: string, sharesClock: boolean): boolean {
+  const { mtimeMs } = statSync(path)
+  for (let waited = 0; waited < SILENCE; waited += PAUSE) {
+    // The clock of another machine may differ, so that the age of its last sign of life says nothing.
+    if (sharesClock && Date.now() - mtimeMs >= SILENCE) return false
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE)
+    // Only a running process removes its file.
+    if (statSync(path, { throwIfNoEntry: false })?.mtimeMs !== mtimeMs) return true
   }
+  return false
 }
 
 /**

@@ -5,22 +5,18 @@ import type { SessionRecord } from '../store.js'
 /** A session as an item of a `LinkedList`. */
 export class Entry implements Linked<Entry> {
   readonly id: string
-  payload: string
-  version: number
-  expiresAt: number
+  payload!: string
+  version!: number
+  expiresAt!: number
   principal: string | undefined
   /** The place of the session in the `PrincipalIndex`. */
   place = 0
   older: Entry | undefined
   newer: Entry | undefined
 
-  constructor (id: string, { payload, version, expiresAt, principal }: SessionRecord) {
+  constructor (id: string, record: SessionRecord) {
     this.id = id
-    this.payload = flat(payload)
-    this.version = version
-    this.expiresAt = expiresAt
-    this.principal = principal
-    this.older = this.newer = undefined
+    this.record = record
   }
 
   get record (): SessionRecord {

@@ -33,9 +33,4 @@ export class LinkedList<T extends Linked<T>> {
     item.older = item.newer = undefined
     this.size--
   }
-
-  clear (): void {
-    this.oldest = this.#newest = undefined
-    this.size = 0
-  }
 }

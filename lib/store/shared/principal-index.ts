@@ -30,13 +30,6 @@ export class PrincipalIndex<T extends Indexed> {
     if (found instanceof Set ? found.delete(session) && found.size === 0 : found === session) this.#principals.delete(principal)
   }
 
-  /** Returns the number of sessions of a principal, or `true` without a principal. */
-  count (principal: string | undefined): number | true {
-    if (principal === undefined) return true
-    const found = this.#principals.get(principal)
-    return found instanceof Set ? found.size : Number(found !== undefined)
-  }
-
   /**
    * Returns up to `limit` sessions from `cursor` on, and the cursor of the next page. A session never changes its place, so
    * a removal between two pages skips no session.
@@ -51,9 +44,5 @@ export class PrincipalIndex<T extends Indexed> {
       sessions.push(session)
     }
     return { sessions, cursor: undefined }
-  }
-
-  clear (): void {
-    this.#principals.clear()
   }
 }

@@ -1,0 +1,90 @@
+import { hash } from 'node:crypto'
+import { closeSync, openSync, readSync } from 'node:fs'
+import type { SessionRecord } from '../store.js'
+
+/** A session after its last change. Without a record, it has ended. */
+export type Change = readonly [id: string, record?: SessionRecord | undefined]
+
+/** The longest line in characters, unless a single session is longer. Encoding it takes about two milliseconds. */
+const LONGEST = 2 ** 18
+/** How many bytes are read at once. */
+const CHUNK = 2 ** 20
+/** The length of a SHA-256 in base64url. */
+const DIGEST = 43
+
+const digest = (text: string | Buffer): string => hash('sha256', text, 'base64url')
+
+function lineOf (changes: readonly string[]): string {
+  const json = `[${changes.join()}]`
+  return changes.length === 0 ? '' : `${digest(json)} ${json}\n`
+}
+
+/** Yields the lines of a journal with these changes: the SHA-256 of the rest, and the changes as JSON. Yields '' for no change. */
+export function * encode (changes: Iterable<Change>): Generator<string, void> {
+  let texts: string[] = []
+  let length = 0
+  for (const change of changes) {
+    const text = JSON.stringify(change)
+    texts.push(text)
+    length += text.length
+    if (length < LONGEST) continue
+    yield lineOf(texts)
+    texts = []
+    length = 0
+  }
+  yield lineOf(texts)
+}
+
+/**
+ * Returns the sessions of some journals, the oldest journal first, in the order of their last change.
+ *
+ * A damaged line may be the end of any session. So the sessions before it are dropped and `onDamage` is called once for the file:
+ * a user signs in again, but no session comes back after a logout.
+ */
+export function replay (paths: readonly string[], onDamage: (error: Error) => void): Map<string, SessionRecord> {
+  const sessions = new Map<string, SessionRecord>()
+  for (const path of paths) {
+    let number = 0
+    let damaged = 0
+    for (const line of linesIn(path)) {
+      if (++number === 1) continue
+      if (digest(line.subarray(DIGEST + 1)) !== line.toString('latin1', 0, DIGEST)) {
+        damaged = number
+        sessions.clear()
+        continue
+      }
+      for (const [id, record] of JSON.parse(line.toString('utf8', DIGEST + 1)) as Change[]) {
+        sessions.delete(id)
+        if (record) sessions.set(id, record)
+      }
+    }
+    if (damaged > 0) onDamage(new Error(`FileStore: line ${damaged} of "${path}" is damaged. All sessions that were saved before it have ended`))
+  }
+  return sessions
+}
+
+/** Returns the first line of a file, which names its holder. */
+export function firstLine (path: string): string {
+  for (const line of linesIn(path)) return line.toString()
+  return ''
+}
+
+/** Yields the lines of a file. A last line without its end was never acknowledged, so it is left out. */
+function * linesIn (path: string): Generator<Buffer, void> {
+  const file = openSync(path, 'r')
+  try {
+    let rest = Buffer.alloc(0)
+    const chunk = Buffer.allocUnsafe(CHUNK)
+    for (let length = readSync(file, chunk); length > 0; length = readSync(file, chunk)) {
+      rest = Buffer.concat([rest, chunk.subarray(0, length)])
+      let from = 0
+      for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n', from)) {
+        yield rest.subarray(from, end)
+        from = end + 1
+      }
+      rest = rest.subarray(from)
+    }
+  } finally {
+    closeSync(file)
+  }
+}
