@@ -5,7 +5,7 @@ import { type Change, encode, replay } from './file/lines.js'
 import { MemoryStore, type MemoryStoreOptions } from './memory.js'
 import { ReportingStore } from './shared/reporting.js'
 import { Sweeper } from './shared/sweeper.js'
-import type { Awaitable, Page, PageRequest, SessionRecord, SessionStore, UpdateOutcome } from './store.js'
+import type { Awaitable, PageRequest, SessionRecord, SessionStore } from './store.js'
 
 export interface FileStoreOptions extends MemoryStoreOptions {
   /** The directory of the files, used by this store only. It is created with mode 0700 if it does not exist. */
@@ -75,15 +75,14 @@ export class FileStore extends ReportingStore implements SessionStore {
     super()
     refuseUnknown(options ?? {}, ['directory', 'maxSessions', 'maxBytes', 'maxPending', 'now'], 'option * of FileStore')
     const { directory, maxPending = 1000, ...limits } = options ?? {}
-    if (typeof directory !== 'string' || directory === '') {
-      throw invalidOptions('FileStore: directory must be the path of a directory, such as "./sessions"')
-    }
+    if (typeof directory !== 'string' || directory === '') throw invalidOptions('FileStore: directory must be the path of a directory, such as "./sessions"')
     if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('FileStore: maxPending must be a whole number, 1 or more, such as 1000')
     this.#maxPending = maxPending
     this.#sessions = new Sessions(limits)
     this.#sessions.observe((report) => this.report(report))
     this.#directory = new JournalDirectory(directory, (paths) => {
-      for (const [id, record] of replay(paths, (error) => this.report({ kind: 'failed', task: 'read the journal', error }))) this.#sessions.create(id, record)
+      const sessions = replay(paths, (error) => { this.report({ kind: 'failed', task: 'read the journal', error }) })
+      for (const [id, record] of sessions) this.#sessions.create(id, record)
     })
     this.#sessions.unsaved.clear()
     const failed = (error: unknown): void => {
@@ -94,22 +93,17 @@ export class FileStore extends ReportingStore implements SessionStore {
     this.#beats.run().catch(failed)
   }
 
-  create (id: string, record: SessionRecord): Promise<number | boolean> { return this.#call(() => this.#sessions.create(id, record), id) }
-
   read (id: string): Awaitable<SessionRecord | undefined> {
     const isReady = this.#closing === undefined && this.#directory.isHeld && !this.#isUnsaved(id)
     return isReady ? this.#sessions.read(id) : this.#call(() => this.#sessions.read(id), id)
   }
 
-  touch (id: string, expiresAt: number): Promise<void> { return this.#call(() => this.#sessions.touch(id, expiresAt), id) }
-
-  update (id: string, record: SessionRecord): Promise<UpdateOutcome> { return this.#call(() => this.#sessions.update(id, record), id) }
-
-  delete (id: string): Promise<boolean> { return this.#call(() => this.#sessions.delete(id), id) }
-
-  list (principal: string, page: PageRequest): Promise<Page> { return this.#call(() => this.#sessions.list(principal, page)) }
-
-  deleteAll (principal: string, except?: string): Promise<number> { return this.#call(() => this.#sessions.deleteAll(principal, except)) }
+  create (id: string, record: SessionRecord) { return this.#call(() => this.#sessions.create(id, record), id) }
+  touch (id: string, expiresAt: number) { return this.#call(() => this.#sessions.touch(id, expiresAt), id) }
+  update (id: string, record: SessionRecord) { return this.#call(() => this.#sessions.update(id, record), id) }
+  delete (id: string) { return this.#call(() => this.#sessions.delete(id), id) }
+  list (principal: string, page: PageRequest) { return this.#call(() => this.#sessions.list(principal, page)) }
+  deleteAll (principal: string, except?: string) { return this.#call(() => this.#sessions.deleteAll(principal, except)) }
 
   clear (): Promise<void> {
     return this.#call(async () => {

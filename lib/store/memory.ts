@@ -131,9 +131,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     return { sessions: live.map(({ id, record }) => ({ id, record })), cursor: page.cursor }
   }
 
-  deleteAll (principal: string, except?: string): number | Promise<number> {
-    return this.#deleteFrom(undefined, principal, except)
-  }
+  deleteAll (principal: string, except?: string): number | Promise<number> { return this.#deleteFrom(undefined, principal, except) }
 
   close (): void { this.clear() }
 

@@ -20,13 +20,11 @@ export function unwrap (session: unknown): StoredSession | undefined {
   if (!isObject(record)) return undefined
   const { id, payload, version, expiresAt, principal } = record
   if (typeof id !== 'string' || typeof payload !== 'string' || typeof version !== 'number' || typeof expiresAt !== 'number') return undefined
-  if (principal === undefined) return { id, record: { payload, version, expiresAt } }
-  return typeof principal === 'string' ? { id, record: { payload, version, expiresAt, principal } } : undefined
+  if (principal !== undefined && typeof principal !== 'string') return undefined
+  return { id, record: { payload, version, expiresAt, ...(principal !== undefined && { principal }) } }
 }
 
-/**
- * Returns the store's key for an id: at most 32 characters, because some tables allow 36, and all of them safe in a file name.
- */
+/** Returns the store's key for an id: at most 32 characters, because some tables allow 36, and all of them safe in a file name. */
 export function keyOf (id: string): string {
   return /^[\w-]{1,32}$/.test(id) ? id : `~${createHash('sha256').update(id, 'utf16le').digest('base64url').slice(0, 31)}`
 }
@@ -69,13 +67,9 @@ function parse (value: unknown): unknown {
   }
 }
 
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
+function isObject (value: unknown): value is Record<string, unknown> { return typeof value === 'object' && value !== null }
 
-/**
- * Returns true for a plain object, also of another realm. Not for a Map or a database cursor, for which `Object.values` is empty.
- */
+/** Returns true for a plain object, also of another realm. Not for a Map or a database cursor, for which `Object.values` is empty. */
 function isPlain (value: unknown): value is Record<string, unknown> {
   if (!isObject(value)) return false
   const prototype: unknown = Object.getPrototypeOf(value)
