@@ -131,7 +131,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     return { sessions: live.map(({ id, record }) => ({ id, record })), cursor: page.cursor }
   }
 
-  deleteAll (principal: string, except?: string): number | Promise<number> { return this.#deleteFrom(undefined, principal, except) }
+  deleteAll (principal: string, except?: string): number | Promise<number> { return this.#deleteFrom(principal, except) }
 
   close (): void { this.clear() }
 
@@ -153,7 +153,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   }
 
   /** Deletes the sessions of a principal from a cursor on, one batch in each turn. Returns how many of them were live. */
-  #deleteFrom (from: string | undefined, principal: string, except: string | undefined): number | Promise<number> {
+  #deleteFrom (principal: string, except?: string, from?: string): number | Promise<number> {
     const now = this.#now()
     const { sessions, cursor } = this.#index.page(principal, DELETE_BATCH, from)
     let deleted = 0
@@ -163,7 +163,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
       if (entry.expiresAt > now) deleted++
     }
     if (cursor === undefined) return deleted
-    return nextTurn().then(async () => deleted + await this.#deleteFrom(cursor, principal, except))
+    return nextTurn().then(async () => deleted + await this.#deleteFrom(principal, except, cursor))
   }
 
   #remove (entry: Entry): void {

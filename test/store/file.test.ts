@@ -597,6 +597,27 @@ t.test('a change that could not be written fails, is not seen by anybody before 
   }
 })
 
+t.test('a line that takes the place of a longer one, which could not be flushed, leaves nothing of it', async (t) => {
+  const directory = t.testdir()
+  const beat = holdTimers(t)
+  const clock = createClock()
+  const { store } = open(t, directory, { now: clock.now })
+  await store.create('saved', record({ expiresAt: clock.now() + 5 * MINUTE }))
+  const restore = await patch(t, 'datasync', () => full)
+  await t.rejects(store.create('long', record({ payload: 'x'.repeat(1000), expiresAt: clock.now() + MINUTE })), { code: 'ENOSPC' })
+  t.equal(journaled(directory).size, 2)
+  restore()
+  clock.advance(MINUTE)
+  await until('the end of the session is written instead', async () => {
+    beat()
+    return journaled(directory).size === 1
+  })
+  await store.close()
+  const { store: next, reports } = open(t, directory, { now: clock.now })
+  t.match(next.read('saved'), { version: 1 })
+  t.same(reports, [])
+})
+
 t.test('while the disk is full, sessions are read, and the background writes the rest when there is room', async (t) => {
   const directory = t.testdir()
   const beat = holdTimers(t)

@@ -2,8 +2,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { invalidOptions, type SessionError } from '../../errors.js'
-import { holderOf, identity, SILENCE } from './holder.js'
-import { firstLine } from './lines.js'
+import { holderLine, holderOf, SILENCE } from './holder.js'
 
 /** Milliseconds after a sign of life during which no other process can have taken over. */
 const LEASE = SILENCE - 1000
@@ -18,10 +17,10 @@ function numbersIn (names: readonly string[]): number[] {
 /**
  * The journals of a directory that one process holds at a time: `sessions.1.log` and so on.
  *
- * The newest journal is also the lock. Its first line names the process that holds the directory, and its mtime is the last sign of
- * life of that process. Only one process can create the next one, and doing so takes the directory. A process whose journal is not
- * the newest has lost the directory. It finds out before it acknowledges anything, and the new one reads the older journals after
- * it has created its own. So whatever was acknowledged is read, and nothing else is acknowledged.
+ * The newest journal is also the lock. Its first line names the process that holds the directory, and its mtime is the last sign
+ * of life of that process. Only one process can create the next journal, and by that it takes the directory. A process whose
+ * journal is not the newest has lost the directory. It finds out before it acknowledges a change, and the new holder reads the
+ * older journals after it has created its own. So the new holder has all changes that were acknowledged.
  */
 export class JournalDirectory {
   /** Numbers of the journals before the newest, in ascending order. */
@@ -31,7 +30,7 @@ export class JournalDirectory {
   /** The error of all calls after another process took over the directory. */
   lost: Error | undefined
   readonly #path: string
-  readonly #holder = `held ${identity()}\n`
+  readonly #holder = holderLine()
   #number: number
   /** The newest journal, once it is in use. */
   #file: FileHandle | undefined
@@ -50,7 +49,8 @@ export class JournalDirectory {
     this.#path = resolve(path)
     mkdirSync(this.#path, { recursive: true, mode: 0o700 })
     const newest = numbersIn(readdirSync(this.#path)).at(-1) ?? 0
-    this.#refuseIfHeld(newest)
+    const holder = newest > 0 ? holderOf(this.#pathOf(newest)) : undefined
+    if (holder !== undefined) throw this.#refusal(holder)
     this.#number = newest + 1
     this.size = this.#holder.length
     try {
@@ -113,14 +113,12 @@ export class JournalDirectory {
     }
   }
 
-  /** Marks the newest journal as released, so that the next process takes the directory at once. */
+  /** Releases the directory. If its disk is out of order, the next process finds out that this one has ended. */
   async close (): Promise<void> {
     try {
       await (await this.#open()).write('free', 0)
       await this.#file?.close()
-    } catch {
-      // The directory is gone, or its disk is out of order. Then the next process finds that this one has ended.
-    }
+    } catch {}
   }
 
   #pathOf (number: number): string { return join(this.#path, `sessions.${number}.log`) }
@@ -146,13 +144,6 @@ export class JournalDirectory {
     if (numbersIn(await readdir(this.#path)).at(-1) === this.#number) return
     throw this.lost ??= new Error(`FileStore: another process took over the directory "${this.#path}", because this one was paused or blocked for ` +
       `more than ${SILENCE / 1000} seconds; or the files were removed. This process no longer reads or writes sessions. Restart the app`)
-  }
-
-  /** @throws `FST_SESSION_OPTIONS` if the process that created a journal holds the directory */
-  #refuseIfHeld (number: number): void {
-    const line = number === 0 ? 'free' : firstLine(this.#pathOf(number))
-    const holder = line.startsWith('free') ? undefined : holderOf(this.#pathOf(number), line.slice('held '.length))
-    if (holder !== undefined) throw this.#refusal(holder)
   }
 
   #refusal (holder: string): SessionError {

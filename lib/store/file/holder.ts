@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { firstLine } from './lines.js'
 
 /** Milliseconds without a sign of life after which another process takes over. */
 export const SILENCE = 5000
@@ -7,17 +8,18 @@ export const SILENCE = 5000
 const PAUSE = 100
 
 /**
- * Returns a text that identifies this process among all processes of all machines: its pid, its start time and its location.
- * The system reuses pids, but never the same pid with the same start time.
+ * Returns the first line of a journal of this process: `held`, or `free` after it was released; the pid, the start time and the
+ * location. The system reuses pids, but never the same pid with the same start time.
  */
-export const identity = (): string => [process.pid, startTimeOf(process.pid), location()].join(' ')
+export const holderLine = (): string => ['held', process.pid, startTimeOf(process.pid), location()].join(' ') + '\n'
 
 /**
- * Returns a description of the process whose `identity` is `text`, or `undefined` if it has ended. The mtime of the file at `path`
- * is its last sign of life. If its pid cannot be checked from here, blocks this process until there is another one, up to 5 seconds.
+ * Returns a description of the process that holds a journal, or `undefined` if that has ended or has released the journal. If its
+ * pid cannot be checked from here, blocks this process until the other one shows a sign of life, up to 5 seconds.
  */
-export function holderOf (path: string, text: string): string | undefined {
-  const [pid, start, ...place] = text.split(' ')
+export function holderOf (path: string): string | undefined {
+  const [state, pid, start, ...place] = firstLine(path).split(' ')
+  if (state === 'free') return undefined
   const here = location()
   if (place.join(' ') === here) {
     if (startTimeOf(Number(pid)) !== start) return undefined

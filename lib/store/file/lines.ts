@@ -19,7 +19,7 @@ function lineOf (changes: readonly string[]): string {
   return changes.length === 0 ? '' : `${digest(json)} ${json}\n`
 }
 
-/** Yields the lines of a journal with these changes: the SHA-256 of the rest, and the changes as JSON. Yields '' for no change. */
+/** Yields lines of a journal: the SHA-256 of the rest, and changes as JSON. The last may be empty. */
 export function * encode (changes: Iterable<Change>): Generator<string, void> {
   let texts: string[] = []
   let length = 0
