@@ -56,8 +56,9 @@ const file: Backend = {
         return [...journaled(directory)]
       },
       async atRest () {
-        const texts = await Promise.all(journalsIn(directory).map((path) => readFile(path, 'latin1')))
-        return [...given, ...texts].join('\n')
+        // The first line names the process, not a session.
+        const lines = await Promise.all(journalsIn(directory).map(async (path) => (await readFile(path, 'latin1')).split('\n').slice(1, -1)))
+        return [...given, ...lines.flat()].join('\n')
       },
       count: async () => journaled(directory).size
     }
