@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { invalidOptions, refuseUnknown } from '../errors.js'
-import { Entry } from './memory/entry.js'
-import { LinkedList } from './shared/linked-list.js'
+import { flat } from '../text.js'
+import { type Linked, LinkedList } from './shared/linked-list.js'
 import { PrincipalIndex } from './shared/principal-index.js'
 import { ReportingStore } from './shared/reporting.js'
 import { ShardedMap } from './shared/sharded-map.js'
@@ -23,6 +23,36 @@ const SWEEP_INTERVAL = 1000
 const SWEEP_BATCH = 5000
 /** How many sessions `deleteAll` deletes before it yields to other work. */
 const DELETE_BATCH = 500
+
+/** A session as an item of a `LinkedList`. */
+class Entry implements Linked<Entry> {
+  readonly id: string
+  payload!: string
+  version!: number
+  expiresAt!: number
+  principal: string | undefined
+  /** The place of the session in the `PrincipalIndex`. */
+  place = 0
+  older: Entry | undefined
+  newer: Entry | undefined
+
+  constructor (id: string, record: SessionRecord) {
+    this.id = id
+    this.record = record
+  }
+
+  get record (): SessionRecord {
+    const { payload, version, expiresAt, principal } = this
+    return principal === undefined ? { payload, version, expiresAt } : { payload, version, expiresAt, principal }
+  }
+
+  set record ({ payload, version, expiresAt, principal }: SessionRecord) {
+    this.payload = flat(payload)
+    this.version = version
+    this.expiresAt = expiresAt
+    this.principal = principal
+  }
+}
 
 /**
  * Keeps sessions in the memory of one process, for tests and for apps whose users may be signed out by a restart. Every call
@@ -58,7 +88,6 @@ export class MemoryStore extends ReportingStore implements SessionStore {
 
   /** The number of records in memory, including expired ones that are not freed yet. */
   get size (): number { return this.#guests.size + this.#members.size }
-
   /** The name of the store in its errors. */
   protected get owner (): string { return 'MemoryStore' }
 
@@ -106,8 +135,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     this.#refuseTooLarge(record)
     const { principal, expiresAt } = entry
     this.#takeOut(entry)
-    entry.record = record
-    if (expiresAt > record.expiresAt) entry.expiresAt = expiresAt
+    entry.record = { ...record, expiresAt: Math.max(record.expiresAt, expiresAt) }
     this.#putIn(entry)
     if (principal !== record.principal) {
       this.#index.remove(principal, entry)
@@ -132,7 +160,6 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   }
 
   deleteAll (principal: string, except?: string): number | Promise<number> { return this.#deleteFrom(principal, except) }
-
   close (): void { this.clear() }
 
   clear (): void {

@@ -1,4 +1,4 @@
-/** A single map of a million keys blocks the event loop for 100 ms each time it grows. Each of these maps blocks it for two milliseconds. */
+/** A single map of a million keys stops the event loop for 100 ms when it grows. Each of these maps stops it for about two. */
 const SHARDS = 64
 
 /** A map that does not block the event loop with millions of keys. Its shards grow one at a time. */
