@@ -5,7 +5,7 @@ import fs, { open as openFile, readdir, readFile, rename, rm, stat, utimes, writ
 import { syncBuiltinESMExports } from 'node:module'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
+import timers from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { FileStore, type FileStoreOptions } from 'fastify-openapi-session/file'
 import { createClock, storeContract } from 'fastify-openapi-session/testing'
@@ -47,7 +47,7 @@ const newest = (directory: string): string => journalsIn(directory).at(-1)!
 const rewritten = async (directory: string): Promise<void> => { await until('one journal is left', async () => journalsIn(directory).length === 1) }
 
 /** Replaces a method of open files until `restore`. */
-async function patch (t: Test, method: 'datasync' | 'write' | 'truncate', replace: (real: (...args: any[]) => Promise<any>) => (...args: any[]) => Promise<any>): Promise<() => void> {
+async function patch (t: Test, method: 'datasync' | 'utimes' | 'write', replace: (real: (...args: any[]) => Promise<any>) => (...args: any[]) => Promise<any>): Promise<() => void> {
   const path = join(temporaryDirectory(t, 'patch'), 'any')
   const file = await openFile(path, 'w')
   const FileHandle = Object.getPrototypeOf(file) as Record<string, (...args: any[]) => Promise<any>>
@@ -171,7 +171,7 @@ t.test('a read needs no promise, unless the session has a change that is not on 
     watch('list', store.list('p', { limit: 1 })), watch('deleteAll', store.deleteAll('p')), watch('create during the flush', store.create('newer', record()))
   )
   t.match(store.read('saved'), { version: 1 }, 'at once')
-  for (let n = 0; n < 20; n++) await turn()
+  for (let n = 0; n < 20; n++) await timers.setImmediate()
   t.same(settled, ['update'], 'what changed nothing and saw nothing of it')
   release()
   t.match(await Promise.all(waiting), [true, true, 'missing', { version: 1 }, undefined, 'conflict', false, 'missing', false, { sessions: [] }, 0, true])
@@ -798,11 +798,24 @@ t.test('a journal that cannot be created is made later', async (t) => {
 t.test('close waits for unfinished calls, and needs neither the directory nor the disk', async (t) => {
   const directory = join(t.testdir(), 'sessions')
   const { store } = open(t, directory)
-  for (let n = 0; n < 3; n++) await Promise.all(Array.from({ length: 600 }, (_, m) => store.create(`${n} ${m}`, record({ principal: 'p' }))))
+  await Promise.all(Array.from({ length: 900 }, (_, n) => store.create(`${n}`, record({ principal: 'p' }))))
+  const gate = createGate()
+  const held = t.intercept(timers, 'setImmediate', { value: gate.pass })
+  syncBuiltinESMExports()
   const calls = [store.deleteAll('p'), store.create('last', record({ principal: 'q' }))]
+  await gate.reached
+  held.restore()
+  syncBuiltinESMExports()
+  let looks = 0
+  await patch(t, 'utimes', (real) => async function (this: unknown, ...given: unknown[]) {
+    looks++
+    await real.apply(this, given)
+  })
   const closed = store.close()
   await t.rejects(store.create('late', record()), /closed/)
-  t.same(await Promise.all(calls), [1800, 1])
+  await until('it waits, or has not waited', async () => looks > 3 || readFileSync(newest(directory), 'utf8').startsWith('free'))
+  gate.open()
+  t.same(await Promise.all(calls), [900, 1])
   await closed
   t.same([...journaled(directory).keys()], ['last'])
 
