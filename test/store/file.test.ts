@@ -475,7 +475,7 @@ t.test('a process that lost the directory changes nothing any more, and all of i
     t.match(reports, [{ kind: 'failed', task: 'write the journal', error: lost }])
     t.equal(reports.length, 1)
     await paused.close()
-    t.same(next.read('id')?.version, 1)
+    t.same((await next.read('id'))?.version, 1)
     t.equal(next.read('new'), undefined)
     t.equal(await next.delete('id'), true)
     t.throws(() => new FileStore({ directory }), /this process has/, 'the journal of the new owner is left alone')
@@ -579,7 +579,7 @@ t.test('a change that could not be written fails, is not seen by anybody before 
       return await full()
     })
     const failing = [store.create('new', record()), store.delete('deleted'), store.touch('saved', Date.now() + 5 * MINUTE)]
-    for (const call of failing) await t.rejects(call, { code: 'ENOSPC' })
+    for (const call of failing) await t.rejects(async () => await call, { code: 'ENOSPC' })
     for (const id of ['new', 'deleted', 'saved']) await t.rejects(async () => await store.read(id), { code: 'ENOSPC' }, `${id} is neither here nor there`)
     await t.rejects(store.create('more', record()), { code: 'ENOSPC' })
     t.equal(store.read('more'), undefined, 'while the disk is full no further change is made')
@@ -591,7 +591,7 @@ t.test('a change that could not be written fails, is not seen by anybody before 
     const { store: next, reports } = open(t, directory)
     t.match(next.read('new'), { version: 1 })
     t.equal(next.read('deleted'), undefined)
-    t.ok(next.read('saved')!.expiresAt > Date.now() + 4 * MINUTE)
+    t.ok((await next.read('saved'))!.expiresAt > Date.now() + 4 * MINUTE)
     t.same(reports, [], 'no line is damaged')
     await next.close()
   }
@@ -700,7 +700,7 @@ t.test('a journal that has grown is rewritten while sessions change', async (t) 
   t.same(reports, [])
   await store.close()
   const { store: next } = open(t, directory)
-  for (const [id, given] of expected) if (next.read(id)?.version !== given.version) t.fail(`${id} is ${next.read(id)?.version} and not ${given.version}`)
+  for (const [id, given] of expected) t.equal((await next.read(id))?.version, given.version, id)
   t.equal((await listed(next, 'p', 1000)).length, expected.size)
 })
 
@@ -721,7 +721,7 @@ t.test('sessions that have expired leave the disk within a minute or so', async 
   }
   await beats(20)
   await touched
-  t.equal(store.read('1')?.expiresAt, clock.now() + 5 * MINUTE)
+  t.equal((await store.read('1'))?.expiresAt, clock.now() + 5 * MINUTE)
   t.equal((await listed(store, 'p')).length, 20)
   clock.advance(MINUTE)
   await beats(1)
