@@ -177,7 +177,8 @@ export class FileStore extends ReportingStore implements SessionStore {
   /** Shows a sign of life, and rewrites the journal if that is due. */
   async #tend (stopped: () => boolean): Promise<void> {
     await this.#inTurn(() => this.#directory.append(''))
-    if (this.#isUnsaved()) await this.#flush()
+    // The calls whose changes could not be written have failed. A report each second would not tell more.
+    if (this.#isUnsaved()) await this.#flush().catch(() => {})
     const { older, size } = this.#directory
     const isDue = this.#beat++ % BEATS_PER_CHECK === 0
       ? older.length > 0 || this.#sessions.written > 2 * this.#sessions.size
