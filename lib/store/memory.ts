@@ -135,7 +135,8 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     this.#refuseTooLarge(record)
     const { principal, expiresAt } = entry
     this.#takeOut(entry)
-    entry.record = { ...record, expiresAt: Math.max(record.expiresAt, expiresAt) }
+    entry.record = record
+    if (expiresAt > record.expiresAt) entry.expiresAt = expiresAt
     this.#putIn(entry)
     if (principal !== record.principal) {
       this.#index.remove(principal, entry)
