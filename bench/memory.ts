@@ -45,7 +45,7 @@ const makeId = (): string => randomBytes(16).toString('base64url')
 
 /** Returns a record similar to the one that the plugin writes for data of 200 bytes. */
 function recordOf (principal: string, expiresAt: number, version = 1): SessionRecord {
-  const head = { v: 1, createdAt: expiresAt, deadline: expiresAt, secret: 'x'.repeat(43) }
+  const head = { secret: 'x'.repeat(43), from: expiresAt, to: expiresAt }
   return { payload: JSON.stringify({ ...head, data: { user: principal, note: 'x'.repeat(180 - principal.length) } }), version, expiresAt, principal }
 }
 

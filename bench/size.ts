@@ -17,7 +17,7 @@ const BATCH = 500
 
 function recordOf (index: number): SessionRecord {
   const now = Date.now()
-  const life = { v: 1, scheme: 'session', createdAt: now, authenticatedAt: now, deadline: now + 43_200_000, persistent: false, secret: 'x'.repeat(43) }
+  const life = { secret: 'x'.repeat(43), from: now, to: now + 43_200_000 }
   const data = { userId: `user-${index >> 1}`, payload: '' }
   data.payload = 'x'.repeat(200 - JSON.stringify(data).length)
   return { payload: JSON.stringify({ ...life, data }), version: 1, expiresAt: now + 1_800_000, principal: data.userId }

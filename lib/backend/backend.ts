@@ -1,6 +1,6 @@
 import type { CreatedReason, DestroyedReason, RenewedReason, Report } from '../events/events.js'
 import type { Content, Decoded } from '../session/codec.js'
-import type { MintedCredential } from '../session/credential.js'
+import type { Credential } from '../session/credential.js'
 import type { Times } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
@@ -15,7 +15,7 @@ export interface Snapshot extends Decoded {
 }
 
 export interface NewSession {
-  readonly credential: MintedCredential
+  readonly credential: Credential
   readonly times: Times
   readonly content: Content
   readonly reason: CreatedReason
@@ -34,7 +34,7 @@ export interface Saved {
  * change of principal), the session moves to that id. So concurrent requests of the old principal cannot reach the session.
  */
 export interface Renewal {
-  readonly credential: MintedCredential
+  readonly credential: Credential
   readonly reason: RenewedReason
   /** The hash of the secret that the browser has. If another request has renewed the session since, that request's secret stays. */
   readonly held: string | undefined
@@ -42,9 +42,9 @@ export interface Renewal {
 
 /**
  * Computes the data to store from the session as it is stored now. Runs again on a conflict. If the result has `expiresAt`, the
- * session keeps that expiry. Otherwise the write counts as activity.
+ * session keeps that expiry. Otherwise the write counts as activity. If the result has `times`, they replace those of the session.
  */
-export type Compute = (now: Snapshot) => Awaitable<Content & { readonly expiresAt?: number }>
+export type Compute = (now: Snapshot) => Awaitable<Content & { readonly expiresAt?: number, readonly times?: Times }>
 
 /** The sessions of one scheme, seen from a request. Every method may throw `FST_SESSION_STORE`. */
 export interface Backend {

@@ -11,23 +11,21 @@ const PAGE = 500
 /** How many times to try to end a session that concurrent requests change. Such changes must not keep it alive. */
 const MAX_TRIES = 100
 
-/** The parts of the backend that the limit needs. */
-interface LimitContext {
-  readonly maxPerPrincipal: number | undefined
-  readonly list: Directory['list']
+interface Sessions extends Pick<Directory, 'list'>, Pick<Backend, 'endUnchanged'> {
   /** Gives a session another rank. Returns `undefined` if the session has ended. */
-  readonly rank: (session: Snapshot, rank: number) => Awaitable<Snapshot | undefined>
-  readonly endUnchanged: Backend['endUnchanged']
+  rank (session: Snapshot, rank: number): Awaitable<Snapshot | undefined>
 }
 
 /** The option `maxPerPrincipal`: a login above the limit ends the sessions of the oldest logins. */
 export class Limit {
-  readonly #context: LimitContext
+  readonly #sessions: Sessions
+  readonly #chosen: number | undefined
   readonly #most: number
 
-  constructor (context: LimitContext) {
-    this.#context = context
-    this.#most = context.maxPerPrincipal ?? DEFAULT_LIMIT
+  constructor (sessions: Sessions, chosen: number | undefined) {
+    this.#sessions = sessions
+    this.#chosen = chosen
+    this.#most = chosen ?? DEFAULT_LIMIT
   }
 
   /**
@@ -36,7 +34,7 @@ export class Limit {
    */
   keep (created: Saved, report: Report): Awaitable<Saved> {
     const { snapshot, snapshot: { principal }, count = 0 } = created
-    const mayBeOver = count === true ? this.#context.maxPerPrincipal !== undefined : count > this.#most
+    const mayBeOver = count === true ? this.#chosen !== undefined : count > this.#most
     if (principal === undefined || (!mayBeOver && rankOf(snapshot) !== UNRANKED)) return created
     return this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot }), (error: unknown) => {
       report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
@@ -50,7 +48,7 @@ export class Limit {
     const isOver = others.length >= this.#most
     // This login counts as the latest, even if the clocks of other processes are ahead.
     const rank = Math.max(isOver ? rankOf(others[0] as Snapshot) + 1 : 0, created.times.authenticatedAt)
-    const own = rank === rankOf(created) ? created : await this.#context.rank(created, rank)
+    const own = rank === rankOf(created) ? created : await this.#sessions.rank(created, rank)
     if (own === undefined || (own === created && !isOver)) return created
     for (let tries = 0; !await this.#endSurplus(principal, report); tries++) if (tries === MAX_TRIES) throw conflict()
     return own
@@ -62,7 +60,7 @@ export class Limit {
    */
   async #endSurplus (principal: string, report: Report): Promise<boolean> {
     let ended = true
-    for (const surplus of (await this.#latestFirst(principal)).slice(this.#most)) ended = await this.#context.endUnchanged(surplus, 'limit', report) && ended
+    for (const surplus of (await this.#latestFirst(principal)).slice(this.#most)) ended = await this.#sessions.endUnchanged(surplus, 'limit', report) && ended
     return ended
   }
 
@@ -71,7 +69,7 @@ export class Limit {
     const all = new Map<string, Snapshot>()
     let cursor: string | undefined
     do {
-      const page = await this.#context.list(principal, PAGE, cursor)
+      const page = await this.#sessions.list(principal, PAGE, cursor)
       for (const session of page.sessions) if (rankOf(session) !== UNRANKED) all.set(session.id, session)
       cursor = page.cursor
     } while (cursor !== undefined)
@@ -79,6 +77,4 @@ export class Limit {
   }
 }
 
-function rankOf ({ times: { rank, authenticatedAt } }: Snapshot): number {
-  return rank ?? authenticatedAt
-}
+function rankOf ({ times: { rank, authenticatedAt } }: Snapshot): number { return rank ?? authenticatedAt }

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { chain } from '../awaitable.js'
-import { invalidOptions, refuseUnknown, tooLarge } from '../errors.js'
+import { must, refuseUnknown, tooLarge } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Codec, Content } from '../session/codec.js'
 import { random } from '../session/credential.js'
@@ -41,9 +41,7 @@ const MAX_COOKIE = 4096
 const MAX_ENDED = 10_000
 
 /** Returns a new key for `sealedCookie`: 32 bytes from the system's random source, as base64url text. */
-export function makeKey (): string {
-  return random(KEY_BYTES).toString('base64url')
-}
+export function makeKey (): string { return random(KEY_BYTES).toString('base64url') }
 
 /**
  * Keeps sessions without a store: the cookie contains the data, encrypted and authenticated with AES-256-GCM
@@ -53,26 +51,28 @@ export function makeKey (): string {
  */
 export function sealedCookie (options: SealedCookieOptions): SealedCookie {
   refuseUnknown(options ?? {}, ['keys'], 'option * of sealedCookie()')
-  return new SealedCookie(readKeys(options?.keys))
+  const keys: unknown = options?.keys
+  must(Array.isArray(keys) && keys.length > 0, 'sealedCookie: keys must be a list of at least one key: sealedCookie({ keys: [makeKey()] }), with the key kept in the environment')
+  const ring = keys.map(readKey)
+  const double = ring.findIndex((key, index) => ring.findIndex((other) => other.equals(key)) !== index)
+  must(double === -1, `sealedCookie: keys[${double}] is in the list twice: keep each key once`)
+  return new SealedCookie(ring)
 }
 
 /** The result of `sealedCookie`: the key ring. The plugin makes a backend of it. */
 export class SealedCookie {
   readonly #keys: readonly Buffer[]
 
-  constructor (keys: readonly Buffer[]) {
-    this.#keys = keys
-  }
+  constructor (keys: readonly Buffer[]) { this.#keys = keys }
 
   /** For the plugin: returns the backend of one scheme. */
-  backend (context: SealedContext): Backend {
-    return new SealedBackend(this, context)
-  }
+  backend (context: SealedContext): Backend { return new SealedBackend(this, context) }
 
   /** For the plugin: encrypts a text. It opens only together with the same `bound`. */
   seal (text: string, bound: Buffer): string {
     const nonce = random(NONCE_BYTES)
-    const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce, { authTagLength: TAG_BYTES }).setAAD(bound)
+    // The authentication tag has 16 bytes by default.
+    const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce).setAAD(bound)
     return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
 
@@ -97,18 +97,15 @@ export class SealedCookie {
 }
 
 /** An open cookie: its session, and the index of the key that opened it. */
-interface Opened {
-  readonly cookieName: string
-  readonly value: string
-  readonly session: Snapshot
-  readonly key: number
-}
+interface Opened { readonly cookieName: string, readonly value: string, readonly session: Snapshot, readonly key: number }
 
 /** Sessions in sealed cookies. Each cookie opens only for its format, scheme and cookie name. */
 class SealedBackend implements Backend {
   readonly directory = undefined
   readonly #ring: SealedCookie
   readonly #context: SealedContext
+  /** What the current cookie is bound to. */
+  readonly #bound: Buffer
   /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
   readonly #ended = new Set<string>()
   /** The sessions of the cookies that were opened last, so that a page and its parts open a cookie once. */
@@ -117,6 +114,7 @@ class SealedBackend implements Backend {
   constructor (ring: SealedCookie, context: SealedContext) {
     this.#ring = ring
     this.#context = context
+    this.#bound = this.#bind(context.cookieName)
   }
 
   load (value: string, touch: boolean, report: Report, cookieName = this.#context.cookieName): Snapshot | undefined {
@@ -134,7 +132,7 @@ class SealedBackend implements Backend {
   }
 
   #open (value: string, cookieName: string, report: Report): Opened | undefined {
-    const opened = this.#ring.open(value, this.#bound(cookieName))
+    const opened = this.#ring.open(value, this.#bind(cookieName))
     if (opened === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
     const [, id = '', end, payload = ''] = /^(\S+) (\d+) (.*)$/s.exec(opened.text) ?? []
     const decoded = this.#context.codec.decode(payload)
@@ -153,7 +151,7 @@ class SealedBackend implements Backend {
   }
 
   create ({ credential: { id }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Saved {
-    const saved = this.#seal({ id, times }, content)
+    const saved = this.#seal(id, times, content)
     report({ type: 'created', reason }, saved.snapshot)
     if (old !== undefined) this.#markEnded(old)
     return saved
@@ -162,16 +160,13 @@ class SealedBackend implements Backend {
   save (base: Snapshot, compute: Compute, report: Report, renewal?: Renewal): Awaitable<Saved | undefined> {
     return chain(compute(base), (content) => {
       if (this.#ended.has(base.id)) return report({ type: 'discarded', reason: 'ended' }, base)
-      if (renewal === undefined) {
-        const saved = this.#seal(base, content, content.expiresAt)
-        this.#remember({ cookieName: this.#context.cookieName, value: saved.value, session: saved.snapshot, key: 0 })
-        return saved
-      }
-      const { credential: { id }, reason } = renewal
+      const id = renewal?.credential.id ?? base.id
       const isMove = id !== base.id
-      const saved = this.#seal(isMove ? { id, times: withLogin(base.times, this.#context.now()) } : base, content)
+      const times = isMove ? withLogin(base.times, this.#context.now()) : base.times
+      const saved = this.#seal(id, times, content, renewal === undefined ? content.expiresAt : undefined)
+      this.#remember({ cookieName: this.#context.cookieName, value: saved.value, session: saved.snapshot, key: 0 })
       if (isMove) this.#markEnded(base)
-      report({ type: 'renewed', reason }, saved.snapshot)
+      if (renewal !== undefined) report({ type: 'renewed', reason: renewal.reason }, saved.snapshot)
       return saved
     })
   }
@@ -192,46 +187,34 @@ class SealedBackend implements Backend {
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
   }
 
-  #seal ({ id, times }: Pick<Snapshot, 'id' | 'times'>, { data, principal }: Content, end?: number): Saved & { value: string } {
-    const { codec, setCookie, cookieName, now } = this.#context
+  #seal (id: string, times: Times, { data, principal }: Content, end?: number): Saved & { value: string } {
+    const { codec, setCookie, now } = this.#context
     const expiresAt = end ?? expiryOf(times, this.#context, now())
-    const session = { id, version: 1, expiresAt, times, secretHash: '', data, principal, stale: false }
-    const value = this.#ring.seal(`${id} ${expiresAt} ${codec.encode(session)}`, this.#bound(cookieName))
-    const size = Buffer.byteLength(setCookie(value, times))
+    const snapshot = { id, version: 1, expiresAt, times, secretHash: '', data, principal, stale: false }
+    const value = this.#ring.seal(`${id} ${expiresAt} ${codec.encode(snapshot)}`, this.#bound)
+    // The name, the attributes and the value of the cookie are ASCII.
+    const size = setCookie(value, times).length
     if (size > MAX_COOKIE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_COOKIE}: put less into the session, or use a store.`)
-    return { snapshot: session, value }
+    return { snapshot, value }
   }
 
-  /** Returns the format, scheme and cookie name, which the cookie is bound to. */
-  #bound (cookieName: string): Buffer {
+  /** Returns what the cookie is bound to: the format, the scheme and the name of the cookie. */
+  #bind (cookieName: string): Buffer {
     return Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, this.#context.scheme, cookieName]))
   }
 }
 
 /** Returns enough of a cookie's value to find it by: the authentication tag and some of the text. */
-function tail (value: string): string {
-  return value.slice(-32)
-}
-
-function readKeys (keys: unknown): Buffer[] {
-  if (!Array.isArray(keys) || keys.length === 0) return refuse('keys must be a list of at least one key: sealedCookie({ keys: [makeKey()] }), with the key kept in the environment')
-  const ring = keys.map(readKey)
-  const double = ring.findIndex((key, index) => ring.findIndex((other) => other.equals(key)) !== index)
-  if (double !== -1) refuse(`keys[${double}] is in the list twice: keep each key once`)
-  return ring
-}
+function tail (value: string): string { return value.slice(-32) }
 
 function readKey (key: unknown, index: number): Buffer {
-  const bytes = typeof key === 'string' ? Buffer.from(key, 'base64url') : key instanceof Uint8Array ? Buffer.from(key) : refuse(`keys[${index}] must be base64url text or a Uint8Array: make one with makeKey()`)
-  if (typeof key === 'string' && bytes.toString('base64url') !== key.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_')) {
-    refuse(`keys[${index}] is not base64url text. A passphrase is not a key; make one with makeKey()`)
-  }
-  if (bytes.length !== KEY_BYTES) refuse(`keys[${index}] has ${bytes.length} bytes and must have ${KEY_BYTES}: make one with makeKey()`)
+  const isText = typeof key === 'string'
+  const check = (holds: boolean, problem: string): void => must(holds, `sealedCookie: keys[${index}] ${problem}: make one with makeKey()`)
+  check(isText || key instanceof Uint8Array, 'must be base64url text or a Uint8Array')
+  const bytes = isText ? Buffer.from(key, 'base64url') : Buffer.from(key as Uint8Array)
+  check(!isText || bytes.toString('base64url') === key.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'), 'is not base64url text. A passphrase is not a key')
+  check(bytes.length === KEY_BYTES, `has ${bytes.length} bytes and must have ${KEY_BYTES}`)
   // 32 random bytes never have so few different values. Keys such as "aaaa..." and repeated words have.
-  if (new Set(bytes).size < 12) refuse(`keys[${index}] is not random: make one with makeKey()`)
+  check(new Set(bytes).size >= 12, 'is not random')
   return bytes
-}
-
-function refuse (sentence: string): never {
-  throw invalidOptions(`sealedCookie: ${sentence}`)
 }

@@ -17,27 +17,16 @@ export class Turns {
   /** The turn of the last writer of each session, while a write is pending. */
   readonly #last = new Map<string, Turn>()
 
-  constructor (limit: number) {
-    this.#limit = limit
-  }
+  constructor (limit: number) { this.#limit = limit }
 
   /** Runs `write` after the earlier writers of the session. @throws `FST_SESSION_STORE` if they do not end in time */
   take (base: Snapshot, write: Write): Awaitable<Snapshot | undefined> {
     const before = this.#last.get(base.id)?.outcome
     const result = before === undefined ? write(base) : this.#after(before, base, write)
-    return isPromise(result) ? this.#follow(base, before, Promise.resolve(result)) : result
-  }
-
-  async #after (before: Outcome, base: Snapshot, write: Write): Outcome {
-    const latest = await callInTime(() => before, this.#limit)
-    // This request may have read a newer version than the previous writer wrote. Start from the newer version.
-    return await write(latest !== undefined && latest.version < base.version ? base : latest)
-  }
-
-  #follow (base: Snapshot, before: Outcome | undefined, result: Outcome): Outcome {
+    if (!isPromise(result)) return result
     // After a failed write, the stored version is unknown. The next writer starts from `base`, and its compare-and-set finds out.
     // If this writer's turn did not come, the writers after it wait for the previous one.
-    const outcome = result.catch(() => before ?? base)
+    const outcome = Promise.resolve(result).catch(() => before ?? base)
     const turn: Turn = { outcome }
     this.#last.set(base.id, turn)
     void outcome.then(() => {
@@ -45,5 +34,11 @@ export class Turns {
       if (this.#last.get(base.id) === turn) this.#last.delete(base.id)
     })
     return result
+  }
+
+  async #after (before: Outcome, base: Snapshot, write: Write): Outcome {
+    const latest = await callInTime(() => before, this.#limit)
+    // This request may have read a newer version than the previous writer wrote. Start from the newer version.
+    return await write(latest !== undefined && latest.version < base.version ? base : latest)
   }
 }

@@ -4,7 +4,7 @@ import type { Claim, Directory, NewSession, Saved, Snapshot } from '../backend/b
 import { invalidOptions, SessionError } from '../errors.js'
 import type { Report } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
-import { mintCredential } from '../session/credential.js'
+import { hashSecret, mintCredential } from '../session/credential.js'
 import { beginTimes, expiryOf, UNRANKED } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
@@ -101,7 +101,7 @@ function pending (
   { backend, backend: { directory }, settings, settings: { now } }: Scheme, session: NewSession,
   { key, until }: { readonly key: string, readonly until: number }, forget: PendingAdoption['forget']
 ): OldSession {
-  const { content, credential: { id, secretHash }, times } = session
+  const { content, credential: { id, secret }, times } = session
   const complete = async (report: Report): Promise<Saved | undefined> => {
     const saved = await backend.create(session, SILENT)
     // With a sealed cookie, parallel requests cannot find the new session. The old one serves them a moment longer.
@@ -125,7 +125,7 @@ function pending (
       throw error
     }
   }
-  const snapshot = { id, version: 0, expiresAt: expiryOf(times, settings, now()), times, secretHash, ...content }
+  const snapshot = { id, version: 0, expiresAt: expiryOf(times, settings, now()), times, secretHash: hashSecret(secret), ...content }
   return { snapshot, adoption: { forget, complete } }
 }
 

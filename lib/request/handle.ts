@@ -7,9 +7,9 @@ import type { PendingAdoption } from '../migration/adoption.js'
 import { copyJson, type Data } from '../session/json.js'
 import { refill } from '../session/merge.js'
 import type { Awaitable } from '../store/store.js'
-import type { History, LoadedAs, SavedAs } from './diagnostics.js'
+import type { History, SavedAs } from './diagnostics.js'
 import { cookieValue, findAgain, type Found, isSeen } from './load.js'
-import { carryOut, KEEP, type Order } from './save.js'
+import { carryOut, type Order } from './save.js'
 import { PublicSession } from './public-session.js'
 import { type Scope, SessionState } from './state.js'
 
@@ -18,11 +18,8 @@ type Update = (data: Data) => Data | void | Promise<Data | void>
 /** One session of one request, created at its first use. Saves run one at a time. */
 export class SessionHandle extends SessionState {
   #public: PublicSession | undefined
-  #loaded: LoadedAs
   #saved: SavedAs = 'none'
   #adoption: PendingAdoption | undefined
-  /** The `Set-Cookie` header that expires the former cookie. */
-  readonly #former: string | undefined
   /** The save or update that is running. Never rejects. */
   #running: Promise<void> | undefined
   cookieHeaders: readonly string[]
@@ -31,17 +28,13 @@ export class SessionHandle extends SessionState {
 
   constructor (scope: Scope, found: Found) {
     super(scope, found)
-    this.#loaded = found.loaded
     this.#adoption = found.adoption
-    this.#former = found.former
     this.cookieHeaders = found.cookieHeaders
     this.seen = isSeen(found)
   }
 
   get report (): Report { return this.scheme.reportOn(this.request) }
-
   get request (): FastifyRequest { return this.scope.request }
-
   get public (): PublicSession { return this.#public ??= new PublicSession(this.request, this.scheme.name, this) }
 
   /** Reads the session again before a handler that starts long after the load. */
@@ -51,9 +44,9 @@ export class SessionHandle extends SessionState {
     return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
       if (found.snapshot === undefined) this.discard()
       // Keeps the changes that a hook has made since the load, and applies them to the data that are stored now.
-      else this.apply({ snapshot, intent: KEEP, content: undefined }, { snapshot: found.snapshot })
-      this.replace(found)
-      this.#loaded = found.loaded
+      else this.apply({ snapshot: found.snapshot })
+      this.found = { ...found, former: this.found.former }
+      this.snapshot = found.snapshot
       this.cookieHeaders = [...this.cookieHeaders, ...found.cookieHeaders]
       this.seen = isSeen(found)
     })
@@ -80,14 +73,10 @@ export class SessionHandle extends SessionState {
    * Saves for a response with this status. If the status is 500 or more, changes of data and a `start` are discarded. A `destroy`
    * or `renew` is still carried out.
    */
-  save (statusCode: number): Awaitable<void> {
-    return this.#enqueue(() => this.#save(statusCode))
-  }
+  save (statusCode: number): Awaitable<void> { return this.#enqueue(() => this.#save(statusCode)) }
 
-  /** True if there is anything to do before the response. */
-  get isPending (): boolean {
-    return this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true || this.isChanged
-  }
+  /** False if there is nothing to do before the response. */
+  get isPending (): boolean { return this.isTouched || this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true }
 
   /** Reports changes that are lost because they were made while the response was sent. Waits for a commit that is running. */
   close (detail: string): void {
@@ -99,7 +88,7 @@ export class SessionHandle extends SessionState {
   /** Returns what happened to the session in this request. */
   history (statusCode: number): History {
     const { name: scheme, cookie: { name: cookie } } = this.scheme
-    return { scheme, cookie, loaded: this.#loaded, saved: this.#saved, setCookie: this.cookieHeaders.length > 0, statusCode }
+    return { scheme, cookie, loaded: this.found.loaded, saved: this.#saved, setCookie: this.cookieHeaders.length > 0, statusCode }
   }
 
   /** Runs a task after the previous one. @throws `FST_SESSION_CONFLICT` if the previous task does not end in time */
@@ -117,7 +106,10 @@ export class SessionHandle extends SessionState {
 
   #save (statusCode?: number): Awaitable<void> {
     if (this.#adoption !== undefined) return this.#adopt(this.#adoption).then(() => this.#save(statusCode))
-    if (statusCode !== undefined && statusCode >= 500) this.#takeBack()
+    if (statusCode !== undefined && statusCode >= 500) {
+      if (this.isChanged) this.#reportLost('server-error')
+      this.takeBack()
+    }
     let order: Order | undefined
     try {
       order = this.order()
@@ -151,34 +143,34 @@ export class SessionHandle extends SessionState {
       this.refuseOrder(order)
       throw error
     })
-    return chain(saved, (saved) => { this.#applied(order, saved) })
+    return chain(saved, (saved) => {
+      const { kind } = order.intent
+      const isNothing = order.content === undefined && (kind === 'keep' || (kind === 'destroy' && order.snapshot === undefined))
+      this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
+      this.#applied(saved, order)
+      if (saved === undefined && kind === 'destroy' && this.#hasCookie) this.#setCookieHeaders([scheme.cookie.expire])
+    })
   }
 
-  #applied (order: Order, saved: Saved | undefined): void {
-    const { kind } = order.intent
-    const isNothing = order.content === undefined && (kind === 'keep' || (kind === 'destroy' && order.snapshot === undefined))
-    this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
-    this.apply(order, saved)
-    if (saved !== undefined) this.#send(saved)
-    else if (kind === 'destroy' && this.#hasCookie) this.#setCookieHeaders([this.scheme.cookie.expire])
+  /** Applies the result of a save, and sets its cookie. */
+  #applied (saved: Saved | undefined, order?: Order): void {
+    this.apply(saved, order)
+    if (saved === undefined) return
+    this.seen = true
+    if (saved.value === undefined) return
+    this.held = saved.snapshot.secretHash
+    this.#setCookieHeaders([this.scheme.setCookie(saved.value, saved.snapshot.times)])
   }
 
   /** True if the browser has a cookie of this scheme, or the former cookie. */
   get #hasCookie (): boolean {
     const { headers } = this.request
-    return this.cookieHeaders.length > 0 || this.#former !== undefined || cookieValue(headers.cookie, this.scheme.cookie.name) !== undefined
-  }
-
-  #send ({ snapshot, value }: Saved): void {
-    this.seen = true
-    if (value === undefined) return
-    this.held = snapshot.secretHash
-    this.#setCookieHeaders([this.scheme.setCookie(value, snapshot.times)])
+    return this.cookieHeaders.length > 0 || this.found.former !== undefined || cookieValue(headers.cookie, this.scheme.cookie.name) !== undefined
   }
 
   #setCookieHeaders (cookieHeaders: readonly string[]): void {
     // The former cookie expires only together with a new cookie or with the session: until then the browser needs it.
-    this.cookieHeaders = this.#former === undefined ? cookieHeaders : [...cookieHeaders, this.#former]
+    this.cookieHeaders = this.found.former === undefined ? cookieHeaders : [...cookieHeaders, this.found.former]
     this.scope.onCookie()
   }
 
@@ -191,8 +183,7 @@ export class SessionHandle extends SessionState {
     this.#adoption = undefined
     // A parallel request may have adopted the session first. This handler's changes are merged into it, or lost if it has ended.
     if (saved === undefined && this.isChanged) this.#reportLost('ended')
-    this.apply({ snapshot: this.snapshot, intent: KEEP, content: undefined }, saved)
-    if (saved !== undefined) this.#send(saved)
+    this.#applied(saved)
   }
 
   async #updateStored (base: Snapshot, fn: Update): Promise<void> {
@@ -200,23 +191,18 @@ export class SessionHandle extends SessionState {
     if (this.#isSealed) this.#assertSendable('session.update()')
     const saved = await traced('update', scheme.name, scope.request, () =>
       scheme.backend.save(base, async (now) => await scheme.codec.update(now, fn), report))
-    this.apply({ snapshot: base, intent: KEEP, content: undefined }, saved)
+    this.#applied(saved)
     if (saved === undefined) throw this.requiredError()
-    this.#send(saved)
   }
 
   /** Updates a session that is not stored yet. Other requests do not have it. */
   async #updateFirst (fn: Update): Promise<void> {
-    const hasEnded = (this.#loaded === 'live' || this.#loaded === 'adopted') && this.#saved !== 'destroy'
+    const { loaded } = this.found
+    const hasEnded = (loaded === 'live' || loaded === 'adopted') && this.#saved !== 'destroy'
     if (hasEnded || this.scope.isClosed) throw this.requiredError()
     const data = copyJson(this.data)
     refill(this.data, this.scheme.codec.accept(await fn(data) ?? data).data)
     await this.#save()
-  }
-
-  #takeBack (): void {
-    if (this.isChanged) this.#reportLost('server-error')
-    this.takeBack()
   }
 
   #reportLost (reason: DiscardedReason, detail?: string): void {

@@ -36,6 +36,8 @@ export function varyByCookie (reply: FastifyReply): void {
   if (!/(^|,)\s*(cookie|\*)\s*(,|$)/i.test(vary)) reply.header('vary', vary === '' ? 'Cookie' : `${vary}, Cookie`)
 }
 
+const OF_CDNS = /(^|-)cdn-cache-control$|^surrogate-control$/
+
 /**
  * Keeps a user's response out of shared caches (RFC 9111, 7.3). The handler's own choice stays, unless it would let a
  * shared cache serve one user's cookie to another.
@@ -44,8 +46,8 @@ export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: 
   const chosen = reply.getHeader('cache-control')
   if (setsCookie) {
     // These headers override Cache-Control in the caches that they address (RFC 9213).
-    for (const name of Object.keys(reply.getHeaders())) if (/(^|-)cdn-cache-control$|^surrogate-control$/.test(name)) reply.removeHeader(name)
-    if (!/(^|,)\s*(no-store|private)\s*(,|$)/i.test(String(chosen))) reply.header('cache-control', 'no-store')
+    for (const name in reply.getHeaders()) if (name.endsWith('-control') && OF_CDNS.test(name)) reply.removeHeader(name)
+    if (chosen === undefined || !/(^|,)\s*(no-store|private)\s*(,|$)/i.test(String(chosen))) reply.header('cache-control', 'no-store')
   } else if (sawSession && chosen === undefined) reply.header('cache-control', 'private, no-cache')
 }
 

@@ -4,7 +4,7 @@ import { conflict } from '../errors.js'
 import type { RenewedReason, Report } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
 import type { Codec, Content } from '../session/codec.js'
-import { type MintedCredential, mintCredential } from '../session/credential.js'
+import { type Credential, mintCredential } from '../session/credential.js'
 import { merge } from '../session/merge.js'
 import { beginTimes, type Times } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
@@ -14,7 +14,7 @@ export type Intent =
   | { readonly kind: 'keep' | 'destroy' }
   | { readonly kind: 'renew', readonly reason: RenewedReason }
   /** `afterEnd`: the handler destroyed the old session first. That end is carried out even if the start is discarded. */
-  | { readonly kind: 'start', readonly credential: MintedCredential, readonly times: Times, readonly content: Content, readonly afterEnd: boolean }
+  | { readonly kind: 'start', readonly credential: Credential, readonly times: Times, readonly content: Content, readonly afterEnd: boolean }
 
 export const KEEP: Intent = Object.freeze({ kind: 'keep' })
 export const DESTROY: Intent = Object.freeze({ kind: 'destroy' })
@@ -65,7 +65,7 @@ function renewalOf ({ id, principal }: Snapshot, { intent, content, held }: Orde
 }
 
 function firstWrite ({ settings }: Scheme, content: Content): NewSession {
-  return { credential: mintCredential(), times: beginTimes(settings, {}, settings.now()), content, reason: 'first-write' }
+  return { credential: mintCredential(), times: beginTimes(settings, undefined, settings.now()), content, reason: 'first-write' }
 }
 
 /** Merges the changes of this request into what another request saved. @throws `FST_SESSION_CONFLICT` */

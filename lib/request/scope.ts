@@ -48,8 +48,8 @@ export class RequestScope implements Scope {
 
   /** Returns the session of a scheme; `undefined` if the route does not declare it, or before it is loaded. */
   session (name: string): SessionHandle | undefined {
-    const index = this.#sessions.findIndex(({ scheme }) => scheme.name === name)
-    return index === -1 ? undefined : this.#handle(index)
+    for (let index = 0; index < this.#sessions.length; index++) if (this.#sessions[index]?.scheme.name === name) return this.#handle(index)
+    return undefined
   }
 
   #handle (index: number): SessionHandle {
@@ -57,9 +57,7 @@ export class RequestScope implements Scope {
     return session instanceof SessionHandle ? session : this.#sessions[index] = new SessionHandle(this, session)
   }
 
-  get #handles (): SessionHandle[] {
-    return this.#sessions.filter((session) => session instanceof SessionHandle)
-  }
+  get #handles (): SessionHandle[] { return this.#sessions.filter((session) => session instanceof SessionHandle) }
 
   /**
    * Loads the sessions that the route declares, and authorizes the request.
@@ -68,7 +66,13 @@ export class RequestScope implements Scope {
   load (): Awaitable<void> {
     this.#refuseCrossOrigin()
     const { schemes, touch } = this.#plan
-    return chain(awaitAll(schemes.map((scheme) => loadSession(scheme, this.request, touch))), (found) => this.#accept(found))
+    return chain(awaitAll(schemes.map((scheme) => loadSession(scheme, this.request, touch))), (found) => {
+      this.#sessions = found
+      // Some sessions must be saved even if the handler does not use them.
+      found.forEach(({ adoption, snapshot }, index) => { if (adoption !== undefined || snapshot?.stale === true) this.#handle(index) })
+      for (const { loaded, error } of found) if (loaded === 'failed') throw error
+      return this.#authorize()
+    })
   }
 
   /**
@@ -83,22 +87,15 @@ export class RequestScope implements Scope {
     return chain(awaitAll(reloads), () => this.#authorize(notFound ?? this.#plan))
   }
 
-  /** True if it is too late to change a session: the response has begun, or the request was refused. */
-  get isClosed (): boolean {
-    return this.#phase === 'refused' || this.#isSent
-  }
+  get isClosed (): boolean { return this.#phase === 'refused' || this.#isSent }
 
-  /** @throws `FST_SESSION_TOO_LATE`, `FST_SESSION_CROSS_ORIGIN` */
   assertOpen (call: string, scheme: string): void {
     this.assertSameOrigin()
     if (!this.#isSent) return
     throw tooLate(`session.${call}`, `Call it before the response is sent. Later, request.${scheme}.update(fn) and app.${scheme}.update(id, fn) save data, and app.${scheme}.revoke(id) ends the session.`)
   }
 
-  /** @throws `FST_SESSION_CROSS_ORIGIN` if the request was refused before its sessions were loaded */
-  assertSameOrigin (): void {
-    if (this.#phase === 'refused') throw crossOrigin()
-  }
+  assertSameOrigin (): void { if (this.#phase === 'refused') throw crossOrigin() }
 
   /** Sends a cookie that is set after the hooks have run and before the first byte. */
   onCookie (): void {
@@ -132,8 +129,27 @@ export class RequestScope implements Scope {
     // After an error, this response replaces an earlier one.
     this.#outgoing?.undo()
     this.#outgoing = outgoing
-    const saved = this.#saveAll(outgoing)
-    return isPromise(saved) ? saved : this.#finished(outgoing)
+    const failures: unknown[] = []
+    // After a failure, saves only the sessions that the error handler changed.
+    const handles = this.#handles.filter((handle) => this.#phase === 'open' ? handle.isPending : this.#phase === 'failed' && handle.isChanged)
+    const saving = awaitAll(handles.map((handle) => rescue<unknown>(() => handle.save(outgoing.statusCode), (error) => failures.push(error))))
+    if (!isPromise(saving)) return this.#finished(failures)
+    const restore = rememberResponse(this.#reply)
+    this.#phase = 'saving'
+    return saving.then(() => {
+      if (this.#interrupted) restore()
+      this.#finished(failures)
+    })
+  }
+
+  /** Writes the headers, and throws the first failure. The cookies of sessions that were saved must still reach the browser. */
+  #finished (failures: readonly unknown[]): void {
+    if (failures.length > 0) this.#phase = 'failed'
+    else this.#outgoing?.begin()
+    this.#writeHeaders()
+    if (this.#phase === 'open' || this.#phase === 'saving') this.#phase = 'finished'
+    this.#logHistory()
+    if (failures.length > 0) throw failures[0]
   }
 
   /**
@@ -151,49 +167,12 @@ export class RequestScope implements Scope {
     for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
   }
 
-  get #isSent (): boolean {
-    return this.#phase === 'saving' || this.#phase === 'finished' || this.areHeadersSent
-  }
+  get #isSent (): boolean { return this.#phase === 'saving' || this.#phase === 'finished' || this.areHeadersSent }
 
   get areHeadersSent (): boolean {
     const { raw, sent } = this.#reply
     // When a WebSocket hijacks the reply, its headers bypass the raw response.
     return raw.headersSent || (sent && (this.request as { ws?: unknown }).ws === true)
-  }
-
-  /** Saves the sessions that have something to save. After a failure, saves only those that the error handler changed. */
-  #saveAll ({ statusCode }: Outgoing): Awaitable<void> {
-    const failures: unknown[] = []
-    const saves: Array<Awaitable<unknown>> = []
-    for (const handle of this.#handles) {
-      if (!(this.#phase === 'open' ? handle.isPending : this.#phase === 'failed' && handle.isChanged)) continue
-      saves.push(rescue<unknown>(() => handle.save(statusCode), (error) => failures.push(error)))
-    }
-    const saving = awaitAll(saves)
-    if (!isPromise(saving)) return this.#assertSaved(failures)
-    const restore = rememberResponse(this.#reply)
-    this.#phase = 'saving'
-    return saving.then(() => {
-      if (this.#interrupted) restore()
-      this.#assertSaved(failures)
-      this.#finished(this.#outgoing as Outgoing)
-    })
-  }
-
-  /** Throws the first failure. The cookies of sessions that were saved must still reach the browser. */
-  #assertSaved (failures: readonly unknown[]): void {
-    if (failures.length === 0) return
-    this.#phase = 'failed'
-    this.#writeHeaders()
-    this.#logHistory()
-    throw failures[0]
-  }
-
-  #finished (outgoing: Outgoing): void {
-    outgoing.begin()
-    this.#writeHeaders()
-    if (this.#phase === 'open' || this.#phase === 'saving') this.#phase = 'finished'
-    this.#logHistory()
   }
 
   #refuseCrossOrigin (): void {
@@ -211,33 +190,23 @@ export class RequestScope implements Scope {
     throw crossOrigin(compared)
   }
 
-  #accept (found: Found[]): Awaitable<void> {
-    this.#sessions = found
-    // Some sessions must be saved even if the handler does not use them.
-    for (const [index, { adoption, snapshot }] of found.entries()) {
-      if (adoption !== undefined || snapshot?.stale === true) this.#handle(index)
-    }
-    for (const { loaded, error } of found) if (loaded === 'failed') throw error
-    return this.#authorize()
-  }
-
-  #authorize (plan = this.#plan): Awaitable<void> {
-    return authorize(this.request, plan, this.#sessions)
-  }
+  #authorize (plan = this.#plan): Awaitable<void> { return authorize(this.request, plan, this.#sessions) }
 
   #writeHeaders (): void {
     const reply = this.#reply
-    let cookieHeaders = this.#sessions[0]?.cookieHeaders ?? []
+    if (this.#sessions.length === 0) return
+    let cookieHeaders: readonly string[] = []
     let seen = false
     for (const session of this.#sessions) {
-      if (session.cookieHeaders !== cookieHeaders) cookieHeaders = [...cookieHeaders, ...session.cookieHeaders]
-      if (session.cookieHeaders.length > 0) warnOfDroppedCookie(this.request, session.scheme)
       seen ||= session instanceof SessionHandle ? session.seen : isSeen(session)
+      if (session.cookieHeaders.length === 0) continue
+      cookieHeaders = [...cookieHeaders, ...session.cookieHeaders]
+      warnOfDroppedCookie(this.request, session.scheme)
     }
-    if (this.#sessions.length > 0) varyByCookie(reply)
+    varyByCookie(reply)
     setCookies(reply, cookieHeaders, this.#cookieHeaders)
+    cacheFor(reply, cookieHeaders.length > 0, seen)
     this.#cookieHeaders = cookieHeaders
-    if (this.#sessions.length > 0) cacheFor(reply, cookieHeaders.length > 0, seen)
   }
 
   #logHistory (): void {

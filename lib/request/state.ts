@@ -37,43 +37,31 @@ export interface Scope {
 export abstract class SessionState {
   readonly scheme: Scheme
   protected readonly scope: Scope
-  /** The error of the load, if it failed. */
-  protected failure: { readonly error: unknown } | undefined
+  /** The result of the last load. */
+  protected found: Found
   snapshot: Snapshot | undefined
   /** The hash of the secret that the browser has. */
   protected held: string | undefined
-  /** The result of the option `user` for the session that was loaded. */
-  protected loadedUser: unknown
   #intent: Intent = KEEP
   #draft: Draft | undefined
 
   constructor (scope: Scope, found: Found) {
     this.scheme = found.scheme
     this.scope = scope
-    this.failure = found.loaded === 'failed' ? found : undefined
-    this.replace(found)
+    this.found = found
+    this.snapshot = found.snapshot
+    this.held = found.snapshot?.secretHash
   }
 
-  /** Replaces the snapshot by the result of a load, with the credential that the browser has. */
-  protected replace ({ snapshot, user }: Found): void {
-    this.snapshot = snapshot
-    this.held = snapshot?.secretHash
-    this.loadedUser = user
-  }
-
-  get exists (): boolean { return this.#intent.kind === 'start' || this.#current !== undefined }
-
-  get id (): string { return this.#intent.kind === 'start' ? this.#intent.credential.id : this.#required.id }
-
-  get user (): unknown { return this.#current && this.loadedUser }
-
+  get exists (): boolean { return this.#started !== undefined || this.#current !== undefined }
+  get id (): string { return this.#started?.credential.id ?? this.#required.id }
+  get user (): unknown { return this.#current && this.found.user }
   get createdAt (): number { return this.#times.createdAt }
-
   get authenticatedAt (): number { return this.#times.authenticatedAt }
 
   get expiresAt (): number {
     const { settings } = this.scheme
-    return this.#intent.kind === 'start' ? expiryOf(this.#intent.times, settings, settings.now()) : this.#required.expiresAt
+    return this.#started === undefined ? this.#required.expiresAt : expiryOf(this.#started.times, settings, settings.now())
   }
 
   get data (): Data {
@@ -102,12 +90,12 @@ export abstract class SessionState {
     else delete entries[key]
   }
 
-  start (data: Data, options: StartOptions = {}): void {
+  start (data: Data, options?: StartOptions): void {
     this.#assertOpen('start()')
     const { settings, codec } = this.scheme
     const times = beginTimes(settings, options, settings.now())
     const content = codec.accept(data)
-    const afterEnd = this.#intent.kind === 'destroy' || (this.#intent.kind === 'start' && this.#intent.afterEnd)
+    const afterEnd = this.#started?.afterEnd ?? this.#intent === DESTROY
     this.#intent = { kind: 'start', credential: mintCredential(), times, content, afterEnd }
     this.#draft = undefined
   }
@@ -135,9 +123,10 @@ export abstract class SessionState {
   /** True if the handler asked for a start, a renewal or the end of the session. */
   get hasIntent (): boolean { return this.#intent !== KEEP }
 
-  get isChanged (): boolean {
-    return this.#intent !== KEEP || this.#isDraftChanged
-  }
+  /** True if the handler has changed the session, or has an object that it may have changed. */
+  get isTouched (): boolean { return this.hasIntent || this.#draft !== undefined }
+
+  get isChanged (): boolean { return this.#intent !== KEEP || this.#isDraftChanged }
 
   /** True if the handler's draft differs from what is stored, or cannot be compared (a getter throws). */
   get #isDraftChanged (): boolean {
@@ -160,25 +149,22 @@ export abstract class SessionState {
    * Applies the result of a save. The handler keeps its draft, the same object. Changes of other requests are merged into the
    * draft. Changes that the handler made while the save was running stay unsaved changes.
    */
-  protected apply (order: Omit<Order, 'held'>, saved: Saved | undefined): void {
+  protected apply (saved: Saved | undefined, { intent = KEEP, content }: Partial<Order> = {}): void {
     const draft = this.#draft?.entries
-    const base = order.content?.data ?? this.#base
+    const base = content?.data ?? this.#base ?? {}
     this.snapshot = saved?.snapshot
-    const isLatest = this.#intent === order.intent
+    const isLatest = this.#intent === intent
     if (isLatest) this.#intent = KEEP
     // A session that was started or destroyed while the save was running has a draft of its own.
     if (draft === undefined || (!isLatest && this.#intent.kind !== 'renew')) return
-    if (saved === undefined) {
-      if (order.intent.kind !== 'destroy') this.#draft = undefined
-    } else if (saved.snapshot.data !== order.content?.data) {
-      refill(draft, merge(base ?? {}, draft, saved.snapshot.data))
-    }
+    if (saved !== undefined && saved.snapshot.data !== content?.data) refill(draft, merge(base, draft, saved.snapshot.data))
+    if (saved === undefined && intent.kind !== 'destroy') this.#draft = undefined
   }
 
   /** Discards changes of the data and a start. Keeps a renewal, and an end of the session, also one before the start. */
   protected takeBack (): void {
     this.#draft = undefined
-    if (this.#intent.kind === 'start') this.#intent = this.#intent.afterEnd ? DESTROY : KEEP
+    if (this.#started !== undefined) this.#intent = this.#started.afterEnd ? DESTROY : KEEP
   }
 
   /** Discards an order that was refused. Keeps a start or an end that the handler asked for while the order was being saved. */
@@ -195,9 +181,7 @@ export abstract class SessionState {
   }
 
   /** @throws the error of the load, if it failed */
-  protected assertLoaded (): void {
-    if (this.failure !== undefined) throw this.failure.error
-  }
+  protected assertLoaded (): void { if (this.found.loaded === 'failed') throw this.found.error }
 
   protected requiredError (): SessionError {
     const { name, cookie } = this.scheme
@@ -211,7 +195,7 @@ export abstract class SessionState {
   }
 
   #renew (reason: RenewedReason): void {
-    if (this.#intent.kind === 'start') return
+    if (this.#started !== undefined) return
     if (this.#current === undefined) throw this.requiredError()
     this.#intent = { kind: 'renew', reason }
   }
@@ -224,19 +208,11 @@ export abstract class SessionState {
     return this.#draft = new Draft(base)
   }
 
+  get #started () { return this.#intent.kind === 'start' ? this.#intent : undefined }
+  get #current (): Snapshot | undefined { return this.#intent.kind === 'keep' || this.#intent.kind === 'renew' ? this.snapshot : undefined }
+  get #times (): Times { return this.#started?.times ?? this.#required.times }
   /** The data that the handler's draft starts from. Nothing changes them. */
-  get #base (): Data | undefined {
-    if (this.#intent.kind === 'start') return this.#intent.content.data
-    return this.#current?.data ?? this.scheme.codec.blank
-  }
-
-  get #current (): Snapshot | undefined {
-    return this.#intent.kind === 'keep' || this.#intent.kind === 'renew' ? this.snapshot : undefined
-  }
-
-  get #times (): Times {
-    return this.#intent.kind === 'start' ? this.#intent.times : this.#required.times
-  }
+  get #base (): Data | undefined { return (this.#started?.content ?? this.#current)?.data ?? this.scheme.codec.blank }
 
   get #required (): Snapshot {
     this.assertLoaded()

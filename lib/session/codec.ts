@@ -1,6 +1,6 @@
 import { invalidData, invalidOptions, tooLarge } from '../errors.js'
 import { copyJson, type Data, freezeJson, isObject, toJson } from './json.js'
-import type { DataSchema } from './schema/schema.js'
+import { attempt, type DataSchema } from './schema/schema.js'
 import type { Times } from './times.js'
 
 /**
@@ -29,11 +29,17 @@ export interface CodecOptions {
   readonly maxSize: number
 }
 
-/** Converts between the data of a session and the payload of its record. */
+/** The name of most schemes. A payload has only another name. */
+const USUAL_SCHEME = 'session'
+
+/**
+ * Converts between the data of a session and the payload of its record. Each session takes memory, so a payload lacks the fields
+ * that have their usual value, and `createdAt` and `deadline` have short names in it: `from` and `to`.
+ */
 export class Codec {
   readonly #options: CodecOptions
-  /** The start of every payload. */
-  readonly #head: string
+  /** The field of a payload that names the scheme. */
+  readonly #schemeField: string
   /** The schema's defaults, which alone need not satisfy the schema. Frozen. */
   readonly defaults: Data
   /** The data of an empty session: the schema's defaults, if they satisfy the schema. Frozen. */
@@ -42,7 +48,7 @@ export class Codec {
   /** @throws `FST_SESSION_OPTIONS` for a default that JSON cannot hold */
   constructor (options: CodecOptions) {
     this.#options = options
-    this.#head = `{"v":1,"scheme":${JSON.stringify(options.scheme)},"secret":"`
+    this.#schemeField = options.scheme === USUAL_SCHEME ? '' : `"scheme":${JSON.stringify(options.scheme)},`
     try {
       this.defaults = freezeJson(toJson(options.schema.withDefaults({})) as Data)
     } catch (cause) {
@@ -69,18 +75,11 @@ export class Codec {
    * Copies and checks data before they are saved. Nothing changes objects of `original`, so they are not copied.
    * @throws `FST_SESSION_INVALID_DATA`
    */
-  prepare (data: Data, original?: Data): Content {
-    return this.#checked(toJson(data, original))
-  }
-
-  /** Returns the part of a payload before its data. */
-  head ({ times, secretHash }: Pick<Decoded, 'times' | 'secretHash'>): string {
-    return `${this.#head}${secretHash}",${written(times)},"data":`
-  }
+  prepare (data: Data, original?: Data): Content { return this.#checked(toJson(data, original)) }
 
   /** Returns a payload. `text` is the JSON of the data. @throws `FST_SESSION_TOO_LARGE` */
-  encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, head = this.head({ times, secretHash }), text = JSON.stringify(data)): string {
-    const payload = `${head}${text}}`
+  encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, text = JSON.stringify(data)): string {
+    const payload = `{${this.#schemeField}"secret":"${secretHash}",${written(times)},"data":${text}}`
     // A UTF-16 code unit takes three bytes of UTF-8 at most.
     if (payload.length * 3 > this.#options.maxSize) this.#checkSize(data)
     return payload
@@ -88,10 +87,13 @@ export class Codec {
 
   /** Reads and checks a payload, which is untrusted. Never throws. */
   decode (payload: string): Decoded | Undecodable {
-    const envelope = parse(payload)
-    if (!isEnvelope(envelope)) return { reason: 'damaged' }
+    const envelope = attempt(() => JSON.parse(payload) as unknown)
+    if (!isObject(envelope)) return DAMAGED
+    // No version of this package has written another `v`.
+    const { v = 1, scheme = USUAL_SCHEME, secret, data, from, to, authenticatedAt = from, persistent = false, ...others } = envelope
     // A later version may have stored more times. Keep them, and write them again with the record.
-    const { v: _v, scheme, secret, data, ...times } = envelope
+    const times = { ...others, createdAt: from, authenticatedAt, deadline: to, persistent }
+    if (v !== 1 || typeof secret !== 'string' || !/^[\w-]*$/.test(secret) || !isObject(data) || !areTimes(times)) return DAMAGED
     if (scheme !== this.#options.scheme) {
       return { reason: 'unfit', detail: 'it belongs to another security scheme: give each app and scheme its own store, prefix or table' }
     }
@@ -130,9 +132,7 @@ export class Codec {
     return this.#content(data)
   }
 
-  #content (data: Data): Content {
-    return { data, principal: this.#principalOf(data) }
-  }
+  #content (data: Data): Content { return { data, principal: this.#principalOf(data) } }
 
   #principalOf (data: Data): string | undefined {
     const { principal: ask } = this.#options
@@ -153,26 +153,18 @@ function withoutMessage<T> (option: string, call: () => T): T {
   }
 }
 
-function parse (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+const DAMAGED = Object.freeze({ reason: 'damaged' })
+
+function areTimes (times: Record<string, unknown>): times is Data & Times {
+  const { createdAt, authenticatedAt, deadline, persistent, idleTimeout = 0, rank = 0 } = times
+  return [createdAt, authenticatedAt, deadline, idleTimeout, rank].every(Number.isFinite) && typeof persistent === 'boolean'
 }
 
-type Envelope = Times & { readonly v: 1, readonly scheme: unknown, readonly secret: string, readonly data: Data }
-
-function isEnvelope (value: unknown): value is Envelope {
-  if (!isObject(value) || value['v'] !== 1 || !isObject(value['data'])) return false
-  const { secret, createdAt, authenticatedAt, deadline, persistent, idleTimeout = 0, rank = 0 } = value
-  return typeof secret === 'string' && /^[\w-]*$/.test(secret) && Number.isFinite(createdAt) && Number.isFinite(authenticatedAt) && Number.isFinite(deadline) &&
-    Number.isFinite(idleTimeout) && Number.isFinite(rank) && typeof persistent === 'boolean'
-}
-
-/** Writes times as JSON, without the braces. Joining four values takes half the time of JSON.stringify. */
+/** Writes times as JSON, without the braces. Joining the usual ones takes half the time of JSON.stringify. */
 function written (times: Times): string {
   const { createdAt, authenticatedAt, deadline, persistent } = times
-  if (Object.keys(times).length > 4) return JSON.stringify(times).slice(1, -1)
-  return `"createdAt":${createdAt},"authenticatedAt":${authenticatedAt},"deadline":${deadline},"persistent":${persistent}`
+  const isUsual = authenticatedAt === createdAt && !persistent && Object.keys(times).length === 4
+  if (isUsual) return `"from":${createdAt},"to":${deadline}`
+  const others = { authenticatedAt: authenticatedAt === createdAt ? undefined : authenticatedAt, persistent: persistent || undefined }
+  return JSON.stringify({ ...times, createdAt: undefined, deadline: undefined, from: createdAt, to: deadline, ...others }).slice(1, -1)
 }

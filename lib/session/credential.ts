@@ -12,22 +12,13 @@ const CREDENTIAL = /^[A-Za-z0-9_-]{21}[AQgw]\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048
 const ID_LENGTH = 22
 const CREDENTIAL_LENGTH = 66
 
-/** The credential of a browser, read from the value of its cookie. */
+/** The id and the secret of a session. The value of its cookie is `<id>.<secret>`. */
 export interface Credential {
   readonly id: string
   readonly secret: string
 }
 
-/** A new credential: `value` goes into the cookie, `id` and `secretHash` into the store. */
-export interface MintedCredential {
-  readonly id: string
-  readonly secretHash: string
-  readonly value: string
-}
-
-export function isSessionId (text: unknown): text is string {
-  return typeof text === 'string' && ID.test(text)
-}
+export function isSessionId (text: unknown): text is string { return typeof text === 'string' && ID.test(text) }
 
 /** Returns the credential in a cookie value, `undefined` if the value does not have the form of a credential. */
 export function parseCredential (value: string): Credential | undefined {
@@ -36,30 +27,25 @@ export function parseCredential (value: string): Credential | undefined {
 }
 
 /** Hashes a secret with SHA-256. The secret has 256 bits of entropy, so it needs neither a salt nor a slow hash. */
-export function hashSecret (secret: string): string {
-  return hash('sha256', secret, 'base64url')
-}
+export function hashSecret (secret: string): string { return hash('sha256', secret, 'base64url') }
 
 /** Returns a new credential. With `id`, only the secret is new (a renewal). @throws `FST_SESSION_STORE` (503), see `random` */
-export function mintCredential (id?: string): MintedCredential {
+export function mintCredential (id?: string): Credential {
   const bytes = random(ID_BYTES + SECRET_BYTES)
-  const name = id ?? bytes.toString('base64url', 0, ID_BYTES)
-  const secret = bytes.toString('base64url', ID_BYTES)
-  bytes.fill(0)
-  return { id: name, secretHash: hashSecret(secret), value: `${name}.${secret}` }
+  return { id: id ?? bytes.toString('base64url', 0, ID_BYTES), secret: bytes.toString('base64url', ID_BYTES) }
 }
 
 // Filling one large buffer costs little more than filling a small one.
 const pool = Buffer.alloc(4096)
 let used = pool.length
 
-/** Returns random bytes. @throws `FST_SESSION_STORE` (503) if the system's random source fails: a weaker source is never used */
+/**
+ * Returns random bytes. They are part of a larger buffer that is filled again: use them before the next call.
+ * @throws `FST_SESSION_STORE` (503) if the system's random source fails: a weaker source is never used
+ */
 export function random (length: number): Buffer {
   if (used + length > pool.length) refill()
-  const bytes = Buffer.from(pool.subarray(used, used + length))
-  // Bytes are used once.
-  pool.fill(0, used, used += length)
-  return bytes
+  return pool.subarray(used, used += length)
 }
 
 function refill (): void {

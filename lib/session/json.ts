@@ -8,9 +8,7 @@ export type Data = Record<string, unknown>
 const MAX_DEPTH = 32
 
 /** Returns an object's own value of a key. `constructor` and `__proto__` are keys like any other. */
-export function own (data: Data, key: string): unknown {
-  return Object.hasOwn(data, key) ? data[key] : undefined
-}
+export function own (data: Data, key: string): unknown { return Object.hasOwn(data, key) ? data[key] : undefined }
 
 /** Sets a key as plain data, `__proto__` included. */
 export function put (data: Data, key: string, value: unknown): void {
@@ -19,9 +17,7 @@ export function put (data: Data, key: string, value: unknown): void {
 }
 
 /** Returns whether a value is an object that is neither `null` nor an array. */
-export function isObject (value: unknown): value is Data {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
+export function isObject (value: unknown): value is Data { return typeof value === 'object' && value !== null && !Array.isArray(value) }
 
 /** Copies a JSON value at every depth. */
 export function copyJson<T> (value: T): T {
@@ -54,50 +50,45 @@ function sameItems (value: readonly unknown[], json: readonly unknown[]): boolea
 }
 
 function sameEntries (value: Data, json: Data): boolean {
-  for (const key of Object.keys(json)) if (!sameJson(own(value, key), json[key])) return false
+  const names = Object.keys(json)
+  for (const key of names) if (!sameJson(own(value, key), json[key])) return false
+  const others = Object.keys(value)
   // JSON omits keys whose value is `undefined`, so such a key is not a difference.
-  for (const key of Object.keys(value)) if (!Object.hasOwn(json, key) && value[key] !== undefined) return false
-  return true
-}
-
-interface Place {
-  readonly parent: Place | undefined
-  readonly key: string | number
+  return others.length === names.length || others.every((key) => Object.hasOwn(json, key) || value[key] === undefined)
 }
 
 /**
  * Copies any value as JSON would write it. Does not copy objects of `original`, which is such a copy already.
  * @throws `FST_SESSION_INVALID_DATA` naming the first value that JSON would change, such as a Date, NaN or a cycle
  */
-export function toJson (value: unknown, original?: Data): unknown {
-  return isScalar(value) ? value : written(value, undefined, 0, original)
-}
+export function toJson (value: unknown, original?: Data): unknown { return written(value, [], original) }
 
-function isScalar (value: unknown): boolean {
-  return typeof value === 'string' || value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
-}
-
-function written (value: unknown, place: Place | undefined, depth: number, original?: Data): unknown {
-  if (typeof value === 'number') return refuse(place, `is ${value}; use null`)
-  if (typeof value !== 'object' || value === null) return refuse(place, `is of type ${typeof value}`)
-  if (depth === MAX_DEPTH) return refuse(place, `is nested more than ${MAX_DEPTH} levels deep, or contains itself`)
-  const part = (item: unknown, key: string | number): unknown => {
-    if (typeof item === 'string') return copyText(item)
-    return isScalar(item) ? item : written(item, { parent: place, key }, depth + 1)
-  }
+/** @param path - the keys that lead to the value */
+function written (value: unknown, path: Array<string | number>, original?: Data): unknown {
+  if (typeof value === 'string') return copyText(value)
+  if (value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value
+  if (typeof value === 'number') return refuse(path, `is ${value}; use null`)
+  if (typeof value !== 'object') return refuse(path, `is of type ${typeof value}`)
+  if (path.length === MAX_DEPTH) return refuse(path, `is nested more than ${MAX_DEPTH} levels deep, or contains itself`)
   if (Array.isArray(value)) {
     const items: unknown[] = []
     // map() would skip holes.
-    for (let index = 0; index < value.length; index++) items.push(part(value[index], index))
+    for (let index = 0; index < value.length; index++) items.push(part(value[index], index, path))
     return items
   }
-  if (!isPlain(value)) return refuse(place, `is an instance of ${value.constructor?.name || 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
+  if (!isPlain(value)) return refuse(path, `is an instance of ${value.constructor?.name || 'a class'}; use ${value instanceof Date ? 'date.toISOString()' : 'a plain object or an array'}`)
   const copy: Data = {}
   for (const key of Object.keys(value)) {
     const item = (value as Data)[key]
-    const before = original && own(original, key)
-    if (item !== undefined) put(copy, key, item === before ? before : part(item, key))
+    if (item !== undefined) put(copy, key, original !== undefined && item === own(original, key) ? item : part(item, key, path))
   }
+  return copy
+}
+
+function part (value: unknown, key: string | number, path: Array<string | number>): unknown {
+  path.push(key)
+  const copy = written(value, path)
+  path.pop()
   return copy
 }
 
@@ -110,11 +101,7 @@ export function isPlain (value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-function refuse (place: Place | undefined, problem: string): never {
-  throw invalidData(`A session holds JSON only: ${pathTo(place)} ${problem}. Nothing was saved.`)
-}
-
-function pathTo (place: Place | undefined): string {
-  if (place === undefined) return 'data'
-  return pathTo(place.parent) + (typeof place.key === 'number' ? `[${place.key}]` : `.${place.key}`)
+function refuse (path: ReadonlyArray<string | number>, problem: string): never {
+  const place = path.map((key) => typeof key === 'number' ? `[${key}]` : `.${key}`).join('')
+  throw invalidData(`A session holds JSON only: data${place} ${problem}. Nothing was saved.`)
 }

@@ -11,13 +11,12 @@ export class Recent<T> {
   #older = new Map<string, T>()
   #size = 0
 
-  get (key: string): T | undefined {
-    return this.#newer.get(key) ?? this.#older.get(key)
-  }
+  get (key: string): T | undefined { return this.#newer.get(key) ?? this.#older.get(key) }
 
   /** @param size - the length of the text that the value was made of */
   set (key: string, value: T, size: number): void {
-    this.#newer.set(copyText(key), value)
+    // A map keeps the key that it has.
+    this.#newer.set(this.#newer.has(key) ? key : copyText(key), value)
     this.#size += size
     if (this.#size < GENERATION) return
     this.#older = this.#newer
@@ -29,12 +28,7 @@ export class Recent<T> {
 /** From this length on, a payload is assembled from the cached JSON of its values, most of which did not change. */
 const LARGE = 1024
 
-interface Entry {
-  readonly payload: string
-  readonly decoded: Decoded
-  /** The part of the payload before its data, if the payload was written here. */
-  readonly head?: string
-}
+interface Entry { readonly payload: string, readonly decoded: Decoded }
 
 /**
  * The contents of the payloads seen last, so that the same text is not parsed and checked twice. A page and its parts are
@@ -47,9 +41,7 @@ export class RecentPayloads {
   /** The JSON of objects in large data. Nothing changes these objects, and the next version of the data shares most of them. */
   readonly #texts = new WeakMap<object, string>()
 
-  constructor (codec: Codec) {
-    this.#codec = codec
-  }
+  constructor (codec: Codec) { this.#codec = codec }
 
   /** Decodes a payload, or returns its content if it was seen. */
   decode (id: string, payload: string): Decoded | Undecodable {
@@ -61,14 +53,11 @@ export class RecentPayloads {
   }
 
   /** Encodes a session that was read before and is likely to be read again. @throws `FST_SESSION_TOO_LARGE` */
-  encode (id: string, decoded: Decoded): string {
-    const before = this.#entries.get(id)
-    const isAlike = before?.decoded.times === decoded.times && before.decoded.secretHash === decoded.secretHash
-    const head = (isAlike ? before.head : undefined) ?? this.#codec.head(decoded)
-    const text = before !== undefined && before.payload.length >= LARGE ? this.#write(decoded.data) : undefined
-    const payload = this.#codec.encode(decoded, head, text)
-    const { times, secretHash, data, principal } = decoded
-    this.#entries.set(id, { payload, decoded: { times, secretHash, data, principal }, head }, payload.length)
+  encode (id: string, { times, secretHash, data, principal }: Decoded): string {
+    const decoded = { times, secretHash, data, principal }
+    const isLarge = (this.#entries.get(id)?.payload.length ?? 0) >= LARGE
+    const payload = this.#codec.encode(decoded, isLarge ? this.#write(data) : undefined)
+    this.#entries.set(id, { payload, decoded }, payload.length)
     return payload
   }
 

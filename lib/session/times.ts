@@ -1,4 +1,4 @@
-import { invalidOptions, milliseconds, refuseUnknown } from '../errors.js'
+import { milliseconds, must, refuseUnknown } from '../errors.js'
 import type { StartOptions } from './session.js'
 
 /** The times of a session, fixed when it starts. Instants in epoch milliseconds. */
@@ -33,16 +33,22 @@ const LIFETIME = 'write { persistent: true, absoluteTimeout } in seconds'
 const ELSEWHERE = { maxAge: LIFETIME, expires: LIFETIME, ttl: LIFETIME }
 
 /** Returns the times of a session that begins `now`. @throws `FST_SESSION_OPTIONS` */
-export function beginTimes (scheme: Lifetimes, options: StartOptions, now: number): Times {
+export function beginTimes (scheme: Lifetimes, options: StartOptions | undefined, now: number): Times {
+  const deadline = now + scheme.absoluteTimeout
+  const usual = { createdAt: now, authenticatedAt: now, deadline, persistent: scheme.persistent }
+  return options === undefined ? usual : { ...usual, ...ownTimes(scheme, options, now) }
+}
+
+/** Returns the times that the options of one session change. */
+function ownTimes (scheme: Lifetimes, options: StartOptions, now: number): Partial<Times> {
   refuseUnknown(options, ['persistent', 'absoluteTimeout', 'idleTimeout'], 'option * of a session that starts', ELSEWHERE)
   const { persistent = scheme.persistent } = options
   // The value of a form's checkbox is the text "on".
-  if (typeof persistent !== 'boolean') throw invalidOptions('persistent must be true or false')
+  must(typeof persistent === 'boolean', 'persistent must be true or false')
   const absolute = milliseconds('absoluteTimeout', options.absoluteTimeout) ?? scheme.absoluteTimeout
   const idle = milliseconds('idleTimeout', options.idleTimeout) ?? (options.persistent === true ? absolute : scheme.idleTimeout)
   if ((options.absoluteTimeout ?? 0) > 366 * DAY || (options.idleTimeout ?? 0) > 30 * DAY) warnOfMilliseconds(scheme, options)
-  const own = idle === scheme.idleTimeout ? {} : { idleTimeout: idle }
-  return { createdAt: now, authenticatedAt: now, deadline: now + absolute, persistent, ...own }
+  return { deadline: now + absolute, persistent, ...(idle !== scheme.idleTimeout && { idleTimeout: idle }) }
 }
 
 const DAY = 86_400
@@ -56,9 +62,7 @@ function warnOfMilliseconds (scheme: Lifetimes, { absoluteTimeout, idleTimeout }
 }
 
 /** Returns the times of a session whose principal changes at `now`. The deadline stays. */
-export function withLogin ({ rank: _rank, ...times }: Times, now: number): Times {
-  return { ...times, authenticatedAt: now }
-}
+export function withLogin ({ rank: _rank, ...times }: Times, now: number): Times { return { ...times, authenticatedAt: now } }
 
 /** The reason and detail of an event: the idle timeout of a session passed during a request, such as a large upload. */
 export const IDLED = Object.freeze({

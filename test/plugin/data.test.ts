@@ -1,12 +1,12 @@
 import t, { type Test } from 'tap'
 import { createHash } from 'node:crypto'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { FormatRegistry, type TObject, Type } from '@sinclair/typebox'
 import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { Client } from 'fastify-openapi-session/testing'
-import { ask, guarded, optional, reported, setCookies } from '../support/harness.js'
-import { setUp } from './support.js'
+import { ask, guarded, makeApp, optional, reported, setCookies } from '../support/harness.js'
+import { setUp, Visitor } from './support.js'
 
 const id = `${'i'.repeat(21)}A`
 const secret = `${'t'.repeat(42)}A`
@@ -17,7 +17,7 @@ const HOUR = 3_600_000
 
 /** An app that finds `payload` in its store under a cookie. */
 async function finding (t: Test, payload: string, options: { schema?: TObject, migrate?: (data: unknown) => unknown, principal?: (data: any) => string } = {}): Promise<{
-  read: () => Promise<{ status: number, body: any }>, write: (body: object) => Promise<number>, events: SessionEvent[], store: MemoryStore
+  app: FastifyInstance, read: () => Promise<{ status: number, body: any }>, write: (body: object) => Promise<number>, events: SessionEvent[], store: MemoryStore
 }> {
   const store = new MemoryStore()
   store.create(id, { payload, version: 1, expiresAt: Date.now() + HOUR })
@@ -28,6 +28,7 @@ async function finding (t: Test, payload: string, options: { schema?: TObject, m
   app.get('/', { schema: optional }, async ({ session }) => ({ exists: session.exists, data: session.exists ? session.data : null }))
   app.post('/', { schema: guarded }, async ({ session, body }) => { Object.assign(session.data, body) })
   return {
+    app,
     read: async () => {
       const response = await ask(app, '/', cookie)
       return { status: response.statusCode, body: response.json() }
@@ -39,8 +40,8 @@ async function finding (t: Test, payload: string, options: { schema?: TObject, m
 }
 
 const now = Date.now()
-const life = { createdAt: now, authenticatedAt: now, deadline: now + HOUR, persistent: false }
-const stored = (data: unknown, facts: object = {}): string => JSON.stringify({ v: 1, scheme: 'session', secret: secretHash, ...life, ...facts, data })
+const life = { from: now, to: now + HOUR }
+const stored = (data: unknown, facts: object = {}): string => JSON.stringify({ secret: secretHash, ...life, ...facts, data })
 
 t.test('defaults are applied to data stored before the schema had them', async (t) => {
   const schema = Type.Object({ userId: Type.String(), theme: Type.String({ default: 'light' }), deep: Type.Object({ n: Type.Integer({ default: 3 }) }, { default: {} }) })
@@ -135,9 +136,9 @@ t.test('a record with a damaged or unknown payload is an absent session: never a
   const good = stored({ userId: 'ada' })
   const payloads = [
     '', ' ', 'null', '[]', '5', '"x"', 'true', '{}', '{"v":1}', good.slice(0, -1), good.slice(1), good.slice(0, 20), `${good}x`, '\u0000',
-    JSON.stringify({ v: 2, secret: secretHash, ...life, data: {} }), JSON.stringify({ secret: secretHash, ...life, data: {} }), stored({}, { secret: undefined }), stored({}, { secret: 5 }), stored(null), stored([]), stored('x'), stored(undefined),
-    stored({}, { createdAt: '0' }), stored({}, { createdAt: null }), stored({}, { authenticatedAt: undefined }), stored({}, { deadline: 'x' }), stored({}, { deadline: {} }),
-    stored({}, { persistent: 1 }), stored({}, { idleTimeout: '5' }), stored({}, { rank: '5' }), good.replace(/"deadline":\d+/, '"deadline":1e999'),
+    stored({}, { v: 2 }), stored({}, { v: null }), stored({}, { v: '1' }), stored({}, { secret: undefined }), stored({}, { from: undefined }), stored({}, { to: undefined }), stored({}, { secret: 5 }), stored(null), stored([]), stored('x'), stored(undefined),
+    stored({}, { from: '0' }), stored({}, { from: null }), stored({}, { authenticatedAt: null }), stored({}, { authenticatedAt: '0' }), stored({}, { to: 'x' }), stored({}, { to: {} }),
+    stored({}, { persistent: 1 }), stored({}, { persistent: null }), stored({}, { persistent: 'false' }), stored({}, { idleTimeout: '5' }), stored({}, { rank: '5' }), good.replace(/"to":\d+/, '"to":1e999'),
     '{"cookie":{"originalMaxAge":null},"passport":{"user":1}}'
   ]
   for (const payload of payloads) {
@@ -148,7 +149,7 @@ t.test('a record with a damaged or unknown payload is an absent session: never a
 })
 
 t.test('a record of another scheme is an absent session', async (t) => {
-  for (const scheme of ['admin', undefined, null, 5]) {
+  for (const scheme of ['admin', '', null, 5]) {
     const { read, events } = await finding(t, stored({ userId: 'ada' }, { scheme }))
     t.same(await read(), { status: 200, body: { exists: false, data: null } })
     t.match(events, [{ type: 'discarded', reason: 'unfit', detail: /another security scheme/ }])
@@ -159,10 +160,10 @@ t.test('the same JSON in another spelling is the same session, before and after 
   const ada = { userId: 'ada', x: '"data":' }
   const { data, ...head } = JSON.parse(stored(ada))
   const spellings = [
-    `{ "secret": "${secretHash}", "data": { "userId": "ad\\u0061", "x": "\\"data\\":" },\n "v": 1, "scheme": "session", "deadline": ${life.deadline}, "createdAt": ${now}, "authenticatedAt": ${now}, "persistent": false, "more": 1 }`,
+    `{ "secret": "${secretHash}", "data": { "userId": "ad\\u0061", "x": "\\"data\\":" },\n "to": ${life.to}, "from": ${now}, "authenticatedAt": 0, "persistent": true, "more": 1 }`,
     JSON.stringify({ ...head, data }, null, 1),
     JSON.stringify({ data, ...head }),
-    JSON.stringify({ ...head, data, deadline: undefined, more: life.deadline }).replace('"more"', '"deadline"'),
+    JSON.stringify({ ...head, data, to: undefined, more: life.to }).replace('"more"', '"to"'),
     JSON.stringify({ ...head, data }).replace('"data":', '"data":{"userId":"eve"},"data":')
   ]
   for (const spelling of spellings) {
@@ -176,8 +177,34 @@ t.test('the same JSON in another spelling is the same session, before and after 
   }
 })
 
+t.test('a payload lacks what has its usual value, and what is absent has exactly that value', async (t) => {
+  const usual = { scheme: 'session', authenticatedAt: now, persistent: false }
+  const others = { authenticatedAt: 0, persistent: true, idleTimeout: 5000, rank: now + 1 }
+  for (const [facts, kept] of [[{}, {}], [{ v: 1, ...usual }, {}], [others, others]] as const) {
+    const { app, read, write, store } = await finding(t, stored({ userId: 'ada' }, facts))
+    t.equal((await app.session.find(id))?.authenticatedAt, 'rank' in facts ? 0 : now)
+    t.equal(await write({ a: 1 }), 200)
+    t.same(JSON.parse(store.read(id)?.payload ?? ''), { secret: secretHash, ...life, ...kept, data: { userId: 'ada', a: 1 } })
+    t.same((await read()).body.data, { userId: 'ada', a: 1 })
+  }
+})
+
+t.test('a session of the scheme "session" is not valid in another scheme that shares its store, and vice versa', async (t) => {
+  const store = new MemoryStore()
+  const apps = await Promise.all(['session', 'admin'].map(async (scheme) => {
+    const { app } = makeApp(t)
+    await app.register(sessionPlugin, { scheme, schema: Visitor, store } as never)
+    app.get('/', { schema: { security: [{ [scheme]: [] }] } }, async () => 'in')
+    return { app, cookie: ((await (app as any)[scheme].issue({ roles: [], cart: {} })) as { cookie: string }).cookie }
+  }))
+  for (const { cookie } of apps) {
+    const statuses = await Promise.all(apps.map(async ({ app }) => (await ask(app, '/', cookie)).statusCode))
+    t.same(statuses, apps.map((issuer) => issuer.cookie === cookie ? 200 : 401))
+  }
+})
+
 t.test('a deadline in the payload holds, whatever the store says', async (t) => {
-  const { read, events } = await finding(t, stored({}, { deadline: now - 1 }))
+  const { read, events } = await finding(t, stored({}, { to: now - 1 }))
   t.same((await read()).body, { exists: false, data: null })
   t.same(reported(events), ['expired:absolute'])
 })

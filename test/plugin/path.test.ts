@@ -11,6 +11,6 @@ t.test('an authenticated GET passes eight files of lib/ between its hook and its
   const { body, files } = JSON.parse(stdout) as { body: string, files: string[] }
   t.equal(body, 'ada')
   t.same(files.filter((file) => !file.startsWith('store/')), [
-    'awaitable.ts', 'backend/stored.ts', 'request/hooks.ts', 'request/load.ts', 'request/scope.ts', 'routing/authorize.ts', 'session/credential.ts', 'session/recent.ts'
+    'awaitable.ts', 'backend/reading.ts', 'request/hooks.ts', 'request/load.ts', 'request/scope.ts', 'routing/authorize.ts', 'session/credential.ts', 'session/recent.ts'
   ])
 })

@@ -30,13 +30,9 @@ export const cookie = `__Host-session=${id}.${secret}`
 export function keep (store: MemoryStore, data: unknown): void {
   const now = Date.now()
   const payload = JSON.stringify({
-    v: 1,
-    scheme: 'session',
     secret: createHash('sha256').update(secret).digest('base64url'),
-    createdAt: now,
-    authenticatedAt: now,
-    deadline: now + 60_000,
-    persistent: false,
+    from: now,
+    to: now + 60_000,
     data
   })
   store.create(id, { payload, version: 1, expiresAt: now + 60_000 })

@@ -3,7 +3,7 @@ import type { Session, SessionInfo, SessionOptions, SessionStore } from 'fastify
 import { type Client, createClock } from 'fastify-openapi-session/testing'
 import { Type } from '@sinclair/typebox'
 import root, { type Test } from 'tap'
-import { mintCredential } from '../../lib/session/credential.js'
+import { hashSecret, mintCredential } from '../../lib/session/credential.js'
 import { createGate, type Gate } from '../support/gate.js'
 import {
   ask, bootError, guarded, makeApp, managerOf, openWorld, optional, plugin, sessionOf, type ServerOptions, type World as SharedWorld
@@ -145,19 +145,19 @@ export async function replay ({ app }: Pick<World, 'app'>, token: string, url = 
 export async function plant (
   { place, clock }: Pick<World, 'place' | 'clock'>, payload: string | ((secretHash: string) => string), principal?: string
 ): Promise<{ id: string, value: string }> {
-  const { id, value, secretHash } = mintCredential()
+  const { id, secret } = mintCredential()
   await (place.store as SessionStore).create(id, {
-    payload: typeof payload === 'string' ? payload : payload(secretHash),
+    payload: typeof payload === 'string' ? payload : payload(hashSecret(secret)),
     version: 1,
     expiresAt: clock.now() + 1e6,
     ...(principal !== undefined && { principal })
   })
-  return { id, value }
+  return { id, value: `${id}.${secret}` }
 }
 
 /** The payload of a session with this secret and these data. */
 export function payloadOf ({ clock }: Pick<World, 'clock'>, secret: string, fields: object): string {
-  return JSON.stringify({ v: 1, scheme: 'session', secret, createdAt: 1, authenticatedAt: 1, deadline: clock.now() + 1e7, persistent: false, ...fields })
+  return JSON.stringify({ secret, from: 1, to: clock.now() + 1e7, ...fields })
 }
 
 /** One test of a promise on each backend that can keep it. */
