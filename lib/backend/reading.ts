@@ -79,8 +79,7 @@ export class StoredSessions {
     return chain(this.call((store) => store.create(key, { payload, version: 1, expiresAt: until })), (created) => created !== false)
   }
 
-  claimed (key: string): Awaitable<Claim | undefined> { return chain(this.call((store) => store.read(key)), (record) => record && claimIn(record)) }
-
+  claimed (key: string): Awaitable<Claim | undefined> { return chain(this.call((store) => store.read(key)), claimIn) }
   unclaim (key: string): Awaitable<void> { return chain(this.call((store) => store.delete(key)), () => {}) }
 
   #verify ({ id, secret }: Credential, record: SessionRecord | undefined, touch: boolean, report: Report): Awaitable<Snapshot | undefined> {
@@ -130,7 +129,7 @@ export class StoredSessions {
   }
 }
 
-function claimIn ({ payload }: SessionRecord): Claim | undefined {
-  const [, id, since] = /^\{"claim":"([\w-]+)","since":(\d+)\}$/.exec(payload) ?? []
+function claimIn (record: SessionRecord | undefined): Claim | undefined {
+  const [, id, since] = /^\{"claim":"([\w-]+)","since":(\d+)\}$/.exec(record?.payload ?? '') ?? []
   return id === undefined ? undefined : { id, since: Number(since) }
 }

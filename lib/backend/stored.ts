@@ -98,7 +98,8 @@ export class StoredBackend extends StoredSessions implements Backend, Directory 
     if (current === undefined || current.principal !== order.base.principal) return undefined
     return chain(order.compute(current), (content) => {
       const next = this.#next(order, current, content)
-      const written = next.id === current.id ? this.call((store) => store.update(next.id, this.#record(next))) : this.#move(order, current, next)
+      const isMove = next.id !== current.id
+      const written = isMove ? this.#move(order, current, next) : this.call((store) => store.update(next.id, this.#record(next)))
       return chain(written, (outcome) => {
         if (outcome !== 'conflict') return outcome === 'updated' ? next : undefined
         const deadline = until ?? performance.now() + this.options.storeTimeout

@@ -76,7 +76,7 @@ export class SessionHandle extends SessionState {
   save (statusCode: number): Awaitable<void> { return this.#enqueue(() => this.#save(statusCode)) }
 
   /** False if there is nothing to do before the response. */
-  get isPending (): boolean { return this.isTouched || this.#running !== undefined || this.#adoption !== undefined || this.snapshot?.stale === true }
+  get isPending (): boolean { return this.isTouched || (this.#running ?? this.#adoption) !== undefined || this.snapshot?.stale === true }
 
   /** Reports changes that are lost because they were made while the response was sent. Waits for a commit that is running. */
   close (detail: string): void {
@@ -164,8 +164,8 @@ export class SessionHandle extends SessionState {
 
   /** True if the browser has a cookie of this scheme, or the former cookie. */
   get #hasCookie (): boolean {
-    const { headers } = this.request
-    return this.cookieHeaders.length > 0 || this.found.former !== undefined || cookieValue(headers.cookie, this.scheme.cookie.name) !== undefined
+    const value = cookieValue(this.request.headers.cookie, this.scheme.cookie.name)
+    return this.cookieHeaders.length > 0 || (this.found.former ?? value) !== undefined
   }
 
   #setCookieHeaders (cookieHeaders: readonly string[]): void {

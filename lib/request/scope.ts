@@ -132,7 +132,9 @@ export class RequestScope implements Scope {
     const failures: unknown[] = []
     // After a failure, saves only the sessions that the error handler changed.
     const handles = this.#handles.filter((handle) => this.#phase === 'open' ? handle.isPending : this.#phase === 'failed' && handle.isChanged)
-    const saving = awaitAll(handles.map((handle) => rescue<unknown>(() => handle.save(outgoing.statusCode), (error) => failures.push(error))))
+    const save = (handle: SessionHandle): Awaitable<unknown> =>
+      rescue<unknown>(() => handle.save(outgoing.statusCode), (error) => failures.push(error))
+    const saving = awaitAll(handles.map(save))
     if (!isPromise(saving)) return this.#finished(failures)
     const restore = rememberResponse(this.#reply)
     this.#phase = 'saving'
