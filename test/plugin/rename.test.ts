@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { MemoryStore, type SessionOptions } from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
-import { ask, guarded, optional, reported, setCookies, type World } from '../support/harness.js'
+import { ask, guarded, optional, reported, setCookies, stopTimers, type World } from '../support/harness.js'
 import { type Options, setUp } from './support.js'
 
 const places: Record<string, () => SessionOptions<'session'>['store']> = {
@@ -27,6 +27,14 @@ async function renamed (t: Test, make: () => unknown, options: Options = {}): Pr
 }
 
 for (const [name, make] of Object.entries(places)) {
+  t.test(`a slow request that ends the session expires the old cookie, too, with ${name}`, async (t) => {
+    const pass = stopTimers(t)
+    const { app, client } = await renamed(t, make)
+    // The session is read again before the handler.
+    app.addHook('preValidation', async () => { pass(2) })
+    t.match(setCookies(await client.post('/logout')).at(-1), /^__Host-old=; .*Max-Age=0/)
+  })
+
   t.test(`a cookie that is renamed signs no user out, and the old one is gone after the first request, with ${name}`, async (t) => {
     for (const [method, url] of [['GET', '/'], ['POST', '/set'], ['POST', '/renew']] as const) {
       const { client } = await renamed(t, make)

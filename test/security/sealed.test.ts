@@ -112,6 +112,18 @@ t.test('the same data are sealed into another cookie every time', async (t) => {
   t.equal(new Set(values.map((value) => value.slice(0, 16))).size, 1000, 'fresh nonces')
 })
 
+t.test('a sealed cookie of before a change of principal opens nothing more in this process', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(plugin, { store: sealedCookie({ keys: [makeKey()] }), principal: (data) => data.userId })
+  app.post('/switch', { schema: { security: [{ session: [] }] } }, async (request) => { (request as any).session.set('userId', 'bob') })
+  app.get('/me', { schema: { security: [{ session: [] }] } }, async (request) => (request as any).session.get('userId'))
+  const { cookie } = await managerOf(app).issue({ userId: 'ada' })
+  const response = await app.inject({ method: 'POST', url: '/switch', headers: { cookie } })
+  t.equal((await ask(app, '/me', cookie)).statusCode, 401)
+  t.equal((await ask(app, '/me', `${COOKIE}=${cookieOf(setCookies(response)[0] as string)}`)).body, 'bob')
+})
+
 t.test('weak keys of sealed cookies stop the boot', async (t) => {
   const good = makeKey()
   const weak: Record<string, unknown> = {
