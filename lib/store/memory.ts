@@ -16,14 +16,13 @@ export interface MemoryStoreOptions {
   readonly now?: () => number
 }
 
-/** How many records each `create` checks for expiry. With two checks for each new record, the sweep keeps up with any growth. */
-const SWEPT_PER_CREATE = 2
+/** After this many new records, twice as many records are checked for expiry. So the sweep keeps up with any growth. */
+const CREATED_PER_SWEEP = 64
 /** Milliseconds between two batches of the background sweep, which frees a million expired records within four minutes. */
 const SWEEP_INTERVAL = 1000
 const SWEEP_BATCH = 5000
 /** How many sessions `deleteAll` deletes before it yields to other work. */
 const DELETE_BATCH = 500
-
 /** A session as an item of a `LinkedList`. */
 class Entry implements Linked<Entry> {
   readonly id: string
@@ -71,6 +70,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   readonly #limits: { readonly maxSessions: number, readonly maxBytes: number }
   readonly #now: () => number
   #bytes = 0
+  #created = 0
   /** Yields the entries that the sweep checks next. */
   #unchecked = this.entries.values()
   #timer: NodeJS.Timeout | undefined
@@ -97,7 +97,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   create (id: string, record: SessionRecord): number | boolean {
     if (this.#live(id) !== undefined) return false
     const now = this.#now()
-    this.#sweep(SWEPT_PER_CREATE, now)
+    if (++this.#created % CREATED_PER_SWEEP === 0) this.#sweep(2 * CREATED_PER_SWEEP, now)
     if (record.expiresAt <= now) return true
     this.#refuseTooLarge(record)
     const entry = new Entry(id, record)
