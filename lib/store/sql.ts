@@ -4,7 +4,7 @@ import { ReportingStore } from './shared/reporting.js'
 import { Sweeper } from './shared/sweeper.js'
 import { type Database, type SqlDatabase, useDatabase } from './sql/database.js'
 import { BATCH, removeExpired, removeOf } from './sql/removal.js'
-import { fromRow, type Row, toColumn, toPrincipalColumn, toRow } from './sql/row.js'
+import { fromRow, isColumn, type Row, toColumn, toPrincipalColumn, toRow } from './sql/row.js'
 import { prepareStatements, type Statements } from './sql/statements.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
@@ -85,14 +85,14 @@ export class SqlStore extends ReportingStore implements SessionStore {
     const values = { id: toColumn(id), now: this.#now() }
     if (await this.#statements.deleteLive(values) > 0) return true
     // The row may be expired by the clock of this process and live by the clock of another. A logout ends it in both.
-    await this.#statements.delete(values)
+    await this.#statements.deleteExpired(values)
     return false
   }
 
-  /** Returns a page in the order of the ids, which never change. The cursor is the last id of the page. */
+  /** Returns a page in the order of the ids, which never change. The cursor is the last id of the page. An invalid one selects the first page. */
   async list (principal: string, { limit, cursor = '' }: PageRequest): Promise<Page> {
     const pageSize = Math.min(limit, BATCH)
-    const found = await this.#statements.list({ principal: toPrincipalColumn(principal), id: cursor, limit: pageSize, now: this.#now() })
+    const found = await this.#statements.list({ principal: toPrincipalColumn(principal), id: isColumn(cursor) ? cursor : '', limit: pageSize, now: this.#now() })
     const sessions = found.map((row) => this.#decode(row)).filter((session) => session !== undefined)
     return { sessions, cursor: found.length < pageSize ? undefined : found.at(-1)?.id }
   }

@@ -170,6 +170,18 @@ t.test('deleteAll continues when another process deletes the rows of a batch fir
   t.same(await rows(), [])
 })
 
+t.test('a delete of an absent session does not end one that a concurrent create has just made under its id', async (t) => {
+  let afterDelete: (() => unknown) | undefined
+  const log = ({ query }: LogEvent): void => { if (query.sql.startsWith('delete')) afterDelete?.() }
+  const { store, record, rows } = await makeBench(t, { ...memory, connect: () => sqliteKysely(openWasm(), { log }) })
+  let created: Promise<unknown> | undefined
+  // SQLite has one connection: the insert is queued for it before the next statement of `delete` is.
+  afterDelete = () => { created ??= store.create('a', record()) }
+  t.equal(await store.delete('a'), false)
+  t.equal(await created, true)
+  t.match(await rows(), [{ id: 'a' }])
+})
+
 t.test('a table may be named with its schema, also that of an attached database', async (t) => {
   const file = fileOf(t)
   for (const schema of ['main', 'other']) {

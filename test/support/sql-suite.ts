@@ -161,6 +161,8 @@ async function pages (t: Test, subject: Subject): Promise<void> {
   } while (cursor !== undefined)
   t.equal(statements().filter((word) => word === 'select').length, 2 * (Math.floor(found.length / 3) + 1), 'one for a page, and one for the session that is created')
   t.same(ids.filter((id) => !found.includes(id)), [])
+  const first = await store.list('p', { limit: 3 })
+  for (const invalid of ['zz\0', 'zz\ud800']) t.same(await store.list('p', { limit: 3, cursor: invalid }), first, 'an invalid cursor selects the first page')
   const { sessions } = await store.list('p', { limit: 1e9 })
   t.equal(await store.create('last', record({ principal: 'p' })), sessions.length + 1)
 }

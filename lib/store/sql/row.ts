@@ -34,6 +34,9 @@ const DIGEST = '~#'
 export const toColumn = (text: string | readonly string[]): string =>
   typeof text === 'string' && !NEEDS_ESCAPE.test(text) ? text : `~${JSON.stringify(text)}`
 
+/** Returns whether a text may be a column value. */
+export const isColumn = (text: string): boolean => !/[\p{Cc}\p{Surrogate}]/u.test(text)
+
 /** Reverses `toColumn`. May return any JSON value if another program wrote the column. */
 const fromColumn = (stored: string): unknown => stored.startsWith('~') ? JSON.parse(stored.slice(1)) : stored
 

@@ -36,7 +36,7 @@ export function prepareStatements ({ db, dialect, table }: Database) {
     update: write(db, update.set((eb) => ({ ...changing, expires_at: laterExpiry(eb) })).where('version', '=', before)),
     end: write(db, removeLive.where('version', '=', before)),
     deleteLive: write(db, removeLive),
-    delete: write(db, remove)
+    deleteExpired: write(db, remove.where('expires_at', '<=', now))
   }
 }
 
