@@ -41,7 +41,7 @@ export interface DocumentMatrixOptions {
 }
 
 /** The states of a session. In `wrong role`, it is live but lacks the required role. */
-export type MatrixState = keyof typeof states | 'wrong role'
+export type MatrixState = keyof typeof states
 
 export interface MatrixAnswer { readonly state: MatrixState, readonly status: number }
 
@@ -83,7 +83,7 @@ export async function documentMatrix (options: DocumentMatrixOptions): Promise<D
   })
 }
 
-/** An app under test, with the means to move its clock and to make its store fail. */
+/** An app under test, with the means to move its clock and to make its store fail: its methods reject while `outage.down` is set. */
 interface Stage {
   readonly app: FastifyInstance
   readonly manager: SessionManager<object>
@@ -94,7 +94,14 @@ interface Stage {
 /** Returns the result of `act` on a new app, and closes the app. */
 async function onStage<T> ({ build, scheme = 'session' }: DocumentMatrixOptions, act: (stage: Stage) => Awaitable<T>): Promise<T> {
   const [clock, outage] = [createClock(), { down: false }]
-  const app = await build({ store: failing(new MemoryStore({ now: clock.now }), outage), now: clock.now })
+  const fail = async (): Promise<never> => { throw new Error('the store is down, for a test') }
+  const store = new Proxy(new MemoryStore({ now: clock.now }), {
+    get (target, name) {
+      const member: unknown = Reflect.get(target, name)
+      return typeof member !== 'function' ? member : outage.down ? fail : member.bind(target) as unknown
+    }
+  })
+  const app = await build({ store, now: clock.now })
   try {
     await app.ready()
     const manager = (app as unknown as Record<string, SessionManager<object> | undefined>)[scheme]
@@ -105,24 +112,12 @@ async function onStage<T> ({ build, scheme = 'session' }: DocumentMatrixOptions,
   }
 }
 
-/** Wraps a store so that all its methods reject while `outage.down` is set. */
-function failing (store: SessionStore, outage: { readonly down: boolean }): SessionStore {
-  const failed = async (): Promise<never> => { throw new Error('the store is down, for a test') }
-  return new Proxy(store, {
-    get (target, name) {
-      const member: unknown = Reflect.get(target, name)
-      if (typeof member !== 'function') return member
-      return outage.down ? failed : member.bind(target) as unknown
-    }
-  })
-}
-
 /** Brings a live session or its store into a state. Returns the headers of the request. */
 type Become = (stage: Stage, session: IssuedSession) => Awaitable<NonNullable<InjectOptions['headers']>>
 
-/** The states of a request's session. */
+const live: Become = (_stage, { cookie }) => ({ cookie })
 const states = {
-  live: (_stage, { cookie }) => ({ cookie }),
+  live,
   'no cookie': () => ({}),
   malformed: (_stage, { cookie }) => ({ cookie: cookie.replace(/=.*/s, '=%00"not-a-token') }),
   async revoked ({ manager }, { id, cookie }) {
@@ -138,7 +133,8 @@ const states = {
   'store down' ({ outage }, { cookie }) {
     outage.down = true
     return { cookie }
-  }
+  },
+  'wrong role': live
 } as const satisfies Record<string, Become>
 
 function basePath ({ servers }: OpenApiDocument): string {
@@ -151,19 +147,17 @@ async function play (stage: Stage, subject: PlacedOperation, base: string, optio
   const { requests = {}, session, lesserSession } = options
   const answers: MatrixAnswer[] = []
   for (const request of requests[operationId] ?? requests[`${method} ${path}`] ?? [{}]) {
-    const send = async (state: MatrixState, data: object, become: Become): Promise<void> => {
+    for (const [state, become] of Object.entries<Become>(states)) {
+      const data = state === 'wrong role' ? lesserSession : session
+      if (data === undefined) continue
       const issued = await stage.manager.issue(data)
-      const { params = {}, query = {}, headers, body } = typeof request === 'function' ? await request(stage.app, issued) : request
+      const { params = {}, ...parts } = typeof request === 'function' ? await request(stage.app, issued) : request
       const url = base + path.replace(/\{([^}]+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? '1'))
-      const added = await become(stage, issued)
-      const { statusCode } = await stage.app.inject({
-        method: method as 'GET', url, query, headers: { ...headers, ...added }, ...(body !== undefined && { body })
-      })
+      const headers = { ...parts.headers, ...await become(stage, issued) }
+      const { statusCode } = await stage.app.inject({ ...parts as InjectOptions, method: method as 'GET', url, headers })
       stage.outage.down = false
-      answers.push({ state, status: statusCode })
+      answers.push({ state: state as MatrixState, status: statusCode })
     }
-    for (const [state, become] of Object.entries(states)) await send(state as MatrixState, session, become)
-    if (lesserSession !== undefined) await send('wrong role', lesserSession, states.live)
   }
   return answers
 }
@@ -176,10 +170,9 @@ function faultsOf ({ method, operation }: PlacedOperation, answers: readonly Mat
   // In OpenAPI 3.0, `security` cannot contain roles, so an extension has them.
   const requirement = requirementOf(withRoles as typeof security ?? security, (name) => name === scheme)
   const possible = errorsOf(requirement, method, []).map((code) => statusOf[code])
-  const isEverywhere = (suits: (scopes: readonly string[]) => boolean): boolean =>
-    requirement.alternatives.every((conditions) => conditions.some((condition) => condition.scheme === scheme && suits(condition.scopes)))
-  const isRequired = isEverywhere(() => true)
-  const isForRoles = isEverywhere((scopes) => scopes.length > 0)
+  const alternatives = requirement.alternatives.map((conditions) => conditions.filter((condition) => condition.scheme === scheme))
+  const isRequired = alternatives.every((conditions) => conditions.length > 0)
+  const isForRoles = alternatives.every((conditions) => conditions.some(({ scopes }) => scopes.length > 0))
   const faults = new Set<string>()
   for (const status of possible) if (!isDocumented(status, responses)) faults.add(`${status} can be returned and is not documented`)
   for (const { state, status } of answers) {

@@ -61,9 +61,9 @@ function fromIoredis (client: Ioredis): Client {
       // The client's `error` event reports a failed connection.
       if (client.status === 'wait') client.connect().catch(() => {})
     },
-    send (command, args) {
+    async send (command, args) {
       cork(internals)
-      return internals[command](...args)
+      return await internals[command](...args)
     }
   }
 }
@@ -95,12 +95,12 @@ function fromNodeRedis (client: NodeRedis): Client {
     masters: nodeClient && (() => Promise.all(internals.masters.map(connectTo))),
     // A cluster emits only `connect`.
     whenReady (listener) { client.once(nodeClient ? 'connect' : 'ready', listener) },
-    send (command, args) {
+    async send (command, args) {
       const texts = [command, ...args.map(String)]
       // A cluster selects the server by the key. The argument `false` (not read-only) selects the primary.
       const route = nodeClient ? [texts[command.startsWith('eval') ? 3 : 1], false] : getSentinelNode ? [false] : []
       // The app may have set other types for the replies to its client.
-      return send(...route, texts, { typeMapping: {} })
+      return await send(...route, texts, { typeMapping: {} })
     }
   }
 }

@@ -16,9 +16,7 @@ interface Call extends Timed {
  */
 export class Connection {
   readonly #client: Client
-  /** The time limit of a command, including the wait for a connection. */
   readonly #timeLimit: TimeLimit
-  /** How many commands may wait for a reply. */
   readonly #maxPending: number
   /** Calls that wait for a connection. */
   readonly #waiting = new Set<Call>()
@@ -44,12 +42,17 @@ export class Connection {
     if (refusal !== undefined) return Promise.reject(new Error(`RedisStore: ${refusal}`))
     this.#pending++
     return new Promise((resolve, reject) => {
+      const ended = (settle: (outcome: unknown) => void) => (outcome: unknown): void => {
+        this.#pending--
+        this.#timeLimit.delete(call)
+        settle(outcome)
+      }
       const onTimeout = (): void => {
         // A command that was sent counts as pending until its reply, because the client still keeps it.
         if (this.#waiting.delete(call)) this.#pending--
         reject(new Error(`RedisStore: no reply within ${this.#timeLimit.milliseconds} ms (connection: ${this.#client.status})`))
       }
-      const call: Call = { command, args, lua, resolve, reject, due: 0, older: undefined, newer: undefined, onTimeout }
+      const call: Call = { command, args, lua, resolve: ended(resolve), reject: ended(reject), due: 0, older: undefined, newer: undefined, onTimeout }
       this.#timeLimit.add(call)
       this.#start(call)
     })
@@ -67,14 +70,14 @@ export class Connection {
   /** Sends a command, or keeps it until the client is ready. */
   #start (call: Call): void {
     if (this.#client.status !== 'ready') return this.#wait(call)
-    try {
-      this.#client.send(call.command, call.args).then((reply) => {
-        this.#finish(call)
-        call.resolve(reply)
-      }, (error: unknown) => { this.#fail(call, error) })
-    } catch (error) {
-      this.#fail(call, error)
-    }
+    this.#client.send(call.command, call.args).then(call.resolve, ({ message }: Error) => {
+      if (call.lua !== undefined && message.startsWith('NOSCRIPT') && call.due > 0) {
+        Object.assign(call, { command: 'eval', args: [call.lua, ...call.args.slice(1)], lua: undefined })
+        return this.#start(call)
+      }
+      // Copies only the message, because errors of ioredis contain the arguments of the command and so the session's data.
+      call.reject(new Error(`RedisStore: ${message}`))
+    })
   }
 
   #wait (call: Call): void {
@@ -87,21 +90,5 @@ export class Connection {
       this.#waiting.clear()
       for (const call of calls) this.#start(call)
     })
-  }
-
-  #fail (call: Call, error: unknown): void {
-    const { message } = error as Error
-    if (call.lua !== undefined && message.startsWith('NOSCRIPT') && call.due > 0) {
-      Object.assign(call, { command: 'eval', args: [call.lua, ...call.args.slice(1)], lua: undefined })
-      return this.#start(call)
-    }
-    this.#finish(call)
-    // Copies only the message, because errors of ioredis contain the arguments of the command and so the session's data.
-    call.reject(new Error(`RedisStore: ${message}`))
-  }
-
-  #finish (call: Call): void {
-    this.#pending--
-    this.#timeLimit.delete(call)
   }
 }

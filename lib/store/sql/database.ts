@@ -56,20 +56,14 @@ export function useDatabase (given: SqlDatabase, table: string, caller: string):
   return { db, dialect, table }
 }
 
-function kyselyOn (given: SqlDatabase): Kysely<Tables> | undefined {
-  const kysely = given as KyselyInstance
-  if (has(kysely, 'withoutPlugins') && !kysely.isTransaction) return kysely.withoutPlugins() as Kysely<Tables>
-  const dialect = dialectOn(given)
-  return dialect && new Kysely({ dialect })
-}
-
-function dialectOn (db: SqlDatabase) {
+function kyselyOn (db: SqlDatabase): Kysely<Tables> | undefined {
+  if (has(db, 'withoutPlugins')) return (db as KyselyInstance).isTransaction ? undefined : (db as KyselyInstance).withoutPlugins() as Kysely<Tables>
   // A mysql2 connection has a method `prepare` too.
-  if (has(db, 'prepare') && has(db, 'exec')) return new SqliteDialect({ database: sqlite(db as SqliteDatabase) })
-  if (has(db, 'connect') && has(db, 'totalCount', 'number')) return new PostgresDialect({ pool: db as never })
+  if (has(db, 'prepare') && has(db, 'exec')) return new Kysely({ dialect: new SqliteDialect({ database: sqlite(db as SqliteDatabase) }) })
+  if (has(db, 'connect') && has(db, 'totalCount', 'number')) return new Kysely({ dialect: new PostgresDialect({ pool: db as never }) })
   // A promise pool of mysql2 keeps its callback pool in `pool`. Only the callback pool has a method `promise`.
   const pool = has(db, 'promise') ? db : (db as { pool?: unknown } | undefined)?.pool
-  return has(pool, 'getConnection') ? new MysqlDialect({ pool: pool as never }) : undefined
+  return has(pool, 'getConnection') ? new Kysely({ dialect: new MysqlDialect({ pool: pool as never }) }) : undefined
 }
 
 function has (value: unknown, name: string, type = 'function'): boolean {
@@ -81,12 +75,8 @@ const sqlite = (db: SqliteDatabase): KyselySqlite => ({
   close () {},
   prepare (sql) {
     const statement = db.prepare(sql) as Record<'all' | 'run' | 'iterate', (...values: readonly unknown[]) => never>
-    return {
-      reader: sql.startsWith('select'),
-      all: (values) => statement.all(...values),
-      run: (values) => statement.run(...values),
-      iterate: (values) => statement.iterate(...values)
-    }
+    const call = (name: keyof typeof statement) => (values: readonly unknown[]) => statement[name](...values)
+    return { reader: sql.startsWith('select'), all: call('all'), run: call('run'), iterate: call('iterate') }
   }
 })
 

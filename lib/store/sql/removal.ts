@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Expression, ExpressionBuilder, SqlBool } from 'kysely'
+import { type Expression, sql, type SqlBool } from 'kysely'
 import type { Database } from './database.js'
-import type { Row, Tables } from './row.js'
+import type { Row } from './row.js'
 import { affected } from './statements.js'
 
 /** The most rows that one statement reads or deletes, so that it holds locks briefly and fits the limits on parameters. */
@@ -12,13 +12,11 @@ export const BATCH = 500
  * by their ids. Every statement locks rows by the primary key, in the order of the ids.
  */
 
-type Condition = (eb: ExpressionBuilder<Tables, string>) => Expression<SqlBool>
-
 /** Deletes expired rows in batches, until none is left or `stopped` returns true. Returns the number of deleted rows. */
 export async function removeExpired (database: Database, now: number, stopped: () => boolean): Promise<number> {
   const expired = database.db.selectFrom(database.table).select('id').where('expires_at', '<=', now).orderBy('expires_at').limit(BATCH)
   // COALESCE keeps MySQL from using the index of this column, which would lock the rows in another order.
-  const isExpired: Condition = (eb) => eb(eb.fn.coalesce('expires_at', eb.lit(0)), '<=', now)
+  const isExpired = sql<SqlBool>`coalesce(expires_at, 0) <= ${now}`
   // Lets requests run between two batches, even with a synchronous driver.
   for (let total = 0; ; await setImmediate()) {
     const found = stopped() ? [] : await expired.execute()
@@ -36,7 +34,7 @@ export async function removeExpired (database: Database, now: number, stopped: (
  */
 export async function removeOf (database: Database, principal: string | undefined, except: string, now: number): Promise<number> {
   const { db, table } = database
-  const isOwned: Condition = (eb) => principal === undefined ? eb('id', '<>', '') : eb(eb.fn.coalesce('principal', eb.val('')), '=', principal)
+  const isOwned = principal === undefined ? sql<SqlBool>`id <> ''` : sql<SqlBool>`coalesce(principal, '') = ${principal}`
   const all = db.selectFrom(table).select(['id', 'expires_at'])
     .$if(principal !== undefined, (query) => query.where('principal', '=', principal as string))
     .where('id', '<>', except).orderBy('id').limit(BATCH)
@@ -55,7 +53,7 @@ export async function removeOf (database: Database, principal: string | undefine
   }
 }
 
-async function remove ({ db, dialect, table }: Database, rows: ReadonlyArray<Pick<Row, 'id'>>, condition: Condition, skipLocked = false) {
+async function remove ({ db, dialect, table }: Database, rows: ReadonlyArray<Pick<Row, 'id'>>, condition: Expression<SqlBool>, skipLocked = false) {
   if (rows.length === 0) return 0
   const query = db.deleteFrom(table)
   const ids = rows.map(({ id }) => id)

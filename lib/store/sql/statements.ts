@@ -1,4 +1,4 @@
-import type { Compilable, ExpressionBuilder, Kysely, QueryResult } from 'kysely'
+import { type Compilable, type Kysely, type QueryResult, sql } from 'kysely'
 import type { Database } from './database.js'
 import { columnNames, type Row, type Tables } from './row.js'
 
@@ -33,16 +33,13 @@ export function prepareStatements ({ db, dialect, table }: Database) {
       ? insertOrReplace(write(db, insert), write(db, replace))
       : write(db, insert.onConflict((conflict) => conflict.column('id').doUpdateSet(changing).where(`${table}.expires_at`, '<=', now))),
     touch: write(db, update.set({ expires_at: expiresAt }).where('expires_at', '<', expiresAt)),
-    update: write(db, update.set((eb) => ({ ...changing, expires_at: laterExpiry(eb) })).where('version', '=', before)),
+    // Keeps the later expiry. The function for this has another name in each database.
+    update: write(db, update.set({ ...changing, expires_at: sql`case when expires_at > ${expiresAt} then expires_at else ${expiresAt} end` })
+      .where('version', '=', before)),
     end: write(db, removeLive.where('version', '=', before)),
     deleteLive: write(db, removeLive),
     deleteExpired: write(db, remove.where('expires_at', '<=', now))
   }
-}
-
-/** Returns the later of the stored and the new expiry. The function for this has another name in each database. */
-function laterExpiry (eb: ExpressionBuilder<Tables, string>) {
-  return eb.case().when('expires_at', '>', expiresAt).then(eb.ref('expires_at')).else(expiresAt).end()
 }
 
 /** Inserts a row or replaces an expired one. MySQL's upsert has no condition and does not report whether it kept the old row. */
