@@ -1,7 +1,6 @@
 import { createClock, type Clock } from './clock.js'
 import { type Bench, createBench, type MakeStore, NotApplicable } from './contract/bench.js'
-import { lists } from './contract/lists.js'
-import { records } from './contract/records.js'
+import { cases } from './contract/cases.js'
 import { walks } from './contract/walks.js'
 
 /** A test of one rule of `SessionStore`, for any test runner. */
@@ -25,7 +24,7 @@ export interface StoreCase {
  * ```
  */
 export const storeContract: readonly StoreCase[] = Object.freeze(
-  Object.entries<(bench: Bench) => Promise<void>>({ ...walks, ...records, ...lists }).map(([name, check]): StoreCase => Object.freeze({
+  Object.entries<(bench: Bench) => Promise<void>>({ ...walks, ...cases }).map(([name, check]): StoreCase => Object.freeze({
     name,
     async run (makeStore: MakeStore, clock: Clock = createClock()) {
       const made = await makeStore(clock)
