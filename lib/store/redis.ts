@@ -5,8 +5,7 @@ import { ReportingStore } from './shared/reporting.js'
 import { TimeLimit } from './shared/time-limit.js'
 import { adapt, type RedisClient } from './redis/client.js'
 import { Connection } from './redis/connection.js'
-import { type ScriptName, scripts } from './redis/scripts.js'
-import { decode, NO_OWNER, ownerOf, quote, unexpectedReply, unquote } from './redis/value.js'
+import { decode, NO_OWNER, ownerOf, quote, type ScriptName, scripts, unexpectedReply, unquote } from './redis/scripts.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
 export type { RedisClient } from './redis/client.js'
@@ -28,8 +27,6 @@ export interface RedisStoreOptions {
 const BATCH = 500
 /** How many commands all calls of `list` and `deleteAll` together may have in flight. */
 const BULK_COMMANDS = 100
-
-type Arguments = ReadonlyArray<string | number>
 
 /**
  * Keeps sessions in Redis or Valkey, for any number of processes. Each session is a string. Each principal has an index: a
@@ -72,7 +69,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
   }
 
   async create (id: string, record: SessionRecord): Promise<number | boolean> {
-    const reply = await this.#save('create', id, record)
+    const reply = await this.#write('create', id, record.expiresAt, record)
     if (reply === 'taken' || reply === 'saved') return reply === 'saved'
     if (record.principal === undefined || !/^\d+$/.test(String(reply))) throw unexpectedReply(reply)
     return Number(reply)
@@ -84,12 +81,12 @@ export class RedisStore extends ReportingStore implements SessionStore {
   }
 
   async touch (id: string, expiresAt: number): Promise<void> {
-    const reply = await this.#write('touch', id, [], expiresAt)
+    const reply = await this.#write('touch', id, expiresAt)
     if (reply !== 'touched') throw unexpectedReply(reply)
   }
 
   async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
-    const reply = await this.#save('update', id, record)
+    const reply = await this.#write('update', id, record.expiresAt, record)
     if (reply === 'missing' || reply === 'conflict') return reply
     await this.#unindex(reply, [id])
     return 'updated'
@@ -161,19 +158,14 @@ export class RedisStore extends ReportingStore implements SessionStore {
     await this.#run('delete', [this.#key(id)], [this.#now(), 'none'])
   }
 
-  /** Runs a script that writes a record and names the write, so that a write which the client sends again counts once. */
-  #save (script: 'create' | 'update', id: string, { payload, version, expiresAt, principal }: SessionRecord): Promise<unknown> {
-    const owner = ownerOf(principal)
-    const index = owner === NO_OWNER || this.#isCluster ? [] : [this.#indexKey(owner)]
-    const write = this.#writer + (++this.#writes).toString(36)
-    return this.#write(script, id, index, expiresAt, version, write, owner, payload, quote(id))
-  }
-
   /** Runs a script that writes a record. Adds the index entry that it asks for, and runs it again unless it created the record. */
-  async #write (script: ScriptName, id: string, index: string[], expiresAt: number, ...record: Arguments): Promise<unknown> {
+  async #write (script: ScriptName, id: string, expiresAt: number, record?: SessionRecord): Promise<unknown> {
+    const owner = ownerOf(record?.principal)
+    const keys = [this.#key(id), ...(owner === NO_OWNER || this.#isCluster ? [] : [this.#indexKey(owner)])]
+    const rest = record ? [record.version, this.#writer + (++this.#writes).toString(36), owner, record.payload, quote(id)] : []
     const now = this.#now()
     for (let entered = ''; ;) {
-      const reply = await this.#run(script, [this.#key(id), ...index], [now, expiresAt, entered, ...record])
+      const reply = await this.#run(script, keys, [now, expiresAt, entered, ...rest])
       if (typeof reply !== 'string' || !reply.startsWith('enter ')) return reply
       const size = await this.#run('index', [this.#indexKey(reply.slice(23))], [now, quote(id), reply.slice(6, 22)])
       if (script === 'create') return size
@@ -188,11 +180,9 @@ export class RedisStore extends ReportingStore implements SessionStore {
   async #unindex (owner: unknown, ids: readonly string[]): Promise<void> {
     if (typeof owner !== 'string' || !/^(?:-$|=)/.test(owner)) throw unexpectedReply(owner)
     if (owner === NO_OWNER || ids.length === 0) return
-    try {
-      await this.#connection.run('zrem', [this.#indexKey(owner), ...ids.map(quote)])
-    } catch (error) {
+    await this.#connection.run('zrem', [this.#indexKey(owner), ...ids.map(quote)]).catch((error: unknown) => {
       this.report({ kind: 'failed', task: 'remove ended sessions from the index of a principal', error })
-    }
+    })
   }
 
   /**
@@ -217,7 +207,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
     }
   }
 
-  #run (name: ScriptName, keys: readonly string[], args: Arguments, connection = this.#connection): Promise<unknown> {
+  #run (name: ScriptName, keys: readonly string[], args: ReadonlyArray<string | number>, connection = this.#connection): Promise<unknown> {
     const { lua, digest } = scripts[name]
     return connection.run('evalsha', [digest, keys.length, ...keys, ...args], lua)
   }

@@ -29,10 +29,8 @@ export class CookieJar {
 
   /** Returns the `Cookie` header of a request to a path, or `undefined` if no cookie matches. */
   header (path = '/'): string | undefined {
-    const sent = this.#live().filter((cookie) => matches(path.replace(/[?#].*/s, ''), cookie.path))
-    if (sent.length === 0) return undefined
-    sent.sort((a, b) => b.path.length - a.path.length)
-    return sent.map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ')
+    const sent = this.#live().filter((cookie) => matches(path.replace(/[?#].*/s, ''), cookie.path)).sort((a, b) => b.path.length - a.path.length)
+    return sent.map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ') || undefined
   }
 
   /** Returns the value of a cookie with any path. */
@@ -44,7 +42,6 @@ export class CookieJar {
   }
 
   clear (): void { this.#cookies.clear() }
-
   #live (): Cookie[] { return [...this.#cookies.values()].filter(({ expires }) => expires > this.#now()) }
 }
 
