@@ -55,10 +55,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
     refuseUnknown(options ?? {}, ['client', 'prefix', 'timeout', 'maxPending', 'now'], 'option * of RedisStore')
     const { client, prefix, timeout = 2, maxPending = 10_000, now } = options ?? {}
     const adapted = adapt(client)
-    if (typeof prefix !== 'string') {
-      throw invalidOptions('RedisStore: prefix is missing. Give each app its own, such as prefix: "shop:session:", ' +
-        'because apps that share a Redis and a prefix accept each other\'s sessions')
-    }
+    if (typeof prefix !== 'string') throw invalidOptions('RedisStore: prefix is missing. Give each app its own, such as prefix: "shop:session:", because apps that share a Redis and a prefix accept each other\'s sessions')
     if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('RedisStore: maxPending must be a whole number, 1 or more, such as 10000')
     this.#connection = new Connection(adapted, new TimeLimit(timerMilliseconds('RedisStore: timeout', timeout) ?? 0), maxPending)
     this.#isCluster = adapted.masters !== undefined
@@ -137,7 +134,6 @@ export class RedisStore extends ReportingStore implements SessionStore {
     }
   }
 
-  /** Rejects further calls. The app's client stays open. */
   async close (): Promise<void> { this.#connection.close() }
 
   /** Returns the record of an id, even if it has expired. Returns `null` if there is none, and `undefined` if it was damaged. */

@@ -88,7 +88,7 @@ export class SqlStore extends ReportingStore implements SessionStore {
     return false
   }
 
-  /** Returns a page in the order of the ids, which never change. The cursor is the last id of the page. An invalid one selects the first page. */
+  /** Pages are in the order of the ids, which never change. A cursor is the last id of a page. An invalid one selects the first page. */
   async list (principal: string, { limit, cursor = '' }: PageRequest): Promise<Page> {
     const pageSize = Math.min(limit, BATCH)
     const found = await this.#statements.list({ principal: toPrincipalColumn(principal), id: isColumn(cursor) ? cursor : '', limit: pageSize, now: this.#now() })

@@ -68,13 +68,15 @@ export async function documentMatrix (options: DocumentMatrixOptions): Promise<D
     assert(generate, `the app has no app.${decorator}(): register @fastify/swagger, or name its decorator here`)
     return generate()
   })
+  const { url = '/' } = (document.servers as ReadonlyArray<{ url: string }> | undefined)?.[0] ?? {}
+  const base = new URL(url, 'http://localhost').pathname.replace(/\/$/, '')
   const declaring = operationsOf(document)
     .filter(({ operation: { security } }) => security?.some((requirement) => Object.hasOwn(requirement, scheme)))
   return declaring.map((subject) => {
     const { method, path, operation: { operationId } } = subject
     const name = `${method} ${path}${operationId === undefined ? '' : ` (${operationId})`}`
     const run = async (): Promise<MatrixAnswer[]> => {
-      const answers = await onStage(options, (stage) => play(stage, subject, basePath(document), options))
+      const answers = await onStage(options, (stage) => play(stage, subject, base, options))
       const faults = faultsOf(subject, answers, scheme)
       if (faults.length > 0) throw new AssertionError({ message: [`${name}:`, ...faults].join('\n  ') })
       return answers
@@ -84,12 +86,7 @@ export async function documentMatrix (options: DocumentMatrixOptions): Promise<D
 }
 
 /** An app under test, with the means to move its clock and to make its store fail: its methods reject while `outage.down` is set. */
-interface Stage {
-  readonly app: FastifyInstance
-  readonly manager: SessionManager<object>
-  readonly clock: ManualClock
-  readonly outage: { down: boolean }
-}
+interface Stage { app: FastifyInstance, manager: SessionManager<object>, clock: ManualClock, outage: { down: boolean } }
 
 /** Returns the result of `act` on a new app, and closes the app. */
 async function onStage<T> ({ build, scheme = 'session' }: DocumentMatrixOptions, act: (stage: Stage) => Awaitable<T>): Promise<T> {
@@ -137,11 +134,6 @@ const states = {
   'wrong role': live
 } as const satisfies Record<string, Become>
 
-function basePath ({ servers }: OpenApiDocument): string {
-  const url = (servers as ReadonlyArray<{ url: string }> | undefined)?.[0]?.url ?? '/'
-  return new URL(url, 'http://localhost').pathname.replace(/\/$/, '')
-}
-
 async function play (stage: Stage, subject: PlacedOperation, base: string, options: DocumentMatrixOptions): Promise<MatrixAnswer[]> {
   const { method, path, operation: { operationId = '' } } = subject
   const { requests = {}, session, lesserSession } = options
@@ -162,9 +154,6 @@ async function play (stage: Stage, subject: PlacedOperation, base: string, optio
   return answers
 }
 
-/** The states without a live session. */
-const DEAD: ReadonlySet<MatrixState> = new Set(['no cookie', 'malformed', 'revoked', 'expired'])
-
 function faultsOf ({ method, operation }: PlacedOperation, answers: readonly MatrixAnswer[], scheme: string): string[] {
   const { security, responses = {}, 'x-required-roles': withRoles } = operation
   // In OpenAPI 3.0, `security` cannot contain roles, so an extension has them.
@@ -178,13 +167,11 @@ function faultsOf ({ method, operation }: PlacedOperation, answers: readonly Mat
   for (const { state, status } of answers) {
     if (!isDocumented(status, responses)) faults.add(`${state}: ${status} is returned and not documented`)
     if (status >= 400) continue
-    if (isRequired && DEAD.has(state)) faults.add(`${state}: ${status} is returned, although "${scheme}" is required`)
+    if (isRequired && ['no cookie', 'malformed', 'revoked', 'expired'].includes(state)) faults.add(`${state}: ${status} is returned, although "${scheme}" is required`)
     if (isForRoles && state === 'wrong role') faults.add(`${state}: ${status} is returned, although a role of "${scheme}" is required`)
   }
   const answered = new Set(answers.map(({ status }) => String(status)))
-  for (const status of Object.keys(responses)) {
-    if (!/^\d+$/.test(status) || answered.has(status)) continue
-    faults.add(`${status} is documented and was never returned: add a request that leads to it`)
-  }
+  const missing = Object.keys(responses).filter((status) => /^\d+$/.test(status) && !answered.has(status))
+  for (const status of missing) faults.add(`${status} is documented and was never returned: add a request that leads to it`)
   return [...faults]
 }

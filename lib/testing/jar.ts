@@ -29,7 +29,8 @@ export class CookieJar {
 
   /** Returns the `Cookie` header of a request to a path, or `undefined` if no cookie matches. */
   header (path = '/'): string | undefined {
-    const sent = this.#live().filter((cookie) => matches(path.replace(/[?#].*/s, ''), cookie.path)).sort((a, b) => b.path.length - a.path.length)
+    const sent = this.#live().filter((cookie) => matches(path.replace(/[?#].*/s, ''), cookie.path))
+    sent.sort((a, b) => b.path.length - a.path.length)
     return sent.map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ') || undefined
   }
 
@@ -67,9 +68,7 @@ export class Client {
     return response
   }
 
-  async get (url: string, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
-    return await this.inject({ method: 'GET', url, headers })
-  }
+  async get (url: string, headers: Record<string, string> = {}) { return await this.inject({ method: 'GET', url, headers }) }
 
   /** Sends a POST request with `body` as JSON. */
   async post (url: string, body?: object, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {

@@ -171,14 +171,17 @@ t.test('deleteAll continues when another process deletes the rows of a batch fir
 })
 
 t.test('a delete of an absent session does not end one that a concurrent create has just made under its id', async (t) => {
-  let afterDelete: (() => unknown) | undefined
-  const log = ({ query }: LogEvent): void => { if (query.sql.startsWith('delete')) afterDelete?.() }
+  const created: Array<Promise<unknown>> = []
+  let create: (() => Promise<unknown>) | undefined
+  const log = ({ query }: LogEvent): void => { if (create && query.sql.startsWith('delete')) created.push(create()) }
   const { store, record, rows } = await makeBench(t, { ...memory, connect: () => sqliteKysely(openWasm(), { log }) })
-  let created: Promise<unknown> | undefined
   // SQLite has one connection: the insert is queued for it before the next statement of `delete` is.
-  afterDelete = () => { created ??= store.create('a', record()) }
+  create = async () => {
+    create = undefined
+    return await store.create('a', record())
+  }
   t.equal(await store.delete('a'), false)
-  t.equal(await created, true)
+  t.same(await Promise.all(created), [true])
   t.match(await rows(), [{ id: 'a' }])
 })
 

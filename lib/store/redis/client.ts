@@ -49,9 +49,7 @@ interface IoredisInternals extends Record<Command, (...args: readonly Argument[]
 function fromIoredis (client: Ioredis): Client {
   const internals = client as unknown as IoredisInternals
   const { isCluster, options } = internals
-  if (isCluster && options?.scaleReads !== 'master') {
-    throw invalidOptions('RedisStore: client must have scaleReads: "master", because a replica may still have a session that has just ended')
-  }
+  if (isCluster && options?.scaleReads !== 'master') throw invalidOptions('RedisStore: client must have scaleReads: "master", because a replica may still have a session that has just ended')
   return {
     get status () { return client.status },
     scanPrefix: options?.keyPrefix,
@@ -62,17 +60,15 @@ function fromIoredis (client: Ioredis): Client {
       if (client.status === 'wait') client.connect().catch(() => {})
     },
     async send (command, args) {
-      cork(internals)
+      const { stream } = internals
+      if (typeof stream?.cork === 'function' && !(stream.writableCorked > 0)) {
+        // Until the end of this event loop turn, so that all commands are sent in one write.
+        stream.cork()
+        setImmediate(() => { stream.uncork() })
+      }
       return await internals[command](...args)
     }
   }
-}
-
-/** Corks the socket until the end of this event loop turn, so that all commands are sent in one write. */
-function cork ({ stream }: IoredisInternals): void {
-  if (typeof stream?.cork !== 'function' || stream.writableCorked > 0) return
-  stream.cork()
-  setImmediate(() => { stream.uncork() })
 }
 
 interface NodeRedisInternals {

@@ -52,7 +52,9 @@ export class Connection {
         if (this.#waiting.delete(call)) this.#pending--
         reject(new Error(`RedisStore: no reply within ${this.#timeLimit.milliseconds} ms (connection: ${this.#client.status})`))
       }
-      const call: Call = { command, args, lua, resolve: ended(resolve), reject: ended(reject), due: 0, older: undefined, newer: undefined, onTimeout }
+      const call: Call = {
+        command, args, lua, resolve: ended(resolve), reject: ended(reject), due: 0, older: undefined, newer: undefined, onTimeout
+      }
       this.#timeLimit.add(call)
       this.#start(call)
     })

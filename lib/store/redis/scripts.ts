@@ -144,9 +144,7 @@ export const scripts = Object.fromEntries(Object.entries(sources).map(([name, so
  */
 const head = /^1 (\d{16}) \d{16} (\d+) \S+ ([-=][^\n]*)\n/
 
-/**
- * Escapes control characters, and lone surrogates, which would all be the same in UTF-8. Different texts have different results.
- */
+/** Escapes control characters, and lone surrogates, which UTF-8 does not have. Different texts have different results. */
 export const quote = (text: string): string =>
   text.replace(/[\\\p{Cc}\p{Cs}]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 export const unquote = (text: string): string =>

@@ -10,19 +10,13 @@ export interface KyselyInstance {
 }
 
 /** The shape of a `pg.Pool`. */
-export interface PgPool {
-  readonly totalCount: number
-  connect (...callback: never[]): unknown
-}
+export interface PgPool { readonly totalCount: number, connect (...callback: never[]): unknown }
 
 /** The shape of a pool of mysql2 or mysql2/promise. */
 export interface MysqlPool { getConnection (...callback: never[]): unknown }
 
 /** The shape of a database of better-sqlite3 or node:sqlite. */
-export interface SqliteDatabase {
-  prepare (sql: string): object
-  exec (sql: string): unknown
-}
+export interface SqliteDatabase { prepare (sql: string): object, exec (sql: string): unknown }
 
 /** The app's database: a Kysely instance, or a pool or database from which the store makes one. */
 export type SqlDatabase = KyselyInstance | PgPool | MysqlPool | SqliteDatabase

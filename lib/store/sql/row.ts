@@ -59,7 +59,6 @@ export function fromRow (row: Row): StoredSession {
   const isLong = row.principal?.startsWith(DIGEST) && Array.isArray(kept)
   const [payload, principal] = (isLong ? kept : [kept, row.principal && fromColumn(row.principal)]) as unknown[]
   if (typeof id !== 'string' || typeof payload !== 'string') throw new TypeError('id and payload must be texts of this store')
-  if (row.principal === null) return { id, record: { payload, version, expiresAt } }
-  if (typeof principal !== 'string') throw new TypeError('the principal must be a text of this store')
-  return { id, record: { payload, version, expiresAt, principal } }
+  if (row.principal !== null && typeof principal !== 'string') throw new TypeError('the principal must be a text of this store')
+  return { id, record: { payload, version, expiresAt, ...(typeof principal === 'string' && { principal }) } }
 }

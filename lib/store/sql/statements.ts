@@ -4,7 +4,7 @@ import type { Database } from './database.js'
 import { columnNames, type Row, type Tables } from './row.js'
 
 /** The values of a call, each under the name of its parameter. */
-export type Values = Partial<Row> & { now?: number, before?: Row['version'], limit?: number }
+type Values = Partial<Row> & { now?: number, before?: Row['version'], limit?: number }
 
 /** Runs a statement. Returns the number of rows written. */
 type Write = (values: Values) => Promise<number>
