@@ -9,9 +9,7 @@ export interface Clock {
 /** A clock whose `advance` is synchronous. */
 export interface ManualClock extends Clock { readonly advance: (milliseconds: number) => void }
 
-/**
- * Creates a clock that starts at the real time and only moves forward, as servers that expire records by their own clock need.
- */
+/** Creates a clock that starts at the real time and only moves forward, because servers expire records by their own clocks. */
 export function createClock (start: number = Date.now()): ManualClock {
   let time = start
   return Object.freeze({

@@ -71,7 +71,7 @@ function inSequence (model: Model, made: readonly Made[], found: Found, tried = 
     const next = model.copy()
     if (!isRight(each, invoke(next, each[0]), found)) continue
     const last = inSequence(next, made.filter((other) => other !== each), found, tried)
-    // A call without an effect may as well be the first: no other sequence has to be tried.
+    // A call without an effect may as well be the first, because no call before it can create its record. No other has to be tried.
     if (last !== undefined || found.ids.every((id, n) => next.read(id) === before[n])) return last
   }
   return undefined
