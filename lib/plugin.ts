@@ -54,7 +54,10 @@ function decorate (app: FastifyInstance, scheme: Scheme): void {
   app.addHook('preClose', async () => { closing.abort() })
   app.decorate(name, createManager(scheme, closing.signal))
   app.decorateRequest(name, {
-    getter (this: FastifyRequest) { return scopeOf(this)?.session(name)?.public ?? new PublicSession(this, name) }
+    getter (this: FastifyRequest) {
+      const handle = scopeOf(this)?.session(name)
+      return handle === undefined ? new PublicSession(this, name) : handle.public ??= new PublicSession(this, name, handle)
+    }
   })
 }
 

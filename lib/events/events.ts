@@ -34,10 +34,7 @@ const events = channel('fastify-openapi-session:event')
 /** Reasons that point to a defect, an attack or a wrong option. They are logged as warnings. */
 const WARNED = new Set<SessionEvent['reason']>(['damaged', 'unfit', 'after-commit', 'idle-during-request'])
 
-/**
- * Returns the function that reports the events of a scheme in the log, to the option `onEvent`, and on the diagnostics channel.
- * It does nothing if none of the three is in use.
- */
+/** Returns the function that reports events of a scheme: in the log, to the option `onEvent`, and on the diagnostics channel. */
 export function reporter (scheme: string, onEvent: Listener | undefined, log: FastifyBaseLogger, request?: FastifyRequest): Report {
   return (reported, of) => {
     const isWarning = reported.type === 'failed' || WARNED.has(reported.reason)
@@ -66,7 +63,7 @@ export interface SessionTrace {
 }
 
 /** The five channels are `tracing:fastify-openapi-session:start`, `:end`, `:asyncStart`, `:asyncEnd` and `:error`. */
-export const tracing = tracingChannel<unknown, SessionTrace>('fastify-openapi-session')
+const tracing = tracingChannel<unknown, SessionTrace>('fastify-openapi-session')
 
 /** Traces a call of the store, which OpenTelemetry and similar tools record as a span. */
 export function traced<T> (operation: SessionTrace['operation'], scheme: string, request: FastifyRequest, work: () => Awaitable<T>): Awaitable<T> {

@@ -47,10 +47,7 @@ export interface WatchOptions {
 export interface SessionManager<T extends object = Record<string, unknown>, Input extends object = T> {
   /** Begins a session without a request: for tests, and for a sign-in on the server. @throws `FST_SESSION_INVALID_DATA` */
   issue (data: Input, options?: StartOptions): Promise<IssuedSession>
-  /**
-   * Returns the live session with an id, `undefined` if it has ended. With `touch`, the call moves the idle deadline, for
-   * activity without an HTTP request, such as a message on a WebSocket.
-   */
+  /** Returns the live session with an id, `undefined` if it has ended. `touch` moves its idle deadline, as a request does. */
   find (id: string, options?: { touch?: boolean | undefined }): Promise<SessionInfo<T> | undefined>
   /**
    * Reads, changes and writes the data of a session as one step, at any time: after a response, or from a job. `fn` changes the
@@ -64,10 +61,7 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
    * idle deadline, as a request does. Does not check the `Origin` header, and does not call the options `verify` and `user`.
    */
   fromCookie (header: string | undefined): Promise<SessionInfo<T> | undefined>
-  /**
-   * Waits until the session has ended, and returns `true`. Returns `false` if `signal` aborts or the app begins to close first. For
-   * open connections, such as a WebSocket or an event stream.
-   */
+  /** Waits until the session has ended, and returns `true`; `false` if `signal` aborts or the app closes first. */
   watch (id: string, options?: WatchOptions): Promise<boolean>
   /** Returns a page of about `limit` (default 100) live sessions of a principal. `cursor` is that of the previous page. */
   list (principal: string, options?: { limit?: number | undefined, cursor?: string | undefined }): Promise<SessionPage<T>>
@@ -75,10 +69,7 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
   revoke (id: string): Promise<boolean>
   /** Ends all sessions of a principal, but not the one with the id `except`. Returns how many ended. */
   revokeAll (principal: string, options?: { except?: string | undefined }): Promise<number>
-  /**
-   * Ends all sessions of the scheme, including those of guests, for example after an attack. A session that begins during the
-   * call may stay.
-   */
+  /** Ends all sessions of the scheme, including those of guests. A session that begins during the call may stay. */
   revokeEverything (): Promise<void>
 }
 

@@ -9,8 +9,8 @@ import { beginTimes, expiryOf, UNRANKED } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
 /**
- * The sessions of another session plugin, for the option `adopt`. `adoptExpressSessions` of `fastify-openapi-session/express` and
- * `adoptCookies` of `fastify-openapi-session/migration` return one. `Old` is the old session as `find` returns it.
+ * The sessions of another session plugin, for the option `adopt`. `adoptExpressSessions` and `adoptCookies` of
+ * `fastify-openapi-session/migration` return one. `Old` is the old session as `find` returns it.
  */
 export interface Adoption<Old = any> {
   readonly cookieName: string
@@ -23,10 +23,7 @@ export interface Adoption<Old = any> {
   readonly find: (id: string) => Awaitable<Old | null | undefined>
   /** Ends the old session in its own store. Default: does nothing, for a session that lives in its cookie. */
   readonly forget?: (id: string) => Awaitable<void>
-  /**
-   * Returns a text that is unique to the old session, if several ids lead to it. Default: the result of `identify`, which is also
-   * the second argument.
-   */
+  /** Returns a text that is unique to the old session, if several ids lead to it. Default: the id that `identify` returned. */
   readonly id?: (old: Old, id: string) => string
   /** Returns the data of the new session. `undefined` leaves the old session alone. Default: the old session. */
   readonly data?: ((old: Old) => unknown) | undefined
@@ -36,38 +33,18 @@ export interface Adoption<Old = any> {
   readonly expiresAt?: (old: Old) => number | undefined
 }
 
-/**
- * How long, in milliseconds, the old cookie leads to the new session. A page sends parallel requests with the old cookie. The
- * first one adopts the session, and the others must find it.
- */
+/** Milliseconds in which the old cookie leads to the new session. Of the parallel requests of a page, the first adopts it. */
 const GRACE = 10_000
 
 const SILENT: Report = () => {}
 
-/** The adoption of one session, to complete when a cookie can be sent. */
-export interface PendingAdoption {
-  /** Ends the old session. @throws `FST_SESSION_STORE` */
-  readonly forget: () => Promise<true>
-  /**
-   * Stores the session and ends the old one. If a concurrent request did that first, returns its session, without a cookie, or
-   * `undefined` if that session has ended. @throws `FST_SESSION_STORE`, with the old session still in place
-   */
-  readonly complete: (report: Report) => Promise<Saved | undefined>
-}
-
-/** The session that an old cookie leads to, and its adoption, if no other request has adopted it. */
-export interface OldSession {
-  readonly snapshot: Snapshot
-  readonly adoption?: PendingAdoption
-}
-
 /**
- * Finds the session of another plugin by its cookie value. An adopted session is never adopted again, even if the new session has
- * ended. @throws `FST_SESSION_STORE`
+ * Finds the session of another plugin by its cookie value, and its adoption, if no request has adopted it. An adopted session is
+ * never adopted again, even if the new session has ended. @throws `FST_SESSION_STORE`
  */
 export async function findOldSession (
   scheme: Scheme, adoption: Adoption<unknown>, value: string, report: Report
-): Promise<OldSession | undefined> {
+): Promise<{ readonly snapshot: Snapshot, readonly adoption?: PendingAdoption } | undefined> {
   const { name, codec, backend: { directory }, settings, settings: { now, storeTimeout } } = scheme
   const cookie = `the cookie "${adoption.cookieName}"`
   try {
@@ -85,9 +62,14 @@ export async function findOldSession (
     if (data === undefined) return undefined
     const authenticatedAt = Math.min(instant(adoption.authenticatedAt?.(old)), now())
     const times = { ...beginTimes(settings, {}, now()), authenticatedAt, rank: UNRANKED }
-    const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'adopted' } as const
+    const credential = mintCredential()
+    const content = codec.accept(data)
+    const secretHash = hashSecret(credential.secret)
     const forget = async () => await chain(callInTime(() => adoption.forget?.(id), storeTimeout), () => true as const)
-    return pending(scheme, session, { key, until: Math.max(instant(end), times.deadline) }, forget)
+    return {
+      snapshot: { id: credential.id, version: 0, expiresAt: expiryOf(times, settings, now()), times, secretHash, ...content },
+      adoption: pending(scheme, { credential, times, content, reason: 'adopted' }, key, Math.max(instant(end), times.deadline), forget)
+    }
   } catch (error) {
     if (error instanceof SessionError && error.code === 'FST_SESSION_STORE') throw error
     // The app's functions must not keep the user from signing in. The message of their errors may hold data.
@@ -96,23 +78,13 @@ export async function findOldSession (
   }
 }
 
-/** Returns a session as the handler sees it until its adoption is complete, and the adoption. `key` names the claim. */
-function pending (
-  { backend, backend: { directory }, settings, settings: { now } }: Scheme, session: NewSession,
-  { key, until }: { readonly key: string, readonly until: number }, forget: PendingAdoption['forget']
-): OldSession {
-  const { content, credential: { id, secret }, times } = session
-  const complete = async (report: Report): Promise<Saved | undefined> => {
-    const saved = await backend.create(session, SILENT)
-    // With a sealed cookie, parallel requests cannot find the new session. The old one serves them a moment longer.
-    if (directory === undefined) setTimeout(() => { void forget().catch(() => {}) }, GRACE).unref()
-    else if (!await claim(directory, saved.snapshot)) {
-      await backend.end(saved.snapshot, 'replaced', SILENT)
-      return await claimedSession(directory, await directory.claimed(key), now())
-    }
-    report({ type: 'created', reason: 'adopted' }, saved.snapshot)
-    return await (directory?.limit(saved, report) ?? saved)
-  }
+/** The adoption of one session, to complete when a cookie can be sent. */
+export type PendingAdoption = ReturnType<typeof pending>
+
+/** `key` names the claim of the old session, which lasts until `until`. */
+function pending ({ backend, settings }: Scheme, session: NewSession, key: string, until: number, forget: () => Promise<true>) {
+  const { directory } = backend
+  const { id } = session.credential
   /** Claims the old session and ends it. Returns `false` if another request has claimed it. */
   const claim = async (directory: Directory, saved: Snapshot): Promise<boolean> => {
     try {
@@ -125,8 +97,25 @@ function pending (
       throw error
     }
   }
-  const snapshot = { id, version: 0, expiresAt: expiryOf(times, settings, now()), times, secretHash: hashSecret(secret), ...content }
-  return { snapshot, adoption: { forget, complete } }
+  return {
+    /** Ends the old session. @throws `FST_SESSION_STORE` */
+    forget,
+    /**
+     * Stores the session and ends the old one. If a concurrent request did that first, returns its session, without a cookie, or
+     * `undefined` if that session has ended. @throws `FST_SESSION_STORE`, with the old session still in place
+     */
+    async complete (report: Report): Promise<Saved | undefined> {
+      const saved = await backend.create(session, SILENT)
+      // With a sealed cookie, parallel requests cannot find the new session. The old one serves them a moment longer.
+      if (directory === undefined) setTimeout(() => { void forget().catch(() => {}) }, GRACE).unref()
+      else if (!await claim(directory, saved.snapshot)) {
+        await backend.end(saved.snapshot, 'replaced', SILENT)
+        return await claimedSession(directory, await directory.claimed(key), settings.now())
+      }
+      report({ type: 'created', reason: 'adopted' }, saved.snapshot)
+      return await (directory?.limit(saved, report) ?? saved)
+    }
+  }
 }
 
 /** Returns the session that a claim leads to, `undefined` once `GRACE` has passed. */

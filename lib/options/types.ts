@@ -27,14 +27,7 @@ export type SessionData<Name extends string> = Name extends keyof SessionSchemas
 /** The type of the data that a session of a scheme can start with. Keys with a default in the schema may be absent. */
 export type SessionInput<Name extends string> = Name extends keyof SessionSchemas ? InputOf<SessionSchemas[Name]> : Record<string, unknown>
 
-/**
- * The types of the users that the option `user` returns, by scheme, to be augmented:
- * ```ts
- * declare module 'fastify-openapi-session' {
- *   interface SessionUsers { session: User }
- * }
- * ```
- */
+/** The types of the users that the option `user` returns, by scheme. Augment it like `SessionSchemas`: `{ session: User }`. */
 export interface SessionUsers {}
 
 /** The type of `request.session.user` of a scheme. */
@@ -42,14 +35,7 @@ export type SessionUser<Name extends string> = Name extends keyof SessionUsers ?
 
 type FoundUser<Name extends string> = Name extends keyof SessionUsers ? Awaitable<SessionUsers[Name] | null | undefined> : unknown
 
-/**
- * The type of the option `security`, which applies to routes without `schema.security`, to be augmented:
- * ```ts
- * declare module 'fastify-openapi-session' {
- *   interface SessionDefaults { security: [{ session: [] }] }
- * }
- * ```
- */
+/** The type of the option `security`, for routes without their own. Augment it: `{ security: [{ session: [] }] }`. */
 export interface SessionDefaults {}
 
 type DefaultSecurity = SessionDefaults extends { security: infer Security } ? Frozen<Security> : readonly SecurityRequirement[]
@@ -67,10 +53,7 @@ export interface OpenApiOptions {
   logout?: string
   /** Name of the decorator of @fastify/swagger. Default `swagger`. */
   decorator?: string
-  /**
-   * Header Objects by name, for headers that other plugins add to every response, such as `RateLimit-Limit`. They are added to all
-   * responses of operations that name the session.
-   */
+  /** Header Objects by name, of other plugins, such as `RateLimit-Limit`. Added to operations that name the session. */
   headers?: Readonly<Record<string, object>>
 }
 
@@ -78,10 +61,7 @@ export interface OpenApiOptions {
 export interface SessionOptions<Name extends string = string, Data extends object = SessionData<Name>> {
   /** The name of the security scheme, and of the decorators of app and request. Default `session`. */
   scheme?: Name
-  /**
-   * The schema of the data: of TypeBox, a Standard Schema (Zod, Valibot, ArkType and others), or a JSON Schema. Data are checked when
-   * they are loaded and saved. Default: any object.
-   */
+  /** The schema of the data, checked at load and save: TypeBox, Standard Schema (Zod, ...), JSON Schema. Default: any object. */
   schema?: Name extends keyof SessionSchemas ? SessionSchemas[Name] : object
   /** The store of the sessions. Default: a `MemoryStore`, for tests and apps of one process. */
   store?: SessionStore | SealedCookie

@@ -1,9 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Scheme } from '../options/scheme.js'
 
-/** The result of loading a session for a request. */
-export type LoadedAs = 'live' | 'adopted' | 'not-adopted' | 'no-cookie' | 'duplicate-cookie' | 'ended' | 'refused' | 'cross-origin' | 'failed'
-
 /** The part of a session that was saved: an intent, a change of data, or nothing. */
 export type SavedAs = 'none' | 'data' | 'renew' | 'start' | 'destroy' | 'failed'
 
@@ -17,7 +14,10 @@ export interface History {
   readonly statusCode: number
 }
 
-const NOT_LOADED: Readonly<Partial<Record<LoadedAs, string>>> = {
+/** By the result of a load: why there is no session. */
+const NOT_LOADED = {
+  live: undefined,
+  adopted: undefined,
   'not-adopted': 'the request has only the old cookie, and there is no session to adopt',
   'no-cookie': 'the request has no such cookie',
   'duplicate-cookie': 'the request has the cookie twice, so that one of the two may be forged',
@@ -27,10 +27,10 @@ const NOT_LOADED: Readonly<Partial<Record<LoadedAs, string>>> = {
   failed: 'it could not be read'
 }
 
-/**
- * Writes one structured debug line about a session: whether it was loaded and saved and its cookie set, and if not, why. It
- * answers the most frequent question of developers: why does the browser have no cookie?
- */
+/** The result of loading a session for a request. */
+export type LoadedAs = keyof typeof NOT_LOADED
+
+/** Writes the debug line of a session: whether it was loaded and saved and its cookie set, and if not, why. */
 export function logHistory ({ log }: FastifyRequest, history: History): void {
   const problem = NOT_LOADED[history.loaded]
   const cookie = history.setCookie ? 'cookie set' : `cookie not set: ${whyNot(history)}`
@@ -42,7 +42,7 @@ function whyNot ({ loaded, saved, statusCode }: History): string {
   if (saved === 'data') return 'the session was saved, and its cookie stays the same'
   if (saved !== 'none') return 'the session ended while the request was running'
   if (statusCode >= 500) return 'a response with a status of 500 or more saves no data'
-  return loaded === 'live' ? 'the session did not change' : 'no data were set'
+  return NOT_LOADED[loaded] === undefined ? 'the session did not change' : 'no data were set'
 }
 
 const warnedOfTwo = new WeakSet<Scheme>()

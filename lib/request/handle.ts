@@ -6,18 +6,19 @@ import { type DiscardedReason, type Report, traced } from '../events/events.js'
 import type { PendingAdoption } from '../migration/adoption.js'
 import { copyJson, type Data } from '../session/json.js'
 import { refill } from '../session/merge.js'
+import type { Session } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import type { History, SavedAs } from './diagnostics.js'
 import { cookieValue, findAgain, type Found, isSeen } from './load.js'
 import { carryOut, type Order } from './save.js'
-import { PublicSession } from './public-session.js'
 import { type Scope, SessionState } from './state.js'
 
 type Update = (data: Data) => Data | void | Promise<Data | void>
 
 /** One session of one request, created at its first use. Saves run one at a time. */
 export class SessionHandle extends SessionState {
-  #public: PublicSession | undefined
+  /** The value of `request.session`, once it was read. */
+  public: Session<Data> | undefined
   #saved: SavedAs = 'none'
   #adoption: PendingAdoption | undefined
   /** The save or update that is running. Never rejects. */
@@ -35,7 +36,6 @@ export class SessionHandle extends SessionState {
 
   get report (): Report { return this.scheme.reportOn(this.request) }
   get request (): FastifyRequest { return this.scope.request }
-  get public (): PublicSession { return this.#public ??= new PublicSession(this.request, this.scheme.name, this) }
 
   /** Reads the session again before a handler that starts long after the load. */
   reload (): Awaitable<void> {

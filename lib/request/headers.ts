@@ -1,10 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { SessionError } from '../errors.js'
 
-/**
- * Adds the headers of an error to its response. Fastify does that only in its default error handler. Does nothing if an error
- * handler of the app made another response, such as a login page.
- */
+/** Adds the headers of an error to its response, if no error handler made another one. Fastify's own handler does the same. */
 export function addErrorHeaders (error: Error, reply: FastifyReply): void {
   if (!(error instanceof SessionError) || reply.statusCode !== error.statusCode) return
   for (const [name, value] of Object.entries(error.headers ?? {})) if (!reply.hasHeader(name)) reply.header(name, value)
@@ -36,17 +33,12 @@ export function varyByCookie (reply: FastifyReply): void {
   if (!/(^|,)\s*(cookie|\*)\s*(,|$)/i.test(vary)) reply.header('vary', vary === '' ? 'Cookie' : `${vary}, Cookie`)
 }
 
-const OF_CDNS = /(^|-)cdn-cache-control$|^surrogate-control$/
-
-/**
- * Keeps a user's response out of shared caches (RFC 9111, 7.3). The handler's own choice stays, unless it would let a
- * shared cache serve one user's cookie to another.
- */
+/** Keeps a user's response out of shared caches (RFC 9111, 7.3). Overrules the handler only if the response sets a cookie. */
 export function cacheFor (reply: FastifyReply, setsCookie: boolean, sawSession: boolean): void {
   const chosen = reply.getHeader('cache-control')
   if (setsCookie) {
     // These headers override Cache-Control in the caches that they address (RFC 9213).
-    for (const name in reply.getHeaders()) if (name.endsWith('-control') && OF_CDNS.test(name)) reply.removeHeader(name)
+    for (const name in reply.getHeaders()) if (name.endsWith('cdn-cache-control') || name === 'surrogate-control') reply.removeHeader(name)
     if (chosen === undefined || !/(^|,)\s*(no-store|private)\s*(,|$)/i.test(String(chosen))) reply.header('cache-control', 'no-store')
   } else if (sawSession && chosen === undefined) reply.header('cache-control', 'private, no-cache')
 }

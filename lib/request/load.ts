@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { chain, rescue } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
-import { type Report, traced, tracing } from '../events/events.js'
+import { type Report, traced } from '../events/events.js'
 import { findOldSession, type PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
@@ -42,14 +42,10 @@ export function isSeen ({ snapshot, loaded }: Found): boolean { return snapshot 
 
 /** Loads the session of a request by its cookie. With `touch`, the request counts as activity. Never fails: see `Found.error`. */
 export function loadSession (scheme: Scheme, request: FastifyRequest, touch: boolean): Awaitable<Found> {
-  const report: Report = (event, of) => { scheme.reportOn(request)(event, of) }
-  return rescue(() => findSession(scheme, request, touch, report), (error) => foundAs('failed', scheme, undefined, { error }))
+  return rescue(() => findSession(scheme, request, touch, scheme.reportOn(request)), (error) => foundAs('failed', scheme, undefined, { error }))
 }
 
-/**
- * Finds the session of the first cookie that the request has: the current one, a former one, or that of another plugin.
- * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
- */
+/** Finds the session of the first cookie that the request has. @throws `FST_SESSION_STORE`, or what `verify` and `user` throw */
 function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> {
   const { cookie: { candidates }, backend } = scheme
   for (const { name, former } of candidates) {
@@ -61,8 +57,7 @@ function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, r
       const cookieHeaders = candidates.flatMap((other) => other.name === name && other.former !== undefined ? [other.former] : [])
       return foundAs('duplicate-cookie', scheme, undefined, { cookieHeaders })
     }
-    const load = (): Awaitable<Snapshot | undefined> => backend.load(value, touch, report, name)
-    return chain(tracing.hasSubscribers ? traced('load', scheme.name, request, load) : load(), (snapshot) => {
+    return chain(traced('load', scheme.name, request, () => backend.load(value, touch, report, name)), (snapshot) => {
       const found = foundAs(snapshot === undefined ? 'ended' : 'live', scheme, snapshot)
       return verified(request, former === undefined ? found : movedFrom(former, value, found), report)
     })
@@ -79,10 +74,7 @@ function movedFrom (former: string, value: string, found: Found): Found {
   return { ...found, former, cookieHeaders }
 }
 
-/**
- * Reads a session again, some time after the request loaded it.
- * @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw
- */
+/** Reads a loaded session again, some time later. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
 export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snapshot, report: Report): Awaitable<Found> {
   return chain(scheme.backend.reload(before), (snapshot): Awaitable<Found> => {
     // After a renewal, the cookie of this request is invalid. The request must not get rights that the session was given since.
@@ -131,10 +123,7 @@ function refused ({ scheme, adoption, former }: Found, snapshot: Snapshot, repor
 /** The result for a cookie that a request has twice. One may be forged (RFC 6265bis, 8.6), so neither is used. */
 export const DUPLICATE = Symbol('duplicate cookie')
 
-/**
- * Returns the value of a name in a Cookie header, `undefined` if it is absent or empty. Does not decode the value, because
- * credentials are not encoded.
- */
+/** Returns a value of a Cookie header, `undefined` if absent or empty. Not decoded: credentials are not encoded. */
 export function cookieValue (header: string | undefined, name: string): string | typeof DUPLICATE | undefined {
   if (header === undefined) return undefined
   let found: string | undefined

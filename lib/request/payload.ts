@@ -34,7 +34,10 @@ export function outgoing (payload: unknown, reply: FastifyReply) {
 }
 
 /** Keeps the error of a stream from ending the process before Fastify sends the stream and handles the error. */
-export function listenForErrors (body: unknown): void { if (isStream(body)) body.on('error', () => {}) }
+export function listenForErrors (body: unknown): void {
+  const { pipe } = Object(body) as { pipe?: unknown }
+  if (typeof pipe === 'function') (body as NodeJS.ReadableStream).on('error', doNothing)
+}
 
 /** Releases a body that will not be sent: it may hold a file or a connection open. */
 export function release (payload: unknown): void {
@@ -49,8 +52,4 @@ export function bodyOf (payload: unknown): unknown { return isResponse(payload) 
 
 function isResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && payload !== null && Object.prototype.toString.call(payload) === '[object Response]'
-}
-
-function isStream (body: unknown): body is NodeJS.ReadableStream {
-  return typeof (Object(body) as { pipe?: unknown }).pipe === 'function'
 }

@@ -5,8 +5,6 @@ import { clock } from './shared/clock.js'
 import { ReportingStore } from './shared/reporting.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
-export { adoptExpressSessions } from '../migration/express.js'
-export type { AdoptOptions } from '../migration/express.js'
 export type { ExpressStore } from './express/callbacks.js'
 
 export interface ExpressStoreOptions {

@@ -4,13 +4,8 @@ import type { AbsentSession, BlankSession, LiveSession, UndeclaredSession } from
 import type { SecurityScheme } from './security.js'
 
 /**
- * The session schemes whose schema has a default for every key. Without a session, `data` are these defaults:
- * ```ts
- * declare module 'fastify-openapi-session' {
- *   interface SessionGuests { session: true }
- * }
- * ```
- * Only TypeBox needs it: it does not keep defaults in its types.
+ * The schemes whose schema has a default for every key: without a session, `data` are these defaults. Augment it like
+ * `SessionSchemas`: `{ session: true }`. Only TypeBox needs it: it does not keep defaults in its types.
  */
 export interface SessionGuests {}
 
@@ -47,10 +42,7 @@ type SessionBy<Name extends SchemeName, Of extends AnyKinds, Security> =
     ? [Misspelt<Security[number]>] extends [never] ? SessionIf<Of, Requires<Name, Security[number]>> : NoScheme<Misspelt<Security[number]>>
     : Of['any']
 
-/**
- * The names in the alternatives of a `security` list that are not declared, if `SessionRoles` declares any. TypeScript accepts them
- * in the schema beside a declared name.
- */
+/** The undeclared names in a `security` list, if `SessionRoles` declares any: TypeScript accepts them beside declared ones. */
 type Misspelt<Alternative> =
   Alternative extends unknown ? string extends keyof Alternative ? never : Exclude<keyof Alternative, SecurityScheme> : never
 

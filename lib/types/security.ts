@@ -1,14 +1,9 @@
 import type { SchemeName } from '../options/types.js'
 
 /**
- * The roles of each session scheme, and the scopes of each other security scheme. Once something is declared here, a scheme
- * or role with another name does not compile in a route's `security`:
- * ```ts
- * declare module 'fastify-openapi-session' {
- *   interface SessionRoles { session: 'admin' | 'clerk', bearer: string }
- * }
- * ```
- * TypeScript does not keep the names in a list if the route has explicit type arguments (`app.get<{ Params: ... }>`), or if
+ * The roles of each session scheme, and the scopes of each other security scheme. Augment it like `SessionSchemas`:
+ * `{ session: 'admin' | 'clerk', bearer: string }`. A scheme or role with another name then does not compile in a route's
+ * `security`. TypeScript does not keep the names in a list if the route has explicit type arguments (`app.get<{ Params: ... }>`), or if
  * its options are typed as `RouteOptions`. Write `required('session', 'admin')` there.
  */
 export interface SessionRoles {}

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import sessionPlugin, { type Adoption, MemoryStore } from 'fastify-openapi-session'
-import { adoptExpressSessions, type ExpressStore } from 'fastify-openapi-session/express'
-import { adoptCookies } from 'fastify-openapi-session/migration'
+import type { ExpressStore } from 'fastify-openapi-session/express'
+import { adoptCookies, adoptExpressSessions } from 'fastify-openapi-session/migration'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import t, { type Test } from 'tap'
 import { ask, cookieOf, sessionOf, setCookies, stopTimers } from '../support/harness.js'
@@ -48,6 +48,17 @@ for (const [name, { cookieName, signIn }] of Object.entries(oldApps)) {
     t.equal(events.filter(({ type }) => type === 'created').length, 1)
   })
 }
+
+t.test('the debug line of a request whose old cookie another request has adopted says that the session did not change', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const { app, log } = await moved(t, store, 'sessionId')
+  app.log.level = 'debug'
+  await ask(app, '/me', cookie)
+  log.length = 0
+  await ask(app, '/me', cookie)
+  t.match(log.filter(({ session }) => session?.loaded !== undefined), [{ session: { loaded: 'adopted', setCookie: false }, msg: /cookie not set: the session did not change/ }])
+})
 
 t.test('a forged old cookie, and one whose old session has ended, open no session', async (t) => {
   const store = new expressSession.MemoryStore()

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { MemoryStore, type SessionRecord } from 'fastify-openapi-session'
-import { adoptExpressSessions } from 'fastify-openapi-session/express'
+import { adoptExpressSessions } from 'fastify-openapi-session/migration'
 import t, { type Test } from 'tap'
 import { createGate } from '../support/gate.js'
 import { ask, cookieOf, sessionOf, type World } from '../support/harness.js'

@@ -157,6 +157,19 @@ t.test('a schema that throws accepts nothing', async (t) => {
   t.match(events, [{ reason: 'unfit' }])
 })
 
+t.test('data for which a format of TypeBox throws are refused, without the words of its error', async (t) => {
+  FormatRegistry.Set('thrower', (value) => { throw new Error(`hunter2 ${value}`) })
+  t.teardown(() => { FormatRegistry.Delete('thrower') })
+  const { client, store, events } = await setUp(t, Type.Object({ a: Type.String({ format: 'thrower' }) }))
+  const { body } = await client.post('/start', { a: 'secret' })
+  t.match(JSON.parse(body), { code: 'FST_SESSION_INVALID_DATA', message: /the data: the value is not accepted/ })
+  t.notMatch(body, /hunter2|secret/)
+  keep(store, { a: 'secret' })
+  t.equal((await client.get('/', { cookie })).body, 'no session')
+  t.match(events, [{ reason: 'unfit' }])
+  t.notMatch(JSON.stringify(events), /hunter2|secret/)
+})
+
 t.test('a first look tells that a schema transforms or is asynchronous', async (t) => {
   const transforms = /schema cannot be used for a session: the schema transforms the data, but/
   t.match(await refusal(t, standard(() => ({ value: 'text' }))), { message: transforms })

@@ -1,15 +1,5 @@
 import { copyJson, type Data, isObject } from '../json.js'
 
-/** The parts of a schema that the codec needs, for a schema of any library. */
-export interface DataSchema {
-  /** Returns whether data fit. Never throws. */
-  fits (data: unknown): data is Data
-  /** Says where data do not fit and what is expected there. Never quotes the value, which may be a secret. */
-  problem (data: unknown): string
-  /** Returns data with the schema's defaults filled in: a copy, or the data themselves if nothing was added. Never throws. */
-  withDefaults (data: Data): unknown
-}
-
 /** A part of data that does not fit. The two names of its JSON Pointer are those of the libraries. A fault of the schema has no place. */
 export interface Fault { readonly path?: string, readonly instancePath?: string, readonly message?: string | undefined }
 
@@ -22,22 +12,27 @@ export interface Checker {
   fill (data: Data): unknown
 }
 
-/** The schema that accepts any data. */
-export const anyObject: DataSchema = { fits: isObject, problem: () => 'an object is expected', withDefaults: (data) => data }
+/** The parts of a schema that the codec needs, for a schema of any library. None of them throws. */
+export type DataSchema = ReturnType<typeof checked>
 
 /** Makes a `DataSchema` from the functions that check it. `fill` must not change its argument. */
-export function checked ({ check, errors, fill }: Checker): DataSchema {
+export function checked ({ check, errors, fill }: Checker) {
   return {
     // TypeBox accepts some arrays as objects, and throws for some values that do not fit.
-    fits: (data): data is Data => isObject(data) && attempt(() => check(data)) === true,
-    problem (data) {
-      if (!isObject(data)) return anyObject.problem(data)
-      const [{ instancePath, path = instancePath, message = 'the value is not accepted' } = { path: '' }] = attempt(() => errors(data)) ?? []
+    fits: (data: unknown): data is Data => isObject(data) && attempt(() => check(data)) === true,
+    /** Says where data do not fit and what is expected there. Never quotes the value, which may be a secret. */
+    problem (data: unknown): string {
+      if (!isObject(data)) return 'an object is expected'
+      const { instancePath, path = instancePath, message = 'the value is not accepted' } = attempt(() => first(errors(data))) ?? { path: '' }
       return path === undefined ? message : `${path || 'the data'}: ${message}`
     },
-    withDefaults: (data) => attempt(() => fill(data)) ?? data
+    /** Returns data with the schema's defaults filled in: a copy, or the data themselves if nothing was added. */
+    withDefaults: (data: Data): unknown => attempt(() => fill(data)) ?? data
   }
 }
+
+/** The schema that accepts any data. */
+export const anyObject = checked({ check: () => true, errors: () => [], fill: (data) => data })
 
 /** Makes a `DataSchema` from a schema in the form of JSON Schema and the functions that check it. `fill` may change its argument. */
 export function checkedBy (schema: object, { fill, ...others }: Checker): DataSchema {
@@ -45,6 +40,8 @@ export function checkedBy (schema: object, { fill, ...others }: Checker): DataSc
   const hasDefaults = attempt(() => /"(?:default|\$ref)":/.test(JSON.stringify(schema))) ?? true
   return checked({ ...others, fill: (data) => hasDefaults ? fill(copyJson(data)) : data })
 }
+
+function first<T> ([item]: Iterable<T>): T | undefined { return item }
 
 /** Returns the result of `work`, `undefined` if it throws. */
 export function attempt<T> (work: () => T): T | undefined {

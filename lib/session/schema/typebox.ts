@@ -49,10 +49,7 @@ function notInstalled (name: string): (cause: unknown) => never {
   return (cause) => { throw invalidOptions(`schema was made with ${name}, which the plugin cannot load: install ${name} in the app`, cause) }
 }
 
-/**
- * Copies the registries of the CommonJS copy of @sinclair/typebox to the ESM copy, which checks data. A process that both requires
- * and imports the package has two copies of it, each with registries of its own.
- */
+/** Copies the registries of the CommonJS copy of @sinclair/typebox to the ESM copy, which checks data: a process may have both. */
 function shareRegistries (typebox: Classic): void {
   // An app that is bundled into one file has one copy, and no packages to require.
   const common = attempt(() => createRequire(import.meta.url)('@sinclair/typebox') as Classic)
