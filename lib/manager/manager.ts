@@ -50,9 +50,8 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
   /** Returns the live session with an id, `undefined` if it has ended. `touch` moves its idle deadline, as a request does. */
   find (id: string, options?: { touch?: boolean | undefined }): Promise<SessionInfo<T> | undefined>
   /**
-   * Reads, changes and writes the data of a session as one step, at any time: after a response, or from a job. `fn` changes the
-   * copy that it gets, or returns new data. `fn` runs again on a conflict, so it should do nothing else. Does not move the idle
-   * deadline. Returns the data as stored.
+   * Reads, changes and writes the data of a session as one step, at any time. `fn` changes the copy that it gets, or returns new
+   * data. `fn` runs again on a conflict, so it should do nothing else. Does not move the idle deadline. Returns the data as stored.
    * @throws `FST_SESSION_REQUIRED` if the session has ended, `FST_SESSION_INVALID_DATA`
    */
   update (id: string, fn: (data: T) => T | void | Promise<T | void>): Promise<T>

@@ -22,17 +22,16 @@ export interface AdoptOptions extends CommonOptions<any> {
 
 /**
  * Adopts the sessions of @fastify/session or express-session. The first request with an old cookie gets a new session with a
- * new cookie, and the old session ends. For the option `adopt`, until the old sessions have expired.
- * @throws `FST_SESSION_OPTIONS`
+ * new cookie, and the old session ends. For the option `adopt`, until the old sessions have expired. @throws `FST_SESSION_OPTIONS`
  */
-export function adoptExpressSessions ({ secret, store, data = withoutCookie, ...options }: AdoptOptions): Adoption {
+export function adoptExpressSessions ({ secret, store, ...options }: AdoptOptions): Adoption {
   check('adoptExpressSessions', options, ['secret', 'store'], ': "sessionId" in @fastify/session, "connect.sid" in express-session, unless it was changed')
   const secrets = [secret].flat()
   must(secrets.length > 0 && secrets.every((secret) => typeof secret === 'string' && secret.length > 0), 'adoptExpressSessions: secret must be the secret that the old cookie was signed with, or a list of them')
   must(typeof store?.get === 'function' && typeof store.destroy === 'function', 'adoptExpressSessions: store must be the store of the old sessions')
   return {
     ...options,
-    data,
+    data: options.data ?? (({ cookie: _cookie, ...others }) => others),
     identify: (value) => unsign(value, secrets),
     async find (id) {
       // An old session that is absent or not JSON must not keep its owner from signing in.
@@ -90,15 +89,12 @@ function check (caller: string, options: CommonOptions<any>, others: readonly st
   must(typeof options.cookieName === 'string' && options.cookieName !== '', `${caller}: cookieName must be the name of the old cookie${usually}`)
 }
 
-function withoutCookie ({ cookie: _cookie, ...others }: Record<string, unknown>): unknown { return others }
-
 /** Returns the id in a cookie `id.signature` (HMAC-SHA-256, base64) that a secret signed. express-session adds "s:" in front. */
 function unsign (value: string, secrets: readonly string[]): string | undefined {
   const [, id, signature = ''] = /^(?:s:)?(.+)\.([^.]*)$/s.exec(value) ?? []
-  if (id === undefined) return undefined
   const found = Buffer.from(signature, 'base64')
   const isSigned = secrets.some((secret) => {
-    const expected = createHmac('sha256', secret).update(id).digest()
+    const expected = createHmac('sha256', secret).update(id ?? '').digest()
     return expected.length === found.length && timingSafeEqual(expected, found)
   })
   return isSigned ? id : undefined

@@ -33,12 +33,9 @@ export interface SessionUsers {}
 /** The type of `request.session.user` of a scheme. */
 export type SessionUser<Name extends string> = Name extends keyof SessionUsers ? SessionUsers[Name] : any
 
-type FoundUser<Name extends string> = Name extends keyof SessionUsers ? Awaitable<SessionUsers[Name] | null | undefined> : unknown
-
 /** The type of the option `security`, for routes without their own. Augment it: `{ security: [{ session: [] }] }`. */
 export interface SessionDefaults {}
 
-type DefaultSecurity = SessionDefaults extends { security: infer Security } ? Frozen<Security> : readonly SecurityRequirement[]
 type Frozen<T> = { readonly [Key in keyof T]: Frozen<T[Key]> }
 
 /** The description of a session scheme in the OpenAPI document. */
@@ -93,11 +90,12 @@ export interface SessionOptions<Name extends string = string, Data extends objec
    * Returns the user of a loaded session, which is then `request.session.user`. `null` and `undefined` end the session. Called once
    * per request, after `verify` and for the same sessions.
    */
-  user?: (data: Data, request: FastifyRequest) => FoundUser<Name>
+  user?: (data: Data, request: FastifyRequest) =>
+    Name extends keyof SessionUsers ? Awaitable<SessionUsers[Name] | null | undefined> : unknown
   /** Converts data of an older form to the schema. If they still do not fit, the session is reported and counts as absent. */
   migrate?: (data: unknown) => unknown
   /** The requirement of routes that have no `schema.security`. `security: []` on a route overrides it. */
-  security?: DefaultSecurity
+  security?: SessionDefaults extends { security: infer Security } ? Frozen<Security> : readonly SecurityRequirement[]
   /** Functions that decide the security schemes that are not sessions, by scheme name. */
   verifiers?: Readonly<Record<string, Verifier>>
   /** The check that refuses unsafe requests from pages of other origins. `false` turns it off. */

@@ -56,8 +56,7 @@ export function rememberResponse (reply: FastifyReply): () => void {
   const { statusCode } = reply
   const headers = reply.getHeaders()
   // Fastify appends cookies to this list, so copy it.
-  const cookies = headers['set-cookie']
-  if (Array.isArray(cookies)) headers['set-cookie'] = [...cookies]
+  if (Array.isArray(headers['set-cookie'])) headers['set-cookie'] = [...headers['set-cookie']]
   return () => {
     for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
     reply.code(statusCode).headers(headers)

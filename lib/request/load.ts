@@ -26,13 +26,11 @@ export interface Found {
   readonly error: unknown
 }
 
-type Details = Partial<Omit<Found, 'scheme' | 'loaded' | 'snapshot'>>
-
 const NO_HEADERS: readonly string[] = Object.freeze([])
 
 /** Assembles the result of a load. */
 export function foundAs (
-  loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, cookieHeaders = NO_HEADERS, former, error }: Details = {}
+  loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, cookieHeaders = NO_HEADERS, former, error }: Partial<Found> = {}
 ): Found {
   return { scheme, loaded, snapshot, user, adoption, cookieHeaders, former, error }
 }
@@ -109,10 +107,7 @@ function verified (request: FastifyRequest, found: Found, report: Report): Await
   })
 }
 
-/**
- * Ends a session that was refused, unless another request has changed it in the meantime (after a new password, for example).
- * In that case this request gets 401 and keeps its cookie, and the next request calls the options again.
- */
+/** Ends a refused session, unless it has changed since (a new password): this request gets 401, and the next one asks again. */
 function refused ({ scheme, adoption, former }: Found, snapshot: Snapshot, report: Report): Awaitable<Found> {
   const { backend, cookie } = scheme
   const ended = adoption === undefined ? backend.endUnchanged(snapshot, 'verify', report) : adoption.forget()

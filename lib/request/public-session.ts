@@ -18,11 +18,9 @@ const cookie = new Proxy({}, {
 const noted = new WeakSet<object>()
 
 /**
- * The value of `request.session`. It has the members of `Session` and those for code that was written for other session plugins.
- * Every other property is a key of the data.
- *
- * It has no handle if the route does not declare the session, or before the session is loaded. Hooks, serializers and error
- * handlers of the whole app may then read `exists`, `get` and `user`. Everything else throws `FST_SESSION_NOT_DECLARED`.
+ * The value of `request.session`: the members of `Session`, and those for code that was written for other session plugins. Every
+ * other property is a key of the data. It has no handle if the route does not declare the session, or before it is loaded. Hooks of
+ * the whole app may then read `exists`, `get` and `user`. Everything else throws `FST_SESSION_NOT_DECLARED`.
  */
 export class PublicSession implements Session<Data> {
   readonly #request: FastifyRequest

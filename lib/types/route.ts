@@ -72,10 +72,9 @@ type Found<Name extends SchemeName> = LiveSession<SessionData<Name>, SessionUser
 export type AnySession<Name extends SchemeName = SchemeName> = Found<Name> | AbsentSession<SessionData<Name>, SessionInput<Name>>
 
 /** `request.session` where the session is one of several alternatives. `exists` tells whether there is a session. */
-export type OptionalSession<Name extends SchemeName = SchemeName> = Found<Name> | (Name extends keyof SessionGuests ? Blank<Name>
-  : {} extends SessionInput<Name> ? Blank<Name> : AbsentSession<SessionData<Name>, SessionInput<Name>>)
-
-type Blank<Name extends SchemeName> = BlankSession<SessionData<Name>, SessionInput<Name>>
+export type OptionalSession<Name extends SchemeName = SchemeName> = Found<Name> | (
+  {} extends (Name extends keyof SessionGuests ? {} : SessionInput<Name>) ? BlankSession<SessionData<Name>, SessionInput<Name>>
+    : AbsentSession<SessionData<Name>, SessionInput<Name>>)
 
 /**
  * A request of a route with this `security`, for handlers and helpers: `SecuredRequest<typeof signedIn>`. TypeScript before 5.6

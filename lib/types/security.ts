@@ -19,10 +19,7 @@ export type RoleOf<Name> = Name extends keyof SessionRoles ? SessionRoles[Name] 
 /** One alternative of `security`, as far as it is declared. */
 export type DeclaredRequirement = { readonly [Name in SecurityScheme]?: readonly RoleOf<Name>[] }
 
-/**
- * Checks the `security` of routes against `SessionRoles`. The type of the property itself has to be what @fastify/swagger
- * says. An index signature that matches its name checks it a second time.
- */
+/** Checks `security` against `SessionRoles`, by an index signature: the property itself has the type of @fastify/swagger. */
 export type CheckedSchema = IsOpen extends true ? {} : { [key: `securit${string}`]: readonly DeclaredRequirement[] | undefined }
 
 type Requirement<Name extends string, Roles> = { readonly [Key in Name]: Roles }

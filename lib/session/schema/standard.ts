@@ -7,14 +7,12 @@ interface Standard { readonly '~standard': { readonly vendor: string, validate (
 
 interface Result { readonly value?: unknown, readonly issues?: readonly Issue[] | undefined }
 
+/** `expected` is of Zod, Valibot and ArkType, `code` of Zod and ArkType. `errors` are the parts of an issue of ArkType. */
 interface Issue {
   readonly message: string
   readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
-  /** The expected type or value, in Zod, Valibot and ArkType. */
   readonly expected?: unknown
-  /** The kind of the issue, in Zod and ArkType. */
   readonly code?: unknown
-  /** The issues that this one consists of, in ArkType. */
   readonly errors?: readonly Issue[]
 }
 
