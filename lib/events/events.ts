@@ -63,7 +63,7 @@ export interface SessionTrace {
 }
 
 /** The five channels are `tracing:fastify-openapi-session:start`, `:end`, `:asyncStart`, `:asyncEnd` and `:error`. */
-const tracing = tracingChannel<unknown, SessionTrace>('fastify-openapi-session')
+export const tracing = tracingChannel<unknown, SessionTrace>('fastify-openapi-session')
 
 /** Traces a call of the store, which OpenTelemetry and similar tools record as a span. */
 export function traced<T> (operation: SessionTrace['operation'], scheme: string, request: FastifyRequest, work: () => Awaitable<T>): Awaitable<T> {

@@ -115,17 +115,14 @@ function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionMan
     },
     async list (principal, options = {}) {
       const { limit = 100, cursor: from } = options
-      const found = directory(scheme, 'list', options, ['limit', 'cursor'])
-      checkPrincipal(scheme, 'list', principal)
+      const found = directoryOf(principal, scheme, 'list', options, ['limit', 'cursor'])
       must(Number.isInteger(limit) && limit > 0, 'limit must be a whole number, 1 or more')
       const { sessions, cursor } = await found.list(principal, limit, from)
       return { sessions: sessions.map(info).sort((a, b) => b.authenticatedAt - a.authenticatedAt), cursor }
     },
     revoke: async (id) => await directory(scheme, 'revoke').revoke(id),
     async revokeAll (principal, options = {}) {
-      const found = directory(scheme, 'revokeAll', options, ['except'])
-      checkPrincipal(scheme, 'revokeAll', principal)
-      return await found.revokeAll(principal, options.except)
+      return await directoryOf(principal, scheme, 'revokeAll', options, ['except']).revokeAll(principal, options.except)
     },
     async revokeEverything () {
       const { revokeEverything } = directory(scheme, 'revokeEverything')
@@ -144,11 +141,13 @@ function directory ({ name, backend }: Scheme, method: string, options: object =
   return backend.directory
 }
 
-/** @throws `FST_SESSION_OPTIONS` if the sessions of a scheme have no principal, or the value cannot be one */
-function checkPrincipal ({ name, settings }: Scheme, method: string, principal: unknown): void {
-  must(settings.principal !== undefined, `app.${name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
+/** Returns the directory for a method with a principal. @throws also if the scheme has no principals, or the value cannot be one */
+function directoryOf (principal: unknown, scheme: Scheme, method: string, options: object, known: readonly string[]): Directory {
+  const found = directory(scheme, method, options, known)
+  must(scheme.settings.principal !== undefined, `app.${scheme.name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
   // To find no sessions would look like a sign-out.
   must(typeof principal === 'string', `a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
+  return found
 }
 
 function info ({ id, principal, data, times: { createdAt, authenticatedAt }, expiresAt }: Snapshot): SessionInfo {

@@ -8,10 +8,7 @@ import { hashSecret, mintCredential } from '../session/credential.js'
 import { beginTimes, expiryOf, UNRANKED } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 
-/**
- * The sessions of another session plugin, for the option `adopt`. `adoptExpressSessions` and `adoptCookies` of
- * `fastify-openapi-session/migration` return one. `Old` is the old session as `find` returns it.
- */
+/** The sessions of another plugin, for the option `adopt`. The entry point `migration` makes them. `Old` is what `find` returns. */
 export interface Adoption<Old = any> {
   readonly cookieName: string
   /** Path and domain of the old cookie, if they were set. */

@@ -31,7 +31,7 @@ export function adoptExpressSessions ({ secret, store, ...options }: AdoptOption
   must(typeof store?.get === 'function' && typeof store.destroy === 'function', 'adoptExpressSessions: store must be the store of the old sessions')
   return {
     ...options,
-    data: options.data ?? (({ cookie: _cookie, ...others }) => others),
+    data: options.data ?? (({ cookie: _cookie, ...others }: Record<string, unknown>) => others),
     identify: (value) => unsign(value, secrets),
     async find (id) {
       // An old session that is absent or not JSON must not keep its owner from signing in.
@@ -60,8 +60,7 @@ export interface AdoptCookieOptions<Old extends object> extends CommonOptions<Ol
 
 /**
  * Adopts sessions that live in a cookie, such as those of @fastify/secure-session, iron-session or a JSON Web Token. The first
- * request with an old cookie gets a new session with a new cookie. For the option `adopt`, until the old cookies have expired.
- * @throws `FST_SESSION_OPTIONS`
+ * request with an old cookie gets a new session. For `adopt`, until the old cookies have expired. @throws `FST_SESSION_OPTIONS`
  */
 export function adoptCookies<Old extends object> ({ open, id, expiresAt, ...options }: AdoptCookieOptions<Old>): Adoption {
   check('adoptCookies', options, ['open', 'expiresAt', 'id'])

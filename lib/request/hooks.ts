@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { DoneFuncWithErrOrRes, FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { isPromise } from '../awaitable.js'
 import { kRoute, Registry, type RouteConfig } from '../routing/registry.js'
 import type { Plan } from '../routing/route.js'
@@ -10,8 +10,6 @@ const kScope = Symbol('fastify-openapi-session.scope')
 
 /** Nested contexts may each have the hooks. The hooks that create the scope of a request also run its later steps. */
 type Scoped = FastifyRequest & { [kScope]?: { readonly scope: RequestScope, readonly hooks: Registry } | null }
-type Done = (error?: Error) => void
-type DoneWith = (error?: Error | null, payload?: unknown) => void
 
 /** Adds the hooks that serve all schemes of an instance. */
 export function addHooks (app: FastifyInstance, registry: Registry): void {
@@ -24,7 +22,7 @@ export function addHooks (app: FastifyInstance, registry: Registry): void {
 /** Returns the request's session scope, if its route declares a session. */
 export function scopeOf (request: FastifyRequest): RequestScope | undefined { return (request as Scoped)[kScope]?.scope }
 
-function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
+function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
   // The property is absent, not null, in a context that was created before the plugin was registered.
   if (scopeOf(request) !== undefined) return done()
   const route = request.routeOptions
@@ -38,11 +36,9 @@ function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyRepl
 }
 
 /** @throws `FST_SESSION_OPTIONS`, with which Fastify then responds */
-function findPlan (request: FastifyRequest): Plan | null {
-  return (Registry.of(request.server) as Registry).plan(request.routeOptions)
-}
+const findPlan = ({ server, routeOptions }: FastifyRequest): Plan | null => (Registry.of(server) as Registry).plan(routeOptions)
 
-function onPreHandler (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: Done): void {
+function onPreHandler (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
   const found = (request as Scoped)[kScope]
   // reply.callNotFound() runs the not-found handler from its preHandler hooks on, without its onRequest hooks.
   if (found == null && request.is404) return onRequest(hooks, request, reply, done)
@@ -51,7 +47,7 @@ function onPreHandler (hooks: Registry, request: FastifyRequest, reply: FastifyR
 }
 
 /** Runs a hook and calls `done` once, outside of the `try`: errors of later steps are not errors of this hook. */
-function runHook (scope: RequestScope, work: () => Awaitable<void>, done: Done): PromiseLike<void> | undefined {
+function runHook (scope: RequestScope, work: () => Awaitable<void>, done: HookHandlerDoneFunction): PromiseLike<void> | undefined {
   let failure: Error | undefined
   try {
     const pending = work()
@@ -62,7 +58,7 @@ function runHook (scope: RequestScope, work: () => Awaitable<void>, done: Done):
   done(failure)
 }
 
-function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneWith): void {
+function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneFuncWithErrOrRes): void {
   const found = (request as Scoped)[kScope]
   if (found?.hooks !== hooks) return done()
   const { scope } = found

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { chain, rescue } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
-import { type Report, traced } from '../events/events.js'
+import { type Report, traced, tracing } from '../events/events.js'
 import { findOldSession, type PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
@@ -28,7 +28,6 @@ export interface Found {
 
 const NO_HEADERS: readonly string[] = Object.freeze([])
 
-/** Assembles the result of a load. */
 export function foundAs (
   loaded: LoadedAs, scheme: Scheme, snapshot?: Snapshot, { user, adoption, cookieHeaders = NO_HEADERS, former, error }: Partial<Found> = {}
 ): Found {
@@ -40,7 +39,8 @@ export function isSeen ({ snapshot, loaded }: Found): boolean { return snapshot 
 
 /** Loads the session of a request by its cookie. With `touch`, the request counts as activity. Never fails: see `Found.error`. */
 export function loadSession (scheme: Scheme, request: FastifyRequest, touch: boolean): Awaitable<Found> {
-  return rescue(() => findSession(scheme, request, touch, scheme.reportOn(request)), (error) => foundAs('failed', scheme, undefined, { error }))
+  const report: Report = (event, of) => { scheme.reportOn(request)(event, of) }
+  return rescue(() => findSession(scheme, request, touch, report), (error) => foundAs('failed', scheme, undefined, { error }))
 }
 
 /** Finds the session of the first cookie that the request has. @throws `FST_SESSION_STORE`, or what `verify` and `user` throw */
@@ -55,7 +55,8 @@ function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, r
       const cookieHeaders = candidates.flatMap((other) => other.name === name && other.former !== undefined ? [other.former] : [])
       return foundAs('duplicate-cookie', scheme, undefined, { cookieHeaders })
     }
-    return chain(traced('load', scheme.name, request, () => backend.load(value, touch, report, name)), (snapshot) => {
+    const load = (): Awaitable<Snapshot | undefined> => backend.load(value, touch, report, name)
+    return chain(tracing.hasSubscribers ? traced('load', scheme.name, request, load) : load(), (snapshot) => {
       const found = foundAs(snapshot === undefined ? 'ended' : 'live', scheme, snapshot)
       return verified(request, former === undefined ? found : movedFrom(former, value, found), report)
     })
@@ -87,7 +88,7 @@ function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report
   const { settings: { adopt }, expireAdopted: former } = scheme
   const value = adopt && cookieValue(request.headers.cookie, adopt.cookieName)
   if (adopt === undefined || value === undefined) return foundAs('no-cookie', scheme)
-  if (value === DUPLICATE) return foundAs('duplicate-cookie', scheme)
+  if (value === DUPLICATE) return report({ type: 'rejected', reason: 'duplicate-cookie' }) ?? foundAs('duplicate-cookie', scheme)
   return chain(findOldSession(scheme, adopt, value, report), (found) => found === undefined
     ? foundAs('not-adopted', scheme)
     : verified(request, foundAs('adopted', scheme, found.snapshot, { adoption: found.adoption, former }), report))

@@ -50,6 +50,4 @@ export function release (payload: unknown): void {
 
 export function bodyOf (payload: unknown): unknown { return isResponse(payload) ? payload.body : payload }
 
-function isResponse (payload: unknown): payload is Response {
-  return typeof payload === 'object' && payload !== null && Object.prototype.toString.call(payload) === '[object Response]'
-}
+function isResponse (payload: unknown): payload is Response { return Object.prototype.toString.call(payload) === '[object Response]' }

@@ -12,10 +12,7 @@ export interface SessionGuests {}
 /** The sessions of a request on a route with this schema, by scheme. */
 export type RouteSessions<Schema> = { readonly [Name in SchemeName]: RouteSession<Name, Kinds<Name>, Schema> }
 
-/**
- * The types that a session can have. The types below take this one in place of the name: TypeScript compares them for a scheme of
- * any name as well, and what it would then compute of the schema of any scheme takes seconds.
- */
+/** The session types of a scheme. They stand in for its name, since TypeScript takes seconds to compute them for any name. */
 interface Kinds<Name extends SchemeName> {
   readonly live: LiveSession<SessionData<Name>, SessionUser<Name>, SessionInput<Name>>
   readonly optional: OptionalSession<Name>
@@ -26,9 +23,8 @@ interface Kinds<Name extends SchemeName> {
 type AnyKinds = Record<keyof Kinds<SchemeName>, unknown>
 
 /**
- * A session as the `security` of the schema declares it, or as the default does where the schema has none. `Required` makes
- * TypeScript compare requests by their members. Before 5.9 it would compare them by their schemas, and refuse to pass a
- * request of a route to a function that takes any `FastifyRequest`.
+ * A session as the `security` of the schema declares it, or the default. Without `Required`, TypeScript before 5.9 would compare
+ * requests by their schemas, and refuse to pass the request of a route to a function that takes any `FastifyRequest`.
  */
 type RouteSession<Name extends SchemeName, Of extends AnyKinds, Schema> =
   Required<Schema> extends { security: infer Security } ? SessionBy<Name, Of, Security>

@@ -69,6 +69,7 @@ t.test('a forged old cookie, and one whose old session has ended, open no sessio
     t.equal((await ask(app, '/me', `sessionId=${value}`)).statusCode, 401, value)
   }
   t.equal((await ask(app, '/me', `${cookie}; ${cookie}`)).statusCode, 401, 'twice')
+  t.ok(events.some(({ type, reason }) => type === 'rejected' && reason === 'duplicate-cookie'))
   t.ok(events.some(({ type, reason }) => type === 'rejected' && reason === 'malformed-cookie'))
   t.equal(Object.keys(store.sessions).length, 1, 'and the record is still there')
 
