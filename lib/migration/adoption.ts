@@ -32,7 +32,6 @@ export interface Adoption<Old = any> {
 
 /** Milliseconds in which the old cookie leads to the new session. Of the parallel requests of a page, the first adopts it. */
 const GRACE = 10_000
-
 const SILENT: Report = () => {}
 
 /**

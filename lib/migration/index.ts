@@ -6,7 +6,6 @@ import type { Awaitable } from '../store/store.js'
 import type { Adoption } from './adoption.js'
 
 const COMMON = ['cookieName', 'path', 'domain', 'data', 'authenticatedAt'] as const
-
 type CommonOptions<Old> = Pick<Adoption<Old>, typeof COMMON[number]>
 
 /**

@@ -50,7 +50,8 @@ t.test('the values and sentences of the debug line are those that the page expla
   const values = (nth: number): string[] => tableUnder('docs/errors.md', heading, { nth })
     .flatMap(([cell = '']) => [...cell.matchAll(/`([^`]+)`/g)].map(([, value = '']) => value))
   const union = (name: string): string[] => [...(new RegExp(`${name} = (.*)`).exec(code)?.[1] ?? '').matchAll(/'([\w-]+)'/g)].map(([, value = '']) => value)
-  t.same(values(0).sort(), union('LoadedAs').sort())
+  const [, results = ''] = /NOT_LOADED = \{(.*?)\n\}/s.exec(code) ?? []
+  t.same(values(0).sort(), [...results.matchAll(/^ {2}'?([\w-]+)'?: /gm)].map(([, value = '']) => value).sort())
   t.same(values(1).sort(), union('SavedAs').sort())
   const sentences = [...tableUnder('docs/errors.md', heading).map(([, why = '']) => why), ...tableUnder('docs/errors.md', heading, { nth: 2 }).map(([why = '']) => why)]
   const explained = code.slice(code.indexOf('NOT_LOADED'), code.indexOf('const warned'))
