@@ -104,7 +104,7 @@ class SealedBackend implements Backend {
   readonly directory = undefined
   readonly #ring: SealedCookie
   readonly #context: SealedContext
-  /** What the current cookie is bound to. */
+  /** The format, scheme and name that a current cookie opens with. */
   readonly #bound: Buffer
   /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
   readonly #ended = new Set<string>()
