@@ -63,13 +63,10 @@ function observe (app: FastifyInstance, { settings: { store }, reportOn }: Schem
   if (store.warning !== undefined) app.log.warn(store.warning)
   let hasEvicted = false
   store.observe?.((report) => {
-    switch (report.kind) {
-      case 'damaged': return reportOn()({ type: 'discarded', reason: 'damaged', id: report.id })
-      case 'failed': return app.log.error({ err: report.error }, `session store: ${report.task} failed`)
-      case 'evicted':
-        if (!hasEvicted) app.log.warn('the session store is full and ends live sessions, those without a principal first: raise its limits, or use another store')
-        hasEvicted = true
-        reportOn()({ type: 'destroyed', reason: 'evicted' }, { id: report.id, principal: report.principal })
-    }
+    if (report.kind === 'failed') return app.log.error({ err: report.error }, `session store: ${report.task} failed`)
+    if (report.kind === 'damaged') return reportOn()({ type: 'discarded', reason: 'damaged', id: report.id })
+    if (!hasEvicted) app.log.warn('the session store is full and ends live sessions, those without a principal first: raise its limits, or use another store')
+    hasEvicted = true
+    reportOn()({ type: 'destroyed', reason: 'evicted' }, { id: report.id, principal: report.principal })
   })
 }

@@ -57,8 +57,8 @@ export async function readOptions (options: SessionOptions<string, any>, app: Fa
   must(security === undefined || Array.isArray(security), 'security must be a list of requirements, such as [{ session: [] }]')
   must(maxPerPrincipal === undefined || principal !== undefined, 'maxPerPrincipal needs the option principal, which returns the owner of a session: principal: (data) => data.userId')
   return Object.freeze({
-    ...readLifetimes(options),
     scheme, cookie, principal, roles, verify, user, migrate, onEvent, security,
+    ...readLifetimes(options),
     schema: await readSchema(options.schema, async (schema) => await jsonSchema(schema, app)),
     store: readStore(options),
     storeTimeout: timerMilliseconds('storeTimeout', options.storeTimeout) ?? 2000,

@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import { SealedCookie } from '../backend/sealed.js'
 import { must } from '../errors.js'
 import { MemoryStore } from '../store/memory.js'
-import type { Condition } from '../routing/requirement.js'
 import type { Plan, RouteFacts } from '../routing/route.js'
 import type { Scheme } from './scheme.js'
 
@@ -10,10 +9,8 @@ import type { Scheme } from './scheme.js'
 interface PlannedRoute { readonly route: RouteFacts, readonly plan: Plan }
 
 /**
- * Checks a scheme for conflicts with one that was registered earlier in any context of the app. All schemes share the browser, and
- * may share a store.
- * @param where - true in `isVisible` for a scheme of the same instance or one around it, and in `isOwn` for the same instance
- * @throws `FST_SESSION_OPTIONS`
+ * Checks a scheme for conflicts with one that was registered earlier in any context of the app. All share the browser, and may share
+ * a store. `isOwn`: in the same instance. `isVisible`: there or around it. @throws `FST_SESSION_OPTIONS`
  */
 export function refuseClash (scheme: Scheme, other: Scheme, { isVisible, isOwn }: Record<'isVisible' | 'isOwn', boolean>): void {
   const { name, cookie, settings: { store, security } } = scheme
@@ -48,26 +45,24 @@ export function * mistakesOf (scheme: Scheme, routes: readonly PlannedRoute[]): 
   if (production && store instanceof MemoryStore) yield `NODE_ENV is production and the session "${name}" is kept in the memory of this process: a restart signs every user out, and a second process has no sessions; use RedisStore, SqlStore, FileStore or sealedCookie`
   if (production && !cookie.secure) yield `NODE_ENV is production and the cookie "${cookie.name}" is not Secure, so that everyone on the network path can read it: serve https and take cookie.secure: false out`
   if (sameSite === 'none' && trustedOrigins === undefined) yield `the cookie of the session "${name}" goes with requests from every site (sameSite "none") and crossOrigin: false checks none of them: write crossOrigin: { trusted: ["https://the-site.example"] }`
-  yield * inMilliseconds(scheme, routes)
+  for (const [option, most] of [['idleTimeout', 30 * DAY], ['absoluteTimeout', 366 * DAY], ['storeTimeout', 120]] as const) {
+    yield * inMilliseconds(`the session "${name}"`, option, scheme.settings[option] / 1000, most)
+  }
+  for (const route of routes) {
+    if (route.plan.schemes[0] === scheme) yield * inMilliseconds(titleOf(route), 'config.session.maxAge', route.plan.maxAge ?? 0, 30 * DAY)
+  }
   yield * outOfReach(scheme, routes)
   yield * openToGuests(scheme, routes)
 }
 
 const DAY = 86_400
 
-/** Finds durations that are probably in milliseconds: very long ones, and multiples of 60,000. */
-function * inMilliseconds ({ name, settings }: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
-  const maxAges = routes.filter(({ plan }) => plan.schemes[0]?.name === name)
-    .map((route) => [titleOf(route), 'config.session.maxAge', route.plan.maxAge ?? 0, 30 * DAY] as const)
-  const most = { idleTimeout: 30 * DAY, absoluteTimeout: 366 * DAY, storeTimeout: 120 }
-  const options = (Object.keys(most) as Array<keyof typeof most>)
-    .map((option) => [`the session "${name}"`, option, settings[option] / 1000, most[option]] as const)
-  for (const [of, option, seconds, most] of [...options, ...maxAges]) {
-    const isLikely = seconds >= 60_000 && seconds % 60_000 === 0 && seconds % DAY !== 0
-    if (seconds <= most && !isLikely) continue
-    const [length, unit] = seconds < 2 * DAY ? [seconds / 3600, 'hours'] : [seconds / DAY, 'days']
-    yield `${of} has ${option}: ${seconds}, which is ${Math.round(length)} ${unit}. Durations are in seconds, not milliseconds: half an hour is 1800`
-  }
+/** Finds a duration that is probably in milliseconds: a very long one, or a multiple of 60,000. */
+function * inMilliseconds (of: string, option: string, seconds: number, most: number): Generator<string> {
+  const isLikely = seconds >= 60_000 && seconds % 60_000 === 0 && seconds % DAY !== 0
+  if (seconds <= most && !isLikely) return
+  const [length, unit] = seconds < 2 * DAY ? [seconds / 3600, 'hours'] : [seconds / DAY, 'days']
+  yield `${of} has ${option}: ${seconds}, which is ${Math.round(length)} ${unit}. Durations are in seconds, not milliseconds: half an hour is 1800`
 }
 
 function * outOfReach (scheme: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
@@ -83,10 +78,10 @@ function * openToGuests ({ name, codec, settings: { principal } }: Scheme, route
   if (principal !== undefined || codec.blank === undefined) return
   const naming = routes.filter(({ plan }) => plan.requirement.sessions.includes(name))
   const isOpen = ({ plan }: PlannedRoute): boolean => plan.requirement.alternatives.some((conditions) => conditions.length === 0)
-  const asksNoRole = ({ scheme, scopes }: Condition): boolean => scheme === name && scopes.length === 0
+  const asksNoRole = ({ plan }: PlannedRoute): boolean =>
+    plan.requirement.alternatives.some((conditions) => conditions.every(({ scheme, scopes }) => scheme === name && scopes.length === 0))
   const guests = naming.find(isOpen)
-  const members = naming.filter((route) => !isOpen(route))
-    .find(({ plan }) => plan.requirement.alternatives.some((conditions) => conditions.every(asksNoRole)))
+  const members = naming.find((route) => !isOpen(route) && asksNoRole(route))
   if (guests === undefined || members === undefined) return
   yield `the session "${name}" has no option principal, so a session that a guest gets from ${titleOf(guests)} satisfies ${titleOf(members)}: give the plugin principal: (data) => data.userId`
 }

@@ -35,15 +35,12 @@ export function authorize (request: FastifyRequest, plan: Plan, sessions: readon
   return chain(isMet, (isMet) => { if (isMet === undefined && failures.length > 0) refuse(failures, request, sessions) })
 }
 
-function unauthenticated ({ name, cookie }: Scheme, why: string, maxAge?: number): Failure {
-  return { kind: 'unauthenticated', scheme: name, cookieName: cookie.name, why, maxAge }
-}
-
 function checkSession ({ scheme, snapshot, user }: Candidate, scopes: readonly string[], maxAge?: number): Awaitable<Failure | undefined> {
   const { name, cookie, settings: { principal, roles, now } } = scheme
-  if (snapshot === undefined) return unauthenticated(scheme, `there is no live session "${name}"`)
-  if (principal !== undefined && snapshot.principal === undefined) return unauthenticated(scheme, `the session "${name}" belongs to a guest: the option principal returned nothing`)
-  if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) return unauthenticated(scheme, `the login is older than ${maxAge} seconds`, maxAge)
+  const failed = (why: string, more?: Partial<Failure>): Failure => ({ kind: 'unauthenticated', scheme: name, cookieName: cookie.name, why, ...more })
+  if (snapshot === undefined) return failed(`there is no live session "${name}"`)
+  if (principal !== undefined && snapshot.principal === undefined) return failed(`the session "${name}" belongs to a guest: the option principal returned nothing`)
+  if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) return failed(`the login is older than ${maxAge} seconds`, { maxAge })
   if (scopes.length === 0) return undefined
   return chain(roles?.(freezeJson(snapshot.data), user), (held: unknown) => {
     if (!Array.isArray(held)) throw invalidData(`The option roles returned ${held === null ? 'null' : typeof held} instead of a list: return [] if there are no roles.`)
@@ -51,9 +48,8 @@ function checkSession ({ scheme, snapshot, user }: Candidate, scopes: readonly s
     if (missing.length === 0) return undefined
     // `security` may misspell a role of the session.
     const names = held.filter((role) => typeof role === 'string')
-    const meant = missing.map((role) => nearest(role, names)).find((role) => role !== undefined)
-    const why = `The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`
-    return { kind: 'forbidden', scheme: name, cookieName: cookie.name, why }
+    const [meant] = missing.flatMap((role) => nearest(role, names) ?? [])
+    return failed(`The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`, { kind: 'forbidden' })
   })
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
+import type { FastifyInstance, onRequestHookHandler, RouteOptions } from 'fastify'
 import { must } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
 import { refuseClash } from '../options/warnings.js'
@@ -64,21 +64,18 @@ export class Registry {
     return this.#routes
   }
 
-  /**
-   * Returns the plan of a request's route, `null` if nothing is required.
-   * @throws `FST_SESSION_OPTIONS` naming the route, so that a wrong `security` lets no request in
-   */
+  /** Returns the plan of a request's route, `null` if nothing is required. @throws `FST_SESSION_OPTIONS`, so that no request gets in */
   plan (route: RouteFacts): Plan | null {
     const isRoute = route.url !== undefined
     const declared = isRoute ? (route.config as RouteConfig)[kRoute] : undefined
     if (declared !== undefined) return planOf(declared)
     // Not-found handlers may share their `config`, but Fastify makes a separate function for each handler.
     const key = (isRoute ? route.config : route.handler) as object
-    let plan = this.#earlyPlans.get(key)
-    if (plan === undefined) this.#earlyPlans.set(key, plan = this.compile(route))
-    return plan
+    if (!this.#earlyPlans.has(key)) this.#earlyPlans.set(key, this.compile(route))
+    return this.#earlyPlans.get(key) as Plan | null
   }
 
+  /** Compiles the plan of a route. @throws `FST_SESSION_OPTIONS` naming the route */
   compile (route: RouteFacts): Plan | null { return compileRoute(route, this.#visible) }
 
   /** The schemes of this instance and of those around it, from the nearest outwards. */
@@ -112,15 +109,15 @@ export function guardOutside (app: FastifyInstance, { own }: Registry): void {
     const stray = own.find(({ name }) => named.includes(name))?.name
     must(stray === undefined, `${nameOf(route)} names the session "${stray}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
   }
+  const refuseRequest: onRequestHookHandler = ({ server, routeOptions }, _reply, done) => {
+    refuse(server, routeOptions)
+    done()
+  }
   const routes: Array<readonly [FastifyInstance, RouteFacts]> = []
   const around = outermost(app)
   around.addHook('onRoute', function (route) { routes.push([this, route]) })
   app.addHook('onReady', async () => { for (const route of routes) refuse(...route) })
-  const refuseIf = (isAsked: (request: FastifyRequest) => boolean): onRequestHookHandler => (request, _reply, done) => {
-    if (isAsked(request)) refuse(request.server, request.routeOptions)
-    done()
-  }
-  around.addHook('onRequest', refuseIf(() => true))
+  around.addHook('onRequest', refuseRequest)
   // reply.callNotFound() runs a not-found handler without its onRequest hooks.
-  around.addHook('preHandler', refuseIf(({ is404 }) => is404))
+  around.addHook('preHandler', refuseRequest)
 }

@@ -31,11 +31,7 @@ export function nameOf ({ method, url }: RouteFacts): string {
   return url === undefined ? 'the not-found handler' : `route ${String(method)} ${url}`
 }
 
-/**
- * Compiles the plan of a route, `null` if nothing is required.
- * @param visible - the schemes from the nearest instance outwards. Of two with the same name, the nearest counts.
- * @throws `FST_SESSION_OPTIONS` naming the route
- */
+/** Compiles the plan of a route, `null` if nothing is required. Of two visible schemes with the same name, the first counts. */
 export function compileRoute (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
   try {
     return compile(route, visible)
@@ -64,16 +60,15 @@ function compile (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
 
 function verifierOf (name: string, [role]: readonly string[], visible: readonly Scheme[]): Verifier | undefined {
   const session = visible.find((scheme) => scheme.name === name)
-  if (session !== undefined) {
-    must(role === undefined || session.settings.roles !== undefined, `it requires the role "${role}", and the session "${name}" has no option roles: register it with roles: (data) => data.roles`)
-    return undefined
-  }
-  const verifier = visible.map(({ settings }) => settings.verifiers.get(name)).find((verifier) => verifier !== undefined)
-  if (verifier !== undefined) return verifier
+  must(session === undefined || role === undefined || session.settings.roles !== undefined, `it requires the role "${role}", and the session "${name}" has no option roles: register it with roles: (data) => data.roles`)
+  if (session !== undefined) return undefined
+  const [verifier] = visible.flatMap(({ settings }) => settings.verifiers.get(name) ?? [])
   const meant = nearest(name, visible.flatMap(({ name, settings }) => [name, ...settings.verifiers.keys()]))
-  throw invalidOptions(`no session and no verifier is registered for the security scheme "${name}": ` + (meant === undefined
+  const advice = meant === undefined
     ? `register a session with that name, or give the plugin verifiers: { ${JSON.stringify(name)}: (request, scopes) => boolean }`
-    : `did you mean ${JSON.stringify(meant)}?`))
+    : `did you mean ${JSON.stringify(meant)}?`
+  must(verifier !== undefined, `no session and no verifier is registered for the security scheme "${name}": ${advice}`)
+  return verifier
 }
 
 /** Reads `config.session` of a route. @throws `FST_SESSION_OPTIONS`; the caller adds the name of the route */
