@@ -1,6 +1,5 @@
 import createError, { type FastifyError } from '@fastify/error'
 
-/** The response status of each error. */
 export const statusOf = {
   FST_SESSION_REQUIRED: 401, FST_SESSION_CREDENTIALS: 401, FST_SESSION_FORBIDDEN: 403, FST_SESSION_CROSS_ORIGIN: 403,
   FST_SESSION_CONFLICT: 409, FST_SESSION_STORE: 503, FST_SESSION_NOT_DECLARED: 500, FST_SESSION_TOO_LATE: 500,
@@ -56,6 +55,7 @@ export const invalidOptions = withCode('FST_SESSION_OPTIONS')
 export const invalidData = withCode('FST_SESSION_INVALID_DATA')
 export const tooLarge = withCode('FST_SESSION_TOO_LARGE')
 export const forbidden = withCode('FST_SESSION_FORBIDDEN')
+/** Makes the error for two conflicting changes of one session. */
 export const conflict = (cause?: unknown): SessionError => withCode('FST_SESSION_CONFLICT')(MESSAGES.FST_SESSION_CONFLICT, cause)
 
 /** Returns the 503 for a store that fails. Clients may try again after five seconds. */
@@ -127,20 +127,16 @@ export function refuseUnknown (object: object, known: readonly string[], where: 
 
 /** Returns the known name most similar to a misspelt one, if at most two letters and less than half of the name differ. */
 export function nearest (name: string, known: readonly string[]): string | undefined {
-  const limit = Math.min(3, name.length / 2)
-  const distances = known.map((candidate) => ({ candidate, distance: distanceOf(name.toLowerCase(), candidate.toLowerCase()) }))
-  return distances.filter(({ distance }) => distance < limit).sort((a, b) => a.distance - b.distance)[0]?.candidate
+  return [0, 1, 2].filter((letters) => letters < name.length / 2)
+    .flatMap((letters) => known.filter((candidate) => isWithin(letters, name.toLowerCase(), candidate.toLowerCase())))[0]
 }
 
-/** Returns how many letters must be inserted, deleted or replaced to turn one text into the other (Levenshtein). */
-function distanceOf (one: string, other: string): number {
-  let above = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (let line = 0; line < one.length; line++) {
-    const row = [line + 1]
-    for (let at = 0; at < other.length; at++) row.push(Math.min(row[at]! + 1, above[at + 1]! + 1, above[at]! + Number(one[line] !== other[at])))
-    above = row
-  }
-  return above[other.length]!
+/** Returns true if inserting, deleting or replacing some letters, or fewer, turns one text into the other (Levenshtein). */
+function isWithin (letters: number, one: string, other: string): boolean {
+  if (one === '' || other === '') return one.length + other.length <= letters
+  const [first, second] = [one.slice(1), other.slice(1)]
+  if (one[0] === other[0]) return isWithin(letters, first, second)
+  return letters > 0 && [[first, other], [one, second], [first, second]].some(([one, other]) => isWithin(letters - 1, one!, other!))
 }
 
 /** One hundred years, in seconds. The sum of any instant and this fits into every store and cookie. */
@@ -155,7 +151,6 @@ export function milliseconds (name: string, seconds: number | undefined): number
 
 /** Converts like `milliseconds`, for a timer: those of Node.js count to 2^31 milliseconds, and fire at once for more. */
 export function timerMilliseconds (name: string, seconds: number | undefined): number | undefined {
-  const converted = milliseconds(name, seconds)
-  must(converted === undefined || converted < 2 ** 31, `${name} must be at most 24 days, in seconds`)
-  return converted
+  must(!(Number(seconds) > 2_147_483), `${name} must be at most 24 days, in seconds`)
+  return milliseconds(name, seconds)
 }

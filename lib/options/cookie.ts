@@ -1,6 +1,7 @@
 import { serialize, type SerializeOptions } from 'cookie'
 import { invalidOptions, must, refuseUnknown } from '../errors.js'
 import { isObject } from '../session/json.js'
+import type { Times } from '../session/times.js'
 
 /** Attributes of the session cookie (RFC 6265bis, 4.1.2). It is always HttpOnly. */
 export interface CookieOptions {
@@ -38,7 +39,7 @@ const ELSEWHERE = {
 const EXPIRED = { maxAge: 0, expires: new Date(0) }
 
 /** Checks the attributes. Returns the cookie and functions that write its headers. @throws `FST_SESSION_OPTIONS` */
-export function cookiePolicy (options: CookieOptions) {
+export function cookiePolicy (options: CookieOptions, now: () => number) {
   refuseUnknown(options, KNOWN, 'option cookie.*', ELSEWHERE)
   const { path = '/', domain, sameSite = 'lax', secure = true, partitioned = false, persistent = false, previous = [] } = options
   const name = options.name ?? (secure ? '__Host-session' : 'session')
@@ -63,12 +64,16 @@ export function cookiePolicy (options: CookieOptions) {
     name, path, secure,
     /** The current cookie, and the former ones with the header that expires each. */
     candidates: [{ name, former: undefined }, ...previous.map(({ name, path = '/', domain }) => ({ name, former: expireCookie(name, path, domain) }))],
-    /** Returns the header for a value. `maxAge` is in seconds. Without it, the cookie ends when the browser closes. */
-    write: (value: string, maxAge?: number) => `${name}=${value}${maxAge === undefined ? '' : `; Max-Age=${maxAge}`}${tail}`,
+    /** Returns the header for a value. A persistent cookie lives until the absolute deadline, another until the browser closes. */
+    write: (value: string, { persistent, deadline }: Times) =>
+      `${name}=${value}${persistent ? `; Max-Age=${Math.max(0, Math.ceil((deadline - now()) / 1000))}` : ''}${tail}`,
     /** The header that deletes the cookie. It has the same name, path and domain (RFC 6265bis, 5.7). */
     expire: written(name, { ...attributes, ...EXPIRED })
   })
 }
+
+/** Returns true if the path of a cookie covers another path (RFC 6265bis, 5.1.4). */
+export function covers (path: string, of: string): boolean { return of === path || of.startsWith(path.endsWith('/') ? path : `${path}/`) }
 
 /** Browsers ignore a Set-Cookie without Secure for a name with such a prefix (RFC 6265bis, 4.1.3). */
 const PREFIX = /^__(host|secure|http)-/i

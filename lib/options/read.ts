@@ -37,13 +37,11 @@ const ELSEWHERE = {
   secret: NO_SECRET, key: NO_SECRET, salt: NO_SECRET, password: NO_SECRET, keys: 'write store: sealedCookie({ keys })',
   cookieName: 'write cookie: { name: ... }', cookieOptions: 'write cookie: { ... }',
   sessionName: 'write scheme for the name of the session, and cookie: { name: ... } for that of the cookie',
-  maxAge: TIMES, expires: TIMES, expiry: TIMES, ttl: TIMES,
-  genid: RANDOM_ID, idGenerator: RANDOM_ID,
+  maxAge: TIMES, expires: TIMES, expiry: TIMES, ttl: TIMES, genid: RANDOM_ID, idGenerator: RANDOM_ID,
   saveUninitialized: 'a session is saved when its data change or start() is called, never before; take it out',
   resave: 'a session is saved if its data changed; take it out',
   rolling: 'each request restarts the idle timeout, without a new cookie; take it out. config: { session: { touch: false } } turns that off for a route',
-  unset: 'session.destroy() ends a session; take it out',
-  proxy: 'write Fastify({ trustProxy: ... })'
+  unset: 'session.destroy() ends a session; take it out', proxy: 'write Fastify({ trustProxy: ... })'
 }
 
 /** Checks the options and fills in the defaults. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
@@ -85,8 +83,8 @@ function readStore ({ store, now }: SessionOptions): SessionStore | SealedCookie
   must(isObject(store), 'store must be a SessionStore, such as new MemoryStore(), or sealedCookie({ keys })')
   if (store instanceof SealedCookie) return store
   const missing = (['create', 'read', 'touch', 'update', 'delete', 'list', 'deleteAll'] as const).filter((name) => typeof store[name] !== 'function')
-  must(missing.length === 0 || !('get' in store && 'destroy' in store), 'store is a store of express-session: write store: fromExpressStore(store), from fastify-openapi-session/express')
-  must(missing.length === 0, `store has no ${missing.join(', ')}: it must be a SessionStore, such as new MemoryStore()`)
+  must(missing.length === 0, 'get' in store && 'destroy' in store ? 'store is a store of express-session: write store: fromExpressStore(store), from fastify-openapi-session/express'
+    : `store has no ${missing.join(', ')}: it must be a SessionStore, such as new MemoryStore()`)
   return store
 }
 

@@ -1,27 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import { SealedCookie } from '../backend/sealed.js'
-import { must } from '../errors.js'
 import { MemoryStore } from '../store/memory.js'
 import type { Plan, RouteFacts } from '../routing/route.js'
+import { covers } from './cookie.js'
 import type { Scheme } from './scheme.js'
 
 /** A route that requires something. */
 interface PlannedRoute { readonly route: RouteFacts, readonly plan: Plan }
-
-/**
- * Checks a scheme for conflicts with one that was registered earlier in any context of the app. All share the browser, and may share
- * a store. `isOwn`: in the same instance. `isVisible`: there or around it. @throws `FST_SESSION_OPTIONS`
- */
-export function refuseClash (scheme: Scheme, other: Scheme, { isVisible, isOwn }: Record<'isVisible' | 'isOwn', boolean>): void {
-  const { name, cookie, settings: { store, security } } = scheme
-  must(!isVisible || other.name !== name, `the session "${name}" is registered already, here or in a parent context: register the plugin once for each session. A second session needs its own name and cookie: scheme: "admin", cookie: { name: "__Host-admin" }`)
-  must(!isOwn || !other.settings.security || !security, `the sessions "${other.name}" and "${name}" both have a default security: keep one of them, which may name both schemes`)
-  const share = other.cookie.name === cookie.name && (covers(other.cookie.path, cookie.path) || covers(cookie.path, other.cookie.path))
-  must(!share, other.name === name
-    ? `the session "${name}" is registered in two contexts of the app with the cookie "${cookie.name}", and each would sign out of the other: register the plugin once, around both contexts`
-    : `the sessions "${other.name}" and "${name}" both use the cookie "${cookie.name}", and each would sign out of the other: give one of them another cookie.name, such as "__Host-${name === 'session' ? other.name : name}"`)
-  must(store instanceof SealedCookie || other.settings.store !== store, `the sessions "${other.name}" and "${name}" share one store, where signing a person out of one would sign out of both: give each its own, with another prefix, table or directory`)
-}
 
 /** Plugins to register before this one, and the effect on a 401 response if they are not. */
 const FIRST: Readonly<Record<string, string>> = {
@@ -93,6 +77,3 @@ function mayCover (path: string, url: string): boolean {
   const fixed = url.split(/[:*]/, 1)[0] as string
   return covers(path, url) || (fixed !== url && path.startsWith(fixed))
 }
-
-/** Path matching of RFC 6265bis, 5.1.4. */
-function covers (path: string, of: string): boolean { return of === path || of.startsWith(path.endsWith('/') ? path : `${path}/`) }

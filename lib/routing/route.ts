@@ -31,16 +31,11 @@ export function nameOf ({ method, url }: RouteFacts): string {
   return url === undefined ? 'the not-found handler' : `route ${String(method)} ${url}`
 }
 
-/** Compiles the plan of a route, `null` if nothing is required. Of two visible schemes with the same name, the first counts. */
+/**
+ * Compiles the plan of a route, `null` if nothing is required. Of two visible schemes with the same name, the first counts.
+ * @throws `FST_SESSION_OPTIONS`, or what a getter of the app throws; the caller adds the name of the route
+ */
 export function compileRoute (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
-  try {
-    return compile(route, visible)
-  } catch (error) {
-    throw invalidOptions(`${nameOf(route)}: ${error instanceof Error ? error.message : '`security` cannot be read'}`)
-  }
-}
-
-function compile (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
   must(route.security === undefined, '`security` stands outside of the schema, where it has no effect: write schema: { security: [...] }')
   // The default does not apply to not-found handlers, and not to routes for OPTIONS only: browsers send preflights without cookies.
   const takesDefault = route.url !== undefined && [route.method].flat().some((method) => method !== 'OPTIONS')
