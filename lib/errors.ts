@@ -131,7 +131,7 @@ export function nearest (name: string, known: readonly string[]): string | undef
     .flatMap((letters) => known.filter((candidate) => isWithin(letters, name.toLowerCase(), candidate.toLowerCase())))[0]
 }
 
-/** Returns true if inserting, deleting or replacing some letters, or fewer, turns one text into the other (Levenshtein). */
+/** Returns true if at most `letters` insertions, deletions and replacements turn one text into the other (Levenshtein). */
 function isWithin (letters: number, one: string, other: string): boolean {
   if (one === '' || other === '') return one.length + other.length <= letters
   const [first, second] = [one.slice(1), other.slice(1)]

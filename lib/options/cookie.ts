@@ -55,7 +55,7 @@ export function cookiePolicy (options: CookieOptions, now: () => number) {
   must(!PREFIX.test(name) || secure, `cookie "${name}" needs secure: true; use a name without its prefix`)
   must(sameSite !== 'none' || secure, 'cookie.sameSite "none" needs cookie.secure: true')
   must(!partitioned || secure, 'cookie.partitioned needs cookie.secure: true')
-  const isList = Array.isArray(previous) && previous.every((former: unknown) => isObject(former) && typeof former['name'] === 'string')
+  const isList: boolean = Array.isArray(previous) && previous.every((former: unknown) => isObject(former) && typeof former['name'] === 'string')
   must(isList, 'cookie.previous must be a list of the former cookies with their names, such as [{ name: "sid" }]')
   for (const former of previous) refuseUnknown(former, ['name', 'path', 'domain'], 'option cookie.previous[].*')
   const attributes = { path, httpOnly: true, secure, sameSite, partitioned, ...(domain !== undefined && { domain }) }

@@ -6,7 +6,6 @@ import { readOrigins } from '../routing/cross-origin.js'
 import type { Verifier } from '../routing/requirement.js'
 import { isObject } from '../session/json.js'
 import { readSchema } from '../session/schema/read.js'
-import type { Lifetimes } from '../session/times.js'
 import { MemoryStore } from '../store/memory.js'
 import { clock } from '../store/shared/clock.js'
 import type { SessionStore } from '../store/store.js'
@@ -51,12 +50,15 @@ export async function readOptions (options: SessionOptions<string, any>, app: Fa
   must(isSchemeName(scheme), 'scheme must be a name of letters, digits, ".", "_" and "-"')
   for (const name of FUNCTIONS) must(['undefined', 'function'].includes(typeof options[name]), `${name} must be a function`)
   // `cookiePolicy` checks the attributes of the cookie, and the registry checks the requirements.
-  must(isObject(cookie), 'cookie must be an object such as { sameSite: "strict" }')
+  must(isObject(cookie as unknown), 'cookie must be an object such as { sameSite: "strict" }')
   must(security === undefined || Array.isArray(security), 'security must be a list of requirements, such as [{ session: [] }]')
   must(maxPerPrincipal === undefined || principal !== undefined, 'maxPerPrincipal needs the option principal, which returns the owner of a session: principal: (data) => data.userId')
+  const absoluteTimeout = milliseconds('absoluteTimeout', options.absoluteTimeout) ?? 43_200_000
+  const idleTimeout = milliseconds('idleTimeout', options.idleTimeout) ?? Math.min(1_800_000, absoluteTimeout)
+  must(idleTimeout <= absoluteTimeout, `idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: write both in seconds, not milliseconds, and the longer one as absoluteTimeout`)
   return Object.freeze({
-    scheme, cookie, principal, roles, verify, user, migrate, onEvent, security,
-    ...readLifetimes(options),
+    scheme, cookie, principal, roles, verify, user, migrate, onEvent, security, absoluteTimeout, idleTimeout,
+    persistent: cookie.persistent ?? false,
     schema: await readSchema(options.schema, async (schema) => await jsonSchema(schema, app)),
     store: readStore(options),
     storeTimeout: timerMilliseconds('storeTimeout', options.storeTimeout) ?? 2000,
@@ -69,13 +71,6 @@ export async function readOptions (options: SessionOptions<string, any>, app: Fa
     adopt: readAdoption(options.adopt),
     now: clock(options.now)
   })
-}
-
-function readLifetimes ({ idleTimeout: idle, absoluteTimeout: absolute, cookie }: SessionOptions): Lifetimes {
-  const absoluteTimeout = milliseconds('absoluteTimeout', absolute) ?? 43_200_000
-  const idleTimeout = milliseconds('idleTimeout', idle) ?? Math.min(1_800_000, absoluteTimeout)
-  must(idleTimeout <= absoluteTimeout, `idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: write both in seconds, not milliseconds, and the longer one as absoluteTimeout`)
-  return { idleTimeout, absoluteTimeout, persistent: cookie?.persistent ?? false }
 }
 
 function readStore ({ store, now }: SessionOptions): SessionStore | SealedCookie {

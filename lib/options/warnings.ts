@@ -35,7 +35,9 @@ export function * mistakesOf (scheme: Scheme, routes: readonly PlannedRoute[]): 
   for (const route of routes) {
     if (route.plan.schemes[0] === scheme) yield * inMilliseconds(titleOf(route), 'config.session.maxAge', route.plan.maxAge ?? 0, 30 * DAY)
   }
-  yield * outOfReach(scheme, routes)
+  const missed = routes.filter(({ route, plan }) => plan.schemes.includes(scheme) && !mayCover(cookie.path, route.url as string))
+  const some = missed.slice(0, 3).map(titleOf).join(', ') + (missed.length > 3 ? `, and ${missed.length - 3} more` : '')
+  if (missed.length > 0) yield `browsers send the cookie of the session "${name}" to ${cookie.path} only, and it is declared by ${some}: set cookie.path: "/", or move the routes`
   yield * openToGuests(scheme, routes)
 }
 
@@ -47,14 +49,6 @@ function * inMilliseconds (of: string, option: string, seconds: number, most: nu
   if (seconds <= most && !isLikely) return
   const [length, unit] = seconds < 2 * DAY ? [seconds / 3600, 'hours'] : [seconds / DAY, 'days']
   yield `${of} has ${option}: ${seconds}, which is ${Math.round(length)} ${unit}. Durations are in seconds, not milliseconds: half an hour is 1800`
-}
-
-function * outOfReach (scheme: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
-  const { name, cookie: { path } } = scheme
-  const missed = routes.filter(({ route, plan }) => plan.schemes.includes(scheme) && !mayCover(path, route.url as string)).map(titleOf)
-  if (missed.length === 0) return
-  const some = missed.slice(0, 3).join(', ') + (missed.length > 3 ? `, and ${missed.length - 3} more` : '')
-  yield `browsers send the cookie of the session "${name}" to ${path} only, and it is declared by ${some}: set cookie.path: "/", or move the routes`
 }
 
 /** Finds routes whose required session a guest may have too. Without the option `principal`, any live session is enough. */

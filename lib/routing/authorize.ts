@@ -32,7 +32,15 @@ export function authorize (request: FastifyRequest, plan: Plan, sessions: readon
     }),
     (failure) => failure === undefined || void failures.push(failure)
   ))
-  return chain(isMet, (isMet) => { if (isMet === undefined && failures.length > 0) refuse(failures, request, sessions) })
+  return chain(isMet, (isMet) => {
+    if (isMet !== undefined || failures.length === 0) return
+    // If both apply, the response is 403 and not 401, because signing in again would not add a role.
+    const worst = (failures.find(({ kind }) => kind === 'forbidden') ?? failures[0]) as Failure
+    const reporting = sessions.find(({ scheme }) => scheme.name === worst.scheme) ?? sessions[0]
+    reporting?.scheme.reportOn(request)({ type: 'rejected', reason: worst.kind, detail: worst.why })
+    if (worst.kind === 'forbidden') throw forbidden(worst.why)
+    throw authenticationRequired([...new Map(failures.map((failure) => [failure.scheme, failure])).values()])
+  })
 }
 
 function checkSession ({ scheme, snapshot, user }: Candidate, scopes: readonly string[], maxAge?: number): Awaitable<Failure | undefined> {
@@ -51,13 +59,4 @@ function checkSession ({ scheme, snapshot, user }: Candidate, scopes: readonly s
     const [meant] = missing.flatMap((role) => nearest(role, names) ?? [])
     return failed(`The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`, { kind: 'forbidden' })
   })
-}
-
-/** Throws the error. If both apply, throws 403 and not 401, because signing in again would not add a role. */
-function refuse (failures: readonly Failure[], request: FastifyRequest, sessions: readonly Candidate[]): never {
-  const worst = (failures.find(({ kind }) => kind === 'forbidden') ?? failures[0]) as Failure
-  const reporting = sessions.find(({ scheme }) => scheme.name === worst.scheme) ?? sessions[0]
-  reporting?.scheme.reportOn(request)({ type: 'rejected', reason: worst.kind, detail: worst.why })
-  if (worst.kind === 'forbidden') throw forbidden(worst.why)
-  throw authenticationRequired([...new Map(failures.map((failure) => [failure.scheme, failure])).values()])
 }

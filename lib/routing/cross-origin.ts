@@ -6,7 +6,6 @@ export interface CrossOriginOptions {
   trusted?: readonly string[]
 }
 
-/** The parts of a request that the check reads. */
 export type OriginFacts = Pick<FastifyRequest, 'protocol' | 'headers'> & { readonly host: string | undefined }
 
 /** The safe methods (RFC 9110, 9.2.1). TRACE and QUERY (RFC 10008) count as unsafe: pages of other origins do not need them. */

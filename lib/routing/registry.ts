@@ -9,13 +9,8 @@ const kRegistry = Symbol('fastify-openapi-session.registry')
 /** The key of the `DeclaredRoute` in the `config` of a route that was declared after the plugin. */
 export const kRoute = Symbol('fastify-openapi-session.route')
 
-/** A route that was declared after the plugin. Its plan is compiled when the app is ready, and does not change after that. */
-export interface DeclaredRoute {
-  readonly server: FastifyInstance
-  readonly route: RouteOptions
-  /** `undefined` until it is compiled, `null` for a route that requires nothing. */
-  plan: Plan | null | undefined
-}
+/** A route declared after the plugin. When the app is ready, its plan is compiled, and final. `null`: it requires nothing. */
+export interface DeclaredRoute { readonly server: FastifyInstance, readonly route: RouteOptions, plan: Plan | null | undefined }
 
 /** The `config` of a request's route. Fastify makes one object for each route and copies the symbols of the declared config. */
 export type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }

@@ -1,4 +1,4 @@
-import { invalidOptions, must, nearest, refuseUnknown } from '../errors.js'
+import { must, nearest, refuseUnknown } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
 import { readOrigins } from './cross-origin.js'
 import { compileRequirement, type Requirement, type Verifier } from './requirement.js'
