@@ -50,7 +50,8 @@ export async function readOptions (options: SessionOptions<string, any>, app: Fa
   must(isSchemeName(scheme), 'scheme must be a name of letters, digits, ".", "_" and "-"')
   for (const name of FUNCTIONS) must(['undefined', 'function'].includes(typeof options[name]), `${name} must be a function`)
   // `cookiePolicy` checks the attributes of the cookie, and the registry checks the requirements.
-  must(isObject(cookie as unknown), 'cookie must be an object such as { sameSite: "strict" }')
+  const isCookie: boolean = isObject(cookie)
+  must(isCookie, 'cookie must be an object such as { sameSite: "strict" }')
   must(security === undefined || Array.isArray(security), 'security must be a list of requirements, such as [{ session: [] }]')
   must(maxPerPrincipal === undefined || principal !== undefined, 'maxPerPrincipal needs the option principal, which returns the owner of a session: principal: (data) => data.userId')
   const absoluteTimeout = milliseconds('absoluteTimeout', options.absoluteTimeout) ?? 43_200_000
