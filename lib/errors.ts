@@ -55,7 +55,6 @@ export const invalidOptions = withCode('FST_SESSION_OPTIONS')
 export const invalidData = withCode('FST_SESSION_INVALID_DATA')
 export const tooLarge = withCode('FST_SESSION_TOO_LARGE')
 export const forbidden = withCode('FST_SESSION_FORBIDDEN')
-/** Makes the error for two conflicting changes of one session. */
 export const conflict = (cause?: unknown): SessionError => withCode('FST_SESSION_CONFLICT')(MESSAGES.FST_SESSION_CONFLICT, cause)
 
 /** Returns the 503 for a store that fails. Clients may try again after five seconds. */

@@ -24,7 +24,6 @@ const KNOWN = [
   ...FUNCTIONS, 'scheme', 'schema', 'store', 'cookie', 'idleTimeout', 'absoluteTimeout', 'storeTimeout', 'maxSize', 'maxPerPrincipal',
   'security', 'verifiers', 'crossOrigin', 'openapi', 'adopt'
 ] satisfies Array<keyof SessionOptions>
-const OF_OPENAPI = ['description', 'login', 'status', 'logout', 'decorator', 'headers'] satisfies Array<keyof OpenApiOptions>
 
 const NO_SECRET = 'no secret is needed, because the cookie holds random bits only; take it out. To keep the data in the cookie, write store: sealedCookie({ keys })'
 const TIMES = 'write idleTimeout and absoluteTimeout, in seconds, and cookie: { persistent: true } for a cookie that survives when the browser closes'
@@ -46,9 +45,11 @@ const ELSEWHERE = {
 /** Checks the options and fills in the defaults. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
 export async function readOptions (options: SessionOptions<string, any>, app: FastifyInstance) {
   refuseUnknown(options, [...KNOWN, ...OF_REGISTER], 'option *', ELSEWHERE)
-  const { scheme = 'session', cookie = {}, principal, roles, verify, user, migrate, onEvent, security, maxPerPrincipal } = options
+  const { scheme = 'session', cookie = {}, principal, roles, verify, user, migrate, onEvent, security } = options
+  const { maxSize = 1_048_576, maxPerPrincipal } = options
   must(isSchemeName(scheme), 'scheme must be a name of letters, digits, ".", "_" and "-"')
   for (const name of FUNCTIONS) must(['undefined', 'function'].includes(typeof options[name]), `${name} must be a function`)
+  for (const [name, count] of Object.entries({ maxSize, maxPerPrincipal })) must(count === undefined || (Number.isInteger(count) && count > 0), `${name} must be a whole number above 0`)
   // `cookiePolicy` checks the attributes of the cookie, and the registry checks the requirements.
   const isCookie: boolean = isObject(cookie)
   must(isCookie, 'cookie must be an object such as { sameSite: "strict" }')
@@ -58,13 +59,11 @@ export async function readOptions (options: SessionOptions<string, any>, app: Fa
   const idleTimeout = milliseconds('idleTimeout', options.idleTimeout) ?? Math.min(1_800_000, absoluteTimeout)
   must(idleTimeout <= absoluteTimeout, `idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: write both in seconds, not milliseconds, and the longer one as absoluteTimeout`)
   return Object.freeze({
-    scheme, cookie, principal, roles, verify, user, migrate, onEvent, security, absoluteTimeout, idleTimeout,
-    persistent: cookie.persistent ?? false,
+    scheme, cookie, principal, roles, verify, user, migrate, onEvent, security, maxSize, maxPerPrincipal,
+    absoluteTimeout, idleTimeout, persistent: cookie.persistent ?? false,
     schema: await readSchema(options.schema, async (schema) => await jsonSchema(schema, app)),
     store: readStore(options),
     storeTimeout: timerMilliseconds('storeTimeout', options.storeTimeout) ?? 2000,
-    maxSize: positive('maxSize', options.maxSize) ?? 1_048_576,
-    maxPerPrincipal: positive('maxPerPrincipal', maxPerPrincipal),
     verifiers: readVerifiers(options.verifiers, scheme),
     /** `undefined` if the check is off. */
     trustedOrigins: options.crossOrigin === false ? undefined : readOrigins(options.crossOrigin, 'crossOrigin'),
@@ -97,7 +96,7 @@ function readVerifiers (verifiers: Readonly<Record<string, Verifier>> = {}, sche
 
 function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {
   must(isObject(openapi), 'openapi must be an object such as { login: "login" }')
-  refuseUnknown(openapi, OF_OPENAPI, 'option openapi.*')
+  refuseUnknown(openapi, ['description', 'login', 'status', 'logout', 'decorator', 'headers'] satisfies Array<keyof OpenApiOptions>, 'option openapi.*')
   const { headers = {}, ...texts } = openapi
   must(isObject(headers) && Object.values(headers).every(isObject), 'openapi.headers must be an object such as { RateLimit: { description: "...", schema: { type: "string" } } }')
   for (const [name, value] of Object.entries(texts)) must(value === undefined || (typeof value === 'string' && value !== ''), `openapi.${name} must be text`)
@@ -106,8 +105,3 @@ function readOpenApi (openapi: OpenApiOptions = {}): OpenApiOptions {
 
 // OpenAPI 3.1, Components Object: the form of the keys of securitySchemes.
 function isSchemeName (name: unknown): boolean { return typeof name === 'string' && /^[a-zA-Z0-9._-]+$/.test(name) }
-
-function positive (name: string, value: number | undefined): number | undefined {
-  must(value === undefined || (Number.isInteger(value) && value > 0), `${name} must be a whole number above 0`)
-  return value
-}

@@ -55,8 +55,7 @@ function checkSession ({ scheme, snapshot, user }: Candidate, scopes: readonly s
     const missing = scopes.filter((role) => !held.includes(role))
     if (missing.length === 0) return undefined
     // `security` may misspell a role of the session.
-    const names = held.filter((role) => typeof role === 'string')
-    const [meant] = missing.flatMap((role) => nearest(role, names) ?? [])
+    const [meant] = missing.flatMap((role) => nearest(role, held.filter((name) => typeof name === 'string')) ?? [])
     return failed(`The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`, { kind: 'forbidden' })
   })
 }

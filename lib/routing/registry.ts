@@ -3,7 +3,7 @@ import { SealedCookie } from '../backend/sealed.js'
 import { invalidOptions, must } from '../errors.js'
 import { covers } from '../options/cookie.js'
 import type { Scheme } from '../options/scheme.js'
-import { compileRoute, nameOf, ownSecurity, type Plan, type RouteFacts } from './route.js'
+import { compileRoute, nameOf, type Plan, type RouteFacts } from './route.js'
 
 const kRegistry = Symbol('fastify-openapi-session.registry')
 /** The key of the `DeclaredRoute` in the `config` of a route that was declared after the plugin. */
@@ -113,7 +113,7 @@ export function outermost (app: FastifyInstance): FastifyInstance {
 export function guardOutside (app: FastifyInstance, { own }: Registry): void {
   const refuse = (server: FastifyInstance, route: RouteFacts): void => {
     // A context with a registry refuses such routes when it compiles them.
-    const security = Registry.of(server) === undefined ? ownSecurity(route) : undefined
+    const security = Registry.of(server) === undefined ? route.schema?.security : undefined
     const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []
     const stray = own.find(({ name }) => named.includes(name))?.name
     must(stray === undefined, `${nameOf(route)} names the session "${stray}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)

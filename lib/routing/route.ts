@@ -16,7 +16,8 @@ export interface SessionRouteConfig {
 const KNOWN = ['touch', 'maxAge', 'crossOrigin'] satisfies Array<keyof SessionRouteConfig>
 
 /** The options of a route that the plugin reads. `onRoute` hooks and requests have them. A not-found handler has no `url`. */
-export type RouteFacts = Partial<Record<'method' | 'handler' | 'schema' | 'security' | 'config', unknown>> & { url?: string | undefined }
+export type RouteFacts = Partial<Record<'method' | 'handler' | 'security', unknown>>
+  & { url?: string | undefined, schema?: { security?: unknown } | undefined, config?: { session?: unknown } | undefined }
 
 /** The compiled requirements and options of a route. */
 export interface Plan extends ReturnType<typeof readRouteConfig> {
@@ -24,8 +25,6 @@ export interface Plan extends ReturnType<typeof readRouteConfig> {
   /** The schemes to load, in the order in which the route names them. */
   readonly schemes: readonly Scheme[]
 }
-
-export function ownSecurity ({ schema }: RouteFacts): unknown { return (schema as { security?: unknown } | undefined)?.security }
 
 export function nameOf ({ method, url }: RouteFacts): string {
   return url === undefined ? 'the not-found handler' : `route ${String(method)} ${url}`
@@ -39,9 +38,9 @@ export function compileRoute (route: RouteFacts, visible: readonly Scheme[]): Pl
   must(route.security === undefined, '`security` stands outside of the schema, where it has no effect: write schema: { security: [...] }')
   // The default does not apply to not-found handlers, and not to routes for OPTIONS only: browsers send preflights without cookies.
   const takesDefault = route.url !== undefined && [route.method].flat().some((method) => method !== 'OPTIONS')
-  const own = ownSecurity(route)
+  const own = route.schema?.security
   const security = own === undefined && takesDefault ? visible.find(({ settings }) => settings.security)?.settings.security : own
-  const config = (route.config as { session?: unknown } | undefined)?.session ?? {}
+  const config = route.config?.session ?? {}
   if (security === undefined || (Array.isArray(security) && security.length === 0)) {
     // On a route without a session, `config.session` may be for another plugin.
     const isOurs = KNOWN.some((key) => key in Object(config))
