@@ -50,8 +50,7 @@ declare module 'fastify' {
 
 /**
  * Typed cookie sessions, declared once in a route's OpenAPI `security`, and from that line loaded, enforced, typed and
- * documented: `await app.register(sessionPlugin, { schema, principal })`.
- * Register it once for each session scheme of the app.
+ * documented: `await app.register(sessionPlugin, { schema, principal })`. Register it once for each session scheme of the app.
  * @throws `FST_SESSION_OPTIONS` at boot, with a sentence that says what to write
  */
 const plugin = fp(sessionPlugin, { fastify: '5.x', name: 'fastify-openapi-session' }) as SessionPlugin

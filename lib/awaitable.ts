@@ -2,7 +2,6 @@ import { SessionError, unavailable } from './errors.js'
 import { TimeLimit, type Timed } from './store/shared/time-limit.js'
 import type { Awaitable } from './store/store.js'
 
-/** Returns whether a value has to be awaited. */
 export function isPromise<T> (value: Awaitable<T>): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
@@ -19,13 +18,8 @@ export function awaitAll<T> (values: ReadonlyArray<Awaitable<T>>): Awaitable<T[]
 }
 
 /** Returns the first result of `find` that is not `undefined`, in the order of the items. Each call waits for the one before. */
-export function findFirst<T, U> (items: readonly T[], find: (item: T) => Awaitable<U | undefined>, from = 0): Awaitable<U | undefined> {
-  for (let index = from; index < items.length; index++) {
-    const found = find(items[index] as T)
-    if (isPromise(found)) return found.then((found) => found ?? findFirst(items, find, index + 1))
-    if (found !== undefined) return found
-  }
-  return undefined
+export function findFirst<T, U> (items: readonly T[], find: (item: T) => Awaitable<U | undefined>, index = 0): Awaitable<U | undefined> {
+  return index === items.length ? undefined : chain(find(items[index] as T), (found) => found ?? findFirst(items, find, index + 1))
 }
 
 /** Returns the result of `work`, or the result of `recover` if `work` throws or rejects. */
@@ -39,9 +33,8 @@ export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) =
 }
 
 /**
- * Calls a store, or waits for an earlier call, within a time limit in milliseconds. Every failure becomes the one error that a
- * client may see. If the call returns a value and not a promise, makes no promise and no timer.
- * @throws `FST_SESSION_STORE` (503)
+ * Calls a store, or waits for an earlier call, within a time limit in milliseconds. For a call that returns a value, makes neither
+ * a promise nor a timer. @throws `FST_SESSION_STORE` (503), the one error that a client may see, for every failure
  */
 export function callInTime<T> (call: () => Awaitable<T>, limit: number): Awaitable<T> {
   try {
@@ -71,10 +64,7 @@ function waitFor<T> (result: PromiseLike<T>, limit: number, resolve: (value: T) 
 
 function failure (error: unknown): SessionError { return error instanceof SessionError ? error : unavailable(withoutData(error)) }
 
-/**
- * Copies the standard properties of an error. Drivers attach the statement, its parameters and its arguments to their errors.
- * These hold session data, which must not reach a log.
- */
+/** Copies the standard properties of an error. Drivers attach statements and their parameters, whose data must not reach a log. */
 function withoutData (error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return new Error('the store failed without an error')
   const { name, message, stack, code, cause } = error as NodeJS.ErrnoException

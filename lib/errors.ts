@@ -1,12 +1,8 @@
 import createError, { type FastifyError } from '@fastify/error'
 
-/** The response status of each error. */
 export const statusOf = {
-  FST_SESSION_REQUIRED: 401, FST_SESSION_CREDENTIALS: 401,
-  FST_SESSION_FORBIDDEN: 403, FST_SESSION_CROSS_ORIGIN: 403,
-  FST_SESSION_CONFLICT: 409,
-  FST_SESSION_STORE: 503,
-  FST_SESSION_NOT_DECLARED: 500, FST_SESSION_TOO_LATE: 500,
+  FST_SESSION_REQUIRED: 401, FST_SESSION_CREDENTIALS: 401, FST_SESSION_FORBIDDEN: 403, FST_SESSION_CROSS_ORIGIN: 403,
+  FST_SESSION_CONFLICT: 409, FST_SESSION_STORE: 503, FST_SESSION_NOT_DECLARED: 500, FST_SESSION_TOO_LATE: 500,
   FST_SESSION_INVALID_DATA: 500, FST_SESSION_TOO_LARGE: 500, FST_SESSION_OPTIONS: 500
 } as const
 
@@ -52,18 +48,13 @@ export class SessionError extends (Base as unknown as new (message: string, opti
   }
 }
 
-/** Returns a function that makes the error of a code. */
+/** Returns a function that makes the error of a code. `docs/errors.md` describes the codes. */
 const withCode = (code: SessionErrorCode) => (message: string, cause?: unknown): SessionError => new SessionError(code, message, { cause })
 
-/** Makes the error for wrong configuration. The message says what is wrong, where, and what to write instead. */
 export const invalidOptions = withCode('FST_SESSION_OPTIONS')
-/** Makes the error for data that do not fit the schema, or that JSON cannot hold. */
 export const invalidData = withCode('FST_SESSION_INVALID_DATA')
-/** Makes the error for data that are too large for the option `maxSize` or for a cookie. */
 export const tooLarge = withCode('FST_SESSION_TOO_LARGE')
-/** Makes the 403 for a live session if a role or another required scheme is missing. */
 export const forbidden = withCode('FST_SESSION_FORBIDDEN')
-/** Makes the 409 for two conflicting changes of one session. */
 export const conflict = (cause?: unknown): SessionError => withCode('FST_SESSION_CONFLICT')(MESSAGES.FST_SESSION_CONFLICT, cause)
 
 /** Returns the 503 for a store that fails. Clients may try again after five seconds. */
@@ -123,7 +114,6 @@ export function must (holds: boolean, sentence: string): asserts holds { if (!ho
  * lists the known names.
  * @param where - the place of the key, with `*` for the key, such as `option cookie.*`
  * @param elsewhere - names that other packages use, and what to write instead
- * @throws `FST_SESSION_OPTIONS`
  */
 export function refuseUnknown (object: object, known: readonly string[], where: string, elsewhere: Record<string, string> = {}): void {
   const name = Object.keys(object).find((name) => !known.includes(name))
@@ -135,27 +125,17 @@ export function refuseUnknown (object: object, known: readonly string[], where: 
 }
 
 /** Returns the known name most similar to a misspelt one, if at most two letters and less than half of the name differ. */
-export function nearest (name: string, known: Iterable<string>): string | undefined {
-  let found: string | undefined
-  let least = Math.min(3, name.length / 2)
-  for (const candidate of known) {
-    const distance = distanceOf(name.toLowerCase(), candidate.toLowerCase())
-    if (distance < least) [found, least] = [candidate, distance]
-  }
-  return found
+export function nearest (name: string, known: readonly string[]): string | undefined {
+  return [0, 1, 2].filter((letters) => letters < name.length / 2)
+    .flatMap((letters) => known.filter((candidate) => isWithin(letters, name.toLowerCase(), candidate.toLowerCase())))[0]
 }
 
-/** Returns how many letters must be inserted, deleted or replaced to turn one text into the other (Levenshtein). */
-function distanceOf (one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (let line = 0; line < one.length; line++) {
-    const above = row
-    row = [line + 1]
-    for (let at = 0; at < other.length; at++) {
-      row.push(Math.min(row[at]! + 1, above[at + 1]! + 1, above[at]! + Number(one[line] !== other[at])))
-    }
-  }
-  return row[other.length]!
+/** Returns true if at most `letters` insertions, deletions and replacements turn one text into the other (Levenshtein). */
+function isWithin (letters: number, one: string, other: string): boolean {
+  if (one === '' || other === '') return one.length + other.length <= letters
+  const [first, second] = [one.slice(1), other.slice(1)]
+  if (one[0] === other[0]) return isWithin(letters, first, second)
+  return letters > 0 && [[first, other], [one, second], [first, second]].some(([one, other]) => isWithin(letters - 1, one!, other!))
 }
 
 /** One hundred years, in seconds. The sum of any instant and this fits into every store and cookie. */
@@ -170,7 +150,6 @@ export function milliseconds (name: string, seconds: number | undefined): number
 
 /** Converts like `milliseconds`, for a timer: those of Node.js count to 2^31 milliseconds, and fire at once for more. */
 export function timerMilliseconds (name: string, seconds: number | undefined): number | undefined {
-  const converted = milliseconds(name, seconds)
-  must(converted === undefined || converted < 2 ** 31, `${name} must be at most 24 days, in seconds`)
-  return converted
+  must(!(Number(seconds) > 2_147_483), `${name} must be at most 24 days, in seconds`)
+  return milliseconds(name, seconds)
 }

@@ -43,12 +43,11 @@ function guard (app: FastifyInstance): Registry {
   return registry
 }
 
-// Fields that Fastify sets on each request object. `hasRequestDecorator` knows its other members.
-const FIELDS_OF_REQUEST = new Set(['id', 'params', 'raw', 'query', 'log', 'body'])
-
 function decorate (app: FastifyInstance, scheme: Scheme): void {
   const { name } = scheme
-  const isTaken = app.hasRequestDecorator(name) || app.hasDecorator(name) || FIELDS_OF_REQUEST.has(name)
+  // Fastify sets these fields on each request object. `hasRequestDecorator` knows its other members.
+  const isField = ['id', 'params', 'raw', 'query', 'log', 'body'].includes(name)
+  const isTaken = isField || app.hasRequestDecorator(name) || app.hasDecorator(name)
   must(!isTaken, `request.${name} or app.${name} exists already, from Fastify or from another plugin (another session plugin, for example): remove that one, or use another name, such as scheme: "mySession"`)
   const closing = new AbortController()
   app.addHook('preClose', async () => { closing.abort() })
@@ -66,13 +65,10 @@ function observe (app: FastifyInstance, { settings: { store }, reportOn }: Schem
   if (store.warning !== undefined) app.log.warn(store.warning)
   let hasEvicted = false
   store.observe?.((report) => {
-    switch (report.kind) {
-      case 'damaged': return reportOn()({ type: 'discarded', reason: 'damaged', id: report.id })
-      case 'failed': return app.log.error({ err: report.error }, `session store: ${report.task} failed`)
-      case 'evicted':
-        if (!hasEvicted) app.log.warn('the session store is full and ends live sessions, those without a principal first: raise its limits, or use another store')
-        hasEvicted = true
-        reportOn()({ type: 'destroyed', reason: 'evicted' }, { id: report.id, principal: report.principal })
-    }
+    if (report.kind === 'failed') return app.log.error({ err: report.error }, `session store: ${report.task} failed`)
+    if (report.kind === 'damaged') return reportOn()({ type: 'discarded', reason: 'damaged', id: report.id })
+    if (!hasEvicted) app.log.warn('the session store is full and ends live sessions, those without a principal first: raise its limits, or use another store')
+    hasEvicted = true
+    reportOn()({ type: 'destroyed', reason: 'evicted' }, { id: report.id, principal: report.principal })
   })
 }

@@ -1,13 +1,9 @@
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { invalidOptions, must } from '../errors.js'
-import { checkedBy, type DataSchema } from '../session/schema/schema.js'
+import { checkedBy, type DataSchema, type Fault } from '../session/schema/schema.js'
 
 /** A function that Ajv compiled from a JSON Schema. */
-interface Validate {
-  (data: unknown): unknown
-  errors?: ReadonlyArray<{ readonly instancePath: string, readonly message?: string }> | null | undefined
-  $async?: boolean
-}
+type Validate = ((data: unknown) => unknown) & { errors?: readonly Fault[] | null, $async?: boolean }
 
 /**
  * Compiles a JSON Schema as the app does for its routes, with its shared schemas and the formats, keywords and plugins of its
@@ -33,7 +29,7 @@ export async function jsonSchema (schema: object, app: FastifyInstance): Promise
   must(check.$async !== true, 'schema is asynchronous ($async), but data are checked synchronously: remove $async')
   return checkedBy(schema, {
     check,
-    errors: (data) => check(data) ? [] : check.errors?.map(({ instancePath: path, message }) => ({ path, message })) ?? [],
+    errors: (data) => check(data) ? [] : check.errors ?? [],
     fill (data) {
       fill(data)
       return data
@@ -42,9 +38,8 @@ export async function jsonSchema (schema: object, app: FastifyInstance): Promise
 }
 
 /** Returns the value that Fastify keeps for an app under the symbol of this name, or `undefined`. */
-export function keptIn (app: object, name: string): unknown {
+export function keptIn (app: object | null, name: string): unknown {
+  if (app === null) return undefined
   const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === name)
-  if (symbol !== undefined) return (app as Record<symbol, unknown>)[symbol]
-  const around = Object.getPrototypeOf(app) as object | null
-  return around === null ? undefined : keptIn(around, name)
+  return symbol === undefined ? keptIn(Object.getPrototypeOf(app) as object | null, name) : (app as Record<symbol, unknown>)[symbol]
 }

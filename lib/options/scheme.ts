@@ -5,7 +5,6 @@ import { StoredBackend } from '../backend/stored.js'
 import { must } from '../errors.js'
 import { type Report, reporter } from '../events/events.js'
 import { Codec } from '../session/codec.js'
-import type { Times } from '../session/times.js'
 import { cookiePolicy, expireCookie } from './cookie.js'
 import type { Settings } from './read.js'
 
@@ -15,20 +14,17 @@ export type Scheme = ReturnType<typeof createScheme>
 /** Creates a scheme from its options. @throws `FST_SESSION_OPTIONS` */
 export function createScheme (settings: Settings, log: FastifyBaseLogger) {
   const { scheme: name, store, now, adopt, maxPerPrincipal } = settings
-  const cookie = cookiePolicy(settings.cookie)
+  const cookie = cookiePolicy(settings.cookie, now)
   must(adopt?.cookieName !== cookie.name, `adopt: the old sessions use the cookie "${cookie.name}" too: give this plugin another cookie.name, such as the default __Host-session`)
   must(maxPerPrincipal === undefined || !(store instanceof SealedCookie), `the session "${name}" has maxPerPrincipal, and sealed cookies cannot be counted: take it out, or use a store`)
   must(maxPerPrincipal === undefined || store instanceof SealedCookie || store.lists !== false, `the session "${name}" has maxPerPrincipal, and its store cannot find the sessions of a principal: take it out, or use RedisStore or SqlStore`)
   const codec = new Codec(settings)
   /** Returns the function that reports events of a request, or events outside of requests. */
   const reportOn = (request?: FastifyRequest): Report => reporter(name, settings.onEvent, request?.log ?? log, request)
-  /** Returns the `Set-Cookie` header for a session. A persistent cookie lives until the absolute deadline. */
-  const setCookie = (value: string, { persistent, deadline }: Times): string =>
-    cookie.write(value, persistent ? Math.max(0, Math.ceil((deadline - now()) / 1000)) : undefined)
   const backend: Backend = store instanceof SealedCookie
-    ? store.backend({ ...settings, cookieName: cookie.name, codec, setCookie })
+    ? store.backend({ ...settings, cookieName: cookie.name, codec, setCookie: cookie.write })
     : new StoredBackend({ ...settings, store, codec, report: reportOn() })
   /** The `Set-Cookie` header that expires the cookie of the other plugin, if its sessions are adopted. */
   const expireAdopted = adopt && expireCookie(adopt.cookieName, adopt.path ?? '/', adopt.domain)
-  return Object.freeze({ name, settings, cookie, codec, backend, reportOn, setCookie, expireAdopted })
+  return Object.freeze({ name, settings, cookie, codec, backend, reportOn, setCookie: cookie.write, expireAdopted })
 }

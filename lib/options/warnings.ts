@@ -1,30 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import { SealedCookie } from '../backend/sealed.js'
-import { must } from '../errors.js'
 import { MemoryStore } from '../store/memory.js'
-import type { Condition } from '../routing/requirement.js'
 import type { Plan, RouteFacts } from '../routing/route.js'
+import { covers } from './cookie.js'
 import type { Scheme } from './scheme.js'
 
 /** A route that requires something. */
 interface PlannedRoute { readonly route: RouteFacts, readonly plan: Plan }
-
-/**
- * Checks a scheme for conflicts with one that was registered earlier in any context of the app. All schemes share the browser, and
- * may share a store.
- * @param where - true in `isVisible` for a scheme of the same instance or one around it, and in `isOwn` for the same instance
- * @throws `FST_SESSION_OPTIONS`
- */
-export function refuseClash (scheme: Scheme, other: Scheme, { isVisible, isOwn }: Record<'isVisible' | 'isOwn', boolean>): void {
-  const { name, cookie, settings: { store, security } } = scheme
-  must(!isVisible || other.name !== name, `the session "${name}" is registered already, here or in a parent context: register the plugin once for each session. A second session needs its own name and cookie: scheme: "admin", cookie: { name: "__Host-admin" }`)
-  must(!isOwn || !other.settings.security || !security, `the sessions "${other.name}" and "${name}" both have a default security: keep one of them, which may name both schemes`)
-  const share = other.cookie.name === cookie.name && (covers(other.cookie.path, cookie.path) || covers(cookie.path, other.cookie.path))
-  must(!share, other.name === name
-    ? `the session "${name}" is registered in two contexts of the app with the cookie "${cookie.name}", and each would sign out of the other: register the plugin once, around both contexts`
-    : `the sessions "${other.name}" and "${name}" both use the cookie "${cookie.name}", and each would sign out of the other: give one of them another cookie.name, such as "__Host-${name === 'session' ? other.name : name}"`)
-  must(store instanceof SealedCookie || other.settings.store !== store, `the sessions "${other.name}" and "${name}" share one store, where signing a person out of one would sign out of both: give each its own, with another prefix, table or directory`)
-}
 
 /** Plugins to register before this one, and the effect on a 401 response if they are not. */
 const FIRST: Readonly<Record<string, string>> = {
@@ -48,34 +29,26 @@ export function * mistakesOf (scheme: Scheme, routes: readonly PlannedRoute[]): 
   if (production && store instanceof MemoryStore) yield `NODE_ENV is production and the session "${name}" is kept in the memory of this process: a restart signs every user out, and a second process has no sessions; use RedisStore, SqlStore, FileStore or sealedCookie`
   if (production && !cookie.secure) yield `NODE_ENV is production and the cookie "${cookie.name}" is not Secure, so that everyone on the network path can read it: serve https and take cookie.secure: false out`
   if (sameSite === 'none' && trustedOrigins === undefined) yield `the cookie of the session "${name}" goes with requests from every site (sameSite "none") and crossOrigin: false checks none of them: write crossOrigin: { trusted: ["https://the-site.example"] }`
-  yield * inMilliseconds(scheme, routes)
-  yield * outOfReach(scheme, routes)
+  for (const [option, most] of [['idleTimeout', 30 * DAY], ['absoluteTimeout', 366 * DAY], ['storeTimeout', 120]] as const) {
+    yield * inMilliseconds(`the session "${name}"`, option, scheme.settings[option] / 1000, most)
+  }
+  for (const route of routes) {
+    if (route.plan.schemes[0] === scheme) yield * inMilliseconds(titleOf(route), 'config.session.maxAge', route.plan.maxAge ?? 0, 30 * DAY)
+  }
+  const missed = routes.filter(({ route, plan }) => plan.schemes.includes(scheme) && !mayCover(cookie.path, route.url as string))
+  const some = missed.slice(0, 3).map(titleOf).join(', ') + (missed.length > 3 ? `, and ${missed.length - 3} more` : '')
+  if (missed.length > 0) yield `browsers send the cookie of the session "${name}" to ${cookie.path} only, and it is declared by ${some}: set cookie.path: "/", or move the routes`
   yield * openToGuests(scheme, routes)
 }
 
 const DAY = 86_400
 
-/** Finds durations that are probably in milliseconds: very long ones, and multiples of 60,000. */
-function * inMilliseconds ({ name, settings }: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
-  const maxAges = routes.filter(({ plan }) => plan.schemes[0]?.name === name)
-    .map((route) => [titleOf(route), 'config.session.maxAge', route.plan.maxAge ?? 0, 30 * DAY] as const)
-  const most = { idleTimeout: 30 * DAY, absoluteTimeout: 366 * DAY, storeTimeout: 120 }
-  const options = (Object.keys(most) as Array<keyof typeof most>)
-    .map((option) => [`the session "${name}"`, option, settings[option] / 1000, most[option]] as const)
-  for (const [of, option, seconds, most] of [...options, ...maxAges]) {
-    const isLikely = seconds >= 60_000 && seconds % 60_000 === 0 && seconds % DAY !== 0
-    if (seconds <= most && !isLikely) continue
-    const [length, unit] = seconds < 2 * DAY ? [seconds / 3600, 'hours'] : [seconds / DAY, 'days']
-    yield `${of} has ${option}: ${seconds}, which is ${Math.round(length)} ${unit}. Durations are in seconds, not milliseconds: half an hour is 1800`
-  }
-}
-
-function * outOfReach (scheme: Scheme, routes: readonly PlannedRoute[]): Generator<string> {
-  const { name, cookie: { path } } = scheme
-  const missed = routes.filter(({ route, plan }) => plan.schemes.includes(scheme) && !mayCover(path, route.url as string)).map(titleOf)
-  if (missed.length === 0) return
-  const some = missed.slice(0, 3).join(', ') + (missed.length > 3 ? `, and ${missed.length - 3} more` : '')
-  yield `browsers send the cookie of the session "${name}" to ${path} only, and it is declared by ${some}: set cookie.path: "/", or move the routes`
+/** Finds a duration that is probably in milliseconds: a very long one, or a multiple of 60,000. */
+function * inMilliseconds (of: string, option: string, seconds: number, most: number): Generator<string> {
+  const isLikely = seconds >= 60_000 && seconds % 60_000 === 0 && seconds % DAY !== 0
+  if (seconds <= most && !isLikely) return
+  const [length, unit] = seconds < 2 * DAY ? [seconds / 3600, 'hours'] : [seconds / DAY, 'days']
+  yield `${of} has ${option}: ${seconds}, which is ${Math.round(length)} ${unit}. Durations are in seconds, not milliseconds: half an hour is 1800`
 }
 
 /** Finds routes whose required session a guest may have too. Without the option `principal`, any live session is enough. */
@@ -83,10 +56,10 @@ function * openToGuests ({ name, codec, settings: { principal } }: Scheme, route
   if (principal !== undefined || codec.blank === undefined) return
   const naming = routes.filter(({ plan }) => plan.requirement.sessions.includes(name))
   const isOpen = ({ plan }: PlannedRoute): boolean => plan.requirement.alternatives.some((conditions) => conditions.length === 0)
-  const asksNoRole = ({ scheme, scopes }: Condition): boolean => scheme === name && scopes.length === 0
+  const asksNoRole = ({ plan }: PlannedRoute): boolean =>
+    plan.requirement.alternatives.some((conditions) => conditions.every(({ scheme, scopes }) => scheme === name && scopes.length === 0))
   const guests = naming.find(isOpen)
-  const members = naming.filter((route) => !isOpen(route))
-    .find(({ plan }) => plan.requirement.alternatives.some((conditions) => conditions.every(asksNoRole)))
+  const members = naming.find((route) => !isOpen(route) && asksNoRole(route))
   if (guests === undefined || members === undefined) return
   yield `the session "${name}" has no option principal, so a session that a guest gets from ${titleOf(guests)} satisfies ${titleOf(members)}: give the plugin principal: (data) => data.userId`
 }
@@ -98,6 +71,3 @@ function mayCover (path: string, url: string): boolean {
   const fixed = url.split(/[:*]/, 1)[0] as string
   return covers(path, url) || (fixed !== url && path.startsWith(fixed))
 }
-
-/** Path matching of RFC 6265bis, 5.1.4. */
-function covers (path: string, of: string): boolean { return of === path || of.startsWith(path.endsWith('/') ? path : `${path}/`) }

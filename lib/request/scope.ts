@@ -179,11 +179,11 @@ export class RequestScope implements Scope {
 
   #refuseCrossOrigin (): void {
     const { request } = this
-    const { headers } = request
-    if (SAFE_METHODS.has(request.method) && headers.upgrade === undefined) return
-    if (headers.origin !== undefined && this.#plan.trustedOrigins.has(headers.origin)) return
-    const refused = this.#plan.schemes.find(({ settings: { trustedOrigins } }) =>
-      trustedOrigins !== undefined && !isSameOrigin(request, trustedOrigins))
+    const { origin = '', upgrade } = request.headers
+    // The GET that opens a WebSocket is unsafe: browsers send it across origins without a preflight.
+    if (SAFE_METHODS.has(request.method) && upgrade === undefined) return
+    if (isSameOrigin(request) || this.#plan.trustedOrigins.has(origin)) return
+    const refused = this.#plan.schemes.find(({ settings }) => settings.trustedOrigins?.has(origin) === false)
     if (refused === undefined) return
     this.#phase = 'refused'
     this.#sessions = this.#plan.schemes.map((scheme) => foundAs('cross-origin', scheme))

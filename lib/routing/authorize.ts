@@ -32,36 +32,30 @@ export function authorize (request: FastifyRequest, plan: Plan, sessions: readon
     }),
     (failure) => failure === undefined || void failures.push(failure)
   ))
-  return chain(isMet, (isMet) => { if (isMet === undefined && failures.length > 0) refuse(failures, request, sessions) })
-}
-
-function unauthenticated ({ name, cookie }: Scheme, why: string, maxAge?: number): Failure {
-  return { kind: 'unauthenticated', scheme: name, cookieName: cookie.name, why, maxAge }
+  return chain(isMet, (isMet) => {
+    if (isMet !== undefined || failures.length === 0) return
+    // If both apply, the response is 403 and not 401, because signing in again would not add a role.
+    const worst = (failures.find(({ kind }) => kind === 'forbidden') ?? failures[0]) as Failure
+    const reporting = sessions.find(({ scheme }) => scheme.name === worst.scheme) ?? sessions[0]
+    reporting?.scheme.reportOn(request)({ type: 'rejected', reason: worst.kind, detail: worst.why })
+    if (worst.kind === 'forbidden') throw forbidden(worst.why)
+    throw authenticationRequired([...new Map(failures.map((failure) => [failure.scheme, failure])).values()])
+  })
 }
 
 function checkSession ({ scheme, snapshot, user }: Candidate, scopes: readonly string[], maxAge?: number): Awaitable<Failure | undefined> {
   const { name, cookie, settings: { principal, roles, now } } = scheme
-  if (snapshot === undefined) return unauthenticated(scheme, `there is no live session "${name}"`)
-  if (principal !== undefined && snapshot.principal === undefined) return unauthenticated(scheme, `the session "${name}" belongs to a guest: the option principal returned nothing`)
-  if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) return unauthenticated(scheme, `the login is older than ${maxAge} seconds`, maxAge)
+  const failed = (why: string, more?: Partial<Failure>): Failure => ({ kind: 'unauthenticated', scheme: name, cookieName: cookie.name, why, ...more })
+  if (snapshot === undefined) return failed(`there is no live session "${name}"`)
+  if (principal !== undefined && snapshot.principal === undefined) return failed(`the session "${name}" belongs to a guest: the option principal returned nothing`)
+  if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) return failed(`the login is older than ${maxAge} seconds`, { maxAge })
   if (scopes.length === 0) return undefined
   return chain(roles?.(freezeJson(snapshot.data), user), (held: unknown) => {
     if (!Array.isArray(held)) throw invalidData(`The option roles returned ${held === null ? 'null' : typeof held} instead of a list: return [] if there are no roles.`)
     const missing = scopes.filter((role) => !held.includes(role))
     if (missing.length === 0) return undefined
     // `security` may misspell a role of the session.
-    const names = held.filter((role) => typeof role === 'string')
-    const meant = missing.map((role) => nearest(role, names)).find((role) => role !== undefined)
-    const why = `The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`
-    return { kind: 'forbidden', scheme: name, cookieName: cookie.name, why }
+    const [meant] = missing.flatMap((role) => nearest(role, held.filter((name) => typeof name === 'string')) ?? [])
+    return failed(`The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`, { kind: 'forbidden' })
   })
-}
-
-/** Throws the error. If both apply, throws 403 and not 401, because signing in again would not add a role. */
-function refuse (failures: readonly Failure[], request: FastifyRequest, sessions: readonly Candidate[]): never {
-  const worst = (failures.find(({ kind }) => kind === 'forbidden') ?? failures[0]) as Failure
-  const reporting = sessions.find(({ scheme }) => scheme.name === worst.scheme) ?? sessions[0]
-  reporting?.scheme.reportOn(request)({ type: 'rejected', reason: worst.kind, detail: worst.why })
-  if (worst.kind === 'forbidden') throw forbidden(worst.why)
-  throw authenticationRequired([...new Map(failures.map((failure) => [failure.scheme, failure])).values()])
 }

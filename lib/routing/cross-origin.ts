@@ -6,33 +6,22 @@ export interface CrossOriginOptions {
   trusted?: readonly string[]
 }
 
-/** The parts of a request that the check reads. */
-export type OriginFacts = Pick<FastifyRequest, 'method' | 'protocol' | 'headers'> & { readonly host: string | undefined }
+export type OriginFacts = Pick<FastifyRequest, 'protocol' | 'headers'> & { readonly host: string | undefined }
 
 /** The safe methods (RFC 9110, 9.2.1). TRACE and QUERY (RFC 10008) count as unsafe: pages of other origins do not need them. */
 export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
- * Returns false if a page of another origin sent an unsafe request. Follows the algorithm of Go's `net/http.CrossOriginProtection`:
+ * Returns false if a page of another origin sent a request. Follows the algorithm of Go's `net/http.CrossOriginProtection`:
  * Sec-Fetch-Site decides if it is present. Otherwise Origin is compared with Host. Clients that send neither header are not
  * browsers, so they do not send a victim's cookies and are allowed.
- *
- * The GET that opens a WebSocket counts as unsafe, because browsers send it across origins without a preflight.
  */
-export function isSameOrigin (request: OriginFacts, trusted: ReadonlySet<string>): boolean {
-  const { headers } = request
-  if (SAFE_METHODS.has(request.method) && headers.upgrade === undefined) return true
-  const { origin } = headers
-  if (origin !== undefined && trusted.has(origin)) return true
-  const site = headers['sec-fetch-site']
-  if (site !== undefined && site !== '') return site === 'same-origin' || site === 'none'
-  return origin === undefined || origin === '' || isAt(origin, request)
+export function isSameOrigin (request: OriginFacts): boolean {
+  const { origin = '', 'sec-fetch-site': site = '' } = request.headers
+  return site === '' ? origin === '' || isAt(origin, request) : site === 'same-origin' || site === 'none'
 }
 
-/**
- * Reads origins to trust. @param where - the name of the option
- * @throws `FST_SESSION_OPTIONS` naming the text that is not an origin
- */
+/** Reads origins to trust. @param where - the name of the option. @throws `FST_SESSION_OPTIONS` naming the text that is not an origin */
 export function readOrigins (crossOrigin: CrossOriginOptions = {}, where: string): ReadonlySet<string> {
   must(typeof crossOrigin === 'object' && crossOrigin !== null, `${where} must be { trusted: [...] }`)
   refuseUnknown(crossOrigin, ['trusted'], `option ${where}.*`)

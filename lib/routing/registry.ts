@@ -1,20 +1,16 @@
-import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
-import { must } from '../errors.js'
+import type { FastifyInstance, onRequestHookHandler, RouteOptions } from 'fastify'
+import { SealedCookie } from '../backend/sealed.js'
+import { invalidOptions, must } from '../errors.js'
+import { covers } from '../options/cookie.js'
 import type { Scheme } from '../options/scheme.js'
-import { refuseClash } from '../options/warnings.js'
-import { compileRoute, nameOf, ownSecurity, type Plan, type RouteFacts } from './route.js'
+import { compileRoute, nameOf, type Plan, type RouteFacts } from './route.js'
 
 const kRegistry = Symbol('fastify-openapi-session.registry')
 /** The key of the `DeclaredRoute` in the `config` of a route that was declared after the plugin. */
 export const kRoute = Symbol('fastify-openapi-session.route')
 
-/** A route that was declared after the plugin. Its plan is compiled when the app is ready, and does not change after that. */
-export interface DeclaredRoute {
-  readonly server: FastifyInstance
-  readonly route: RouteOptions
-  /** `undefined` until it is compiled, `null` for a route that requires nothing. */
-  plan: Plan | null | undefined
-}
+/** A route declared after the plugin. When the app is ready, its plan is compiled, and final. `null`: it requires nothing. */
+export interface DeclaredRoute { readonly server: FastifyInstance, readonly route: RouteOptions, plan: Plan | null | undefined }
 
 /** The `config` of a request's route. Fastify makes one object for each route and copies the symbols of the declared config. */
 export type RouteConfig = object & { readonly [kRoute]?: DeclaredRoute }
@@ -44,11 +40,20 @@ export class Registry {
   /** Returns the registry of an instance, or of its nearest parent that has one. */
   static of (instance: FastifyInstance): Registry | undefined { return (instance as { [kRegistry]?: Registry })[kRegistry] }
 
-  /** Adds a scheme. @throws `FST_SESSION_OPTIONS` if it clashes with another scheme of the app */
+  /** Adds a scheme. @throws `FST_SESSION_OPTIONS` if it clashes with another of the app: they share the browser, and may share a store */
   add (scheme: Scheme): void {
+    const { name, cookie, settings: { store, security } } = scheme
     const app = outermost(this.instance)
     const all = schemesByApp.get(app) ?? []
-    for (const other of all) refuseClash(scheme, other, { isVisible: this.#visible.includes(other), isOwn: this.own.includes(other) })
+    for (const other of all) {
+      must(other.name !== name || !this.#visible.includes(other), `the session "${name}" is registered already, here or in a parent context: register the plugin once for each session. A second session needs its own name and cookie: scheme: "admin", cookie: { name: "__Host-admin" }`)
+      must(!security || !other.settings.security || !this.own.includes(other), `the sessions "${other.name}" and "${name}" both have a default security: keep one of them, which may name both schemes`)
+      const share = other.cookie.name === cookie.name && (covers(other.cookie.path, cookie.path) || covers(cookie.path, other.cookie.path))
+      must(!share, other.name === name
+        ? `the session "${name}" is registered in two contexts of the app with the cookie "${cookie.name}", and each would sign out of the other: register the plugin once, around both contexts`
+        : `the sessions "${other.name}" and "${name}" both use the cookie "${cookie.name}", and each would sign out of the other: give one of them another cookie.name, such as "__Host-${name === 'session' ? other.name : name}"`)
+      must(store instanceof SealedCookie || other.settings.store !== store, `the sessions "${other.name}" and "${name}" share one store, where signing a person out of one would sign out of both: give each its own, with another prefix, table or directory`)
+    }
     schemesByApp.set(app, [...all, scheme])
     this.own.push(scheme)
   }
@@ -64,22 +69,23 @@ export class Registry {
     return this.#routes
   }
 
-  /**
-   * Returns the plan of a request's route, `null` if nothing is required.
-   * @throws `FST_SESSION_OPTIONS` naming the route, so that a wrong `security` lets no request in
-   */
+  /** Returns the plan of a request's route, `null` if nothing is required. @throws `FST_SESSION_OPTIONS`, so that no request gets in */
   plan (route: RouteFacts): Plan | null {
-    const isRoute = route.url !== undefined
-    const declared = isRoute ? (route.config as RouteConfig)[kRoute] : undefined
-    if (declared !== undefined) return planOf(declared)
     // Not-found handlers may share their `config`, but Fastify makes a separate function for each handler.
-    const key = (isRoute ? route.config : route.handler) as object
-    let plan = this.#earlyPlans.get(key)
-    if (plan === undefined) this.#earlyPlans.set(key, plan = this.compile(route))
-    return plan
+    const key = (route.url === undefined ? route.handler : route.config) as RouteConfig
+    if (key[kRoute] !== undefined) return planOf(key[kRoute])
+    if (!this.#earlyPlans.has(key)) this.#earlyPlans.set(key, this.compile(route))
+    return this.#earlyPlans.get(key) as Plan | null
   }
 
-  compile (route: RouteFacts): Plan | null { return compileRoute(route, this.#visible) }
+  /** Compiles the plan of a route. @throws `FST_SESSION_OPTIONS` naming the route */
+  compile (route: RouteFacts): Plan | null {
+    try {
+      return compileRoute(route, this.#visible)
+    } catch (error) {
+      throw invalidOptions(`${nameOf(route)}: ${error instanceof Error ? error.message : '`security` cannot be read'}`)
+    }
+  }
 
   /** The schemes of this instance and of those around it, from the nearest outwards. */
   get #visible (): readonly Scheme[] {
@@ -107,20 +113,20 @@ export function outermost (app: FastifyInstance): FastifyInstance {
 export function guardOutside (app: FastifyInstance, { own }: Registry): void {
   const refuse = (server: FastifyInstance, route: RouteFacts): void => {
     // A context with a registry refuses such routes when it compiles them.
-    const security = Registry.of(server) === undefined ? ownSecurity(route) : undefined
+    const security = Registry.of(server) === undefined ? route.schema?.security : undefined
     const named = Array.isArray(security) ? security.flatMap((requirement: unknown) => Object.keys(Object(requirement) as object)) : []
     const stray = own.find(({ name }) => named.includes(name))?.name
     must(stray === undefined, `${nameOf(route)} names the session "${stray}", which is registered in another context and does not guard it: wrap the plugin that registers it in fastify-plugin, or register it for the whole app`)
+  }
+  const refuseRequest: onRequestHookHandler = ({ server, routeOptions }, _reply, done) => {
+    refuse(server, routeOptions)
+    done()
   }
   const routes: Array<readonly [FastifyInstance, RouteFacts]> = []
   const around = outermost(app)
   around.addHook('onRoute', function (route) { routes.push([this, route]) })
   app.addHook('onReady', async () => { for (const route of routes) refuse(...route) })
-  const refuseIf = (isAsked: (request: FastifyRequest) => boolean): onRequestHookHandler => (request, _reply, done) => {
-    if (isAsked(request)) refuse(request.server, request.routeOptions)
-    done()
-  }
-  around.addHook('onRequest', refuseIf(() => true))
+  around.addHook('onRequest', refuseRequest)
   // reply.callNotFound() runs a not-found handler without its onRequest hooks.
-  around.addHook('preHandler', refuseIf(({ is404 }) => is404))
+  around.addHook('preHandler', refuseRequest)
 }

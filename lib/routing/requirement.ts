@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { must } from '../errors.js'
+import { isObject } from '../session/json.js'
 
 /** One alternative of an operation's `security`: every scheme in it must hold (OpenAPI 3.1, Security Requirement Object). */
 export type SecurityRequirement = Readonly<Record<string, readonly string[]>>
@@ -10,7 +11,7 @@ export type Verifier = (request: FastifyRequest, scopes: readonly string[]) => b
 /** One scheme that an alternative requires. */
 export interface Condition {
   readonly scheme: string
-  /** Role names for a session scheme. For another scheme, its verifier interprets them. */
+  /** Role names for a session. For another scheme, its verifier interprets them. */
   readonly scopes: readonly string[]
   /** The verifier of the scheme; `undefined` for a session. */
   readonly verifier: Verifier | undefined
@@ -24,34 +25,31 @@ export interface Requirement {
   readonly sessions: readonly string[]
 }
 
-/** Returns the verifier of a scheme, `undefined` for a session. @throws `FST_SESSION_OPTIONS` for a scheme that cannot be enforced */
-export type Resolve = (scheme: string, scopes: readonly string[]) => Verifier | undefined
-
 /**
  * Compiles a `security` list into frozen copies. Later changes of the list do not change what is enforced.
+ * @param verifierOf - returns the verifier of a scheme, `undefined` for a session. Throws if the scheme cannot be enforced.
  * @throws `FST_SESSION_OPTIONS`; the caller adds the name of the route
  */
-export function compileRequirement (security: unknown, resolve: Resolve): Requirement {
+export function compileRequirement (
+  security: unknown, verifierOf: (scheme: string, scopes: readonly string[]) => Verifier | undefined
+): Requirement {
   must(Array.isArray(security), '`security` must be a list of requirements, such as [{ session: [] }]')
-  const alternatives = Array.from(security as readonly unknown[], (requirement) => conditionsOf(requirement, resolve))
+  const alternatives = Array.from(security as readonly unknown[], (requirement) => {
+    const isPlain = isObject(requirement) && [Object.prototype, null].includes(Object.getPrototypeOf(requirement) as null)
+    must(isPlain, 'each alternative of `security` must be a plain object such as { session: [] }')
+    const conditions = Reflect.ownKeys(requirement).map((scheme): Condition => {
+      // A requirement with hidden keys would read as {}, which lets every request in.
+      const isOrdinary = typeof scheme === 'string' && Object.prototype.propertyIsEnumerable.call(requirement, scheme)
+      must(isOrdinary, `each key in an alternative of \`security\` must be an ordinary, enumerable property, and ${String(scheme)} is not`)
+      const found = requirement[scheme]
+      must(Array.isArray(found) && found.every((scope) => typeof scope === 'string'), `the requirement of "${scheme}" must be a list of names: write { ${scheme}: [] } if there are none`)
+      const scopes: readonly string[] = Object.freeze([...found])
+      return Object.freeze({ scheme, scopes, verifier: verifierOf(scheme, scopes) })
+    })
+    return Object.freeze(conditions.toSorted((a, b) => Number(isSession(b)) - Number(isSession(a))))
+  })
   const sessions = alternatives.flat().filter(isSession).map(({ scheme }) => scheme)
   return Object.freeze({ alternatives: Object.freeze(alternatives), sessions: Object.freeze([...new Set(sessions)]) })
 }
 
 export function isSession ({ verifier }: Condition): boolean { return verifier === undefined }
-
-function conditionsOf (requirement: unknown, resolve: Resolve): readonly Condition[] {
-  const isPlain = typeof requirement === 'object' && requirement !== null &&
-    [Object.prototype, null].includes(Object.getPrototypeOf(requirement) as null)
-  must(isPlain, 'each alternative of `security` must be a plain object such as { session: [] }')
-  const conditions = Reflect.ownKeys(requirement).map((scheme): Condition => {
-    // A requirement with hidden keys would read as {}, which lets every request in.
-    const isOrdinary = typeof scheme === 'string' && Object.prototype.propertyIsEnumerable.call(requirement, scheme)
-    must(isOrdinary, `each key in an alternative of \`security\` must be an ordinary, enumerable property, and ${String(scheme)} is not`)
-    const found: unknown = (requirement as Record<string, unknown>)[scheme]
-    must(Array.isArray(found) && found.every((scope) => typeof scope === 'string'), `the requirement of "${scheme}" must be a list of names: write { ${scheme}: [] } if there are none`)
-    const scopes: readonly string[] = Object.freeze([...found])
-    return Object.freeze({ scheme, scopes, verifier: resolve(scheme, scopes) })
-  })
-  return Object.freeze(conditions.toSorted((a, b) => Number(isSession(b)) - Number(isSession(a))))
-}

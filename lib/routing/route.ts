@@ -1,4 +1,4 @@
-import { invalidOptions, must, nearest, refuseUnknown } from '../errors.js'
+import { must, nearest, refuseUnknown } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
 import { readOrigins } from './cross-origin.js'
 import { compileRequirement, type Requirement, type Verifier } from './requirement.js'
@@ -16,7 +16,8 @@ export interface SessionRouteConfig {
 const KNOWN = ['touch', 'maxAge', 'crossOrigin'] satisfies Array<keyof SessionRouteConfig>
 
 /** The options of a route that the plugin reads. `onRoute` hooks and requests have them. A not-found handler has no `url`. */
-export type RouteFacts = Partial<Record<'method' | 'handler' | 'schema' | 'security' | 'config', unknown>> & { url?: string | undefined }
+export type RouteFacts = Partial<Record<'method' | 'handler' | 'security', unknown>>
+  & { url?: string | undefined, schema?: { security?: unknown } | undefined, config?: { session?: unknown } | undefined }
 
 /** The compiled requirements and options of a route. */
 export interface Plan extends ReturnType<typeof readRouteConfig> {
@@ -25,32 +26,21 @@ export interface Plan extends ReturnType<typeof readRouteConfig> {
   readonly schemes: readonly Scheme[]
 }
 
-export function ownSecurity ({ schema }: RouteFacts): unknown { return (schema as { security?: unknown } | undefined)?.security }
-
 export function nameOf ({ method, url }: RouteFacts): string {
   return url === undefined ? 'the not-found handler' : `route ${String(method)} ${url}`
 }
 
 /**
- * Compiles the plan of a route, `null` if nothing is required.
- * @param visible - the schemes from the nearest instance outwards. Of two with the same name, the nearest counts.
- * @throws `FST_SESSION_OPTIONS` naming the route
+ * Compiles the plan of a route, `null` if nothing is required. Of two visible schemes with the same name, the first counts.
+ * @throws `FST_SESSION_OPTIONS`, or what a getter of the app throws; the caller adds the name of the route
  */
 export function compileRoute (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
-  try {
-    return compile(route, visible)
-  } catch (error) {
-    throw invalidOptions(`${nameOf(route)}: ${error instanceof Error ? error.message : '`security` cannot be read'}`)
-  }
-}
-
-function compile (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
   must(route.security === undefined, '`security` stands outside of the schema, where it has no effect: write schema: { security: [...] }')
   // The default does not apply to not-found handlers, and not to routes for OPTIONS only: browsers send preflights without cookies.
   const takesDefault = route.url !== undefined && [route.method].flat().some((method) => method !== 'OPTIONS')
-  const own = ownSecurity(route)
+  const own = route.schema?.security
   const security = own === undefined && takesDefault ? visible.find(({ settings }) => settings.security)?.settings.security : own
-  const config = (route.config as { session?: unknown } | undefined)?.session ?? {}
+  const config = route.config?.session ?? {}
   if (security === undefined || (Array.isArray(security) && security.length === 0)) {
     // On a route without a session, `config.session` may be for another plugin.
     const isOurs = KNOWN.some((key) => key in Object(config))
@@ -64,16 +54,15 @@ function compile (route: RouteFacts, visible: readonly Scheme[]): Plan | null {
 
 function verifierOf (name: string, [role]: readonly string[], visible: readonly Scheme[]): Verifier | undefined {
   const session = visible.find((scheme) => scheme.name === name)
-  if (session !== undefined) {
-    must(role === undefined || session.settings.roles !== undefined, `it requires the role "${role}", and the session "${name}" has no option roles: register it with roles: (data) => data.roles`)
-    return undefined
-  }
-  const verifier = visible.map(({ settings }) => settings.verifiers.get(name)).find((verifier) => verifier !== undefined)
-  if (verifier !== undefined) return verifier
+  must(session === undefined || role === undefined || session.settings.roles !== undefined, `it requires the role "${role}", and the session "${name}" has no option roles: register it with roles: (data) => data.roles`)
+  if (session !== undefined) return undefined
+  const [verifier] = visible.flatMap(({ settings }) => settings.verifiers.get(name) ?? [])
   const meant = nearest(name, visible.flatMap(({ name, settings }) => [name, ...settings.verifiers.keys()]))
-  throw invalidOptions(`no session and no verifier is registered for the security scheme "${name}": ` + (meant === undefined
+  const advice = meant === undefined
     ? `register a session with that name, or give the plugin verifiers: { ${JSON.stringify(name)}: (request, scopes) => boolean }`
-    : `did you mean ${JSON.stringify(meant)}?`))
+    : `did you mean ${JSON.stringify(meant)}?`
+  must(verifier !== undefined, `no session and no verifier is registered for the security scheme "${name}": ${advice}`)
+  return verifier
 }
 
 /** Reads `config.session` of a route. @throws `FST_SESSION_OPTIONS`; the caller adds the name of the route */

@@ -175,12 +175,11 @@ t.test('security arrays: a list that cannot be compiled is refused with a senten
   }), 3000)
 })
 
-t.test('origin: any headers give an answer, and only a same or trusted origin is let through', async (t) => {
+t.test('origin: any headers give an answer, and only the same origin is let through', async (t) => {
   const header = fc.option(fc.oneof(hostile, fc.constantFrom('https://shop.example', 'http://evil.example', 'null', 'same-origin', 'same-site', 'cross-site', 'none', 'file://', 'shop.example')), { nil: undefined })
-  await holds(t, fc.property(header, header, header, fc.constantFrom('GET', 'POST', 'PUT', 'get', 'X'), (origin, site, host, method) => {
+  await holds(t, fc.property(header, header, header, (origin, site, host) => {
     const headers = { ...(origin === undefined ? {} : { origin }), ...(site === undefined ? {} : { 'sec-fetch-site': site }) }
-    const allowed = isSameOrigin({ method, host, protocol: 'http', headers }, new Set(['https://app.example']))
-    if (method === 'GET') return allowed
+    const allowed = isSameOrigin({ host, protocol: 'http', headers })
     if (site !== undefined && site !== '') return allowed === (site === 'same-origin' || site === 'none')
     if (origin === undefined || origin === '') return allowed
     return !allowed || (host !== undefined && origin.toLowerCase().includes(new URL(`http://${host}`).hostname.toLowerCase()))

@@ -32,7 +32,9 @@ const refusals: ReadonlyArray<[options: object, complaint: RegExp]> = [
   [{ httpOnly: true }, /^there is no option httpOnly: write cookie/],
   [{ unset: 'destroy' }, /^there is no option unset: session\.destroy\(\) ends/],
   [{ constructor: 'x' }, /^there is no option constructor: docs/],
-  [{ cookie: { previous: { name: 'sid' } } }, /cookie\.previous must be a list of the former cookies, such as \[\{ name: "sid" \}\]/],
+  ...[{ name: 'sid' }, [null], ['sid'], [{ path: '/x' }], [{ name: undefined }]].map((previous): [object, RegExp] =>
+    [{ cookie: { previous } }, /^cookie\.previous must be a list of the former cookies with their names, such as \[\{ name: "sid" \}\]$/]),
+  [{ cookie: { previous: [{ name: 'my sid' }] } }, /^cookie: .*name.* my sid, so no browser would accept it$/],
   [{ cookie: { previous: [{ name: 'sid', pth: '/app' }] } }, /no option cookie\.previous\[\]\.pth: did you mean path\?$/],
   [{ crossOrigin: { trust: [] } }, /^there is no option crossOrigin\.trust: did you mean trusted\?$/],
   [{ openapi: { logIn: 'x' } }, /^there is no option openapi\.logIn: did you mean login\?$/],
