@@ -66,15 +66,16 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
     const { [route]: own } = routes
     // Sealed cookies exist only in browsers, so sessions can be neither listed nor revoked.
     if (own === false || (scheme.backend.directory === undefined && ROUTES[route].url.startsWith('/sessions'))) continue
-    const { schema, config, ...others } = ROUTES[route]
+    const { schema, config: ours, ...others } = ROUTES[route]
     const security = route === 'login' || route === 'logout' ? optional(name) : required(name)
-    const limited = route === 'login' && app.hasDecorator('rateLimit')
+    const canLimit = route === 'login' && app.hasDecorator('rateLimit')
+    const config: { rateLimit?: unknown } = { ...transform, ...ours, ...canLimit && LIMIT, ...own?.config }
     const isOpen = own?.handler ?? (route === 'me' ? me : describe)
-    const response = { ...schema.response, ...limited && LIMITED, ...isOpen && OPENED[route] }
+    const response = { ...schema.response, ...canLimit && config.rateLimit !== false && LIMITED, ...isOpen && OPENED[route] }
     app.route({
       handler: handle[route], ...others, ...own,
       schema: { ...schema, security, ...route === 'login' && body && { body }, response, ...own?.schema },
-      config: { ...transform, ...config, ...limited && LIMIT, ...own?.config }
+      config
     })
   }
 }

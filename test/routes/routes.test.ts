@@ -155,6 +155,19 @@ t.test('logins are limited where @fastify/rate-limit is registered', async (t) =
   t.same(statuses, [...Array.from({ length: 10 }, () => 401), 429, 429])
 })
 
+t.test('a login whose limit is turned off is not limited, and its document has no 429', async (t) => {
+  for (const [config, expected] of [[{ rateLimit: false }, undefined], [{ rateLimit: { max: 20 } }, {}], [{}, {}]] as const) {
+    const app = await make({ before: async (app) => { await app.register(rateLimit, { global: false }) }, routes: { routes: { login: { config } } } })
+    t.teardown(() => app.close())
+    const browser = new Client(app)
+    const statuses = new Set<number>()
+    for (let n = 0; n < 22; n++) statuses.add((await browser.post('/login', { ...ada, password: 'wrong' })).statusCode)
+    t.same([...statuses], expected === undefined ? [401] : [401, 429], JSON.stringify(config))
+    const { paths } = app.swagger() as { paths: Record<string, Record<string, { responses: Record<string, object> }>> }
+    t.match(paths['/login']?.post?.responses['429'], expected, JSON.stringify(config))
+  }
+})
+
 t.test('errors have the form that the app\'s error handler gives them', async (t) => {
   const browser = await client(t, {
     before: async (app) => {

@@ -104,6 +104,32 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
       }
     })
 
+    await t.test(`a session with the name of a member that every object has is a session like any other: ${end.name}`, async (t) => {
+      const { url } = await showing(t, end, ({ paths, components }) => {
+        const { account } = components.securitySchemes
+        components.securitySchemes.toLocaleString = { ...account, 'x-session': { login: 'login', logout: 'logout' } }
+        paths['/api/report'].get.security = [{ toLocaleString: ['admin'] }, { account: [] }]
+        paths['/api/open'].get.security = [{}, { account: [] }]
+        paths['/api/news'].get.security = [{ account: [] }]
+      })
+      const docs = await DocsPage.open(t, browser, url)
+      await docs.signIn(grace)
+      for (const operation of ['open', 'news']) t.equal(await docs.run(operation), '200')
+      await docs.openDialog()
+      await docs.says('This page cannot ask whether you are signed in', 'toLocaleString')
+      await docs.enter(grace, 'toLocaleString')
+      await docs.button('Sign in', 'toLocaleString').click()
+      await docs.says('Signed in', 'toLocaleString')
+      await docs.closeDialog()
+      await docs.pressLock('report')
+      await docs.says('Signed in', 'toLocaleString')
+      t.match(await docs.form('toLocaleString').innerText(), /This operation needs the role “admin”/)
+      await docs.closeDialog()
+      await docs.pressLock('news')
+      await docs.says('Signed in')
+      t.equal(await docs.form('toLocaleString').count(), 0)
+    })
+
     await t.test(`markup in a document runs no script: ${end.name}`, async (t) => {
       const script = (n: number): string => `"'><img src=x onerror="window.ran=${n}"><svg onload="window.ran=${n}"><script>window.ran=${n}</script><a href="javascript:window.ran=${n}">x</a>`
       const { url } = await showing(t, end, (document) => {

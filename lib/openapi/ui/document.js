@@ -20,6 +20,10 @@ export const listIn = (value) => Array.isArray(value) ? value : []
 /** Returns a value if it is text. @type {(value: any) => string | undefined} */
 export const textIn = (value) => typeof value === 'string' ? value : undefined
 
+/** Returns the alternatives of a `security` list: in each, lists of roles by scheme. @type {(security: any) => Array<Map<string, any[]>>} */
+export const alternativesIn = (security) =>
+  listIn(security).map((need) => new Map(Object.entries(need ?? {}).map(([name, roles]) => [name, listIn(roles)])))
+
 /** Returns the value at a JSON Pointer (RFC 6901). @type {(value: any, path: string) => any} */
 export function pointer (value, path) {
   const names = path.split('/').slice(1).map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))

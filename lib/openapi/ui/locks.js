@@ -1,6 +1,6 @@
 /** @import { Sessions } from './sessions.js' */
 
-import { listIn } from './document.js'
+import { alternativesIn } from './document.js'
 
 /**
  * Writes the sessions into Swagger UI's list of authorizations, which closes the locks. The action `authorize` would set a cookie, so
@@ -38,10 +38,6 @@ export function forgetStored (sessions) {
   }
 }
 
-/** Returns the alternatives of a requirement: lists of roles by scheme. The document may come from any author. @param {any} securities */
-const alternativesOf = (securities) => listIn(securities?.toJS?.()).map((need) =>
-  Object.fromEntries(Object.entries(need ?? {}).map(([name, roles]) => [name, listIn(roles)])))
-
 /**
  * Returns the state of an operation's lock: `true` (closed) if the reader may call the operation, `null` if only a role is missing, else
  * `false`. Returns `undefined` if no alternative names a session. Swagger UI itself ignores roles, and closes the lock if anonymous calls
@@ -49,7 +45,7 @@ const alternativesOf = (securities) => listIn(securities?.toJS?.()).map((need) =
  * @type {(sessions: Sessions, securities: any) => boolean | null | undefined}
  */
 export function isOpened ({ getSystem, states }, securities) {
-  const needs = alternativesOf(securities).map((need) => Object.entries(need))
+  const needs = alternativesIn(securities?.toJS?.()).map((need) => [...need])
   if (!needs.flat().some(([name]) => states.has(name))) return undefined
   const authorized = getSystem().authSelectors.authorized()
   const complete = needs.filter((need) => need.length > 0 && need.every(([name]) => authorized.has(name)))
@@ -66,9 +62,9 @@ export function isOpened ({ getSystem, states }, securities) {
  * @type {(sessions: Sessions, definitions: any, securities: any) => any}
  */
 export function withNeeds ({ states }, definitions, securities) {
-  const alternatives = alternativesOf(securities)
-  if (alternatives.some((need) => Object.keys(need).length === 0)) return definitions
-  const needsOf = (/** @type {string} */ name) => alternatives.flatMap((need) => need[name] === undefined ? [] : [need[name]])
+  const alternatives = alternativesIn(securities?.toJS?.())
+  if (alternatives.some((need) => need.size === 0)) return definitions
+  const needsOf = (/** @type {string} */ name) => alternatives.filter((need) => need.has(name)).map((need) => need.get(name))
   return definitions.map((/** @type {any} */ definition) => definition.map((/** @type {any} */ schema, /** @type {string} */ name) =>
     states.has(name) ? schema.set('x-session-needs', needsOf(name)) : schema))
 }

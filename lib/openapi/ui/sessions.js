@@ -1,7 +1,7 @@
 /** @import { Operation, Scheme } from './document.js' */
 /** @import { Input } from './call.js' */
 
-import { listIn, pointer, sessionSchemes } from './document.js'
+import { alternativesIn, pointer, sessionSchemes } from './document.js'
 import { formOf } from './fields.js'
 import { requestOf, send } from './call.js'
 
@@ -140,11 +140,11 @@ export class Sessions {
    * @type {(path: string, method: string, response: { ok?: boolean, err?: { statusCode?: number } }) => void}
    */
   observe (path, method, { ok, err }) {
-    const security = listIn(this.#spec.paths?.[path]?.[method]?.security ?? this.#spec.security).map(Object)
+    const alternatives = alternativesIn(this.#spec.paths?.[path]?.[method]?.security ?? this.#spec.security)
     for (const { scheme: { name, status } } of this.states.values()) {
       if (status !== undefined) void this.check(name)
-      else if (err?.statusCode === 401 && security.some((need) => name in need)) this.#leave(name)
-      else if (ok === true && security.length > 0 && security.every((need) => name in need)) this.#enter(name)
+      else if (err?.statusCode === 401 && alternatives.some((need) => need.has(name))) this.#leave(name)
+      else if (ok === true && alternatives.length > 0 && alternatives.every((need) => need.has(name))) this.#enter(name)
     }
   }
 
