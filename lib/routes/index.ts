@@ -13,7 +13,6 @@ import { optional, required } from '../types/security.js'
 import { LIMIT, LIMITED, OPENED, ROUTES } from './described.js'
 
 type RouteName = keyof typeof ROUTES
-type Handlers = Record<RouteName, RouteOptions['handler']>
 
 /** The body of a login. If the option `body` is set, its schema defines the properties. */
 export type Credentials = { username: string, password: string } & Record<string, any>
@@ -69,7 +68,7 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
     const { schema, config: ours, ...others } = ROUTES[route]
     const security = route === 'login' || route === 'logout' ? optional(name) : required(name)
     const canLimit = route === 'login' && app.hasDecorator('rateLimit')
-    const config: { rateLimit?: unknown } = { ...transform, ...ours, ...canLimit && LIMIT, ...own?.config }
+    const config: RouteOptions['config'] & { rateLimit?: object | false } = { ...transform, ...ours, ...canLimit && LIMIT, ...own?.config }
     const isOpen = own?.handler ?? (route === 'me' ? me : describe)
     const response = { ...schema.response, ...canLimit && config.rateLimit !== false && LIMITED, ...isOpen && OPENED[route] }
     app.route({
@@ -82,15 +81,12 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
 
 export default sessionRoutes
 
-/** The part of Fastify that compiles schemas, as the option `schemaController` describes it. */
-type Controller = { readonly opts: Required<NonNullable<FastifyServerOptions['schemaController']>> }
-
 /** Makes the context of the routes compile JSON Schemas, even if the app has compilers for the schemas of another library. */
 function takeJsonSchemas (app: FastifyInstance): object {
   if (app.validatorCompiler === undefined && app.serializerCompiler === undefined) return {}
-  const { opts: { compilersFactory } } = keptIn(app, 'fastify.schemaController') as Controller
+  const { opts } = keptIn(app, 'fastify.schemaController') as { opts: NonNullable<FastifyServerOptions['schemaController']> }
   app.setValidatorCompiler(AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions: {} }) as never)
-  app.setSerializerCompiler(compilersFactory.buildSerializer!(app.getSchemas(), {}) as never)
+  app.setSerializerCompiler(opts.compilersFactory!.buildSerializer!(app.getSchemas(), {}) as never)
   // Replaces the app's `transform` of @fastify/swagger, which would treat these schemas as those of the other library.
   return { swaggerTransform: ({ schema, url }: object & { schema: unknown, url: string }) => ({ schema, url }) }
 }
@@ -104,7 +100,7 @@ function schemeOf (app: FastifyInstance, name: string): Scheme {
 }
 
 /** Returns the handlers of the routes. Each can be replaced by the option `routes`. */
-function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: SessionRoutesOptions<any>): Handlers {
+function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: SessionRoutesOptions<any>): Record<RouteName, RouteOptions['handler']> {
   const manager = app[name as 'session']
   const of = (request: FastifyRequest) => request[name as 'session'] as Session<Record<string, unknown>, unknown>
   const principalOf = (request: FastifyRequest): string => settings.principal?.(of(request).data) as string

@@ -1,7 +1,7 @@
 /** @typedef {{ path: string, method: string, pathItem: any, operation: any }} Operation `method` is in lower case, as in the document. */
 /** @typedef {ReturnType<typeof sessionSchemes>[number]} Scheme An operation is undefined if the document does not name it. */
 
-/** Follows `$ref`s inside the document (RFC 6901 in a URI fragment). Always returns an object. @type {(spec: any, node: any) => any} */
+/** Follows `$ref`s inside the document (RFC 6901 in a URI fragment). Always returns an object. */
 export function resolveRef (spec, node) {
   // The limit ends references that form a circle.
   for (let hops = 0; hops < 32 && typeof node?.$ref === 'string'; hops++) {
@@ -14,32 +14,32 @@ export function resolveRef (spec, node) {
   return Object(node)
 }
 
-/** Returns a value if it is a list, else an empty list: a document may come from any author. @type {(value: any) => any[]} */
+/** Returns a value if it is a list, else an empty list: a document may come from any author. @returns {any[]} */
 export const listIn = (value) => Array.isArray(value) ? value : []
 
 /** Returns a value if it is text. @type {(value: any) => string | undefined} */
 export const textIn = (value) => typeof value === 'string' ? value : undefined
 
-/** Returns the alternatives of a `security` list: in each, lists of roles by scheme. @type {(security: any) => Array<Map<string, any[]>>} */
+/** Returns the alternatives of a `security` list: in each, lists of roles by scheme. */
 export const alternativesIn = (security) =>
   listIn(security).map((need) => new Map(Object.entries(need ?? {}).map(([name, roles]) => [name, listIn(roles)])))
 
-/** Returns the value at a JSON Pointer (RFC 6901). @type {(value: any, path: string) => any} */
+/** Returns the value at a JSON Pointer (RFC 6901). @param {string} path */
 export function pointer (value, path) {
   const names = path.split('/').slice(1).map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
   return names.reduce((node, name) => node?.[name], value)
 }
 
-/** Returns the operations of the document, among other parts of its path items. @type {(spec: any) => Operation[]} */
+/** Returns the operations of the document, among other parts of its path items. @returns {Operation[]} */
 function operationsIn (spec) {
   return Object.entries(spec?.paths ?? {}).flatMap(([path, pathItem]) =>
     Object.entries(pathItem ?? {}).map(([method, operation]) => ({ path, method, pathItem, operation })))
 }
 
-/** Returns the cookie schemes of the document that have `x-session`. All other schemes keep Swagger UI's box. @param {any} spec */
+/** Returns the cookie schemes of the document that have `x-session`. All other schemes keep Swagger UI's box. */
 export function sessionSchemes (spec) {
   const operations = operationsIn(spec)
-  const find = (/** @type {unknown} */ id) => operations.find(({ operation }) => id !== undefined && operation?.operationId === id)
+  const find = (id) => operations.find(({ operation }) => id !== undefined && operation?.operationId === id)
   return Object.entries(spec.components?.securitySchemes ?? {}).flatMap(([name, reference]) => {
     const { type, in: place, name: cookie, 'x-session': ids } = resolveRef(spec, reference)
     if (type !== 'apiKey' || place !== 'cookie' || typeof cookie !== 'string' || ids == null) return []
@@ -49,11 +49,7 @@ export function sessionSchemes (spec) {
   })
 }
 
-/**
- * Returns a copy of the document with roles in the `security` of its operations. OpenAPI 3.0 allows no roles there for a cookie scheme,
- * so such a document has them in an extension.
- * @type {(spec: any) => any}
- */
+/** Returns a copy of the document with the roles in `security`. OpenAPI 3.0 has them in an extension, because cookies have no roles. */
 export function withRoles (spec) {
   const copy = structuredClone(spec)
   for (const { operation } of operationsIn(copy)) {

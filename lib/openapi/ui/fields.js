@@ -34,7 +34,7 @@ export function formOf (spec, { operation, pathItem }) {
   return { fields: [...parameters, ...body], contentType }
 }
 
-/** @type {(spec: any, reference: any) => Field[]} */
+/** @returns {Field[]} */
 function bodyFields (spec, reference) {
   const { properties, required } = merged(spec, reference)
   const names = Object.keys(properties)
@@ -48,13 +48,12 @@ function bodyFields (spec, reference) {
 /**
  * Returns a schema with the content of `allOf`, of an only alternative, and the properties of the first alternative that has any. The
  * alternative `null` does not count, because an empty field is not sent. Each schema counts once, because a schema may refer to itself.
- * @type {(spec: any, reference: any, seen?: Set<unknown>) => any}
  */
 function merged (spec, reference, seen = new Set()) {
   const own = resolveRef(spec, reference)
   if (seen.has(own)) return { properties: {}, required: [] }
   seen.add(own)
-  const all = (/** @type {unknown} */ parts) =>
+  const all = (parts) =>
     listIn(parts).filter((part) => resolveRef(spec, part).type !== 'null').map((part) => merged(spec, part, seen))
   const alternatives = [...all(own.oneOf), ...all(own.anyOf)]
   const values = alternatives.map((part) => 'const' in part ? [part.const] : part.enum)
@@ -69,7 +68,7 @@ function merged (spec, reference, seen = new Set()) {
   }
 }
 
-/** @type {(spec: any, name: string, reference: any, required: boolean, place: Place, description?: string) => Field} */
+/** @param {Place} place @param {string} [description] @returns {Field} */
 function fieldOf (spec, name, reference, required, place, description) {
   const schema = merged(spec, reference)
   const values = 'const' in schema ? [schema.const] : listIn(schema.enum).filter((value) => value !== null)
@@ -91,7 +90,7 @@ function fieldOf (spec, name, reference, required, place, description) {
   }
 }
 
-/** @type {(name: string, schema: any) => Kind} */
+/** @returns {Kind} */
 function kindOf (name, schema) {
   if (schema.type === 'boolean') return 'checkbox'
   if (schema.type === 'integer' || schema.type === 'number') return 'number'
@@ -100,7 +99,7 @@ function kindOf (name, schema) {
   return schema.format === 'email' ? 'email' : 'text'
 }
 
-/** @type {(name: string, kind: Kind) => string} */
+/** @param {Kind} kind */
 function completionOf (name, kind) {
   if (/otp|one.?time|^code$|token/i.test(name)) return 'one-time-code'
   if (kind === 'password') return 'current-password'
@@ -119,7 +118,7 @@ export function valuesOf (fields, texts) {
   })
 }
 
-/** @type {(field: Field, text: string) => unknown} */
+/** @param {Field} field */
 function parsed ({ kind, label }, text) {
   if (kind === 'number') return Number(text)
   if (kind === 'text' || kind === 'password' || kind === 'email') return text

@@ -34,27 +34,18 @@ export function sessionUi<Options extends FastifySwaggerUiOptions> (
   must(Number.isFinite(poll) && poll >= 0 && poll <= 86_400, `sessionUi: poll must be seconds from 0 to 86400, not ${poll}`)
   must(roles === '' || roles.startsWith('/'), `sessionUi: roles must be a JSON Pointer such as "/user/roles", not "${roles}"`)
   const { theme, uiConfig } = options
-  return {
-    ...options,
-    theme: {
-      ...theme,
-      js: [...theme?.js ?? [], { filename: 'session-ui.js', content: script() }],
-      css: [...theme?.css ?? [], { filename: 'session-ui.css', content: read('style.css') }]
-    },
-    uiConfig: { ...uiConfig, plugins: [...uiConfig?.plugins ?? [], plugin({ poll, roles })] }
-  }
+  const js = [...theme?.js ?? [], { filename: 'session-ui.js', content: script() }]
+  const css = [...theme?.css ?? [], { filename: 'session-ui.css', content: read('style.css') }]
+  // The plugin is written into the page as text. @fastify/swagger-ui calls `toString`, whose own result tools may have rewritten.
+  const text = `(system) => globalThis.${globalName}(system, ${JSON.stringify({ poll, roles })})`
+  const plugins = [...uiConfig?.plugins ?? [], Object.assign(() => ({}), { toString: () => text })]
+  return { ...options, theme: { ...theme, js, css }, uiConfig: { ...uiConfig, plugins } }
 }
 
 function read (file: string): string { return readFileSync(new URL(file, import.meta.url), 'utf8') }
 
 /** Joins the browser modules into one classic script, as @fastify/swagger-ui loads it. They import only each other. */
 function script (): string {
-  const sources = parts.map((part) => read(`${part}.js`))
-  const body = sources.join('\n').replaceAll(/^import .*$/gm, '').replaceAll(/^export (?=\w+ )/gm, '')
+  const body = parts.map((part) => read(`${part}.js`)).join('\n').replaceAll(/^import .*$/gm, '').replaceAll(/^export (?=\w+ )/gm, '')
   return `(() => {\n'use strict'\n${body}\nglobalThis.${globalName} = sessionUi\n})()\n`
-}
-
-/** Returns a plugin that is written into the page as text. @fastify/swagger-ui calls `toString`, whose result tools may have rewritten. */
-function plugin (settings: Required<SessionUiOptions>) {
-  return Object.assign(() => ({}), { toString: () => `(system) => globalThis.${globalName}(system, ${JSON.stringify(settings)})` })
 }

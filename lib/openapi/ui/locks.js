@@ -4,8 +4,7 @@ import { alternativesIn } from './document.js'
 
 /**
  * Writes the sessions into Swagger UI's list of authorizations, which closes the locks. The action `authorize` would set a cookie, so
- * this uses `restoreAuthorization`.
- * @type {(sessions: Sessions) => void}
+ * this uses `restoreAuthorization`. @param {Sessions} sessions
  */
 export function writeLocks ({ getSystem, states }) {
   const { authSelectors, authActions, specSelectors, Im } = getSystem()
@@ -20,14 +19,10 @@ export function writeLocks ({ getSystem, states }) {
   if (after !== before) authActions.restoreAuthorization({ authorized: after.toObject() })
 }
 
-/** Returns entries by name without those of sessions. @type {(sessions: Sessions, entries: object) => Record<string, unknown>} */
+/** Returns entries by name without those of sessions. @param {Sessions} sessions */
 export function without ({ states }, entries) { return Object.fromEntries(Object.entries(entries).filter(([name]) => !states.has(name))) }
 
-/**
- * Removes the sessions from `localStorage`, where Swagger UI stores its list of authorizations with `persistAuthorization`. Other
- * content of the same key stays.
- * @type {(sessions: Sessions) => void}
- */
+/** Removes the sessions from `localStorage`, where `persistAuthorization` stores authorizations. @param {Sessions} sessions */
 export function forgetStored (sessions) {
   try {
     const stored = JSON.parse(localStorage.getItem('authorized') ?? '{}')
@@ -42,7 +37,7 @@ export function forgetStored (sessions) {
  * Returns the state of an operation's lock: `true` (closed) if the reader may call the operation, `null` if only a role is missing, else
  * `false`. Returns `undefined` if no alternative names a session. Swagger UI itself ignores roles, and closes the lock if anonymous calls
  * are allowed.
- * @type {(sessions: Sessions, securities: any) => boolean | null | undefined}
+ * @param {Sessions} sessions
  */
 export function isOpened ({ getSystem, states }, securities) {
   const needs = alternativesIn(securities?.toJS?.()).map((need) => [...need])
@@ -56,26 +51,18 @@ export function isOpened ({ getSystem, states }, securities) {
   })) || null
 }
 
-/**
- * Adds the roles that the operation of a lock requires to the definition of each session, for the panel. Swagger UI does the same with
- * the scopes of OAuth 2.0.
- * @type {(sessions: Sessions, definitions: any, securities: any) => any}
- */
+/** Adds the roles that the operation of a lock requires to the definition of each session, for the panel. @param {Sessions} sessions */
 export function withNeeds ({ states }, definitions, securities) {
   const alternatives = alternativesIn(securities?.toJS?.())
   if (alternatives.some((need) => need.size === 0)) return definitions
-  const needsOf = (/** @type {string} */ name) => alternatives.filter((need) => need.has(name)).map((need) => need.get(name))
-  return definitions.map((/** @type {any} */ definition) => definition.map((/** @type {any} */ schema, /** @type {string} */ name) =>
+  const needsOf = (name) => alternatives.filter((need) => need.has(name)).map((need) => need.get(name))
+  return definitions.map((definition) => definition.map((schema, name) =>
     states.has(name) ? schema.set('x-session-needs', needsOf(name)) : schema))
 }
 
-/**
- * Wraps the lock of an operation. It gets a mark if `isAuthorized` is `null`: the reader is signed in and lacks a role.
- * @type {(system: any) => (Original: any) => (props: any) => any}
- */
+/** Wraps the lock of an operation. It gets a mark if `isAuthorized` is `null`: the reader is signed in and lacks a role. */
 export const roleLock = ({ React: { createElement: h } }) => (Original) => (props) => {
   if (props.isAuthorized !== null) return h(Original, props)
-  const ref = (/** @type {HTMLElement | null} */ element) =>
-    element?.firstElementChild?.setAttribute('aria-label', 'authorization button unlocked: a role is missing')
+  const ref = (element) => element?.firstElementChild?.setAttribute('aria-label', 'authorization button unlocked: a role is missing')
   return h('span', { ref, className: 'session-role-lock', title: 'You are signed in, but a role is missing' }, h(Original, props))
 }

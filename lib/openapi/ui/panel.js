@@ -4,10 +4,7 @@
 import { valuesOf } from './fields.js'
 import { focusIn } from './popup.js'
 
-/**
- * Wraps Swagger UI's form of one scheme. A session gets a form of its own, which signs in and out.
- * @type {(system: any, sessions: Sessions) => (Original: any) => (props: any) => any}
- */
+/** Wraps Swagger UI's form of one scheme. A session gets one that signs in and out. @param {any} system @param {Sessions} sessions */
 export const forms = ({ React }, sessions) => (Original) => {
   const Form = sessionForm(React, sessions)
   return function Auths (props) {
@@ -17,9 +14,10 @@ export const forms = ({ React }, sessions) => (Original) => {
   }
 }
 
-/** @type {(React: any, sessions: Sessions) => (props: { name: string, state: SessionState } & Record<string, any>) => any} */
+/** @param {Sessions} sessions */
 function sessionForm (React, sessions) {
   const h = React.createElement
+  /** @param {{ state: SessionState } & Record<string, any>} props */
   return function SessionForm ({ name, state, definitions, getComponent, authActions }) {
     const root = React.useRef(null)
     useFocus(React, root, state)
@@ -28,7 +26,7 @@ function sessionForm (React, sessions) {
     const schema = definitions.get(name)
     const form = phase === 'in' ? undefined : sessions.form(scheme)
     const fields = form?.fields ?? []
-    const onSubmit = (/** @type {Event} */ event) => {
+    const onSubmit = (event) => {
       event.preventDefault()
       const input = () => ({ contentType: form?.contentType, values: valuesOf(fields, textsIn(root.current)) })
       void sessions.change(name, phase === 'in' ? 'logout' : 'login', input)
@@ -52,8 +50,7 @@ function sessionForm (React, sessions) {
 
 /**
  * Moves the focus: to the password after a failure, to the state after a login, to the form after a logout. If the reader is in the form
- * of another scheme, the focus stays there.
- * @type {(React: any, root: { current: HTMLElement | null }, state: SessionState) => void}
+ * of another scheme, the focus stays there. @param {any} React @param {any} root @param {SessionState} state
  */
 function useFocus (React, root, { phase, failures }) {
   const last = React.useRef({ phase, failures })
@@ -79,16 +76,12 @@ export function sentence ({ phase, busy, ended, scheme, doubt }) {
   return doubt === undefined ? 'Asking the server…' : 'Not known whether you are signed in'
 }
 
-/**
- * Returns the description of the scheme. Beside a form it is folded, because it says how to sign in without the form.
- * @type {(h: any, Markdown: any, source: string | undefined, withForm: boolean) => any}
- */
+/** Returns the description of the scheme. Beside a form it is folded, because it says how to sign in without the form. */
 function about (h, Markdown, source, withForm) {
   const text = source && h(Markdown, { source })
   return text && withForm ? h('details', { className: 'session-about' }, h('summary', null, 'About this session'), text) : text
 }
 
-/** @type {(h: any, origins: ReadonlyArray<string | undefined>) => any} */
 function elsewhere (h, origins) {
   if (origins.length === 0) return null
   const names = origins.flatMap((origin, index) => [index === 0 ? ' ' : ' and ', h('code', { key: origin }, origin)])
@@ -96,7 +89,7 @@ function elsewhere (h, origins) {
     ': the browser sends the session there only if that server and this page allow it.')
 }
 
-/** Returns how to sign in if there is no form for it. @type {(h: any, scheme: SessionState['scheme'], link: string | undefined) => any} */
+/** Returns how to sign in if there is no form for it. */
 function howTo (h, { login, cookie }, link) {
   if (link !== undefined) {
     return h('p', null, h('a', { href: link, target: '_blank', rel: 'noopener' }, 'Sign in on its own page'), ', then come back here.')
@@ -105,7 +98,7 @@ function howTo (h, { login, cookie }, link) {
     h('code', null, cookie), ' by themselves: there is nothing to paste here.')
 }
 
-/** Returns the response of the status operation: an object as a list, everything else as text. @type {(h: any, value: unknown) => any} */
+/** Returns the response of the status operation: an object as a list, everything else as text. */
 function answer (h, value) {
   if (value === null || value === undefined || value === '') return null
   if (typeof value !== 'object' || Array.isArray(value)) return h('p', null, plain(value))
@@ -113,19 +106,14 @@ function answer (h, value) {
   return h('dl', { className: 'session-answer' }, rows)
 }
 
-/** @type {(value: unknown) => string} */
 function plain (value) {
   if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) return value.length === 0 ? 'none' : value.join(', ')
   if (typeof value === 'string') return value
   return value === null ? 'none' : JSON.stringify(value)
 }
 
-/**
- * Names the roles that the reader lacks for the operation of the pressed lock, by the alternative that lacks the fewest.
- * @type {(h: any, schema: any, roles: readonly string[] | undefined) => any}
- */
+/** Names the roles that the reader lacks for the operation of the pressed lock, by the alternative that lacks the fewest. */
 function need (h, schema, roles) {
-  /** @type {string[][]} */
   const alternatives = schema.get('x-session-needs') ?? []
   const lacking = alternatives.map((needed) => needed.filter((role) => roles?.includes(role) !== true))
   const [missing = []] = lacking.sort((a, b) => a.length - b.length)
@@ -135,10 +123,7 @@ function need (h, schema, roles) {
     `This operation needs ${missing.length === 1 ? 'the role' : 'the roles'} ${names}${roles === undefined ? '.' : ', which you do not have.'}`)
 }
 
-/**
- * Returns a labelled input of the login form. Only the browser keeps the typed text, and {@link textsIn} reads it.
- * @type {(h: any, field: Field, id: string, errorId: string | undefined) => any}
- */
+/** Returns a labelled input of the login form. Only the browser keeps the typed text. @param {any} h @param {Field} field */
 function fieldInput (h, { name, label, help, required, kind, choices, initial, autocomplete }, id, errorId) {
   const described = [help !== undefined && `${id}-help`, errorId].filter(Boolean).join(' ')
   const props = {
@@ -154,8 +139,8 @@ function fieldInput (h, { name, label, help, required, kind, choices, initial, a
     help !== undefined && h('p', { id: `${id}-help` }, help))
 }
 
-/** Returns the texts of the fields in a panel: of a checkbox, whether it is checked. @type {(panel: HTMLElement) => string[]} */
+/** Returns the texts of the fields in a panel: of a checkbox, whether it is checked. @returns {string[]} */
 function textsIn (panel) {
-  const inputs = /** @type {NodeListOf<HTMLInputElement>} */ (panel.querySelectorAll('.session-field :is(input, select, textarea)'))
-  return [...inputs].map(({ type, checked, value }) => type === 'checkbox' ? String(checked) : value)
+  const inputs = [...panel.querySelectorAll('.session-field :is(input, select, textarea)')]
+  return inputs.map(({ type, checked, value }) => type === 'checkbox' ? String(checked) : value)
 }

@@ -5,17 +5,12 @@ import { forms } from './panel.js'
 import { forgetStored, isOpened, roleLock, withNeeds, without, writeLocks } from './locks.js'
 import { announce, share, watch } from './watch.js'
 
-/** @typedef {(...args: any[]) => any} Action */
-/** @typedef {Record<string, (original: Action) => Action>} Wrappers */
-/** @typedef {{ poll: number, roles: string }} Settings */
-
 /** Swagger UI calls a plugin several times for one page. @type {WeakMap<Function, Sessions>} */
 const known = new WeakMap()
 
 /**
  * The Swagger UI plugin. A session gets a form of its own in the dialog, which runs the login and logout operations, and the locks follow
- * the server.
- * @type {(system: any, settings: Settings) => { wrapComponents: Wrappers, statePlugins: Record<string, Record<string, Wrappers>> }}
+ * the server. `settings` are those of `sessionUi` on the server.
  */
 export function sessionUi (system, settings) {
   const sessions = known.get(system.getSystem) ?? start(system.getSystem, settings)
@@ -49,7 +44,6 @@ export function sessionUi (system, settings) {
   }
 }
 
-/** @type {(getSystem: () => any, settings: Settings) => Sessions} */
 function start (getSystem, { poll, roles }) {
   const sessions = new Sessions(getSystem, roles)
   known.set(getSystem, sessions)
@@ -61,11 +55,9 @@ function start (getSystem, { poll, roles }) {
   return sessions
 }
 
-/** Wraps an action, and calls `effect` after it. @type {(effect: Action) => (original: Action) => Action} */
-function after (effect) {
-  return (original) => (...args) => {
-    const result = original(...args)
-    effect(...args)
-    return result
-  }
+/** Wraps an action, and calls `effect` after it. */
+const after = (effect) => (original) => (...args) => {
+  const result = original(...args)
+  effect(...args)
+  return result
 }

@@ -1,8 +1,4 @@
-/**
- * Makes a modal dialog of Swagger UI's popup. It has a name, takes the focus, closes on Escape and returns the focus to the button that
- * opened it.
- * @type {(system: any) => (Original: any) => (props: any) => any}
- */
+/** Makes Swagger UI's popup a modal dialog. It takes the focus, closes on Escape and returns the focus to the button that opened it. */
 export const dialog = ({ React }) => (Original) => function SessionDialog (props) {
   const root = React.useRef(null)
   React.useLayoutEffect(() => {
@@ -12,7 +8,7 @@ export const dialog = ({ React }) => (Original) => function SessionDialog (props
     focusIn(element)
     return () => element.close()
   }, [])
-  const onCancel = (/** @type {Event} */ event) => {
+  const onCancel = (event) => {
     event.preventDefault()
     props.authActions.showDefinitions(false)
   }
@@ -27,10 +23,7 @@ export function focusIn (element, preferred = 'none') {
   target?.focus()
 }
 
-/**
- * Keeps the focus inside the dialog when Tab is pressed on its first or last button. Otherwise it would move to the browser's own buttons.
- * @param {KeyboardEvent & { currentTarget: HTMLElement }} event
- */
+/** Keeps the focus inside the dialog when Tab is pressed on its first or last button. Otherwise the browser's own buttons get it. */
 function keepFocusInside (event) {
   const stops = [...event.currentTarget.querySelectorAll('button')]
   const [end, start] = event.shiftKey ? [stops.at(0), stops.at(-1)] : [stops.at(-1), stops.at(0)]

@@ -60,7 +60,7 @@ export class Sessions {
     this.checkAll()
   }
 
-  /** @type {(name: string, change: Partial<SessionState>) => void} */
+  /** @param {Partial<SessionState>} change */
   #set (name, change) {
     const before = this.states.get(name)
     if (before === undefined) return
@@ -69,14 +69,14 @@ export class Sessions {
     for (const listener of this.#listeners) listener(state, before)
   }
 
-  /** Changes a state to signed in, with the response of the status operation. @type {(name: string, answer?: unknown) => void} */
+  /** Changes a state to signed in, with the response of the status operation. */
   #enter (name, answer) {
     const told = pointer(answer, this.pathOfRoles)
     const roles = Array.isArray(told) && told.every((role) => typeof role === 'string') ? told : undefined
     this.#set(name, { phase: 'in', answer, roles, doubt: undefined, error: undefined, ended: false })
   }
 
-  /** Changes a state to signed out. @type {(name: string) => void} */
+  /** Changes a state to signed out. */
   #leave (name) {
     const { phase, busy } = this.states.get(name) ?? {}
     // The error of a failed attempt stays when the reader returns to the page.
@@ -89,7 +89,7 @@ export class Sessions {
     for (const [name, state] of this.states) if (isDue(state)) void this.check(name)
   }
 
-  /** Requests the status. A call during a check resolves after one more request, which was sent after the call. @param {string} name */
+  /** Requests the status. A call during a check resolves after one more request, which was sent after the call. */
   async check (name) {
     const { check, scheme: { status } } = this.states.get(name) ?? { scheme: {} }
     if (check === undefined || status === undefined) return
@@ -98,7 +98,7 @@ export class Sessions {
     await check.done
   }
 
-  /** @type {(name: string, check: Check, status: Operation) => Promise<void>} */
+  /** @param {Check} check @param {Operation} status */
   async #ask (name, check, status) {
     while (check.again) {
       check.again = false
@@ -137,7 +137,6 @@ export class Sessions {
   /**
    * Updates the states after a "Try it out". Without a status operation, 401 means signed out, and the success of an operation that
    * requires the session means signed in.
-   * @type {(path: string, method: string, response: { ok?: boolean, err?: { statusCode?: number } }) => void}
    */
   observe (path, method, { ok, err }) {
     const alternatives = alternativesIn(this.#spec.paths?.[path]?.[method]?.security ?? this.#spec.security)
@@ -172,9 +171,9 @@ export class Sessions {
     }
   }
 
-  /** @type {(operation: Operation, input: Input) => any} */
+  /** @param {Operation} operation @param {Input} input */
   #request (operation, input) { return requestOf(this.getSystem(), this.#spec, operation, this.states, input) }
 
-  /** @type {(operation: Operation, input: () => Input) => ReturnType<typeof send>} */
+  /** @param {Operation} operation @param {() => Input} input */
   #run (operation, input) { return send(this.getSystem(), () => this.#request(operation, input())) }
 }

@@ -8,7 +8,7 @@ const ATTENTION = 300_000
 /**
  * Requests who is signed in when the reader returns to the page, and every `poll` seconds while the reader is active, because sessions
  * expire and are revoked. Polling stops without a reader, so that it does not keep an unused session alive. `poll` 0 turns it off.
- * @type {(sessions: Sessions, poll: number) => void}
+ * @param {Sessions} sessions
  */
 export function watch (sessions, poll) {
   let lastActivity = Date.now()
