@@ -27,11 +27,8 @@ const user = (properties: object, additionalProperties: boolean): object =>
 /** The responses of routes whose handler or option of the app may add properties. */
 export const OPENED: Readonly<Record<string, object>> = { me: { 200: user({}, true) }, list: { 200: page(true) } }
 
-type More = { config?: object } & { [part in 'body' | 'params' | 'querystring']?: object }
-
-function describe (method: string, url: string, operationId: string, summary: string, response: object, more: More = {}) {
-  const { config = {}, ...schema } = more
-  return { method, url, config, schema: { tags: ['session'], operationId, summary, response, ...schema } }
+function describe (method: string, url: string, operationId: string, summary: string, response: object, request: object = {}) {
+  return { method, url, schema: { tags: ['session'], operationId, summary, response, ...request } }
 }
 
 /** The routes, with their descriptions in the OpenAPI document. */
@@ -44,7 +41,7 @@ export const ROUTES = {
   logout: describe('POST', '/logout', 'logout', 'Sign out', { 204: nothing('Signed out.') }),
   me: describe('GET', '/me', 'me', 'Who is signed in', {
     200: user({ principal: text(1000), roles: { type: 'array', maxItems: 1000, items: text(256) } }, false)
-  }, { config: { session: { touch: false } } }),
+  }),
   list: describe('GET', '/sessions', 'listSessions', 'Where you are signed in', { 200: page(false) },
     { querystring: { type: 'object', properties: { cursor: text(1000, { pattern: '^[!-~]+$' }) } } }),
   revoke: describe('DELETE', '/sessions/:id', 'revokeSession', 'Sign out one session',
@@ -54,6 +51,8 @@ export const ROUTES = {
   })
 } as const
 
+/** A page that asks who is signed in must not keep the session alive. */
+export const UNTOUCHED = { session: { touch: false } }
 /** The limit of attempts to sign in, and its response, if @fastify/rate-limit is registered. */
 export const LIMIT = { rateLimit: { max: 10, timeWindow: 60_000 } }
 export const LIMITED = { 429: error('Too many attempts. Try again later.') }

@@ -10,7 +10,7 @@ import { Registry } from '../routing/registry.js'
 import type { LiveSession, Session, StartOptions } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import { optional, required } from '../types/security.js'
-import { LIMIT, LIMITED, OPENED, ROUTES } from './described.js'
+import { LIMIT, LIMITED, OPENED, ROUTES, UNTOUCHED } from './described.js'
 
 type RouteName = keyof typeof ROUTES
 
@@ -65,10 +65,10 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
     const { [route]: own } = routes
     // Sealed cookies exist only in browsers, so sessions can be neither listed nor revoked.
     if (own === false || (scheme.backend.directory === undefined && ROUTES[route].url.startsWith('/sessions'))) continue
-    const { schema, config: ours, ...others } = ROUTES[route]
+    const { schema, ...others } = ROUTES[route]
     const security = route === 'login' || route === 'logout' ? optional(name) : required(name)
     const canLimit = route === 'login' && app.hasDecorator('rateLimit')
-    const config: RouteOptions['config'] & { rateLimit?: object | false } = { ...transform, ...ours, ...canLimit && LIMIT, ...own?.config }
+    const config: RouteOptions['config'] & { rateLimit?: object | false } = { ...transform, ...route === 'me' && UNTOUCHED, ...canLimit && LIMIT, ...own?.config }
     const isOpen = own?.handler ?? (route === 'me' ? me : describe)
     const response = { ...schema.response, ...canLimit && config.rateLimit !== false && LIMITED, ...isOpen && OPENED[route] }
     app.route({

@@ -53,16 +53,13 @@ function sessionForm (React, sessions) {
  * of another scheme, the focus stays there. @param {any} React @param {any} root @param {SessionState} state
  */
 function useFocus (React, root, { phase, failures }) {
-  const last = React.useRef({ phase, failures })
+  const before = React.useRef(failures)
   React.useEffect(() => {
-    const before = last.current
-    last.current = { phase, failures }
-    const panel = root.current
-    if (panel === null || (before.phase === phase && before.failures === failures)) return
-    const active = document.activeElement
+    const hasFailed = failures > before.current
+    before.current = failures
+    const { activeElement: active, body } = document
     // Methods of a form are hidden by inputs of the same name, so none is called here.
-    if (active !== document.body && active?.closest('form') !== panel.closest('form')) return
-    focusIn(panel, failures > before.failures ? '[type=password]' : undefined)
+    if (active === body || active?.closest('form') === root.current.closest('form')) focusIn(root.current, hasFailed ? '[type=password]' : undefined)
   }, [phase, failures])
 }
 
@@ -100,7 +97,7 @@ function howTo (h, { login, cookie }, link) {
 
 /** Returns the response of the status operation: an object as a list, everything else as text. */
 function answer (h, value) {
-  if (value === null || value === undefined || value === '') return null
+  if (value == null || value === '') return null
   if (typeof value !== 'object' || Array.isArray(value)) return h('p', null, plain(value))
   const rows = Object.entries(value).flatMap(([key, item]) => [h('dt', { key: `t-${key}` }, key), h('dd', { key: `d-${key}` }, plain(item))])
   return h('dl', { className: 'session-answer' }, rows)
