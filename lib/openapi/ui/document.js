@@ -21,8 +21,8 @@ export const listIn = (value) => Array.isArray(value) ? value : []
 export const textIn = (value) => typeof value === 'string' ? value : undefined
 
 /** Returns the alternatives of a `security` list: in each, lists of roles by scheme. */
-export const alternativesIn = (security) =>
-  listIn(security).map((need) => new Map(Object.entries(need ?? {}).map(([name, roles]) => [name, listIn(roles)])))
+export const alternativesIn = (security) => listIn(security).map((need) =>
+  new Map(Object.entries(need ?? {}).map(([name, roles]) => [name, listIn(roles).filter((role) => typeof role === 'string')])))
 
 /** Returns the value at a JSON Pointer (RFC 6901). @param {string} path */
 export function pointer (value, path) {

@@ -2,15 +2,7 @@
 
 import { listIn, resolveRef, textIn } from './document.js'
 
-/** @typedef {'body' | 'whole' | 'query' | 'path' | 'header'} Place `whole`: the value is the entire body. */
-/** @typedef {'text' | 'password' | 'email' | 'number' | 'checkbox' | 'select' | 'json'} Kind */
-
-/**
- * One input of the sign-in form. `choices` are JSON texts, of a select. `initial` is the text of a text field, else a JSON text.
- * @typedef {{ name: string, in: Place, label: string, help?: string | undefined, required: boolean, kind: Kind, choices: string[],
- *   initial: string, autocomplete: string }} Field
- */
-
+/** @typedef {ReturnType<typeof fieldOf>} Field One input of the sign-in form. */
 /** @typedef {{ field: Field, value: unknown }} Value */
 
 // Some schemas lack `format: password`. Hiding a text is a smaller mistake than showing a password.
@@ -19,14 +11,11 @@ const SECRET_NAME = /passw(or)?d|passphrase|secret|^pin$/i
 /** The content types of a body, the preferred first. */
 const CONTENT_TYPES = [/^application\/(.+\+)?json\b/, /^application\/x-www-form-urlencoded\b/, /^multipart\/form-data\b/, /./]
 
-/**
- * Returns the form of an operation: a field for each property of its body and each required parameter.
- * @type {(spec: any, found: Operation) => { fields: Field[], contentType: string | undefined }}
- */
+/** Returns a field for each property of an operation's body and each required parameter. @param {any} spec @param {Operation} found */
 export function formOf (spec, { operation, pathItem }) {
   const parameters = [...listIn(operation.parameters), ...listIn(pathItem.parameters)]
     .map((parameter) => resolveRef(spec, parameter))
-    .filter((parameter) => parameter.required === true && ['query', 'path', 'header'].includes(parameter.in))
+    .filter(({ name, required, in: place }) => typeof name === 'string' && required === true && ['query', 'path', 'header'].includes(place))
     .map((parameter) => fieldOf(spec, parameter.name, parameter.schema, true, parameter.in, parameter.description))
   const content = resolveRef(spec, operation.requestBody).content ?? {}
   const [contentType] = CONTENT_TYPES.flatMap((pattern) => Object.keys(content).filter((type) => pattern.test(type)))
@@ -34,13 +23,10 @@ export function formOf (spec, { operation, pathItem }) {
   return { fields: [...parameters, ...body], contentType }
 }
 
-/** @returns {Field[]} */
 function bodyFields (spec, reference) {
   const { properties, required } = merged(spec, reference)
   const names = Object.keys(properties)
-  if (names.length === 0) {
-    return [{ name: 'body', in: 'whole', label: 'Body (JSON)', required: true, kind: 'json', choices: [], initial: '{}', autocomplete: 'off' }]
-  }
+  if (names.length === 0) return [fieldOf(spec, 'body', { title: 'Body (JSON)', type: 'object', default: {} }, true, 'whole')]
   return names.filter((name) => resolveRef(spec, properties[name]).readOnly !== true)
     .map((name) => fieldOf(spec, name, properties[name], required.includes(name), 'body'))
 }
@@ -53,8 +39,7 @@ function merged (spec, reference, seen = new Set()) {
   const own = resolveRef(spec, reference)
   if (seen.has(own)) return { properties: {}, required: [] }
   seen.add(own)
-  const all = (parts) =>
-    listIn(parts).filter((part) => resolveRef(spec, part).type !== 'null').map((part) => merged(spec, part, seen))
+  const all = (parts) => listIn(parts).filter((part) => resolveRef(spec, part).type !== 'null').map((part) => merged(spec, part, seen))
   const alternatives = [...all(own.oneOf), ...all(own.anyOf)]
   const values = alternatives.map((part) => 'const' in part ? [part.const] : part.enum)
   const choice = alternatives.filter(({ properties }) => Object.keys(properties).length > 0).slice(0, 1)
@@ -68,7 +53,10 @@ function merged (spec, reference, seen = new Set()) {
   }
 }
 
-/** @param {Place} place @param {string} [description] @returns {Field} */
+/**
+ * Returns an input of the form. `choices` are JSON texts, of a select. `initial` is the text of a text field, else a JSON text.
+ * @param {'body' | 'whole' | 'query' | 'path' | 'header'} place `whole`: the value is the entire body. @param {string} [description]
+ */
 function fieldOf (spec, name, reference, required, place, description) {
   const schema = merged(spec, reference)
   const values = 'const' in schema ? [schema.const] : listIn(schema.enum).filter((value) => value !== null)
@@ -90,7 +78,6 @@ function fieldOf (spec, name, reference, required, place, description) {
   }
 }
 
-/** @returns {Kind} */
 function kindOf (name, schema) {
   if (schema.type === 'boolean') return 'checkbox'
   if (schema.type === 'integer' || schema.type === 'number') return 'number'
@@ -99,7 +86,6 @@ function kindOf (name, schema) {
   return schema.format === 'email' ? 'email' : 'text'
 }
 
-/** @param {Kind} kind */
 function completionOf (name, kind) {
   if (/otp|one.?time|^code$|token/i.test(name)) return 'one-time-code'
   if (kind === 'password') return 'current-password'

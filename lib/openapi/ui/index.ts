@@ -16,7 +16,7 @@ export interface SessionUiOptions {
 export type WithSessionUi<Options> = Options & Required<Pick<FastifySwaggerUiOptions, 'theme' | 'uiConfig'>>
 
 /** Each file after those that it imports. */
-const parts = ['document', 'fields', 'call', 'sessions', 'popup', 'panel', 'locks', 'watch', 'plugin']
+const parts = ['document', 'fields', 'call', 'sessions', 'panel', 'locks', 'watch', 'plugin']
 const globalName = 'fastifyOpenapiSessionUi'
 
 /**

@@ -2,7 +2,24 @@
 /** @import { Sessions, SessionState } from './sessions.js' */
 
 import { valuesOf } from './fields.js'
-import { focusIn } from './popup.js'
+
+/** Makes Swagger UI's popup a modal dialog. It takes the focus, closes on Escape and returns the focus to the button that opened it. */
+export const dialog = ({ React }) => (Original) => function SessionDialog (props) {
+  const root = React.useRef(null)
+  React.useLayoutEffect(() => {
+    const element = root.current
+    element.showModal()
+    element.querySelector('.close-modal')?.setAttribute('aria-label', 'Close')
+    focusIn(element)
+    return () => element.close()
+  }, [])
+  const onCancel = (event) => {
+    event.preventDefault()
+    props.authActions.showDefinitions(false)
+  }
+  const attributes = { ref: root, className: 'session-dialog', 'aria-label': 'Available authorizations', onCancel, onKeyDown: keepFocusInside }
+  return React.createElement('dialog', attributes, React.createElement(Original, props))
+}
 
 /** Wraps Swagger UI's form of one scheme. A session gets one that signs in and out. @param {any} system @param {Sessions} sessions */
 export const forms = ({ React }, sessions) => (Original) => {
@@ -61,6 +78,22 @@ function useFocus (React, root, { phase, failures }) {
     // Methods of a form are hidden by inputs of the same name, so none is called here.
     if (active === body || active?.closest('form') === root.current.closest('form')) focusIn(root.current, hasFailed ? '[type=password]' : undefined)
   }, [phase, failures])
+}
+
+/** Moves the focus to what `preferred` selects, else to a field or the link to sign in, else to the state. @param {HTMLElement} element */
+function focusIn (element, preferred = 'none') {
+  const selectors = [preferred, 'input, select, textarea, .session-panel > p a', '.session-state']
+  const target = selectors.map((selector) => element.querySelector(selector)).find((found) => found instanceof HTMLElement)
+  target?.focus()
+}
+
+/** Keeps the focus inside the dialog when Tab is pressed on its first or last button. Otherwise the browser's own buttons get it. */
+function keepFocusInside (event) {
+  const stops = [...event.currentTarget.querySelectorAll('button')]
+  const [end, start] = event.shiftKey ? [stops.at(0), stops.at(-1)] : [stops.at(-1), stops.at(0)]
+  if (event.key !== 'Tab' || document.activeElement !== end) return
+  event.preventDefault()
+  start?.focus()
 }
 
 /** @param {SessionState} state */
@@ -127,7 +160,7 @@ function fieldInput (h, { name, label, help, required, kind, choices, initial, a
     id, name, required, defaultValue: initial, autoComplete: autocomplete, autoCapitalize: 'none', spellCheck: false,
     'aria-describedby': described === '' ? undefined : described, 'aria-invalid': errorId === undefined ? undefined : true
   }
-  const options = ['', ...choices].map((choice) => h('option', { key: choice, value: choice }, choice && String(JSON.parse(choice))))
+  const options = ['', ...choices].map((choice) => h('option', { key: choice, value: choice }, choice && plain(JSON.parse(choice))))
   return h('div', { key: id, className: 'session-field' },
     h('label', { htmlFor: id }, label, required ? null : h('span', { className: 'session-optional' }, ' (optional)')),
     kind === 'select' ? h('select', props, options)

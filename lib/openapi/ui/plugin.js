@@ -1,7 +1,6 @@
 import { withRoles } from './document.js'
 import { Sessions } from './sessions.js'
-import { dialog } from './popup.js'
-import { forms } from './panel.js'
+import { dialog, forms } from './panel.js'
 import { forgetStored, isOpened, roleLock, withNeeds, without, writeLocks } from './locks.js'
 import { announce, share, watch } from './watch.js'
 

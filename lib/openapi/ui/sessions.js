@@ -10,7 +10,7 @@ import { requestOf, send } from './call.js'
  * @typedef {object} SessionState
  * @property {Scheme} scheme
  * @property {'unknown' | 'out' | 'in'} phase What the server responded last. `unknown`: there was no response yet.
- * @property {Check} check
+ * @property {{ done?: Promise<void> | undefined, again: boolean }} check `done`: of those that run. `again`: one more has to follow.
  * @property {unknown} [answer] The response of the status operation.
  * @property {readonly string[] | undefined} [roles] The reader's roles, if the response has them.
  * @property {string | undefined} [doubt] Why the server could not say who is signed in. `phase` is the last known one then.
@@ -20,7 +20,6 @@ import { requestOf, send } from './call.js'
  * @property {boolean} busy
  */
 
-/** @typedef {{ done?: Promise<void> | undefined, again: boolean }} Check `done`: of those that run. `again`: one more has to follow. */
 /** @typedef {(state?: SessionState, before?: SessionState) => void} Listener Gets the state that has changed, unless all have. */
 
 /** The messages for a login or logout that succeeded without an effect. */
@@ -98,7 +97,7 @@ export class Sessions {
     await check.done
   }
 
-  /** @param {Check} check @param {Operation} status */
+  /** @param {string} name @param {SessionState['check']} check @param {Operation} status */
   async #ask (name, check, status) {
     while (check.again) {
       check.again = false
