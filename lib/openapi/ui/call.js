@@ -42,13 +42,13 @@ export function requestOf (system, spec, { path, method, operation, pathItem }, 
 /** @param {string} contentType @param {Value[]} values */
 function withBody (request, contentType, values) {
   const whole = values.find(({ field }) => field.in === 'whole')
-  const named = values.flatMap(({ field, value }) => field.in === 'body' ? [{ name: field.name, value }] : [])
+  const named = values.filter(({ field }) => field.in === 'body').map(({ field, value }) => /** @type {const} */ ([field.name, value]))
   const isEncoded = contentType.startsWith('application/x-www-form-urlencoded')
   const form = isEncoded ? new URLSearchParams() : contentType.startsWith('multipart/form-data') ? new FormData() : undefined
-  for (const { name, value } of named) form?.append(name, typeof value === 'string' ? value : JSON.stringify(value))
+  for (const [name, value] of named) form?.append(name, typeof value === 'string' ? value : JSON.stringify(value))
   // The browser writes the Content-Type of FormData itself, with the boundary.
   if (form instanceof FormData) return { ...request, body: form }
-  const body = form?.toString() ?? JSON.stringify(whole === undefined ? Object.fromEntries(named.map(({ name, value }) => [name, value])) : whole.value)
+  const body = form?.toString() ?? JSON.stringify(whole === undefined ? Object.fromEntries(named) : whole.value)
   return { ...request, body, headers: { ...request.headers, 'Content-Type': contentType } }
 }
 
