@@ -88,8 +88,9 @@ export class FileStore extends ReportingStore implements SessionStore {
         this.#sessions.unsaved.delete(id)
       }
     })
-    // After a copy that did not end, the next one is made later: an app that crashes soon after each start must not fill the disk.
-    if (this.#directory.older.length > 1) this.#beat = 1
+    // An app that crashes soon after each start must not fill the disk with parts of copies. So only the starts that find 1, 2, 4, 8
+    // journals and so on begin with a copy. The others make it a minute later.
+    if (!Number.isInteger(Math.log2(this.#directory.older.length))) this.#beat = 1
     const failed = (error: unknown): void => {
       this.report({ kind: 'failed', task: 'write the journal', error })
       if (error === this.#directory.lost) void this.#beats.stop()
