@@ -20,7 +20,7 @@ const BEAT = 1000
 const BEATS_PER_CHECK = 60
 /** A journal of fewer bytes is not rewritten for its size. */
 const SMALL = 2 ** 20
-/** How many sessions are copied, or deleted by `clear`, before other work gets its turn. */
+/** How many sessions `clear` deletes before it yields to other work. */
 const BATCH = 500
 
 /** The sessions in memory, and the ids of those whose last change is not on the disk. */
@@ -82,9 +82,15 @@ export class FileStore extends ReportingStore implements SessionStore {
     this.#sessions.observe((report) => this.report(report))
     this.#directory = new JournalDirectory(directory, (paths) => {
       const sessions = replay(paths, (error) => { this.report({ kind: 'failed', task: 'read the journal', error }) })
-      for (const [id, record] of sessions) this.#sessions.create(id, record)
+      // The one that expires first counts as idle for the longest time. Those that are evicted remain unsaved.
+      for (const [id, record] of [...sessions].sort(([, one], [, other]) => one.expiresAt - other.expiresAt)) {
+        this.#sessions.create(id, record)
+        this.#sessions.unsaved.delete(id)
+      }
     })
-    this.#sessions.unsaved.clear()
+    // An app that crashes soon after each start must not fill the disk with parts of copies. So only the starts that find 1, 2, 4, 8
+    // journals and so on begin with a copy. The others make it a minute later.
+    if (!Number.isInteger(Math.log2(this.#directory.older.length))) this.#beat = 1
     const failed = (error: unknown): void => {
       this.report({ kind: 'failed', task: 'write the journal', error })
       if (error === this.#directory.lost) void this.#beats.stop()
@@ -156,7 +162,8 @@ export class FileStore extends ReportingStore implements SessionStore {
       this.#saving = this.#sessions.unsaved
       this.#sessions.unsaved = new Set()
       try {
-        await this.#write(this.#saving)
+        const lines = encode(this.#sessions.changes(this.#saving))
+        for (let isLast = false; !isLast;) isLast = await this.#append(lines)
         this.#hasFailed = false
       } catch (error) {
         this.#hasFailed = true
@@ -170,8 +177,11 @@ export class FileStore extends ReportingStore implements SessionStore {
 
   #inTurn (task: () => Promise<void>): Promise<void> { return this.#last = this.#last.then(task, task) }
 
-  async #write (ids: Iterable<string>): Promise<void> {
-    for (const line of encode(this.#sessions.changes(ids))) await this.#directory.append(line)
+  /** Appends the next line. Returns true if it is the last. A line has the sessions as they are when it is made. */
+  async #append (lines: Generator<string, string>): Promise<boolean> {
+    const { value, done } = lines.next()
+    await this.#directory.append(value)
+    return done === true
   }
 
   /** Shows a sign of life, and rewrites the journal if that is due. */
@@ -190,14 +200,11 @@ export class FileStore extends ReportingStore implements SessionStore {
   async #rewrite (stopped: () => boolean): Promise<void> {
     if (this.#directory.older.length === 0) await this.#inTurn(() => this.#directory.rollOver())
     this.#sessions.written = 0
-    let batch: string[] = []
-    for (const id of this.#sessions.ids()) {
-      if (batch.push(id) < BATCH) continue
-      await this.#inTurn(() => this.#write(batch))
-      batch = []
-      if (stopped()) return
+    const lines = encode(this.#sessions.changes(this.#sessions.ids()))
+    for (let isLast = false; !isLast;) {
+      await this.#inTurn(async () => { isLast = await this.#append(lines) })
+      if (!isLast && stopped()) return
     }
-    await this.#inTurn(() => this.#write(batch))
     await this.#inTurn(() => this.#directory.removeOlder())
     this.#copied = this.#directory.size
   }

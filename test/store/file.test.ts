@@ -1,25 +1,23 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import fs, { open as openFile, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import fs, { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import timers from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { FileStore, type FileStoreOptions } from 'fastify-openapi-session/file'
+import { FileStore } from 'fastify-openapi-session/file'
 import { createClock, storeContract } from 'fastify-openapi-session/testing'
 import type { Awaitable, SessionRecord, StoredSession, StoreReport } from 'fastify-openapi-session'
 import { bare, bundle } from '../support/bundle.js'
+import { full, holdFlushes, holdTimers, newest, open, patch, record, rewritten, silence } from '../support/file-store.js'
 import { createGate } from '../support/gate.js'
 import { journaled, journalsIn, linesIn } from '../support/journals.js'
 import { temporaryDirectory, until } from '../support/servers-process.js'
 
 const MINUTE = 60_000
 const child = await bundle(t, new URL('./fixtures/file-child.ts', import.meta.url))
-
-const record = (over: Partial<SessionRecord> = {}): SessionRecord =>
-  ({ payload: '{"n":1}', version: 1, expiresAt: Date.now() + MINUTE, ...over })
 
 /** The sessions of a principal, all pages together. */
 async function listed (store: FileStore, principal: string, limit = 100): Promise<StoredSession[]> {
@@ -30,63 +28,6 @@ async function listed (store: FileStore, principal: string, limit = 100): Promis
     cursor = page.cursor
   }
   return sessions
-}
-
-/** A store of the test's own that is closed with it, and what it reports. */
-function open (t: Test, directory: string, over: Omit<FileStoreOptions, 'directory'> = {}): { store: FileStore, reports: StoreReport[] } {
-  const store = new FileStore({ directory, ...over })
-  const reports: StoreReport[] = []
-  store.observe((report) => reports.push(report))
-  t.teardown(() => store.close())
-  return { store, reports }
-}
-
-const newest = (directory: string): string => journalsIn(directory).at(-1)!
-
-/** Waits until the sessions of the older journals are in the newest. */
-const rewritten = async (directory: string): Promise<void> => { await until('one journal is left', async () => journalsIn(directory).length === 1) }
-
-/** Replaces a method of open files until `restore`. */
-async function patch (t: Test, method: 'datasync' | 'utimes' | 'write', replace: (real: (...args: any[]) => Promise<any>) => (...args: any[]) => Promise<any>): Promise<() => void> {
-  const path = join(temporaryDirectory(t, 'patch'), 'any')
-  const file = await openFile(path, 'w')
-  const FileHandle = Object.getPrototypeOf(file) as Record<string, (...args: any[]) => Promise<any>>
-  await file.close()
-  const real = FileHandle[method]!
-  FileHandle[method] = replace(real)
-  const restore = (): void => { FileHandle[method] = real }
-  t.teardown(restore)
-  return restore
-}
-
-/** Holds all flushes of files until `release`. */
-async function holdFlushes (t: Test): Promise<{ held: Promise<void>, release: () => void }> {
-  const gate = createGate()
-  const restore = await patch(t, 'datasync', (real) => async function (this: unknown) {
-    await gate.pass()
-    await real.call(this)
-  })
-  return { held: gate.reached, release: () => { restore(); gate.open() } }
-}
-
-/** Keeps the timers that a store starts. Returns a function that lets each of them pass once. */
-function holdTimers (t: Test): () => void {
-  const callbacks = new Map<unknown, () => void>()
-  const { setInterval, clearInterval } = globalThis
-  t.intercept(globalThis, 'setInterval', {
-    value: (callback: () => void) => {
-      const timer = setInterval(() => {}, 2 ** 30)
-      callbacks.set(timer, callback)
-      return timer
-    }
-  })
-  t.intercept(globalThis, 'clearInterval', {
-    value: (timer: NodeJS.Timeout) => {
-      callbacks.delete(timer)
-      clearInterval(timer)
-    }
-  })
-  return () => { for (const callback of callbacks.values()) callback() }
 }
 
 t.test('FileStore keeps the store contract', async (t) => {
@@ -133,7 +74,7 @@ t.test('other users of the machine cannot read the files, and the names tell not
   await store.create('id', record())
   t.equal((await stat(directory)).mode & 0o777, 0o700)
   t.equal((await stat(newest(directory))).mode & 0o777, 0o600)
-  t.same(await readdir(directory), ['sessions.1.log'])
+  t.match(await readdir(directory), [/^sessions\.\d+\.log$/])
 })
 
 t.test('a touch writes the new expiry at once, and a read or a touch without gain writes nothing', async (t) => {
@@ -194,15 +135,16 @@ t.test('calls that come during a flush share the next one', async (t) => {
 t.test('a second opener is refused with a sentence', async (t) => {
   const directory = t.testdir()
   const { store } = open(t, directory)
+  const names = await readdir(directory)
   t.throws(() => new FileStore({ directory }), { code: 'FST_SESSION_OPTIONS', message: /this process has .* open/ })
   const other = fork(child, [directory], bare)
   t.match((await once(other, 'message'))[0], new RegExp(`process ${process.pid} has the directory "${directory}" open.*its own directory.*RedisStore.*taken over at once.*5 seconds`))
   await once(other, 'exit')
-  t.same(await readdir(directory), ['sessions.1.log'], 'the second leaves nothing behind')
+  t.same(await readdir(directory), names, 'the second leaves nothing behind')
   await store.close()
   await store.close()
   for (let n = 0; n < 3; n++) await new FileStore({ directory }).close()
-  t.same(await readdir(directory), ['sessions.4.log'], 'older journals are removed')
+  t.same(await readdir(directory), [names[0]!.replace(/\d+/, (number) => `${Number(number) + 3}`)], 'older journals are removed')
 })
 
 t.test('what a killed process acknowledged is there, and its directory is taken over', async (t) => {
@@ -259,16 +201,17 @@ t.test('a damaged line signs out the sessions before it, because one of them may
   await before.update('updated', record({ version: 2, principal: 'p' }))
   await before.create('new', record({ principal: 'p' }))
   await before.close()
-  copyFileSync(newest(directory), join(directory, 'sessions.7.log'))
+  copyFileSync(newest(directory), newest(directory).replace('sessions.', 'sessions.9'))
   const lines = (await readFile(newest(directory), 'utf8')).split('\n')
   lines[4] = lines[4]!.replace('deleted', 'other')
   lines[1] = ''
   await writeFile(newest(directory), lines.join('\n'))
+  const beat = holdTimers(t)
   const { store, reports } = open(t, directory)
   t.same((await listed(store, 'p')).map(({ id }) => id).sort(), ['new', 'updated'])
-  t.match(reports, [{ kind: 'failed', task: 'read the journal', error: { message: /line 5 of ".*sessions\.7\.log" is damaged.*before it have ended/ } }])
+  t.match(reports, [{ kind: 'failed', task: 'read the journal', error: { message: /line 5 of ".*sessions\.9\d+\.log" is damaged.*before it have ended/ } }])
   t.equal(reports.length, 1, 'once for each file')
-  await rewritten(directory)
+  await rewritten(directory, beat)
   await store.close()
   const { store: next, reports: later } = open(t, directory)
   t.equal((await listed(next, 'p')).length, 2)
@@ -291,7 +234,7 @@ t.test('files that are not the store\'s are left alone', async (t) => {
   t.equal((await listed(store, 'p')).length, 1)
   t.equal(await store.deleteAll('p'), 1)
   await store.close()
-  t.same((await readdir(directory)).sort(), ['README', 'sessions.01.log', 'sessions.1.log', 'sessions.1.log.bak', 'sessions.log'])
+  t.match((await readdir(directory)).sort(), ['README', 'sessions.01.log', 'sessions.1.log.bak', /^sessions\.\d{13}\.log$/, 'sessions.log'])
   t.same(reports, [])
 })
 
@@ -436,17 +379,6 @@ t.test('a directory that cannot be read is not taken', async (t) => {
   t.throws(() => new FileStore({ directory }), { code: 'EISDIR' })
 })
 
-/** Makes the holder of a directory look like one in another container that is silent, as a process that is paused for long is. */
-async function silence (directory: string): Promise<void> {
-  const path = newest(directory)
-  const [holder = ''] = (await readFile(path, 'utf8')).split('\n')
-  const file = await openFile(path, 'r+')
-  // A name of the same length, because the holder goes on writing behind it.
-  await file.write(holder.slice(0, -1) + '!', 0)
-  await file.close()
-  await utimes(path, 0, 0)
-}
-
 t.test('a process that lost the directory changes nothing any more, and all of its calls fail', async (t) => {
   const calls: Record<string, (store: FileStore) => Awaitable<unknown>> = {
     create: (store) => store.create('new', record()),
@@ -563,8 +495,6 @@ t.test('while the disk hangs, calls beyond maxPending are rejected at once, and 
   t.equal(await store.deleteAll('p'), 10)
   t.equal(store.read('more'), undefined)
 })
-
-const full = (): Promise<never> => Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }))
 
 t.test('a change that could not be written fails, is not seen by anybody before it is written, and survives then', async (t) => {
   for (const method of ['write', 'datasync'] as const) {
@@ -751,11 +681,12 @@ t.test('a copy that fails is made again later, and nothing is removed before', a
 })
 
 t.test('the older journals are removed in their order, so that a crash in between brings no session back', async (t) => {
-  const directory = t.testdir()
+  const directory = t.testdir({ 'sessions.1.log': 'free\n' })
   const { store: before } = open(t, directory)
   await before.create('id', record())
+  await rewritten(directory)
   await before.close()
-  copyFileSync(newest(directory), join(directory, 'sessions.2.log'))
+  copyFileSync(newest(directory), join(directory, 'sessions.3.log'))
   const { rm } = fs
   const names: string[] = []
   const removing = t.intercept(fs, 'rm', { value: async (...args: Parameters<typeof rm>) => {
@@ -763,11 +694,12 @@ t.test('the older journals are removed in their order, so that a crash in betwee
     await rm(...args)
   } })
   syncBuiltinESMExports()
+  const beat = holdTimers(t)
   open(t, directory)
-  await rewritten(directory)
+  await rewritten(directory, beat)
   removing.restore()
   syncBuiltinESMExports()
-  t.same(names, ['sessions.1.log', 'sessions.2.log'])
+  t.same(names, ['sessions.2.log', 'sessions.3.log'])
 })
 
 t.test('a store that is closed during a copy keeps the older journals', async (t) => {
@@ -777,15 +709,17 @@ t.test('a store that is closed during a copy keeps the older journals', async (t
   await before.close()
   await new FileStore({ directory }).close()
   t.equal(journalsIn(directory).length, 2)
+  const beat = holdTimers(t)
   const { store } = open(t, directory)
   t.equal((await listed(store, 'p', 1000)).length, 5000)
-  await rewritten(directory)
+  await rewritten(directory, beat)
 })
 
 t.test('a journal that cannot be created is made later', async (t) => {
-  const directory = t.testdir()
+  const directory = t.testdir({ 'sessions.1.log': 'free\n' })
   const beat = holdTimers(t)
   const { store, reports } = open(t, directory)
+  await rewritten(directory)
   for (let n = 0; n < 5; n++) await store.create(`${n}`, record({ payload: 'x'.repeat(300_000) }))
   const { writeFile } = fs
   const create = t.intercept(fs, 'writeFile', { value: async (...args: Parameters<typeof writeFile>) => {
@@ -798,17 +732,17 @@ t.test('a journal that cannot be created is made later', async (t) => {
   t.match(await reported, { kind: 'failed', task: 'write the journal', error: { code: 'ENOSPC' } })
   create.restore()
   syncBuiltinESMExports()
-  t.same(await readdir(directory), ['sessions.1.log'])
+  t.same(await readdir(directory), ['sessions.2.log'])
   await store.create('more', record())
   await until('it is made', async () => {
     beat()
-    return newest(directory).endsWith('sessions.2.log') && journalsIn(directory).length === 1
+    return newest(directory).endsWith('sessions.3.log') && journalsIn(directory).length === 1
   })
   t.equal(reports.length, 1)
   t.equal(journaled(directory).size, 6)
 
   for (let n = 0; n < 15; n++) await store.create(`more ${n}`, record({ payload: 'x'.repeat(300_000) }))
-  await writeFile(join(directory, 'sessions.3.log'), 'held\n')
+  await writeFile(join(directory, 'sessions.4.log'), 'held\n')
   const lost = new Promise((resolve) => store.observe(resolve))
   beat()
   t.match(await lost, { error: /took over/ }, 'another process has created it')

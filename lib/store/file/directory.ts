@@ -9,6 +9,12 @@ const LEASE = SILENCE - 1000
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
+/** True if this process could not create or open a file, so that a file with the path is not its own. */
+function isForeign (path: string, error: unknown): boolean {
+  const { syscall, path: failed } = error as NodeJS.ErrnoException
+  return syscall === 'open' && failed === path
+}
+
 /** Returns the numbers of the journals among the names in a directory, in ascending order. */
 function numbersIn (names: readonly string[]): number[] {
   return names.flatMap((name) => /^sessions\.([1-9]\d{0,14})\.log$/.exec(name)?.[1] ?? []).map(Number).sort((one, other) => one - other)
@@ -48,20 +54,22 @@ export class JournalDirectory {
   constructor (path: string, load: (paths: string[]) => void) {
     this.#path = resolve(path)
     mkdirSync(this.#path, { recursive: true, mode: 0o700 })
-    const newest = numbersIn(readdirSync(this.#path)).at(-1) ?? 0
-    const holder = newest > 0 ? holderOf(this.#pathOf(newest)) : undefined
-    if (holder !== undefined) throw this.#refusal(holder)
-    this.#number = newest + 1
+    const newest = numbersIn(readdirSync(this.#path)).at(-1)
+    const holder = newest && holderOf(this.#pathOf(newest))
+    if (holder) throw this.#refusal(holder)
+    // If all files of a running process were removed, the files of the next one have other numbers.
+    this.#number = (newest ?? Date.now()) + 1
     this.size = this.#holder.length
+    const journal = this.#pathOf(this.#number)
     try {
-      writeFileSync(this.#pathOf(this.#number), this.#holder, { flag: 'wx', mode: 0o600 })
+      writeFileSync(journal, this.#holder, { flag: 'wx', mode: 0o600 })
       this.older = numbersIn(readdirSync(this.#path))
       // A process that has created several journals since the check has removed the one before this number.
       if (this.older.pop() !== this.#number) throw this.#refusal('another process')
       load(this.older.map((number) => this.#pathOf(number)))
     } catch (error) {
       if (codeOf(error) === 'EEXIST') throw this.#refusal('another process')
-      rmSync(this.#pathOf(this.#number), { force: true })
+      if (!isForeign(journal, error)) rmSync(journal, { force: true })
       throw error
     }
   }
@@ -76,7 +84,8 @@ export class JournalDirectory {
   async append (line: string): Promise<void> {
     const now = Date.now()
     const file = await this.#open()
-    if (this.#isTorn) await file.truncate(this.size)
+    // A process that has taken over may have read that part, and must not lose it.
+    if (this.#isTorn) await this.#verify().then(() => file.truncate(this.size))
     this.#isTorn = true
     const bytes = Buffer.from(line)
     for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at, bytes.length - at, this.size + at)).bytesWritten
@@ -93,8 +102,7 @@ export class JournalDirectory {
     try {
       await writeFile(path, this.#holder, { flag: 'wx', mode: 0o600 })
     } catch (error) {
-      // If another process has created it, this process has lost the directory.
-      if (codeOf(error) !== 'EEXIST') await rm(path, { force: true })
+      if (!isForeign(path, error)) await rm(path, { force: true })
       throw error
     }
     const file = this.#file
@@ -117,8 +125,8 @@ export class JournalDirectory {
   async close (): Promise<void> {
     try {
       await (await this.#open()).write('free', 0)
-      await this.#file?.close()
     } catch {}
+    await this.#file?.close().catch(() => {})
   }
 
   #pathOf (number: number): string { return join(this.#path, `sessions.${number}.log`) }

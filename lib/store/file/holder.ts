@@ -22,7 +22,8 @@ export function holderOf (path: string): string | undefined {
   if (state === 'free') return undefined
   const here = location()
   if (place.join(' ') === here) {
-    if (startTimeOf(Number(pid)) !== start) return undefined
+    const found = startTimeOf(Number(pid))
+    if (found !== '' && found !== start) return undefined
     return Number(pid) === process.pid ? 'this process' : `process ${pid}`
   }
   if (!showsLife(path, place[0] === here.split(' ')[0])) return undefined
@@ -58,7 +59,7 @@ function location (): string {
   /* c8 ignore stop */
 }
 
-/** Returns when a process started, or `undefined` if it is not running. Returns an empty text on a system without /proc. */
+/** Returns when a process started, or `undefined` if it is not running. Returns an empty text if that is unknown. */
 function startTimeOf (pid: number): string | undefined {
   try {
     // proc_pid_stat(5): the name in parentheses may hold anything; the state is field 3 and the start time field 22.

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, fdatasyncSync, openSync, readSync } from 'node:fs'
 import type { SessionRecord } from '../store.js'
 
 /** A session after its last change. Without a record, it has ended. */
@@ -19,8 +19,8 @@ function lineOf (changes: readonly string[]): string {
   return changes.length === 0 ? '' : `${digest(json)} ${json}\n`
 }
 
-/** Yields lines of a journal: the SHA-256 of the rest, and changes as JSON. The last may be empty. */
-export function * encode (changes: Iterable<Change>): Generator<string, void> {
+/** Yields lines of a journal, and returns the last, which may be empty: the SHA-256 of the rest, and changes as JSON. */
+export function * encode (changes: Iterable<Change>): Generator<string, string> {
   let texts: string[] = []
   let length = 0
   for (const change of changes) {
@@ -32,32 +32,37 @@ export function * encode (changes: Iterable<Change>): Generator<string, void> {
     texts = []
     length = 0
   }
-  yield lineOf(texts)
+  return lineOf(texts)
 }
 
 /**
- * Returns the sessions of some journals, the oldest journal first, in the order of their last change.
+ * Returns the sessions of some journals, the oldest journal first.
  *
  * A damaged line may be the end of any session. So the sessions before it are dropped and `onDamage` is called once for the file:
- * a user signs in again, but no session comes back after a logout.
+ * a user signs in again, but no session comes back after a logout. Only the last line of a journal that was not closed was never
+ * acknowledged, if it is damaged: it was being written during a power cut, which may leave any part of it.
  */
 export function replay (paths: readonly string[], onDamage: (error: Error) => void): Map<string, SessionRecord> {
   const sessions = new Map<string, SessionRecord>()
   for (const path of paths) {
     let number = 0
     let damaged = 0
+    let torn = 0
+    let isClosed = false
     for (const line of linesIn(path)) {
-      if (++number === 1) continue
-      if (digest(line.subarray(DIGEST + 1)) !== line.toString('latin1', 0, DIGEST)) {
-        damaged = number
-        sessions.clear()
-        continue
-      }
-      for (const [id, record] of JSON.parse(line.toString('utf8', DIGEST + 1)) as Change[]) {
-        sessions.delete(id)
-        if (record) sessions.set(id, record)
+      if (++number === 1) isClosed = line.toString().startsWith('free')
+      else if (digest(line.subarray(DIGEST + 1)) !== line.toString('latin1', 0, DIGEST)) torn = number
+      else {
+        if (torn > damaged) sessions.clear()
+        damaged = torn
+        for (const [id, record] of JSON.parse(line.toString('utf8', DIGEST + 1)) as Change[]) {
+          if (record) sessions.set(id, record)
+          else sessions.delete(id)
+        }
       }
     }
+    if (isClosed && torn > damaged) sessions.clear()
+    if (isClosed) damaged = torn
     if (damaged > 0) onDamage(new Error(`FileStore: line ${damaged} of "${path}" is damaged. All sessions that were saved before it have ended`))
   }
   return sessions
@@ -71,8 +76,10 @@ export function firstLine (path: string): string {
 
 /** Yields the lines of a file. A last line without its end was never acknowledged, so it is left out. */
 function * linesIn (path: string): Generator<Buffer, void> {
-  const file = openSync(path, 'r')
+  const file = openSync(path, 'r+')
   try {
+    // A killed process may have left a line that the disk does not have. What is read has to survive a power cut.
+    fdatasyncSync(file)
     let rest = Buffer.alloc(0)
     const chunk = Buffer.allocUnsafe(CHUNK)
     for (let length = readSync(file, chunk); length > 0; length = readSync(file, chunk)) {
