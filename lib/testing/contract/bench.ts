@@ -37,6 +37,21 @@ export function taken (record: SessionRecord): SessionRecord {
   return copy
 }
 
+async function * pagesOf (store: SessionStore, principal: string, limit: number): AsyncGenerator<Page, void> {
+  if (store.lists === false) {
+    await assert.rejects(async () => await store.list(principal, { limit }), 'list rejects where lists is false')
+    await assert.rejects(async () => await store.deleteAll(principal), 'deleteAll rejects where lists is false')
+    throw new NotApplicable()
+  }
+  for (let cursor: string | undefined, count = 0; count === 0 || cursor !== undefined; count++) {
+    assert.ok(count < MAX_PAGES, 'the list has a page after the last one')
+    const page = await store.list(principal, { limit, cursor })
+    yield page
+    cursor = page.cursor
+    assert.ok(cursor === undefined || typeof cursor === 'string', 'a cursor is text')
+  }
+}
+
 export type Bench = ReturnType<typeof createBench>
 
 export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
@@ -60,20 +75,7 @@ export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
     return found && taken(found)
   }
 
-  async function * pages (principal: string, limit: number): AsyncGenerator<Page, void> {
-    if (store.lists === false) {
-      await assert.rejects(async () => await store.list(principal, { limit }), 'list rejects where lists is false')
-      await assert.rejects(async () => await store.deleteAll(principal), 'deleteAll rejects where lists is false')
-      throw new NotApplicable()
-    }
-    for (let cursor: string | undefined, count = 0; count === 0 || cursor !== undefined; count++) {
-      assert.ok(count < MAX_PAGES, 'the list has a page after the last one')
-      const page = await store.list(principal, { limit, cursor })
-      yield page
-      cursor = page.cursor
-      assert.ok(cursor === undefined || typeof cursor === 'string', 'a cursor is text')
-    }
-  }
+  const pages = (principal: string, limit: number): AsyncGenerator<Page, void> => pagesOf(store, principal, limit)
 
   /** Reads all pages of a principal. Returns the records by id. */
   async function listed (principal: string, limit = 100): Promise<Map<string, SessionRecord>> {
