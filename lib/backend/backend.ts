@@ -69,16 +69,10 @@ export interface Backend {
   close (): Promise<void>
 }
 
-export interface SnapshotPage {
-  readonly sessions: readonly Snapshot[]
-  readonly cursor: string | undefined
-}
+export interface SnapshotPage { readonly sessions: readonly Snapshot[], readonly cursor: string | undefined }
 
 /** The session that a claimed key leads to, and the instant of the claim (epoch milliseconds). */
-export interface Claim {
-  readonly id: string
-  readonly since: number
-}
+export interface Claim { readonly id: string, readonly since: number }
 
 /** Finds the sessions of a store without their cookies. */
 export interface Directory {
@@ -89,10 +83,7 @@ export interface Directory {
   revokeAll (principal: string, except?: string): Promise<number>
   /** Ends every session. Undefined if the store cannot. */
   revokeEverything: (() => Promise<void>) | undefined
-  /**
-   * Records, for all processes, that `key` leads to the session `id` until `until` (epoch milliseconds). Returns `false` if
-   * `key` is already claimed.
-   */
+  /** Records in the store that `key` leads to the session `id` until the instant `until`. Returns `false` if `key` is claimed. */
   claim (key: string, id: string, until: number): Awaitable<boolean>
   claimed (key: string): Awaitable<Claim | undefined>
   unclaim (key: string): Awaitable<void>

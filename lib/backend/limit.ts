@@ -28,10 +28,7 @@ export class Limit {
     this.#most = chosen ?? DEFAULT_LIMIT
   }
 
-  /**
-   * Enforces the limit after a session was created, and returns the session as stored. A failure is reported and not thrown:
-   * the session is stored already, so its cookie must be sent. The next login enforces the limit again.
-   */
+  /** Enforces the limit after a login. A failure is reported and not thrown: the session is stored, so its cookie must be sent. */
   keep (created: Saved, report: Report): Awaitable<Saved> {
     const { snapshot, snapshot: { principal }, count = 0 } = created
     const mayBeOver = count === true ? this.#chosen !== undefined : count > this.#most
@@ -54,10 +51,7 @@ export class Limit {
     return own
   }
 
-  /**
-   * Ends the sessions over the limit. Returns `false` if another request changed one in the meantime, so that it did not end.
-   * Reads the list after the rank is written. So two concurrent logins see the same order, and only one ends the other.
-   */
+  /** Ends the surplus, by a list that was read after the rank was written. Returns `false` if another request changed a session. */
   async #endSurplus (principal: string, report: Report): Promise<boolean> {
     let ended = true
     for (const surplus of (await this.#latestFirst(principal)).slice(this.#most)) ended = await this.#sessions.endUnchanged(surplus, 'limit', report) && ended

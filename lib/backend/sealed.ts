@@ -2,13 +2,14 @@ import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { chain } from '../awaitable.js'
 import { must, refuseUnknown, tooLarge } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
-import type { Codec, Content } from '../session/codec.js'
+import type { Content } from '../session/codec.js'
 import { random } from '../session/credential.js'
 import { Recent } from '../session/recent.js'
 import { expiryOf, type Times, withLogin } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 import { copyText } from '../text.js'
 import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './backend.js'
+import type { StoredOptions } from './reading.js'
 
 export interface SealedCookieOptions {
   /**
@@ -19,13 +20,9 @@ export interface SealedCookieOptions {
 }
 
 /** The parts of a scheme that its sealed cookies need. */
-interface SealedContext {
+interface SealedContext extends Pick<StoredOptions, 'codec' | 'idleTimeout' | 'now'> {
   readonly scheme: string
   readonly cookieName: string
-  readonly codec: Codec
-  /** Milliseconds. */
-  readonly idleTimeout: number
-  readonly now: () => number
   /** Returns the whole `Set-Cookie` header for a value. */
   readonly setCookie: (value: string, times: Times) => string
 }

@@ -136,10 +136,7 @@ export class StoredBackend extends StoredSessions implements Backend, Directory 
     return this.call((store) => store.update(id, { payload: 'null', version: version + 1, expiresAt: 0 }))
   }
 
-  /**
-   * Runs work that follows the creation of a record. If the work fails, deletes the record, whose secret was never sent, and
-   * throws the error of the work. If the record cannot be deleted, it expires.
-   */
+  /** Runs work after the creation of a record. If it fails, deletes the record, whose secret was never sent, or lets it expire. */
   #orDelete<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
     return rescue(work, (failure) => {
       void (async () => { await this.call((store) => store.delete(id)) })().catch(() => {})

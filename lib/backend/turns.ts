@@ -7,10 +7,7 @@ type Outcome = Promise<Snapshot | undefined>
 interface Turn { outcome: Outcome | undefined }
 type Write = (current: Snapshot | undefined) => Awaitable<Snapshot | undefined>
 
-/**
- * The writers of one session in this process take turns. Each starts from the result of the previous writer, so n concurrent
- * requests make about n store calls. Between processes, compare-and-set in the store resolves conflicts.
- */
+/** The writers of one session in this process take turns, so n concurrent requests make about n store calls and not n². */
 export class Turns {
   /** Milliseconds. */
   readonly #limit: number

@@ -5,7 +5,7 @@ import { conflict, tooLate } from '../errors.js'
 import { type DiscardedReason, type Report, traced } from '../events/events.js'
 import type { PendingAdoption } from '../migration/adoption.js'
 import { copyJson, type Data } from '../session/json.js'
-import { refill } from '../session/merge.js'
+import { refill } from '../session/draft.js'
 import type { Session } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import type { History, SavedAs } from './diagnostics.js'
@@ -69,10 +69,7 @@ export class SessionHandle extends SessionState {
     return this.cookieHeaders[0]
   }
 
-  /**
-   * Saves for a response with this status. If the status is 500 or more, changes of data and a `start` are discarded. A `destroy`
-   * or `renew` is still carried out.
-   */
+  /** Saves for a response. With a status of 500 or more, saves only a `destroy` or `renew`: neither data nor a `start`. */
   save (statusCode: number): Awaitable<void> { return this.#enqueue(() => this.#save(statusCode)) }
 
   /** False if there is nothing to do before the response. */

@@ -6,10 +6,7 @@ export type Outgoing = ReturnType<typeof outgoing>
 
 const doNothing = (): void => {}
 
-/**
- * Returns the body and status of a payload. Fastify reads the status and headers of a Fetch `Response` only after the last
- * hook. The plugin needs them earlier: to know whether the response is an error, and to keep it out of caches.
- */
+/** Returns the body and status of a payload. Fastify reads those of a Fetch `Response` after the last hook, which is too late. */
 export function outgoing (payload: unknown, reply: FastifyReply) {
   // If the body was read already, Fastify throws an error of its own.
   if (!isResponse(payload) || payload.bodyUsed) return { body: payload, statusCode: reply.statusCode, begin: doNothing, undo: doNothing }

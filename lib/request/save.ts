@@ -5,7 +5,7 @@ import type { RenewedReason, Report } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
 import type { Codec, Content } from '../session/codec.js'
 import { type Credential, mintCredential } from '../session/credential.js'
-import { merge } from '../session/merge.js'
+import { merge } from '../session/draft.js'
 import { beginTimes, type Times } from '../session/times.js'
 import type { Awaitable } from '../store/store.js'
 

@@ -19,10 +19,7 @@ const HIJACKED = 'the reply was hijacked: await session.commit() before the firs
 /** Milliseconds after the load from which the sessions are loaded again before the handler. */
 const RECHECK_AFTER = 1000
 
-/**
- * The sessions of one request to a route that declares sessions. They are loaded and authorized before the handler, and saved
- * before the response. `#phase` is the progress of the request.
- */
+/** The sessions of one request: loaded and authorized before the handler, saved before the response. `#phase` is its progress. */
 export class RequestScope implements Scope {
   readonly request: FastifyRequest
   readonly #reply: FastifyReply
@@ -154,10 +151,7 @@ export class RequestScope implements Scope {
     if (failures.length > 0) throw failures[0]
   }
 
-  /**
-   * Checks the sessions again when the connection of the response closes: changes that are not saved then are lost. Hooks
-   * cannot do this. A hijacked reply bypasses them, and no hook runs when a stream ends.
-   */
+  /** When the connection closes, reports changes that were not saved. No hook runs for a hijacked reply or the end of a stream. */
   onChange (): void {
     if (this.#isWatched) return
     this.#isWatched = true

@@ -4,9 +4,8 @@ import { authenticationRequired, type SessionError } from '../errors.js'
 import type { RenewedReason } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
-import { Draft } from '../session/draft.js'
+import { Draft, merge, refill } from '../session/draft.js'
 import { copyJson, type Data, freezeJson, own, put, sameJson } from '../session/json.js'
-import { merge, refill } from '../session/merge.js'
 import type { StartOptions } from '../session/session.js'
 import { beginTimes, expiryOf, type Times } from '../session/times.js'
 import type { Found } from './load.js'
@@ -145,10 +144,7 @@ export abstract class SessionState {
     return { snapshot: this.snapshot, intent: this.#intent, content, held: this.held }
   }
 
-  /**
-   * Applies the result of a save. The handler keeps its draft, the same object. Changes of other requests are merged into the
-   * draft. Changes that the handler made while the save was running stay unsaved changes.
-   */
+  /** Applies a save to the draft, which stays the same object: merges what others saved, and keeps changes made during the save. */
   protected apply (saved: Saved | undefined, { intent = KEEP, content }: Partial<Order> = {}): void {
     const draft = this.#draft?.entries
     const base = content?.data ?? this.#base ?? {}

@@ -106,10 +106,7 @@ export function outermost (app: FastifyInstance): FastifyInstance {
   return typeof around.addHook === 'function' ? outermost(around) : app
 }
 
-/**
- * Refuses routes that name a session outside of its context, where no hooks of the plugin would guard them. If such a route is
- * declared after the plugin, the boot fails. If it was declared before, its requests are refused.
- */
+/** Refuses routes that name a session outside of its context, where no hook guards them: at boot, or when they are requested. */
 export function guardOutside (app: FastifyInstance, { own }: Registry): void {
   const refuse = (server: FastifyInstance, route: RouteFacts): void => {
     // A context with a registry refuses such routes when it compiles them.

@@ -3,9 +3,7 @@ import { copyJson, type Data, freezeJson, isObject, toJson } from './json.js'
 import { attempt, type DataSchema } from './schema/schema.js'
 import type { Times } from './times.js'
 
-/**
- * Data that fit their schema, with their principal. The data are a private copy, frozen before a function of the app gets them.
- */
+/** Data that fit their schema: a private copy, frozen before a function of the app gets it. And their principal. */
 export interface Content {
   readonly data: Data
   readonly principal: string | undefined

@@ -92,10 +92,7 @@ function part (value: unknown, key: string | number, path: Array<string | number
   return copy
 }
 
-/**
- * Returns whether an object was written as `{ ... }`. It has no prototype, or its prototype has none. This also works for
- * objects of other realms (Jest, `node:vm`) and for queries, params and cookies that Fastify parsed.
- */
+/** Returns whether an object was written as `{ ... }`, also in another realm (Jest, `node:vm`), or was parsed by Fastify. */
 export function isPlain (value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null

@@ -70,10 +70,7 @@ export interface Session<T extends object = Record<string, unknown>, User = any,
    * @throws `FST_SESSION_REQUIRED` (401) if the session has ended, `FST_SESSION_CONFLICT` (409)
    */
   update (fn: (data: T) => T | void | Promise<T | void>): Promise<T>
-  /**
-   * Saves the session now. Returns the `Set-Cookie` header to send, if there is one. For hijacked replies and event streams,
-   * which are not saved automatically.
-   */
+  /** Saves now, for hijacked replies and event streams. Returns the `Set-Cookie` header to send, if there is one. */
   commit (): Promise<string | undefined>
 }
 

@@ -16,10 +16,7 @@ export interface Times {
   readonly rank?: number
 }
 
-/**
- * The rank of a session that is being adopted. Several requests may adopt one session, but only one keeps its copy. Until that is
- * decided, the session does not count towards the limit.
- */
+/** The rank of a session that is being adopted. Until one of several requests keeps it, it does not count towards the limit. */
 export const UNRANKED = -1
 
 /** The timeouts of a scheme, in milliseconds, and whether its cookies survive when the browser closes. */

@@ -121,10 +121,7 @@ class WrappedStore extends ReportingStore implements SessionStore {
     return deleted
   }
 
-  /**
-   * Runs the tasks of each id one at a time. The returned promise settles within the time limit. Even then, the next task
-   * waits until the store has finished this one, so that a slow save cannot undo a later logout.
-   */
+  /** Runs the tasks of an id one at a time. The next one waits even after the time limit: a slow save could undo its logout. */
   async #inTurn<T> (id: string, task: () => Promise<T>): Promise<T> {
     let hasTimedOut = false
     const run = async (): Promise<T> => {

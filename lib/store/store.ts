@@ -3,9 +3,7 @@ export type Awaitable<T> = T | PromiseLike<T>
 
 /** A session as a store keeps it: an opaque payload, and the fields that the store works with. */
 export interface SessionRecord {
-  /**
-   * JSON text. A store returns it unchanged and never parses it. The plugin's option `maxSize` limits it, to 1 MiB by default.
-   */
+  /** JSON text, returned unchanged and never parsed. The option `maxSize` of the plugin limits it, to 1 MiB by default. */
   readonly payload: string
   /** 1 when the session is created. Each update adds 1. */
   readonly version: number

@@ -5,10 +5,7 @@ import { ERROR_SCHEMA, errorResponses, errorsOf, isDocumented, requirementOf } f
 import type { Components, OpenApiDocument, PlacedOperation, Response } from './openapi.js'
 import { mapOperations, mapValues, operationsOf } from './openapi.js'
 
-/**
- * Returns a copy of an OpenAPI 3 document that describes `schemes`. Each operation whose `security` names one of them gets the
- * `Set-Cookie` header and the error responses of the plugin. The copy shares unchanged objects with the original.
- */
+/** Returns a copy of an OpenAPI 3 document that describes `schemes`: with `Set-Cookie` and errors where an operation names one. */
 export function describeSessions (document: OpenApiDocument, schemes: readonly Scheme[]): OpenApiDocument {
   const components = { ...document.components }
   const described = mapOperations({ ...document, components }, (placed) => describeOperation(placed, components, schemes, document.openapi))
@@ -17,10 +14,7 @@ export function describeSessions (document: OpenApiDocument, schemes: readonly S
   return described
 }
 
-/**
- * Returns a copy of a Swagger 2.0 document without the session schemes. Swagger 2.0 cannot describe them, because its API keys
- * cannot be cookies. Removes each alternative that needs a session as a whole, because the rest of it alone is not enough.
- */
+/** Returns a copy of a Swagger 2.0 document, which cannot describe cookies, without the alternatives that need a session. */
 export function withoutSessions (document: OpenApiDocument, names: ReadonlySet<string>): OpenApiDocument {
   const isOpen = (requirement: SecurityRequirement): boolean => !Object.keys(requirement).some((name) => names.has(name))
   return mapOperations(document, ({ operation }) => operation.security && { ...operation, security: operation.security.filter(isOpen) })
@@ -46,10 +40,7 @@ function describeOperation ({ operation, method }: PlacedOperation, components: 
   return { ...operation, ...writtenSecurity(security, requirement.sessions, version), responses }
 }
 
-/**
- * Returns a copy of an operation's `security`. In OpenAPI 3.1, the requirement of an API key may name roles. In 3.0 that list
- * must be empty (4.8.30), so an extension has the complete `security`.
- */
+/** Returns a copy of `security`. OpenAPI 3.0 allows no roles for an API key (4.8.30): an extension has the complete `security`. */
 function writtenSecurity (security: readonly SecurityRequirement[], sessions: readonly string[], version: string): object {
   const copy = structuredClone(security)
   const hasRoles = security.some((requirement) => sessions.some((name) => requirement[name]?.length))
@@ -84,10 +75,7 @@ function setCookieHeader (schemes: readonly Scheme[]): object {
   return { description, schema: { type: 'string', maxLength: 8192, pattern: '^[!-~]+=[ -~]*$' } }
 }
 
-/**
- * Returns the Security Scheme Object (OpenAPI 3, 4.8.27). In OpenAPI, a cookie is an API key. Keeps the app's own fields under the
- * same name, except those that tools depend on. `x-session` names the operations that sign in and out.
- */
+/** Returns the Security Scheme Object (OpenAPI 3, 4.8.27): a cookie is an API key. Keeps the app's fields that no tool needs. */
 function securityScheme (document: OpenApiDocument, scheme: Scheme): object {
   const { name, cookie, settings: { openapi: { description, decorator: _decorator, headers: _headers, ...operations } } } = scheme
   const own = { description: description ?? descriptionOf(document, scheme), ...document.components?.securitySchemes?.[name] }

@@ -56,10 +56,7 @@ export function peek (make: () => OpenApiDocument, routes: readonly DeclaredRout
   }
 }
 
-/**
- * The key that takes the `security` of a route to its operation. A `transform` keeps it, because it copies `x-` keys. The value has
- * the `security`, and `hidden`, its JSON while the session schemes are hidden.
- */
+/** The key that takes `security` to its operation: a `transform` copies `x-` keys. `hidden` is its JSON while names are hidden. */
 const MARK = 'x-fastify-openapi-session'
 /** The key of the hidden session schemes in a requirement. `{ ...requirement }` copies symbols, and @fastify/swagger ignores them. */
 const HIDDEN = Symbol('fastify-openapi-session.hidden')

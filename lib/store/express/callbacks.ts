@@ -1,9 +1,6 @@
 type Callback<T> = (error?: unknown, result?: T) => void
 
-/**
- * The shape of an express-session store: the methods that express-session requires, and the optional `all`. Sessions are `any`
- * because each store declares its own type for them.
- */
+/** The methods of an express-session store; `all` is optional. Sessions are `any`, because each store has a type of its own. */
 export interface ExpressStore {
   get (id: string, callback: Callback<any>): unknown
   set (id: string, session: any, callback: Callback<any>): unknown

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
+import { isObject, isPlain } from '../../session/json.js'
+import { attempt } from '../../session/schema/schema.js'
 import type { SessionRecord, StoredSession } from '../store.js'
 
-/**
- * Returns the session object that keeps a record in an express-session store. Its `cookie` tells the store when the session
- * expires, by the real clock. Records may use another clock, so the expiry is computed from the time left.
- */
+/** Returns the session object that keeps a record. Its `cookie` has the time left, by the real clock: records may use another. */
 export function wrap (id: string, record: SessionRecord, now: number): object {
   const life = Math.max(1, Math.ceil(record.expiresAt - now))
   return {
@@ -36,7 +35,7 @@ export function keyOf (id: string): string {
  * @throws for any other result or entry, because an unexpected result must not count as empty
  */
 export function unwrapAll (result: unknown): StoredSession[] {
-  if (!Array.isArray(result) && !isPlain(result)) throw unexpected('neither a list nor an object of sessions')
+  if (!Array.isArray(result) && !(isObject(result) && isPlain(result))) throw unexpected('neither a list nor an object of sessions')
   return Object.values(result).filter((entry) => entry != null).map(unwrapEntry).filter((session) => session !== undefined)
 }
 
@@ -50,28 +49,13 @@ function unwrapEntry (entry: unknown): StoredSession | undefined {
 
 function sessionIn (entry: unknown): Record<string, unknown> | undefined {
   const value = parse(entry)
-  if (!isObject(value) || Array.isArray(value)) return undefined
+  if (!isObject(value)) return undefined
   return isObject(value.cookie) ? value : Object.values(value).map(parse).filter(isObject).find(({ cookie }) => isObject(cookie))
 }
+
+const parse = (value: unknown): unknown => typeof value === 'string' ? attempt(() => JSON.parse(value) as unknown) : value
 
 function unexpected (what: string): Error {
   return new Error(`fromExpressStore: all() of the express-session store returned ${what}, so that sessions of a principal may be missing. ` +
     'Give the store an all() that calls back with its sessions, as docs/stores/express.md shows.')
-}
-
-function parse (value: unknown): unknown {
-  try {
-    return typeof value === 'string' ? JSON.parse(value) : value
-  } catch {
-    return undefined
-  }
-}
-
-function isObject (value: unknown): value is Record<string, unknown> { return typeof value === 'object' && value !== null }
-
-/** Returns true for a plain object, also of another realm. Not for a Map or a database cursor, for which `Object.values` is empty. */
-function isPlain (value: unknown): value is Record<string, unknown> {
-  if (!isObject(value)) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
 }

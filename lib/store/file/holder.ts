@@ -7,10 +7,7 @@ export const SILENCE = 5000
 /** Milliseconds between two checks for a sign of life. */
 const PAUSE = 100
 
-/**
- * Returns the first line of a journal of this process: `held`, or `free` after it was released; the pid, the start time and the
- * location. The system reuses pids, but never the same pid with the same start time.
- */
+/** Returns the first line of a journal: `held` or `free`, the pid, its start time (pids are used again) and its location. */
 export const holderLine = (): string => ['held', process.pid, startTimeOf(process.pid), location()].join(' ') + '\n'
 
 /**

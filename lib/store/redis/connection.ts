@@ -10,10 +10,7 @@ interface Call extends Timed {
   readonly reject: (error: unknown) => void
 }
 
-/**
- * Sends commands with a time limit, and limits their number. Without a connection, commands wait here and not in the client,
- * so that a command that has timed out is not sent later.
- */
+/** Sends commands, a limited number at a time. Without a connection they wait here, so that none is sent after its time limit. */
 export class Connection {
   readonly #client: Client
   readonly #timeLimit: TimeLimit

@@ -30,10 +30,7 @@ export class PrincipalIndex<T extends Indexed> {
     if (found instanceof Set ? found.delete(session) && found.size === 0 : found === session) this.#principals.delete(principal)
   }
 
-  /**
-   * Returns up to `limit` sessions from `cursor` on, and the cursor of the next page. A session never changes its place, so
-   * a removal between two pages skips no session.
-   */
+  /** Returns up to `limit` sessions from `cursor` on, and the next cursor. Sessions keep their places, so a removal skips none. */
   page (principal: string, limit: number, cursor = '0'): { sessions: T[], cursor: string | undefined } {
     const found = this.#principals.get(principal)
     const [from, size] = [Number(cursor), Math.min(limit, LARGEST_PAGE)]
