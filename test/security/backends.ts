@@ -27,7 +27,7 @@ const memory: Backend = {
       count: async () => store.size,
       async leftovers () {
         // It frees as it goes.
-        for (let n = 0; n < 20; n++) {
+        for (let n = 0; n < 64; n++) {
           store.create(`passer-by ${n}`, { payload: '', version: 1, expiresAt: now() + 1000 })
           store.delete(`passer-by ${n}`)
         }

@@ -119,6 +119,8 @@ t.test('documents that others wrote, and browsers that others set up', async (t)
         const { account } = components.securitySchemes
         components.securitySchemes.toLocaleString = { ...account, 'x-session': { login: 'login', logout: 'logout' } }
         paths['/api/report'].get.security = [{ toLocaleString: ['admin'] }, { account: [] }]
+        // In OpenAPI 3.0, the roles are in an extension, which counts instead.
+        delete paths['/api/report'].get['x-required-roles']
         paths['/api/open'].get.security = [{}, { account: [] }]
         paths['/api/news'].get.security = [{ account: [] }]
       })
