@@ -20,11 +20,7 @@ export interface Times {
 export const UNRANKED = -1
 
 /** The timeouts of a scheme, in milliseconds, and whether its cookies survive when the browser closes. */
-export interface Lifetimes {
-  readonly idleTimeout: number
-  readonly absoluteTimeout: number
-  readonly persistent: boolean
-}
+export interface Lifetimes { readonly idleTimeout: number, readonly absoluteTimeout: number, readonly persistent: boolean }
 
 const LIFETIME = 'write { persistent: true, absoluteTimeout } in seconds'
 const ELSEWHERE = { maxAge: LIFETIME, expires: LIFETIME, ttl: LIFETIME }

@@ -36,9 +36,11 @@ async function walk (bench: Bench, steps: number, pauses: readonly number[], { s
   const [ids, principals] = [Array.from({ length: 3 }, newId), [newPrincipal(), newPrincipal()]]
   let model = new Model(clock.now)
   for (let step = 0; step < steps; step++) {
-    // Creates all or none: ids are random, so no call uses an id that is being created, except to create it as well.
     const creates = pick([true, false, false])
-    const calls = Array.from({ length: pick(sizes) }, () => nextCall(creates, pick, model, clock.now(), pick(ids), pick(principals)))
+    const size = pick(sizes)
+    // Ids are random: no other call uses an id while it is created, and concurrent calls never create that of an ended session.
+    if (creates && size > 1) ids.forEach((id, n) => { ids[n] = model.read(id) ? id : newId() })
+    const calls = Array.from({ length: size }, () => nextCall(creates, pick, model, clock.now(), pick(ids), pick(principals)))
       // Two concurrent calls of deleteAll may share the sessions.
       .filter(([method], n, all) => method !== 'deleteAll' || (store.lists !== false && n === all.findIndex(([other]) => other === method)))
     const results = await atOnce(calls.length, (n) => invokeStore(store, calls[n]!))
