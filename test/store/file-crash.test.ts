@@ -13,10 +13,12 @@ function replaceIn (t: Test, module: object, name: string, replace: (real: (...a
   const real = (module as Record<string, (...args: any[]) => any>)[name]!
   const intercepted = t.intercept(module as Record<string, unknown>, name, { value: replace(real) })
   syncBuiltinESMExports()
-  return () => {
+  const restore = (): void => {
     intercepted.restore()
     syncBuiltinESMExports()
   }
+  t.teardown(restore)
+  return restore
 }
 
 /** A copy of a directory as a killed process would leave it. */
@@ -216,14 +218,19 @@ t.test('a process whose files were removed does not take the new files of anothe
   t.same([...journaled(directory).keys()], ['other'])
 })
 
-t.test('a process whose start time cannot be read keeps its directory', async (t) => {
-  const directory = t.testdir()
-  open(t, directory)
-  replaceIn(t, fs, 'readFileSync', (real) => (path, ...rest) => {
+t.test('a process whose start time cannot be read keeps its directory, whenever that is', async (t) => {
+  const [known, unknown] = [temporaryDirectory(t, 'known'), temporaryDirectory(t, 'unknown')]
+  const refused = (directory: string): void => { t.throws(() => new FileStore({ directory }), /this process has the directory/) }
+  open(t, known)
+  const restore = replaceIn(t, fs, 'readFileSync', (real) => (path, ...rest) => {
     if (/^\/proc\/\d+\/stat$/.test(String(path))) throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
     return real(path, ...rest)
   })
-  t.throws(() => new FileStore({ directory }), /this process has the directory/)
+  refused(known)
+  open(t, unknown)
+  refused(unknown)
+  restore()
+  refused(unknown)
 })
 
 t.test('a call waits for one line of a copy, however large the sessions are', async (t) => {

@@ -20,7 +20,7 @@ export function holderOf (path: string): string | undefined {
   const here = location()
   if (place.join(' ') === here) {
     const found = startTimeOf(Number(pid))
-    if (found !== '' && found !== start) return undefined
+    if (found === undefined || (found !== start && found !== '' && start !== '')) return undefined
     return Number(pid) === process.pid ? 'this process' : `process ${pid}`
   }
   if (!showsLife(path, place[0] === here.split(' ')[0])) return undefined
