@@ -59,7 +59,7 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
   refuseUnknown(options, KNOWN, 'option * of sessionRoutes')
   refuseUnknown(routes, Object.keys(ROUTES), 'option routes.*')
   const scheme = schemeOf(app, name)
-  const handle = handlers(app, scheme, options)
+  const handle = handlers(app, scheme, options as never)
   const transform = takeJsonSchemas(app)
   for (const route of Object.keys(ROUTES) as RouteName[]) {
     const { [route]: own } = routes
