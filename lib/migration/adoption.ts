@@ -1,34 +1,12 @@
 import { hash } from 'node:crypto'
 import { callInTime, chain, rescue } from '../awaitable.js'
 import type { Claim, Directory, NewSession, Saved, Snapshot } from '../backend/backend.js'
-import { invalidOptions, SessionError } from '../errors.js'
+import { SessionError } from '../errors.js'
 import type { Report } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
+import type { Adoption } from '../options/types.js'
 import { hashSecret, mintCredential } from '../session/credential.js'
 import { beginTimes, expiryOf, UNRANKED } from '../session/times.js'
-import type { Awaitable } from '../store/store.js'
-
-/** The sessions of another plugin, for the option `adopt`. The entry point `migration` makes them. `Old` is what `find` returns. */
-export interface Adoption<Old = any> {
-  readonly cookieName: string
-  /** Path and domain of the old cookie, if they were set. */
-  readonly path?: string | undefined
-  readonly domain?: string | undefined
-  /** Returns the id of the old session in a cookie value (percent-decoded), `undefined` if the signature does not verify. */
-  readonly identify: (value: string) => string | undefined
-  /** Returns the old session, `undefined` or `null` if it has ended. Rejects if its store fails. */
-  readonly find: (id: string) => Awaitable<Old | null | undefined>
-  /** Ends the old session in its own store. Default: does nothing, for a session that lives in its cookie. */
-  readonly forget?: (id: string) => Awaitable<void>
-  /** Returns a text that is unique to the old session, if several ids lead to it. Default: the id that `identify` returned. */
-  readonly id?: (old: Old, id: string) => string
-  /** Returns the data of the new session. `undefined` leaves the old session alone. Default: the old session. */
-  readonly data?: ((old: Old) => unknown) | undefined
-  /** Returns when the user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
-  readonly authenticatedAt?: ((old: Old) => number | undefined) | undefined
-  /** Returns the latest possible end of the old session, in epoch milliseconds. Default: that of a new session. */
-  readonly expiresAt?: (old: Old) => number | undefined
-}
 
 /** Milliseconds in which the old cookie leads to the new session. Of the parallel requests of a page, the first adopts it. */
 const GRACE = 10_000
@@ -122,9 +100,3 @@ async function claimedSession (directory: Directory, claim: Claim | undefined, n
 
 /** Returns an instant, 0 if it is unknown or an invalid date. */
 function instant (at: number | undefined): number { return Number.isFinite(at) ? at as number : 0 }
-
-/** Checks the option `adopt`. @throws `FST_SESSION_OPTIONS` */
-export function readAdoption (adoption: Adoption | undefined): Adoption | undefined {
-  if (adoption === undefined || (typeof adoption?.identify === 'function' && typeof adoption.find === 'function' && typeof adoption.cookieName === 'string')) return adoption
-  throw invalidOptions('adopt must be the result of adoptExpressSessions({ ... }) or of adoptCookies({ ... })')
-}

@@ -3,7 +3,7 @@ import { rescue } from '../awaitable.js'
 import { invalidData, must, refuseUnknown } from '../errors.js'
 import { ignoreMissing, promised, type ExpressStore } from '../store/express/callbacks.js'
 import type { Awaitable } from '../store/store.js'
-import type { Adoption } from './adoption.js'
+import type { Adoption } from '../options/types.js'
 
 const COMMON = ['cookieName', 'path', 'domain', 'data', 'authenticatedAt'] as const
 type CommonOptions<Old> = Pick<Adoption<Old>, typeof COMMON[number]>

@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { SealedCookie } from '../backend/sealed.js'
 import { milliseconds, must, refuseUnknown, timerMilliseconds } from '../errors.js'
-import { readAdoption } from '../migration/adoption.js'
 import { readOrigins } from '../routing/cross-origin.js'
 import type { Verifier } from '../routing/requirement.js'
 import { isObject } from '../session/json.js'
@@ -45,7 +44,7 @@ const ELSEWHERE = {
 /** Checks the options and fills in the defaults. @throws `FST_SESSION_OPTIONS` with a sentence that says what to write */
 export async function readOptions (options: SessionOptions<string, any>, app: FastifyInstance) {
   refuseUnknown(options, [...KNOWN, ...OF_REGISTER], 'option *', ELSEWHERE)
-  const { scheme = 'session', cookie = {}, principal, roles, verify, user, migrate, onEvent, security } = options
+  const { scheme = 'session', cookie = {}, principal, roles, verify, user, migrate, onEvent, security, adopt } = options
   const { maxSize = 1_048_576, maxPerPrincipal } = options
   must(isSchemeName(scheme), 'scheme must be a name of letters, digits, ".", "_" and "-"')
   for (const name of FUNCTIONS) must(['undefined', 'function'].includes(typeof options[name]), `${name} must be a function`)
@@ -55,6 +54,8 @@ export async function readOptions (options: SessionOptions<string, any>, app: Fa
   must(isCookie, 'cookie must be an object such as { sameSite: "strict" }')
   must(security === undefined || Array.isArray(security), 'security must be a list of requirements, such as [{ session: [] }]')
   must(maxPerPrincipal === undefined || principal !== undefined, 'maxPerPrincipal needs the option principal, which returns the owner of a session: principal: (data) => data.userId')
+  const isAdoption = typeof adopt?.identify === 'function' && typeof adopt.find === 'function' && typeof adopt.cookieName === 'string'
+  must(adopt === undefined || isAdoption, 'adopt must be the result of adoptExpressSessions({ ... }) or of adoptCookies({ ... })')
   const absoluteTimeout = milliseconds('absoluteTimeout', options.absoluteTimeout) ?? 43_200_000
   const idleTimeout = milliseconds('idleTimeout', options.idleTimeout) ?? Math.min(1_800_000, absoluteTimeout)
   must(idleTimeout <= absoluteTimeout, `idleTimeout (${idleTimeout / 1000} s) is longer than absoluteTimeout (${absoluteTimeout / 1000} s) and would never be reached: write both in seconds, not milliseconds, and the longer one as absoluteTimeout`)
@@ -68,7 +69,7 @@ export async function readOptions (options: SessionOptions<string, any>, app: Fa
     /** `undefined` if the check is off. */
     trustedOrigins: options.crossOrigin === false ? undefined : readOrigins(options.crossOrigin, 'crossOrigin'),
     openapi: readOpenApi(options.openapi),
-    adopt: readAdoption(options.adopt),
+    adopt,
     now: clock(options.now)
   })
 }

@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { SealedCookie } from '../backend/sealed.js'
 import type { SessionEvent } from '../events/events.js'
-import type { Adoption } from '../migration/adoption.js'
 import type { CrossOriginOptions } from '../routing/cross-origin.js'
 import type { SecurityRequirement, Verifier } from '../routing/requirement.js'
 import type { DataOf, InputOf } from '../session/schema/static.js'
@@ -52,6 +51,28 @@ export interface OpenApiOptions {
   decorator?: string
   /** Header Objects by name, of other plugins, such as `RateLimit-Limit`. Added to operations that name the session. */
   headers?: Readonly<Record<string, object>>
+}
+
+/** The sessions of another plugin, for the option `adopt`. The entry point `migration` makes them. `Old` is what `find` returns. */
+export interface Adoption<Old = any> {
+  readonly cookieName: string
+  /** Path and domain of the old cookie, if they were set. */
+  readonly path?: string | undefined
+  readonly domain?: string | undefined
+  /** Returns the id of the old session in a cookie value (percent-decoded), `undefined` if the signature does not verify. */
+  readonly identify: (value: string) => string | undefined
+  /** Returns the old session, `undefined` or `null` if it has ended. Rejects if its store fails. */
+  readonly find: (id: string) => Awaitable<Old | null | undefined>
+  /** Ends the old session in its own store. Default: does nothing, for a session that lives in its cookie. */
+  readonly forget?: (id: string) => Awaitable<void>
+  /** Returns a text that is unique to the old session, if several ids lead to it. Default: the id that `identify` returned. */
+  readonly id?: (old: Old, id: string) => string
+  /** Returns the data of the new session. `undefined` leaves the old session alone. Default: the old session. */
+  readonly data?: ((old: Old) => unknown) | undefined
+  /** Returns when the user signed in, in epoch milliseconds. Default: unknown, so that a step-up asks for a login. */
+  readonly authenticatedAt?: ((old: Old) => number | undefined) | undefined
+  /** Returns the latest possible end of the old session, in epoch milliseconds. Default: that of a new session. */
+  readonly expiresAt?: (old: Old) => number | undefined
 }
 
 /** Options of `register` for the scheme `Name`. Durations are in seconds. Functions receive frozen data. */
