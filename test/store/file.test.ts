@@ -119,14 +119,31 @@ t.test('a read needs no promise, unless the session has a change that is not on 
   t.match(store.read('new'), { version: 1 })
 })
 
+t.test('a list waits until the sessions that it has seen are on the disk', async (t) => {
+  const { store } = open(t, t.testdir())
+  await store.create('saved', record({ principal: 'p' }))
+  const { held, release } = await holdFlushes(t)
+  const settled: string[] = []
+  const created = Promise.resolve(store.create('new', record({ principal: 'p' })))
+  await held
+  const list = Promise.resolve(store.list('p', { limit: 9 })).finally(() => settled.push('list'))
+  for (let n = 0; n < 20; n++) await timers.setImmediate()
+  t.same(settled, [], 'the new session is being written')
+  release()
+  t.equal((await list).sessions.length, 2)
+  t.equal(await created, 2)
+})
+
 t.test('calls that come during a flush share the next one', async (t) => {
   const { store } = open(t, t.testdir())
   await store.create('first', record())
   let flushes = 0
-  await patch(t, 'datasync', (real) => async function (this: unknown) {
-    flushes++
-    await real.call(this)
-  })
+  for (const method of ['datasync', 'utimes'] as const) {
+    await patch(t, method, (real) => async function (this: unknown, ...given: unknown[]) {
+      flushes++
+      await real.apply(this, given)
+    })
+  }
   await Promise.all(Array.from({ length: 500 }, (_, n) => store.create(`${n}`, record({ principal: 'p' }))))
   t.ok(flushes >= 1 && flushes <= 3, `${flushes} flushes for 500 calls`)
   t.equal((await listed(store, 'p')).length, 500)
@@ -412,6 +429,20 @@ t.test('a process that lost the directory changes nothing any more, and all of i
     t.equal(await next.delete('id'), true)
     t.throws(() => new FileStore({ directory }), /this process has/, 'the journal of the new owner is left alone')
   }
+})
+
+t.test('a process that lost the directory does not come back when the files of the other process are removed', async (t) => {
+  const directory = t.testdir()
+  const { store: paused } = open(t, directory)
+  await paused.create('id', record())
+  await silence(directory)
+  const { store: next } = open(t, directory)
+  t.equal(await next.delete('id'), true)
+  await t.rejects(paused.create('new', record()), /took over/)
+  await next.close()
+  await rm(newest(directory))
+  await t.rejects(paused.create('newer', record()), /took over/)
+  await t.rejects(async () => await paused.read('id'), /took over/)
 })
 
 t.test('a process that was paused looks who has the directory before it answers a read', async (t) => {
