@@ -126,6 +126,37 @@ t.test('maxPerPrincipal holds if a login comes before an adopted session counts'
   t.equal(events.filter(({ reason }) => reason === 'limit').length, 1)
 })
 
+t.test('a login does not end a session that is being adopted', async (t) => {
+  const world = await scene(t, { maxPerPrincipal: 1 })
+  const { app, cookie, probe } = world
+  const gate = createGate()
+  probe.before = async ({ method, of }) => { if (method === 'create' && isClaim(of)) await gate.pass() }
+  const adopting = ask(app, '/me', cookie)
+  await gate.reached
+  await app.session.issue({ userId: 'ada' })
+  gate.open()
+  const adopted = await adopting
+  t.equal(adopted.statusCode, 200)
+  t.equal(await statusOf(world, cookieOf(adopted)), 200, 'the adoption counts as the later login')
+  t.equal((await app.session.list('ada')).sessions.length, 1)
+})
+
+t.test('an old session is adopted by a request with a slow body, too', async (t) => {
+  const world = await scene(t)
+  const { app, cookie } = world
+  const gate = createGate()
+  app.post('/upload', { ...required, preParsing: async () => { await gate.pass() } }, async () => 'taken')
+  const upload = app.inject({ method: 'POST', url: '/upload', payload: {}, headers: { cookie } })
+  await gate.reached
+  const { now } = performance
+  const later = t.intercept(performance, 'now', { value: () => now.call(performance) + 2000 })
+  gate.open()
+  const response = await upload
+  later.restore()
+  t.equal(response.statusCode, 200)
+  t.equal(await statusOf(world, cookieOf(response)), 200)
+})
+
 t.test('revokeAll ends a session while it is being adopted', async (t) => {
   for (const method of ['create', 'destroy'] as const) {
     const world = await scene(t)
