@@ -137,10 +137,10 @@ t.test('the option data converts old data, and an old session whose data do not 
   t.equal((await ask(broken.app, '/home', cookie)).body, 'false')
   t.match(broken.events, [{ type: 'discarded', reason: 'unfit' }])
   t.equal(Object.keys(store.sessions).length, 1, 'nothing is lost')
-  const mapping = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, path: '/', domain: 'shop.example', data: (old) => ({ userId: old.userId.toUpperCase() }) }) })
+  const mapping = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, path: '/app', domain: 'shop.example', data: (old) => ({ userId: old.userId.toUpperCase() }) }) })
   const adopted = await ask(mapping.app, '/me', cookie)
   t.same(adopted.json(), { userId: 'ADA' })
-  t.match(adopted.headers['set-cookie'], [/^__Host-session=/, /^sessionId=; Max-Age=0; Domain=shop\.example;/])
+  t.match(adopted.headers['set-cookie'], [/^__Host-session=/, /^sessionId=; Max-Age=0; Domain=shop\.example; Path=\/app;/])
 })
 
 t.test('verify can refuse an old session, and a logout ends an old session that is not adopted yet', async (t) => {

@@ -154,6 +154,18 @@ t.test('a copy of an adopted cookie opens no session for as long as the cookie c
   }
 })
 
+t.test('without the option id, all spellings of the letters and digits of a cookie are one session', async (t) => {
+  const { app, clock } = await openWorld(t, {
+    principal: (data) => data.userId,
+    adopt: adoptCookies({ cookieName: 'old', open: () => ({ userId: 'ada' }), expiresAt: () => Date.now() + 86_400_000 })
+  })
+  app.get('/', { schema: guarded }, async () => 'in')
+  t.equal((await ask(app, '/', 'old=ab+c/d==')).statusCode, 200)
+  clock.advance(10_000)
+  for (const copy of ['ab+c/d==', 'ab-c_d', 'ab%2Bc%2Fd', 'ab.c*d']) t.equal((await ask(app, '/', `old=${copy}`)).statusCode, 401, copy)
+  t.equal((await ask(app, '/', 'old=abcde')).statusCode, 200, 'another session')
+})
+
 t.test('with sealed cookies no record remembers the adoption: a copy of the old cookie signs in until expiresAt', async (t) => {
   const ends = { at: Date.now() + 60_000 }
   const app = Fastify()

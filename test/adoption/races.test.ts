@@ -332,6 +332,18 @@ t.test('an adoption that fails does not remove the claim of another request', as
   t.equal(await statusOf(world, cookieOf(other)), 200)
 })
 
+t.test('an adoption that fails is not tried again by the response to its error', async (t) => {
+  const { app, cookie, probe, old } = await scene(t)
+  app.post('/put', required, async (request) => { sessionOf(request).set('late', true) })
+  let fails = 1
+  probe.before = ({ method }) => { if (method === 'create' && fails-- > 0) throw new Error('down for a moment') }
+  const response = await ask(app, 'POST /put', cookie)
+  t.equal(response.statusCode, 503)
+  t.equal(response.headers['set-cookie'], undefined)
+  t.equal(Object.keys(old.sessions).length, 1)
+  t.equal((await ask(app, 'POST /put', cookie)).statusCode, 200)
+})
+
 t.test('a damaged claim opens no session', async (t) => {
   const world = await scene(t)
   const { cookie, probe } = world
