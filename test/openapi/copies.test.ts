@@ -236,6 +236,27 @@ t.test('a schema that a later onRoute hook gives a route is documented', async (
   for (const method of ['get', 'head']) t.same(statuses(paths['/late'][method]), ['200', '401', '503'])
 })
 
+t.test('a change of the finished document opens no route, not even one from before the plugin', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const securitySchemes = { session: { type: 'apiKey', in: 'cookie', name: '__Host-session' } } as const
+  await app.register(swagger, { openapi: { ...openapi31, components: { securitySchemes } } })
+  app.get('/early', { schema: { security: [{ session: ['admin'] }] } }, nothing)
+  await app.register(sessionPlugin, { roles: () => [] })
+  app.get('/late', { schema: { security: [{ session: ['admin'] }] } }, nothing)
+  await app.ready()
+  for (const { get } of Object.values(app.swagger().paths as Record<string, any>)) {
+    get.security[0].session.length = 0
+    delete get.security[0].session
+    get.security.length = 0
+  }
+  const { cookie } = await app.session.issue({})
+  for (const url of ['/early', '/late']) {
+    t.equal((await app.inject(url)).statusCode, 401, url)
+    t.equal((await app.inject({ url, headers: { cookie } })).statusCode, 403, url)
+  }
+})
+
 t.test('a document holds no requirement object of the app', async (t) => {
   const security = [{ session: ['admin'] }]
   for (const openapi of [openapi30, openapi31]) {
