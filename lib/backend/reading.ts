@@ -76,7 +76,9 @@ export class StoredSessions {
 
   claim (key: string, id: string, until: number): Awaitable<boolean> {
     const payload = JSON.stringify({ claim: id, since: this.options.now() })
-    return chain(this.call((store) => store.create(key, { payload, version: 1, expiresAt: until })), (created) => created !== false)
+    // It has a principal, so that a full store does not evict it like the session of a guest.
+    const record = { payload, version: 1, expiresAt: until, principal: `adopted:${key}` }
+    return chain(this.call((store) => store.create(key, record)), (created) => created !== false)
   }
 
   claimed (key: string): Awaitable<Claim | undefined> { return chain(this.call((store) => store.read(key)), claimIn) }

@@ -49,6 +49,19 @@ for (const [name, { cookieName, signIn }] of Object.entries(oldApps)) {
   })
 }
 
+t.test('the old cookie leads to the new session for ten seconds, and nowhere after that', async (t) => {
+  const store = new expressSession.MemoryStore()
+  const cookie = await withFastifySession(store)
+  const { app, clock } = await moved(t, store, 'sessionId')
+  t.equal(setCookies(await ask(app, '/me', cookie)).length, 2)
+  clock.advance(9999)
+  const parallel = await ask(app, '/me', cookie)
+  t.equal(parallel.statusCode, 200)
+  t.same(setCookies(parallel), [])
+  clock.advance(1)
+  t.equal((await ask(app, '/me', cookie)).statusCode, 401)
+})
+
 t.test('the debug line of a request whose old cookie another request has adopted says that the session did not change', async (t) => {
   const store = new expressSession.MemoryStore()
   const cookie = await withFastifySession(store)
@@ -119,14 +132,15 @@ t.test('the option data converts old data, and an old session whose data do not 
   const cookie = await withFastifySession(store)
   const refusing = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, data: () => undefined }) })
   t.equal((await ask(refusing.app, '/me', cookie)).statusCode, 401)
+  t.same(refusing.events.filter(({ type }) => type !== 'rejected'), [], 'that is no fault')
   const broken = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, data: () => ({ when: new Date() }) }) })
   t.equal((await ask(broken.app, '/home', cookie)).body, 'false')
   t.match(broken.events, [{ type: 'discarded', reason: 'unfit' }])
   t.equal(Object.keys(store.sessions).length, 1, 'nothing is lost')
-  const mapping = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, path: '/', domain: 'shop.example', data: (old) => ({ userId: old.userId.toUpperCase() }) }) })
+  const mapping = await moved(t, store, 'sessionId', { adopt: adoptExpressSessions({ cookieName: 'sessionId', secret, store, path: '/app', domain: 'shop.example', data: (old) => ({ userId: old.userId.toUpperCase() }) }) })
   const adopted = await ask(mapping.app, '/me', cookie)
   t.same(adopted.json(), { userId: 'ADA' })
-  t.match(adopted.headers['set-cookie'], [/^__Host-session=/, /^sessionId=; Max-Age=0; Domain=shop\.example;/])
+  t.match(adopted.headers['set-cookie'], [/^__Host-session=/, /^sessionId=; Max-Age=0; Domain=shop\.example; Path=\/app;/])
 })
 
 t.test('verify can refuse an old session, and a logout ends an old session that is not adopted yet', async (t) => {

@@ -1,14 +1,14 @@
 import { createRequire } from 'node:module'
 import jwt from '@fastify/jwt'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
-import sessionPlugin, { type SessionEvent } from 'fastify-openapi-session'
+import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
 import { adoptCookies } from 'fastify-openapi-session/migration'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { Client } from 'fastify-openapi-session/testing'
 import { sealData } from 'iron-session'
 import t, { type Test } from 'tap'
 import { runBlock } from '../docs/recipe.js'
-import { ask, cookieOf, guarded, openWorld, sessionOf } from '../support/harness.js'
+import { ask, cookieOf, guarded, openWorld, optional, sessionOf } from '../support/harness.js'
 
 // Its types declare another request.session.
 const secureSession = createRequire(import.meta.url)('@fastify/secure-session') as FastifyPluginAsync<{ key: Buffer }>
@@ -152,6 +152,33 @@ t.test('a copy of an adopted cookie opens no session for as long as the cookie c
     clock.advance(passed)
     t.equal((await ask(app, '/', 'old=ada')).statusCode, 401, `${passed} ms later`)
   }
+})
+
+t.test('carts of guests that fill a MemoryStore do not make a copy of an adopted cookie open a session again', async (t) => {
+  const { app, clock } = await openWorld(t, {
+    store: new MemoryStore({ maxSessions: 10 }),
+    principal: (data) => data.userId,
+    adopt: adoptCookies({ cookieName: 'old', open: (value) => ({ userId: value }), expiresAt: () => Date.now() + 86_400_000 })
+  })
+  app.get('/', { schema: guarded }, async () => 'in')
+  app.post('/put', { schema: optional }, async (request) => { sessionOf(request).set('cart', 1) })
+  app.post('/logout', { schema: guarded }, async (request) => { sessionOf(request).destroy() })
+  await ask(app, 'POST /logout', cookieOf(await ask(app, '/', 'old=ada')))
+  clock.advance(10_000)
+  for (let n = 0; n < 20; n++) await ask(app, 'POST /put')
+  t.equal((await ask(app, '/', 'old=ada')).statusCode, 401)
+})
+
+t.test('without the option id, all spellings of the letters and digits of a cookie are one session', async (t) => {
+  const { app, clock } = await openWorld(t, {
+    principal: (data) => data.userId,
+    adopt: adoptCookies({ cookieName: 'old', open: () => ({ userId: 'ada' }), expiresAt: () => Date.now() + 86_400_000 })
+  })
+  app.get('/', { schema: guarded }, async () => 'in')
+  t.equal((await ask(app, '/', 'old=ab+c/d==')).statusCode, 200)
+  clock.advance(10_000)
+  for (const copy of ['ab+c/d==', 'ab-c_d', 'ab%2Bc%2Fd', 'ab.c*d']) t.equal((await ask(app, '/', `old=${copy}`)).statusCode, 401, copy)
+  t.equal((await ask(app, '/', 'old=abcde')).statusCode, 200, 'another session')
 })
 
 t.test('with sealed cookies no record remembers the adoption: a copy of the old cookie signs in until expiresAt', async (t) => {

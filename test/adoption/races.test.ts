@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { MemoryStore, type SessionRecord } from 'fastify-openapi-session'
-import { adoptExpressSessions } from 'fastify-openapi-session/migration'
+import { adoptCookies, adoptExpressSessions } from 'fastify-openapi-session/migration'
 import t, { type Test } from 'tap'
 import { createGate } from '../support/gate.js'
 import { ask, cookieOf, sessionOf, type World } from '../support/harness.js'
@@ -126,6 +126,37 @@ t.test('maxPerPrincipal holds if a login comes before an adopted session counts'
   t.equal(events.filter(({ reason }) => reason === 'limit').length, 1)
 })
 
+t.test('a login does not end a session that is being adopted', async (t) => {
+  const world = await scene(t, { maxPerPrincipal: 1 })
+  const { app, cookie, probe } = world
+  const gate = createGate()
+  probe.before = async ({ method, of }) => { if (method === 'create' && isClaim(of)) await gate.pass() }
+  const adopting = ask(app, '/me', cookie)
+  await gate.reached
+  await app.session.issue({ userId: 'ada' })
+  gate.open()
+  const adopted = await adopting
+  t.equal(adopted.statusCode, 200)
+  t.equal(await statusOf(world, cookieOf(adopted)), 200, 'the adoption counts as the later login')
+  t.equal((await app.session.list('ada')).sessions.length, 1)
+})
+
+t.test('an old session is adopted by a request with a slow body, too', async (t) => {
+  const world = await scene(t)
+  const { app, cookie } = world
+  const gate = createGate()
+  app.post('/upload', { ...required, preParsing: async () => { await gate.pass() } }, async () => 'taken')
+  const upload = app.inject({ method: 'POST', url: '/upload', payload: {}, headers: { cookie } })
+  await gate.reached
+  const { now } = performance
+  const later = t.intercept(performance, 'now', { value: () => now.call(performance) + 2000 })
+  gate.open()
+  const response = await upload
+  later.restore()
+  t.equal(response.statusCode, 200)
+  t.equal(await statusOf(world, cookieOf(response)), 200)
+})
+
 t.test('revokeAll ends a session while it is being adopted', async (t) => {
   for (const method of ['create', 'destroy'] as const) {
     const world = await scene(t)
@@ -190,11 +221,13 @@ t.test('an adopted session fails maxAge, unless authenticatedAt returns a recent
     const world = await moved(t, store, 'sessionId', { adopt })
     const { app, clock } = world
     app.get('/pay', { ...required, config: { session: { maxAge: 300 } } as never }, async () => 'paid')
-    t.equal(await statusOf(world, cookie, '/pay'), status, String(at))
-    const own = cookieOf(await ask(app, '/me', cookie)) || cookie
+    const first = await ask(app, '/pay', cookie)
+    t.equal(first.statusCode, status, String(at))
+    const own = cookieOf(first) || cookieOf(await ask(app, '/me', cookie))
     t.equal(await statusOf(world, own, '/pay'), status, `${String(at)}, once adopted`)
     clock.advance(301_000)
     t.equal(await statusOf(world, own, '/pay'), 401, `${String(at)}, five minutes later`)
+    t.equal(await statusOf(world, own), 200, `${String(at)}, the session lives`)
   }
 })
 
@@ -274,6 +307,41 @@ t.test('a logout by a parallel request ends the session, even if the adoption fa
   t.equal((await adopting).statusCode, 503)
   t.equal(await statusOf(world, cookie), 401)
   t.same((await app.session.list('ada')).sessions, [])
+})
+
+t.test('an adoption that fails does not remove the claim of another request', async (t) => {
+  const adopt = adoptCookies({ cookieName: 'sessionId', open: () => ({ userId: 'ada' }), expiresAt: () => Date.now() + 86_400_000 })
+  const world = await scene(t, { adopt })
+  const { app, clock, probe } = world
+  const gate = createGate()
+  let isFirst = true
+  probe.before = async ({ method, of }) => {
+    if (method !== 'create' || !isClaim(of) || !isFirst) return
+    isFirst = false
+    await gate.pass()
+    throw new Error('down')
+  }
+  const failing = ask(app, '/me', 'sessionId=token')
+  await gate.reached
+  const other = await ask(app, '/me', 'sessionId=token')
+  t.equal(other.statusCode, 200)
+  gate.open()
+  t.equal((await failing).statusCode, 503)
+  clock.advance(10_000)
+  t.equal(await statusOf(world, 'sessionId=token'), 401, 'a copy of the old cookie')
+  t.equal(await statusOf(world, cookieOf(other)), 200)
+})
+
+t.test('an adoption that fails is not tried again by the response to its error', async (t) => {
+  const { app, cookie, probe, old } = await scene(t)
+  app.post('/put', required, async (request) => { sessionOf(request).set('late', true) })
+  let fails = 1
+  probe.before = ({ method }) => { if (method === 'create' && fails-- > 0) throw new Error('down for a moment') }
+  const response = await ask(app, 'POST /put', cookie)
+  t.equal(response.statusCode, 503)
+  t.equal(response.headers['set-cookie'], undefined)
+  t.equal(Object.keys(old.sessions).length, 1)
+  t.equal((await ask(app, 'POST /put', cookie)).statusCode, 200)
 })
 
 t.test('a damaged claim opens no session', async (t) => {

@@ -41,23 +41,25 @@ t.test('@fastify/csrf-protection: a token from before the login is not valid aft
   t.match((await browser.post('/form', { _csrf: token })).json, { code: 'FST_CSRF_MISSING_SECRET' })
 })
 
-t.test("@fastify/csrf-protection: tokens that are bound to a user need sessionPlugin: '@fastify/session'", async (t) => {
-  const { app } = makeApp(t)
-  await app.register(sessionPlugin, withName)
-  await app.register(csrfProtection, {
-    sessionPlugin: '@fastify/session',
-    csrfOpts: { hmacKey: 'a key' },
-    getUserInfo: (request) => request.session.get('name') as string
+for (const mode of ['@fastify/secure-session', '@fastify/session'] as const) {
+  t.test(`@fastify/csrf-protection: tokens may be bound to a user with sessionPlugin: '${mode}'`, async (t) => {
+    const { app } = makeApp(t)
+    await app.register(sessionPlugin, withName)
+    await app.register(csrfProtection, {
+      sessionPlugin: mode as '@fastify/session',
+      csrfOpts: { hmacKey: 'a key' },
+      getUserInfo: (request) => request.session.get('name') as string
+    })
+    addStory(app)
+    app.get('/form', { schema: signedIn }, async (request, reply) => reply.generateCsrf({ userInfo: request.session.data['name'] as string }))
+    app.post('/form', { schema: signedIn, preHandler: app.csrfProtection }, async () => 'accepted')
+    app.post('/rename', { schema: signedIn }, async (request) => { request.session.data['name'] = 'grace' })
+    const browser = await browse(app)
+    await browser.post('/login', { name: 'ada' })
+    const { body: token } = await browser.get('/form')
+    t.equal((await browser.post('/form', { _csrf: token })).body, 'accepted')
+    await browser.post('/rename')
+    t.equal((await browser.get('/me')).body, 'grace')
+    t.match((await browser.post('/form', { _csrf: token })).json, { code: 'FST_CSRF_INVALID_TOKEN' }, 'of another user')
   })
-  addStory(app)
-  app.get('/form', { schema: signedIn }, async (request, reply) => reply.generateCsrf({ userInfo: request.session.data['name'] as string }))
-  app.post('/form', { schema: signedIn, preHandler: app.csrfProtection }, async () => 'accepted')
-  app.post('/rename', { schema: signedIn }, async (request) => { request.session.data['name'] = 'grace' })
-  const browser = await browse(app)
-  await browser.post('/login', { name: 'ada' })
-  const { body: token } = await browser.get('/form')
-  t.equal((await browser.post('/form', { _csrf: token })).body, 'accepted')
-  await browser.post('/rename')
-  t.equal((await browser.get('/me')).body, 'grace')
-  t.match((await browser.post('/form', { _csrf: token })).json, { code: 'FST_CSRF_INVALID_TOKEN' }, 'of another user')
-})
+}

@@ -136,7 +136,7 @@ t.test('a record with a damaged or unknown payload is an absent session: never a
   const good = stored({ userId: 'ada' })
   const payloads = [
     '', ' ', 'null', '[]', '5', '"x"', 'true', '{}', '{"v":1}', good.slice(0, -1), good.slice(1), good.slice(0, 20), `${good}x`, '\u0000',
-    stored({}, { v: 2 }), stored({}, { v: null }), stored({}, { v: '1' }), stored({}, { secret: undefined }), stored({}, { from: undefined }), stored({}, { to: undefined }), stored({}, { secret: 5 }), stored(null), stored([]), stored('x'), stored(undefined),
+    stored({}, { v: 2 }), stored({}, { v: null }), stored({}, { v: '1' }), stored({}, { secret: undefined }), stored({}, { from: undefined }), stored({}, { to: undefined }), stored({}, { secret: 5 }), stored({}, { secret: 'a"b' }), stored(null), stored([]), stored('x'), stored(undefined),
     stored({}, { from: '0' }), stored({}, { from: null }), stored({}, { authenticatedAt: null }), stored({}, { authenticatedAt: '0' }), stored({}, { to: 'x' }), stored({}, { to: {} }),
     stored({}, { persistent: 1 }), stored({}, { persistent: null }), stored({}, { persistent: 'false' }), stored({}, { idleTimeout: '5' }), stored({}, { rank: '5' }), good.replace(/"to":\d+/, '"to":1e999'),
     '{"cookie":{"originalMaxAge":null},"passport":{"user":1}}'
@@ -180,9 +180,11 @@ t.test('the same JSON in another spelling is the same session, before and after 
 t.test('a payload lacks what has its usual value, and what is absent has exactly that value', async (t) => {
   const usual = { scheme: 'session', authenticatedAt: now, persistent: false }
   const others = { authenticatedAt: 0, persistent: true, idleTimeout: 5000, rank: now + 1 }
-  for (const [facts, kept] of [[{}, {}], [{ v: 1, ...usual }, {}], [others, others]] as const) {
+  const [old, persistent] = [{ authenticatedAt: 0 }, { persistent: true }]
+  const cases = [[{}, {}], [{ v: 1, ...usual }, {}], [others, others], [{ ...usual, ...old }, old], [{ ...usual, ...persistent }, persistent]] as const
+  for (const [facts, kept] of cases) {
     const { app, read, write, store } = await finding(t, stored({ userId: 'ada' }, facts))
-    t.equal((await app.session.find(id))?.authenticatedAt, 'rank' in facts ? 0 : now)
+    t.equal((await app.session.find(id))?.authenticatedAt, 'authenticatedAt' in kept ? 0 : now)
     t.equal(await write({ a: 1 }), 200)
     t.same(JSON.parse(store.read(id)?.payload ?? ''), { secret: secretHash, ...life, ...kept, data: { userId: 'ada', a: 1 } })
     t.same((await read()).body.data, { userId: 'ada', a: 1 })

@@ -4,7 +4,7 @@ import Fastify, { type RouteHandlerMethod } from 'fastify'
 import sessionPlugin from 'fastify-openapi-session'
 import { Client } from 'fastify-openapi-session/testing'
 import t, { type Test } from 'tap'
-import { ask, guarded, makeApp, optional, setCookies } from '../support/harness.js'
+import { ask, guarded, makeApp, openWorld, optional, sessionOf, setCookies } from '../support/harness.js'
 
 /** An app without a schema, with a route for each handler, whose user has signed in. */
 async function foreign (t: Test, handlers: Record<string, RouteHandlerMethod>): Promise<ReturnType<typeof makeApp> & { client: Client }> {
@@ -30,6 +30,19 @@ t.test('a property that is not a member of the session is a key of its data', as
   t.same((await client.get('/data')).json(), { user: { id: 7 }, returnTo: '/cart' })
 })
 
+t.test('the members of every object, and symbols, are not keys of the data', async (t) => {
+  const { client } = await foreign(t, {
+    '/': async (request: any) => {
+      const { session } = request
+      const mark = Symbol('of another plugin')
+      session[mark] = 1
+      return [String(session), session.hasOwnProperty('returnTo'), session.constructor.name, request.session[mark], session[Symbol('none')] === undefined]
+    }
+  })
+  t.same((await client.post('/')).json(), ['[object Object]', false, 'PublicSession', 1, true])
+  t.same((await client.get('/data')).json(), { user: { id: 7 }, returnTo: '/cart' })
+})
+
 t.test('destroy(callback) and regenerate(callback) call it when the store has been written', async (t) => {
   const { app, client } = await foreign(t, {
     '/destroy': (request, reply) => { (request.session as any).destroy(() => reply.redirect('/')) },
@@ -47,6 +60,23 @@ t.test('destroy(callback) and regenerate(callback) call it when the store has be
   t.match(response, { statusCode: 302, headers: { location: '/' } })
   t.match(setCookies(response), [/Max-Age=0/])
   t.equal((await ask(app, '/data', last)).statusCode, 401)
+})
+
+t.test('a callback gets the error if the store fails', async (t) => {
+  const { app, client, store } = await openWorld(t, {})
+  app.post('/login', { schema: optional }, async (request) => { sessionOf(request).start({}) })
+  const methods = ['destroy', 'regenerate']
+  for (const method of methods) {
+    app.post(`/${method}`, { schema: optional }, (request, reply) => {
+      void (sessionOf(request) as any)[method]((error: any) => { void reply.send(error?.code ?? 'none') })
+    })
+  }
+  for (const method of methods) {
+    await client.post('/login')
+    store.before = ({ method }) => { if (method === 'delete' || method === 'update') throw new Error('down') }
+    t.equal((await client.post(`/${method}`)).body, 'FST_SESSION_STORE', method)
+    store.before = () => {}
+  }
 })
 
 t.test('what a callback throws is logged, and the process goes on', async (t) => {
@@ -68,7 +98,9 @@ t.test('a method without a counterpart, or a change of its cookie, throws an err
     [(session) => session.touch(), /session\.touch\(\).*touch: false/],
     [(session) => session.reload(), /session\.reload\(\).*session\.update/],
     [(session) => { session.cookie.maxAge = 5 }, /session\.cookie\.maxAge.*start\(data, \{ persistent, absoluteTimeout \}\)/],
-    [(session) => { session.cookie = {} }, /session\.cookie is not supported/]
+    [(session) => { session.cookie = {} }, /session\.cookie is not supported/],
+    [(session) => { session.options({ maxAge: 5 }) }, /session\.options\(\).*start\(data, \{ persistent, absoluteTimeout \}\)/],
+    [(session) => { session.sessionId = 'mine' }, /session\.sessionId is not supported: session\.renew\(\)/]
   ]
   const handlers = calls.map(([call], index) => [`/${index}`, async ({ session }: any) => call(session)])
   const { client } = await foreign(t, Object.fromEntries(handlers))

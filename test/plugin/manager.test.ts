@@ -68,6 +68,20 @@ t.test('find returns a live session without counting as activity', async (t) => 
   t.same(store.take(), [], 'only ids are looked up')
 })
 
+t.test('a change of what a method returned changes no session', async (t) => {
+  const { app } = await setUp(t, { principal: (data) => data.userId })
+  const { id, cookie } = await app.session.issue(user('ada'))
+  const found = [
+    (await app.session.find(id))?.data, (await app.session.fromCookie(cookie))?.data,
+    (await app.session.list('ada')).sessions[0]?.data, await app.session.update(id, () => {})
+  ]
+  for (const data of found) {
+    data?.roles.push('admin')
+    Object.assign(data ?? {}, { userId: 'eve' })
+    t.same((await app.session.find(id))?.data, user('ada'))
+  }
+})
+
 t.test('a session that has expired by the clock of the app has ended, also where the clock of the store is behind', async (t) => {
   const clock = createClock()
   const slow = new MemoryStore({ now: () => clock.now() - 60_000 })

@@ -123,12 +123,17 @@ t.test('a route outside that names the session does not stand open: the boot say
   await before.register(async (other) => { other.get('/sibling', { schema: guarded }, async () => 'open') })
   before.get('/out', { schema: guarded }, async () => 'open')
   before.get('/plain', async () => 'open')
+  let parsed = 0
+  before.addHook('preParsing', async () => { parsed++ })
+  before.post('/body', { schema: guarded }, async () => 'open')
   before.register(async (inside) => { await inside.register(sessionPlugin) })
   for (const url of ['/out', '/sibling']) {
     const { statusCode, body } = await before.inject(url)
     t.equal(statusCode, 500, 'one that was there before is refused when it is asked for')
     t.match(body, /names the session \\"session\\", which is registered in another context/)
   }
+  t.equal((await before.inject({ method: 'POST', url: '/body', payload: {} })).statusCode, 500)
+  t.equal(parsed, 0, 'before its body is read')
   t.equal((await before.inject('/plain')).body, 'open')
   t.equal((await before.inject('/nowhere')).statusCode, 404)
 

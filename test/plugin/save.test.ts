@@ -203,6 +203,42 @@ t.test('two changes that do not fit together are a 409', async (t) => {
   t.equal((await client.post('/a')).statusCode, 500, 'by itself that is plainly invalid')
 })
 
+t.test('two changes that change the principal only together are a 409', async (t) => {
+  const setup = await setUp(t, { principal: ({ a, b, userId }) => a === 1 && b === 1 ? 'eve' : userId })
+  const { app, client } = setup
+  const gate = createGate()
+  app.post('/a', { schema: guarded }, async ({ session }) => { session.data.a = 1; await gate.pass() })
+  app.post('/b', { schema: guarded }, async ({ session }) => { session.data.b = 1 })
+  dataRoute(setup)
+  await signIn(setup)
+  const slow = client.post('/a')
+  await gate.reached
+  await client.post('/b')
+  gate.open()
+  t.match((await slow).json(), { statusCode: 409, code: 'FST_SESSION_CONFLICT' })
+  t.same((await client.get('/data')).json(), { exists: true, ...ada, b: 1 })
+  t.same((await app.session.list('eve')).sessions, [])
+})
+
+t.test('a save does not reach a session that belongs to another principal since', async (t) => {
+  const setup = await setUp(t, { principal: (data) => data.userId })
+  const { app, client, store, events } = setup
+  const gate = createGate()
+  app.post('/a', { schema: guarded }, async ({ session }) => { session.data.a = 1; await gate.pass() })
+  await signIn(setup)
+  const slow = client.post('/a')
+  await gate.reached
+  const [{ id } = { id: '' }] = (await app.session.list('ada')).sessions
+  // As a version of the app writes it whose option `principal` is another one.
+  const record = await store.inner.read(id)
+  const payload = record?.payload.replace('"userId":"ada"', '"userId":"eve"') ?? ''
+  t.equal(await store.inner.update(id, { payload, version: 2, expiresAt: Date.now() + 60_000, principal: 'eve' }), 'updated')
+  gate.open()
+  t.equal((await slow).statusCode, 200)
+  t.same(reported(events), ['discarded:ended'])
+  t.same((await app.session.find(id))?.data, { ...ada, userId: 'eve' })
+})
+
 t.test('a save that conflicts for as long as a store call may take is a 409', async (t) => {
   const setup = await setUp(t, { storeTimeout: 0.02 })
   const { app, client, store } = setup

@@ -292,6 +292,20 @@ t.test('touch: false reads without moving the idle deadline', async (t) => {
   t.equal((await client.get('/poll')).statusCode, 401)
 })
 
+t.test('a request touches the session as soon as that gains a tenth of the idle timeout', async (t) => {
+  const setup = await setUp(t, { idleTimeout: 100 })
+  const { app, client, clock, store } = setup
+  app.get('/', { schema: { security: [{ session: [] }] } }, async () => 'in')
+  await visitors.ada(setup)
+  store.take()
+  clock.advance(9999)
+  await client.get('/')
+  t.same(store.take(), ['read'])
+  clock.advance(1)
+  await client.get('/')
+  t.same(store.take(), ['read', 'touch'])
+})
+
 t.test('maxAge asks for a younger login', async (t) => {
   const setup = await setUp(t, { principal: (data) => data.userId })
   const { app, client, clock } = setup

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ask, guarded, optional, reported, setCookies } from '../support/harness.js'
+import { ask, guarded, openWorld, optional, reported, sessionOf, setCookies } from '../support/harness.js'
 import { anySession, setUp } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
@@ -169,6 +169,20 @@ t.test('start takes a copy', async (t) => {
   })
   t.same((await client.post('/')).json(), { roles: ['a', 'b'], cart: {} })
   t.same(given, { roles: ['a'], cart: {} })
+})
+
+t.test('start takes a copy without a schema, too, and refuses what JSON would change', async (t) => {
+  const { app, client } = await openWorld(t, {})
+  const given: Record<string, unknown> = { roles: ['a'] }
+  app.post('/', { schema: optional }, async (request) => {
+    const session = sessionOf(request)
+    session.start(given)
+    given['roles'] = ['b']
+    t.throws(() => { session.start({ at: new Date() }) }, { code: 'FST_SESSION_INVALID_DATA' })
+  })
+  app.get('/', { schema: optional }, async (request) => sessionOf(request).data)
+  await client.post('/')
+  t.same((await client.get('/')).json(), { roles: ['a'] })
 })
 
 t.test('start fills in defaults and refuses what does not fit, at once', async (t) => {

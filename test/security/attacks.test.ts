@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import swagger from '@fastify/swagger'
 import { Type } from '@sinclair/typebox'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { MemoryStore } from 'fastify-openapi-session'
 import t, { type Test } from 'tap'
 import { ProbeStore } from '../support/probe-store.js'
@@ -10,7 +10,7 @@ import { backends } from './backends.js'
 import { breakable } from './failing.js'
 import { ask, guarded, managerOf, plugin, sessionOf, setCookies } from '../support/harness.js'
 import { only } from './place.js'
-import { alone, bootErrorOf, createWorld, onEach, type Options, replay, startSlow, stored, tokenOf, type World } from './support.js'
+import { alone, bootErrorOf, createWorld, onEach, type Options, replay, sessionsOf, startSlow, stored, tokenOf, type World } from './support.js'
 
 /** An app with a guarded route that nothing has requested yet, and a document. */
 async function documented (t: Test, transform: (app: FastifyInstance, subject: any) => unknown): Promise<FastifyInstance> {
@@ -134,6 +134,48 @@ alone.test('a client that withholds the body of a request until its sealed sessi
       t.equal(entered, 0)
     })
   }
+})
+
+alone.test('a client that withholds the body of a request until its account is disabled does not reach the handler', async (t) => {
+  let isEnabled = true
+  const options: Options = { verify: () => isEnabled, user: () => isEnabled ? {} : null, roles: () => isEnabled ? ['admin'] : [] }
+  for (const name of ['verify', 'user', 'roles'] as const) {
+    isEnabled = true
+    const world = await createWorld(t, undefined, { [name]: options[name] })
+    const gate = createGate()
+    let entered = 0
+    const schema = { security: [{ session: name === 'roles' ? ['admin'] : [] }] }
+    world.app.post('/transfer', { schema, preParsing: async () => { await gate.pass() } }, async () => ++entered)
+    const ada = await world.signedIn()
+    const withheld = ada.post('/transfer', { to: 'eve' })
+    await gate.reached
+    isEnabled = false
+    await t.test(name, async (t) => {
+      passSeconds(t, 2)
+      gate.open()
+      t.equal((await withheld).statusCode, name === 'roles' ? 403 : 401)
+      t.equal(entered, 0)
+      t.equal((await sessionsOf(world.app, 'ada')).length, name === 'roles' ? 1 : 0)
+    })
+  }
+})
+
+alone.test('a change that a hook makes before a slow body is kept, beside what another request saved since', async (t) => {
+  const world = await createWorld(t)
+  const gate = createGate()
+  const onRequest = async (request: FastifyRequest): Promise<void> => { sessionOf(request).set('hook', 1) }
+  world.app.post('/upload', { schema: guarded, onRequest, preParsing: async () => { await gate.pass() } }, async (request) => sessionOf(request).data)
+  const ada = await world.signedIn()
+  const upload = ada.post('/upload', {})
+  await gate.reached
+  await ada.post('/put', { other: 1 })
+  await t.test('after two seconds', async (t) => {
+    passSeconds(t, 2)
+    gate.open()
+    const both = { userId: 'ada', roles: [], other: 1, hook: 1 }
+    t.same((await upload).json(), both)
+    t.same((await ada.get('/me')).json(), both)
+  })
 })
 
 alone.test('a slow upload within a live session is let in, a sealed cookie under a former name included', async (t) => {

@@ -113,6 +113,9 @@ onEach(t, 'step-up: config.session.maxAge asks for a younger login, with the rea
   t.equal((await ada.get('/me')).statusCode, 200, 'and it is alive for everything else')
   await ada.post('/login', { userId: 'ada' })
   t.equal((await ada.post('/pay')).statusCode, 200)
+  world.clock.advance(300_001)
+  await ada.post('/do/become')
+  t.equal((await ada.post('/pay')).statusCode, 200, 'a change of principal is a login')
 })
 
 onEach(t, 'revocation reaches requests under way: what they do is not stored, and verify is asked at each load', async (t, backend) => {

@@ -112,6 +112,23 @@ t.test('the same data are sealed into another cookie every time', async (t) => {
   t.equal(new Set(values.map((value) => value.slice(0, 16))).size, 1000, 'fresh nonces')
 })
 
+t.test('a sealed cookie of before a login opens nothing more in this process', async (t) => {
+  const world = await createWorld(t, backends['sealed'])
+  const ada = await world.signedIn()
+  const before = tokenOf(ada)
+  await ada.post('/login', { userId: 'ada' })
+  t.equal(await replay(world, before), 401)
+  t.equal((await ada.get('/me')).statusCode, 200)
+})
+
+t.test('a sealed cookie that was opened a short time ago does not open under another name', async (t) => {
+  const world = await createWorld(t, backends['sealed'], { cookie: { name: 'id', previous: [{ name: 'former' }] } })
+  const ada = await world.signedIn()
+  const value = tokenOf(ada, 'id')
+  t.equal(await replay(world, value, '/me', 'id'), 200)
+  t.equal(await replay(world, value, '/me', 'former'), 401)
+})
+
 t.test('a sealed cookie of before a change of principal opens nothing more in this process', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())

@@ -119,14 +119,31 @@ t.test('a read needs no promise, unless the session has a change that is not on 
   t.match(store.read('new'), { version: 1 })
 })
 
+t.test('a list waits until the sessions that it has seen are on the disk', async (t) => {
+  const { store } = open(t, t.testdir())
+  await store.create('saved', record({ principal: 'p' }))
+  const { held, release } = await holdFlushes(t)
+  const settled: string[] = []
+  const created = Promise.resolve(store.create('new', record({ principal: 'p' })))
+  await held
+  const list = Promise.resolve(store.list('p', { limit: 9 })).finally(() => settled.push('list'))
+  for (let n = 0; n < 20; n++) await timers.setImmediate()
+  t.same(settled, [], 'the new session is being written')
+  release()
+  t.equal((await list).sessions.length, 2)
+  t.equal(await created, 2)
+})
+
 t.test('calls that come during a flush share the next one', async (t) => {
   const { store } = open(t, t.testdir())
   await store.create('first', record())
   let flushes = 0
-  await patch(t, 'datasync', (real) => async function (this: unknown) {
-    flushes++
-    await real.call(this)
-  })
+  for (const method of ['datasync', 'utimes'] as const) {
+    await patch(t, method, (real) => async function (this: unknown, ...given: unknown[]) {
+      flushes++
+      await real.apply(this, given)
+    })
+  }
   await Promise.all(Array.from({ length: 500 }, (_, n) => store.create(`${n}`, record({ principal: 'p' }))))
   t.ok(flushes >= 1 && flushes <= 3, `${flushes} flushes for 500 calls`)
   t.equal((await listed(store, 'p')).length, 500)
@@ -414,6 +431,23 @@ t.test('a process that lost the directory changes nothing any more, and all of i
   }
 })
 
+t.test('a process that lost the directory does not come back when the files of the other process are removed', async (t) => {
+  const directory = t.testdir()
+  const { store: paused } = open(t, directory)
+  await paused.create('id', record())
+  const own = newest(directory)
+  await silence(directory)
+  const bytes = await readFile(own)
+  const { store: next } = open(t, directory)
+  t.equal(await next.delete('id'), true)
+  await t.rejects(paused.create('new', record()), /took over/)
+  await next.close()
+  await rm(newest(directory))
+  await writeFile(own, bytes)
+  await t.rejects(paused.create('newer', record()), /took over/)
+  await t.rejects(async () => await paused.read('id'), /took over/)
+})
+
 t.test('a process that was paused looks who has the directory before it answers a read', async (t) => {
   const directory = t.testdir()
   const { store: paused } = open(t, directory)
@@ -695,11 +729,77 @@ t.test('the older journals are removed in their order, so that a crash in betwee
   } })
   syncBuiltinESMExports()
   const beat = holdTimers(t)
-  open(t, directory)
+  const isFlushed = new Promise<void>((resolve) => {
+    void patch(t, 'sync', (real) => async function (this: unknown) {
+      await real.call(this)
+      if (names.length > 0 && names.push('flush') === 4) resolve()
+    })
+  })
+  const { store } = open(t, directory)
   await rewritten(directory, beat)
+  await isFlushed
   removing.restore()
   syncBuiltinESMExports()
-  t.same(names, ['sessions.2.log', 'sessions.3.log'])
+  t.same(names, ['sessions.2.log', 'flush', 'sessions.3.log', 'flush'], 'a power cut keeps the order, too')
+  await store.close()
+})
+
+t.test('the name of a new journal is on the disk before a change is acknowledged', async (t) => {
+  const done: string[] = []
+  for (const method of ['sync', 'datasync'] as const) {
+    await patch(t, method, (real) => async function (this: unknown) {
+      await real.call(this)
+      done.push(method)
+    })
+  }
+  const { store } = open(t, t.testdir())
+  await store.create('id', record())
+  t.equal(done[0], 'sync')
+  t.ok(done.includes('datasync'))
+})
+
+t.test('clear of many sessions lets other work have its turn between batches', async (t) => {
+  const { store } = open(t, t.testdir(), { maxPending: 10_000 })
+  await Promise.all(Array.from({ length: 2600 }, (_, n) => store.create(`${n}`, record({ principal: 'p' }))))
+  let turns = 0
+  let isOver = false
+  const watch = (): void => {
+    turns++
+    if (!isOver) setImmediate(watch)
+  }
+  const { setImmediate: next } = timers
+  let batches = 0
+  t.intercept(timers, 'setImmediate', { value: async () => { batches++; await next() } })
+  syncBuiltinESMExports()
+  setImmediate(watch)
+  await store.clear()
+  isOver = true
+  t.ok(batches >= 5 && turns > 5, `${batches} batches, ${turns} turns`)
+  t.same((await listed(store, 'p')), [])
+})
+
+t.test('a journal is not rewritten again if little has changed since', async (t) => {
+  const directory = t.testdir()
+  const beat = holdTimers(t)
+  const { store } = open(t, directory)
+  await store.create('id', record())
+  for (let version = 2; version < 9; version++) await store.update('id', record({ version }))
+  const first = newest(directory)
+  await until('it is rewritten', async () => {
+    beat()
+    return newest(directory) !== first && journalsIn(directory).length === 1
+  })
+  const second = newest(directory)
+  let signs = 0
+  await patch(t, 'utimes', (real) => async function (this: unknown, ...given: unknown[]) {
+    signs++
+    await real.apply(this, given)
+  })
+  await until('two minutes of signs of life have passed', async () => {
+    beat()
+    return signs > 130
+  })
+  t.equal(newest(directory), second)
 })
 
 t.test('a store that is closed during a copy keeps the older journals', async (t) => {
@@ -797,6 +897,8 @@ t.test('wrong options are refused with a sentence', async (t) => {
   for (const options of [undefined, {}, { directory: '' }, { directory: 5 }]) {
     t.throws(() => new FileStore(options as { directory: string }), { code: 'FST_SESSION_OPTIONS', message: /directory must be/ })
   }
+  const misspelt = { directory: t.testdir(), maxSession: 5 }
+  t.throws(() => new FileStore(misspelt), { code: 'FST_SESSION_OPTIONS', message: /option maxSession of FileStore: did you mean maxSessions/ })
   for (const wrong of [0, -1, 1.5, NaN, '5']) {
     for (const name of ['maxPending', 'maxSessions', 'maxBytes']) {
       t.throws(() => new FileStore({ directory: t.testdir(), [name]: wrong }), { code: 'FST_SESSION_OPTIONS', message: new RegExp(`FileStore: ${name} must be`) })

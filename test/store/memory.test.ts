@@ -295,13 +295,35 @@ t.test('no collection in the store grows so large that its growth stops the even
   t.ok(largest > 100 && largest < 2500, `the largest map has ${largest} of 50,000 entries`)
 })
 
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+/** The bytes of all objects in use. */
+function used (): number {
+  for (let n = 0; n < 3; n++) collect()
+  return process.memoryUsage().heapUsed
+}
+
+t.test('of a principal whose sessions have ended, nothing is left in memory', async (t) => {
+  const { store, add } = setUp(t)
+  const principals = 50_000
+  const before = used()
+  for (let n = 0; n < principals; n++) for (const one of ['a', 'b']) add(`${one}${n}`, { principal: `user-${n}@example.com` })
+  for (let n = 0; n < principals; n++) for (const one of ['a', 'b']) store.delete(`${one}${n}`)
+  const bytes = Math.round((used() - before) / principals)
+  t.ok(bytes < 100, `${bytes} bytes for each`)
+  t.equal(store.size, 0)
+})
+
+t.test('a list shows no session that has expired, even if no call has read it since', async (t) => {
+  const { store, clock, add } = setUp(t)
+  add('expiring', { principal: 'p' })
+  add('lasting', { principal: 'p', expiresAt: clock.now() + 2 * MINUTE })
+  clock.advance(MINUTE)
+  t.same(store.list('p', { limit: 10 }).sessions.map(({ id }) => id), ['lasting'])
+})
+
 t.test('a session of 200 bytes takes at most 552 bytes with all indexes, half of them with a principal', async (t) => {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  const used = (): number => {
-    for (let n = 0; n < 3; n++) collect()
-    return process.memoryUsage().heapUsed
-  }
   const { store, clock } = setUp(t)
   const sessions = 100_000
   const before = used()
@@ -315,13 +337,15 @@ t.test('a session of 200 bytes takes at most 552 bytes with all indexes, half of
 })
 
 t.test('a closed store is empty', async (t) => {
-  const { store, add, alive } = setUp(t)
+  const { store, reports, add, alive } = setUp(t, { maxBytes: 4 })
   add('a', { principal: 'p' })
   add('b')
   store.close()
   t.equal(store.size, 0)
   t.same(alive('a', 'b'), [])
   t.equal(add('c', { principal: 'p' }), 1)
+  t.equal(add('d', { principal: 'p' }), 2)
+  t.same(reports, [], 'and has room again')
 })
 
 t.test('wrong options are refused with a sentence', async (t) => {

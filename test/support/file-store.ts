@@ -32,7 +32,7 @@ export const rewritten = async (directory: string, beat: () => void = () => {}):
 }
 
 /** Replaces a method of open files until `restore`. */
-export async function patch (t: Test, method: 'datasync' | 'utimes' | 'write', replace: (real: (...args: any[]) => Promise<any>) => (...args: any[]) => Promise<any>): Promise<() => void> {
+export async function patch (t: Test, method: 'datasync' | 'sync' | 'utimes' | 'write', replace: (real: (...args: any[]) => Promise<any>) => (...args: any[]) => Promise<any>): Promise<() => void> {
   const path = join(temporaryDirectory(t, 'patch'), 'any')
   const file = await openFile(path, 'w')
   const FileHandle = Object.getPrototypeOf(file) as Record<string, (...args: any[]) => Promise<any>>
