@@ -84,7 +84,8 @@ export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snap
   })
 }
 
-function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
+/** Finds the session of another plugin that the request has a cookie of. @throws `FST_SESSION_STORE`, or what `verify` and `user` throw */
+export function adoptedSession (scheme: Scheme, request: FastifyRequest, report: Report): Awaitable<Found> {
   const { settings: { adopt }, expireAdopted: former } = scheme
   const value = adopt && cookieValue(request.headers.cookie, adopt.cookieName)
   if (adopt === undefined || value === undefined) return foundAs('no-cookie', scheme)
