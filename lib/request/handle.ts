@@ -83,7 +83,7 @@ export class SessionHandle extends SessionState {
   close (detail: string): void {
     if (this.#running !== undefined) return void this.#running.then(() => { this.close(detail) })
     if (this.isChanged) this.#reportLost('after-commit', detail)
-    this.discard()
+    this.takeBack()
   }
 
   /** Returns what happened to the session in this request. */
