@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import jwt from '@fastify/jwt'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
-import sessionPlugin, { type SessionEvent } from 'fastify-openapi-session'
+import sessionPlugin, { MemoryStore, type SessionEvent } from 'fastify-openapi-session'
 import { adoptCookies } from 'fastify-openapi-session/migration'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { Client } from 'fastify-openapi-session/testing'
@@ -134,6 +134,26 @@ t.test('a cookie is not adopted if expiresAt returns no instant, because no clai
     clock.advance(366 * 86_400_000)
     t.equal((await ask(app, '/me', 'old=ada')).statusCode, 401, String(end))
     t.match(events[0], { type: 'discarded', reason: 'unfit', detail: /adoptCookies: expiresAt must return the end of the cookie in epoch milliseconds, and returned / })
+  }
+})
+
+t.test('a cookie is adopted whose end is a fraction of a millisecond or in a very distant year, because each record expires at an instant that all stores keep', async (t) => {
+  for (const end of [Date.now() + 86_400_000.25, 8.64e15, 1e20, Number.MAX_VALUE]) {
+    const store = new MemoryStore()
+    const { create } = store
+    const instants: number[] = []
+    store.create = (id, record) => {
+      instants.push(record.expiresAt)
+      return create.call(store, id, record)
+    }
+    const { app } = await openWorld(t, {
+      store, adopt: adoptCookies({ cookieName: 'old', open: (value) => ({ userId: value }), expiresAt: () => end, authenticatedAt: () => -1e20 })
+    })
+    app.get('/', { schema: guarded }, async (request) => new Date(sessionOf(request).authenticatedAt).toISOString())
+    t.equal((await ask(app, '/', 'old=ada')).body, '1970-01-01T00:00:00.000Z')
+    t.equal(instants.length, 2, 'of the session and of the claim')
+    t.ok(instants.every(Number.isSafeInteger), `${end}: ${String(instants)}`)
+    t.ok(Math.max(...instants) >= Math.min(end, Number.MAX_SAFE_INTEGER))
   }
 })
 
