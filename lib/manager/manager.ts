@@ -72,8 +72,11 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
   revokeEverything (): Promise<void>
 }
 
-/** Returns the manager of a scheme. `closing` aborts when the app begins to close. */
-export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
+/** The watches of a scheme. They are over when the app begins to close. */
+export interface Watches { areOver: boolean, readonly running: Set<AbortController> }
+
+/** Returns the manager of a scheme. */
+export function createManager (scheme: Scheme, watches: Watches): SessionManager {
   const { backend, codec, settings, setCookie, cookie, reportOn } = scheme
   return Object.freeze<SessionManager<any>>({
     async issue (data, options = {}) {
@@ -91,12 +94,12 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
       }
       return undefined
     },
-    ...methodsOfStores(scheme, closing)
+    ...methodsOfStores(scheme, watches)
   })
 }
 
 /** Returns the methods that find a session without its cookie. */
-function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionManager<any>, 'issue' | 'fromCookie'> {
+function methodsOfStores (scheme: Scheme, watches: Watches): Omit<SessionManager<any>, 'issue' | 'fromCookie'> {
   const { name, backend, codec, settings, cookie, reportOn } = scheme
   return {
     async find (id, options = {}) {
@@ -111,7 +114,12 @@ function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionMan
       return copyJson(saved.snapshot.data)
     },
     async watch (id, options = {}) {
-      return await watch(directory(scheme, 'watch', options, ['signal', 'every']), id, settings, closing, options)
+      const found = directory(scheme, 'watch', options, ['signal', 'every'])
+      // Not one signal for all watches: each watch would leave a reference behind in it.
+      const closing = new AbortController()
+      if (watches.areOver) closing.abort()
+      watches.running.add(closing)
+      return await watch(found, id, settings, closing.signal, options).finally(() => { watches.running.delete(closing) })
     },
     async list (principal, options = {}) {
       const { limit = 100, cursor: from } = options
