@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { SealedCookie } from './backend/sealed.js'
 import { must } from './errors.js'
-import { createManager, type Watches } from './manager/manager.js'
+import { createManager } from './manager/manager.js'
 import { documentSession } from './openapi/swagger/index.js'
 import { readOptions } from './options/read.js'
 import { createScheme, type Scheme } from './options/scheme.js'
@@ -49,12 +49,9 @@ function decorate (app: FastifyInstance, scheme: Scheme): void {
   const isField = ['id', 'params', 'raw', 'query', 'log', 'body'].includes(name)
   const isTaken = isField || app.hasRequestDecorator(name) || app.hasDecorator(name)
   must(!isTaken, `request.${name} or app.${name} exists already, from Fastify or from another plugin (another session plugin, for example): remove that one, or use another name, such as scheme: "mySession"`)
-  const watches: Watches = { areOver: false, running: new Set() }
-  app.addHook('preClose', async () => {
-    watches.areOver = true
-    for (const watch of watches.running) watch.abort()
-  })
-  app.decorate(name, createManager(scheme, watches))
+  const closing = new AbortController()
+  app.addHook('preClose', async () => { closing.abort() })
+  app.decorate(name, createManager(scheme, closing.signal))
   app.decorateRequest(name, {
     getter (this: FastifyRequest) {
       const handle = scopeOf(this)?.session(name)

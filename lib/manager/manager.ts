@@ -72,12 +72,11 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
   revokeEverything (): Promise<void>
 }
 
-/** The watches of a scheme. They are over when the app begins to close. */
-export interface Watches { areOver: boolean, readonly running: Set<AbortController> }
-
-/** Returns the manager of a scheme. */
-export function createManager (scheme: Scheme, watches: Watches): SessionManager {
+/** Returns the manager of a scheme. `closing` aborts when the app begins to close. */
+export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
   const { backend, codec, settings, setCookie, cookie, reportOn } = scheme
+  const watches = new Set<AbortController>()
+  closing.addEventListener('abort', () => { for (const watch of watches) watch.abort() })
   return Object.freeze<SessionManager<any>>({
     async issue (data, options = {}) {
       const times = beginTimes(settings, options, settings.now())
@@ -94,12 +93,20 @@ export function createManager (scheme: Scheme, watches: Watches): SessionManager
       }
       return undefined
     },
-    ...methodsOfStores(scheme, watches)
+    async watch (id, options = {}) {
+      const found = directory(scheme, 'watch', options, ['signal', 'every'])
+      // Each watch has its own signal. In one for all, each watch would leave a reference behind.
+      const stop = new AbortController()
+      if (closing.aborted) stop.abort()
+      watches.add(stop)
+      return await watch(found, id, settings, stop.signal, options).finally(() => { watches.delete(stop) })
+    },
+    ...methodsOfStores(scheme)
   })
 }
 
-/** Returns the methods that find a session without its cookie. */
-function methodsOfStores (scheme: Scheme, watches: Watches): Omit<SessionManager<any>, 'issue' | 'fromCookie'> {
+/** Returns the methods that find a session without its cookie, except `watch`. */
+function methodsOfStores (scheme: Scheme): Omit<SessionManager<any>, 'issue' | 'fromCookie' | 'watch'> {
   const { name, backend, codec, settings, cookie, reportOn } = scheme
   return {
     async find (id, options = {}) {
@@ -112,14 +119,6 @@ function methodsOfStores (scheme: Scheme, watches: Watches): Omit<SessionManager
       const saved = base && await backend.save(base, compute, reportOn())
       if (saved === undefined) throw authenticationRequired([{ scheme: name, cookieName: cookie.name }])
       return copyJson(saved.snapshot.data)
-    },
-    async watch (id, options = {}) {
-      const found = directory(scheme, 'watch', options, ['signal', 'every'])
-      // Not one signal for all watches: each watch would leave a reference behind in it.
-      const closing = new AbortController()
-      if (watches.areOver) closing.abort()
-      watches.running.add(closing)
-      return await watch(found, id, settings, closing.signal, options).finally(() => { watches.running.delete(closing) })
     },
     async list (principal, options = {}) {
       const { limit = 100, cursor: from } = options

@@ -99,6 +99,4 @@ async function claimedSession (directory: Directory, claim: Claim | undefined, n
 }
 
 /** Returns an instant in whole milliseconds that every store can keep, 0 if it is unknown or an invalid date. */
-function instant (at: number | undefined): number {
-  return Number.isFinite(at) ? Math.min(Math.max(0, Math.ceil(at as number)), Number.MAX_SAFE_INTEGER) : 0
-}
+function instant (at = 0): number { return Number.isFinite(at) ? Math.min(Math.max(0, Math.ceil(at)), Number.MAX_SAFE_INTEGER) : 0 }

@@ -9,7 +9,7 @@ import { refill } from '../session/draft.js'
 import type { Session } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import type { History, SavedAs } from './diagnostics.js'
-import { adoptedSession, cookieValue, findAgain, type Found, isSeen } from './load.js'
+import { cookieValue, findAgain, type Found, isSeen } from './load.js'
 import { carryOut, type Order } from './save.js'
 import { type Scope, SessionState } from './state.js'
 
@@ -39,11 +39,9 @@ export class SessionHandle extends SessionState {
 
   /** Reads the session again before a handler that starts long after the load. */
   reload (): Awaitable<void> {
-    const { scheme, request, snapshot, report } = this
+    const { snapshot } = this
     if (snapshot === undefined) return undefined
-    // An adoption that is not complete begins again: another request may have adopted or ended the old session.
-    const again = this.#adoption === undefined ? findAgain(scheme, request, snapshot, report) : adoptedSession(scheme, request, report)
-    return chain(again, (found) => {
+    return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
       this.#adoption = found.adoption
       this.held = found.snapshot?.secretHash
       if (found.snapshot === undefined) this.discard()

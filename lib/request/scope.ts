@@ -166,9 +166,9 @@ export class RequestScope implements Scope {
   get #isSent (): boolean { return this.#phase === 'saving' || this.#phase === 'finished' || this.areHeadersSent }
 
   get areHeadersSent (): boolean {
-    const { raw, sent } = this.#reply
-    // When a WebSocket hijacks the reply, its headers bypass the raw response. The client of a hijacked reply may be gone.
-    return raw.headersSent || (sent && ((this.request as { ws?: unknown }).ws === true || isDestroyed(raw)))
+    const { sent, raw, raw: { stream } } = this.#reply as { sent: boolean, raw: FastifyReply['raw'] & { stream?: { destroyed: boolean } } }
+    // When a WebSocket hijacks the reply, its headers bypass the raw response. And the client of a hijacked reply may be gone.
+    return raw.headersSent || (sent && ((this.request as { ws?: unknown }).ws === true || (stream ?? raw).destroyed))
   }
 
   #refuseCrossOrigin (): void {
@@ -209,9 +209,4 @@ export class RequestScope implements Scope {
     if (!isDebugEnabled(this.request.log)) return
     for (const index of this.#sessions.keys()) logHistory(this.request, this.#handle(index).history(this.#reply.statusCode))
   }
-}
-
-/** Returns true if the connection of a response is gone; over HTTP/2, its stream. */
-function isDestroyed ({ destroyed, stream }: FastifyReply['raw'] & { stream?: { readonly destroyed: boolean } }): boolean {
-  return destroyed || stream?.destroyed === true
 }
