@@ -46,9 +46,8 @@ export class SessionHandle extends SessionState {
       this.held = found.snapshot?.secretHash
       if (found.snapshot === undefined) this.discard()
       // Keeps the changes that a hook has made since the load, and applies them to the data that are stored now.
-      else this.apply({ snapshot: found.snapshot })
+      this.apply(found.snapshot && { snapshot: found.snapshot })
       this.found = { ...found, former: this.found.former }
-      this.snapshot = found.snapshot
       this.cookieHeaders = [...this.cookieHeaders, ...found.cookieHeaders]
       this.seen = isSeen(found)
     })
@@ -187,9 +186,10 @@ export class SessionHandle extends SessionState {
 
   async #updateStored (base: Snapshot, fn: Update): Promise<void> {
     const { scheme, scope, report } = this
-    if (this.#isSealed) this.#assertSendable('session.update()')
+    const assertSendable = (): void => { if (this.#isSealed) this.#assertSendable('session.update()') }
+    assertSendable()
     const saved = await traced('update', scheme.name, scope.request, () =>
-      scheme.backend.save(base, async (now) => await scheme.codec.update(now, fn), report))
+      scheme.backend.save(base, async (now) => await scheme.codec.update(now, fn).finally(assertSendable), report))
     this.#applied(saved)
     if (saved === undefined) throw this.requiredError()
   }

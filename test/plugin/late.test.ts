@@ -271,3 +271,34 @@ t.test('a sealed session can be updated until the headers are sent', async (t) =
   t.same(setCookies(await ask(app, '/yes', cookie)), [])
   t.equal(setCookies(await ask(app, '/no', cookie)).length, 1)
 })
+
+t.test('an update of a sealed session whose headers are sent while its function runs is refused, because its cookie would be lost', async (t) => {
+  const { app } = await setUp(t, { store: sealedCookie({ keys: [makeKey()] }) as never })
+  app.get('/stream', { schema: guarded }, async ({ session }, reply) => {
+    const gate = createGate()
+    const refused = async (): Promise<void> => {
+      await t.rejects(session.update(async (data) => {
+        data.a = 1
+        await gate.pass()
+      }), { code: 'FST_SESSION_TOO_LATE', message: /session\.update\(\) came after the response had begun.* It needs a cookie/ })
+    }
+    return reply.send(Readable.from((async function * () {
+      const refusal = refused()
+      await gate.reached
+      yield 'x'.repeat(100_000)
+      gate.open()
+      await refusal
+      yield 'y'
+    })()))
+  })
+  app.get('/hijacked', { schema: guarded }, async ({ session }, reply) => {
+    reply.hijack()
+    await t.rejects(session.update((data) => {
+      data.a = 1
+      reply.raw.write('x')
+    }), { code: 'FST_SESSION_TOO_LATE' })
+    reply.raw.end('y')
+  })
+  const { cookie } = await app.session.issue(ada)
+  for (const url of ['/stream', '/hijacked']) t.same(setCookies(await ask(app, url, cookie)), [], url)
+})
