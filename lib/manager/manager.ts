@@ -75,6 +75,8 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
 /** Returns the manager of a scheme. `closing` aborts when the app begins to close. */
 export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
   const { backend, codec, settings, setCookie, cookie, reportOn } = scheme
+  const watches = new Set<AbortController>()
+  closing.addEventListener('abort', () => { for (const watch of watches) watch.abort() })
   return Object.freeze<SessionManager<any>>({
     async issue (data, options = {}) {
       const times = beginTimes(settings, options, settings.now())
@@ -91,12 +93,20 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
       }
       return undefined
     },
-    ...methodsOfStores(scheme, closing)
+    async watch (id, options = {}) {
+      const found = directory(scheme, 'watch', options, ['signal', 'every'])
+      // Each watch has its own signal. In one for all, each watch would leave a reference behind.
+      const stop = new AbortController()
+      if (closing.aborted) stop.abort()
+      watches.add(stop)
+      return await watch(found, id, settings, stop.signal, options).finally(() => { watches.delete(stop) })
+    },
+    ...methodsOfStores(scheme)
   })
 }
 
-/** Returns the methods that find a session without its cookie. */
-function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionManager<any>, 'issue' | 'fromCookie'> {
+/** Returns the methods that find a session without its cookie, except `watch`. */
+function methodsOfStores (scheme: Scheme): Omit<SessionManager<any>, 'issue' | 'fromCookie' | 'watch'> {
   const { name, backend, codec, settings, cookie, reportOn } = scheme
   return {
     async find (id, options = {}) {
@@ -109,9 +119,6 @@ function methodsOfStores (scheme: Scheme, closing: AbortSignal): Omit<SessionMan
       const saved = base && await backend.save(base, compute, reportOn())
       if (saved === undefined) throw authenticationRequired([{ scheme: name, cookieName: cookie.name }])
       return copyJson(saved.snapshot.data)
-    },
-    async watch (id, options = {}) {
-      return await watch(directory(scheme, 'watch', options, ['signal', 'every']), id, settings, closing, options)
     },
     async list (principal, options = {}) {
       const { limit = 100, cursor: from } = options

@@ -98,5 +98,5 @@ async function claimedSession (directory: Directory, claim: Claim | undefined, n
   return snapshot && { snapshot }
 }
 
-/** Returns an instant, 0 if it is unknown or an invalid date. */
-function instant (at: number | undefined): number { return Number.isFinite(at) ? at as number : 0 }
+/** Returns an instant in whole milliseconds that every store can keep, 0 if it is unknown or an invalid date. */
+function instant (at = 0): number { return Number.isFinite(at) ? Math.min(Math.max(0, Math.ceil(at)), Number.MAX_SAFE_INTEGER) : 0 }

@@ -40,13 +40,14 @@ export class SessionHandle extends SessionState {
   /** Reads the session again before a handler that starts long after the load. */
   reload (): Awaitable<void> {
     const { snapshot } = this
-    if (snapshot === undefined || this.#adoption !== undefined) return undefined
+    if (snapshot === undefined) return undefined
     return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
+      this.#adoption = found.adoption
+      this.held = found.snapshot?.secretHash
       if (found.snapshot === undefined) this.discard()
       // Keeps the changes that a hook has made since the load, and applies them to the data that are stored now.
-      else this.apply({ snapshot: found.snapshot })
+      this.apply(found.snapshot && { snapshot: found.snapshot })
       this.found = { ...found, former: this.found.former }
-      this.snapshot = found.snapshot
       this.cookieHeaders = [...this.cookieHeaders, ...found.cookieHeaders]
       this.seen = isSeen(found)
     })
@@ -79,7 +80,7 @@ export class SessionHandle extends SessionState {
   close (detail: string): void {
     if (this.#running !== undefined) return void this.#running.then(() => { this.close(detail) })
     if (this.isChanged) this.#reportLost('after-commit', detail)
-    this.discard()
+    this.takeBack()
   }
 
   /** Returns what happened to the session in this request. */
@@ -185,9 +186,10 @@ export class SessionHandle extends SessionState {
 
   async #updateStored (base: Snapshot, fn: Update): Promise<void> {
     const { scheme, scope, report } = this
-    if (this.#isSealed) this.#assertSendable('session.update()')
+    const assertSendable = (): void => { if (this.#isSealed) this.#assertSendable('session.update()') }
+    assertSendable()
     const saved = await traced('update', scheme.name, scope.request, () =>
-      scheme.backend.save(base, async (now) => await scheme.codec.update(now, fn), report))
+      scheme.backend.save(base, async (now) => await scheme.codec.update(now, fn).finally(assertSendable), report))
     this.#applied(saved)
     if (saved === undefined) throw this.requiredError()
   }

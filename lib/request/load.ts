@@ -73,8 +73,9 @@ function movedFrom (former: string, value: string, found: Found): Found {
   return { ...found, former, cookieHeaders }
 }
 
-/** Reads a loaded session again, some time later. @throws `FST_SESSION_STORE`, or what the options `verify` and `user` throw */
+/** Reads a session again after its load. Version 0 is not adopted yet. @throws `FST_SESSION_STORE`, or what `verify` and `user` throw */
 export function findAgain (scheme: Scheme, request: FastifyRequest, before: Snapshot, report: Report): Awaitable<Found> {
+  if (before.version === 0) return adoptedSession(scheme, request, report)
   return chain(scheme.backend.reload(before), (snapshot): Awaitable<Found> => {
     // After a renewal, the cookie of this request is invalid. The request must not get rights that the session was given since.
     if (snapshot !== undefined && snapshot.secretHash === before.secretHash) return verified(request, foundAs('live', scheme, snapshot), report)

@@ -166,9 +166,9 @@ export class RequestScope implements Scope {
   get #isSent (): boolean { return this.#phase === 'saving' || this.#phase === 'finished' || this.areHeadersSent }
 
   get areHeadersSent (): boolean {
-    const { raw, sent } = this.#reply
-    // When a WebSocket hijacks the reply, its headers bypass the raw response.
-    return raw.headersSent || (sent && (this.request as { ws?: unknown }).ws === true)
+    const { sent, raw, raw: { stream } } = this.#reply as { sent: boolean, raw: FastifyReply['raw'] & { stream?: { destroyed: boolean } } }
+    // When a WebSocket hijacks the reply, its headers bypass the raw response. And the client of a hijacked reply may be gone.
+    return raw.headersSent || (sent && ((this.request as { ws?: unknown }).ws === true || (stream ?? raw).destroyed))
   }
 
   #refuseCrossOrigin (): void {

@@ -137,6 +137,26 @@ t.test('a cookie is not adopted if expiresAt returns no instant, because no clai
   }
 })
 
+t.test('a cookie is adopted whose end is a fraction of a millisecond or in a very distant year, because each record expires at an instant that all stores keep', async (t) => {
+  for (const end of [Date.now() + 86_400_000.25, 8.64e15, 1e20, Number.MAX_VALUE]) {
+    const store = new MemoryStore()
+    const { create } = store
+    const instants: number[] = []
+    store.create = (id, record) => {
+      instants.push(record.expiresAt)
+      return create.call(store, id, record)
+    }
+    const { app } = await openWorld(t, {
+      store, adopt: adoptCookies({ cookieName: 'old', open: (value) => ({ userId: value }), expiresAt: () => end, authenticatedAt: () => -1e20 })
+    })
+    app.get('/', { schema: guarded }, async (request) => new Date(sessionOf(request).authenticatedAt).toISOString())
+    t.equal((await ask(app, '/', 'old=ada')).body, '1970-01-01T00:00:00.000Z')
+    t.equal(instants.length, 2, 'of the session and of the claim')
+    t.ok(instants.every(Number.isSafeInteger), `${end}: ${String(instants)}`)
+    t.ok(Math.max(...instants) >= Math.min(end, Number.MAX_SAFE_INTEGER))
+  }
+})
+
 t.test('a copy of an adopted cookie opens no session for as long as the cookie could have lived, whatever became of the session', async (t) => {
   const DAY = 86_400_000
   const ends = Date.now() + 30 * DAY

@@ -19,6 +19,12 @@ async function scene (t: Test, options: object = {}): Promise<World & { old: Ins
   return { ...made, old, cookie, probe }
 }
 
+/** Moves the clock of the process forward for those who measure how long a request has taken. */
+function passSeconds (t: Test, seconds: number): void {
+  const { now } = performance
+  t.intercept(performance, 'now', { value: () => now.call(performance) + seconds * 1000 })
+}
+
 const statusOf = async ({ app }: World, cookie: string, url = '/me'): Promise<number> => (await ask(app, url, cookie)).statusCode
 
 t.test('a parallel request that only reads an adopted session does not undo what the first one saved', async (t) => {
@@ -358,4 +364,55 @@ t.test('a damaged claim opens no session', async (t) => {
     t.equal(await statusOf(world, cookie), 401, payload)
   }
   t.equal(await statusOf(world, `__Host-session=${claims[0] as string}`), 401, 'nor is its key a cookie')
+})
+
+t.test('a client that withholds the body of a request until the session that it adopts has ended does not reach the handler', async (t) => {
+  let isDisabled = false
+  const endings: Record<string, (world: Awaited<ReturnType<typeof scene>>) => unknown> = {
+    'ended in the old app': ({ old }) => { old.sessions = {} },
+    'adopted and signed out by another request': async (world) => await ask(world.app, 'POST /logout', world.cookie),
+    'adopted and then signed out everywhere': async (world) => {
+      await ask(world.app, '/me', world.cookie)
+      await world.app.session.revokeAll('ada')
+    },
+    'refused by verify': () => { isDisabled = true }
+  }
+  for (const [name, end] of Object.entries(endings)) {
+    await t.test(name, async (t) => {
+      isDisabled = false
+      const world = await scene(t, { verify: () => !isDisabled })
+      const gate = createGate()
+      let entered = 0
+      world.app.post('/transfer', { ...required, preParsing: async () => { await gate.pass() } }, async () => ++entered)
+      const withheld = world.app.inject({ method: 'POST', url: '/transfer', payload: {}, headers: { cookie: world.cookie } })
+      await gate.reached
+      await end(world)
+      passSeconds(t, 2)
+      gate.open()
+      t.equal((await withheld).statusCode, 401)
+      t.equal(entered, 0)
+    })
+  }
+})
+
+t.test('a request with a slow body adopts the session, or gets the one that a faster request has adopted', async (t) => {
+  for (const isFaster of [false, true]) {
+    await t.test(isFaster ? 'another request is faster' : 'no other request comes', async (t) => {
+      const world = await scene(t)
+      const { app, cookie } = world
+      const gate = createGate()
+      app.post('/change', { ...required, preParsing: async () => { await gate.pass() } }, async (request) => {
+        sessionOf(request).data.slow = true
+      })
+      const slow = app.inject({ method: 'POST', url: '/change', payload: {}, headers: { cookie } })
+      await gate.reached
+      const own = isFaster ? cookieOf(await ask(app, '/me', cookie)) : undefined
+      passSeconds(t, 2)
+      gate.open()
+      const answer = await slow
+      t.equal(answer.statusCode, 200)
+      t.match((await ask(app, '/me', own ?? cookieOf(answer))).json(), { userId: 'ada', slow: true })
+      t.equal((await app.session.list('ada')).sessions.length, 1)
+    })
+  }
 })

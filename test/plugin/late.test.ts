@@ -1,5 +1,7 @@
 /** What a handler does with its session after the response has begun. */
 import { once } from 'node:events'
+import { get } from 'node:http'
+import { connect } from 'node:http2'
 import { Readable } from 'node:stream'
 import websocket from '@fastify/websocket'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
@@ -88,6 +90,60 @@ t.test('a change in a stream, or of a hijacked reply whose headers are sent, thr
     t.match(await app.session.find(id), { data: { ...ada, a: 1, ...(url === '/hijacked' && { b: 5 }) } })
     t.same(reported(events), [])
   }
+})
+
+for (const http2 of [false, true]) {
+  t.test(`over HTTP/${http2 ? 2 : 1}, a change of a hijacked reply whose client has gone throws at its line, and update() works`, async (t) => {
+    const { app, events } = await setUp(t, {}, { http2, forceCloseConnections: true } as never)
+    const [hijacked, gone] = [createGate(), createGate()]
+    app.get('/', { schema: guarded }, async ({ session }, reply) => {
+      reply.hijack()
+      const closed = once(reply.raw, 'close')
+      await hijacked.pass()
+      await closed
+      await refusesChanges(t, session)
+      await allowsTheRest(t, session)
+      await gone.pass()
+    })
+    const address = await app.listen({ host: '127.0.0.1', port: 0 })
+    const { id, cookie } = await app.session.issue(ada)
+    events.length = 0
+    const client = http2 ? connect(address) : get(address, { headers: { cookie } })
+    const request = 'request' in client ? client.request({ ':path': '/', cookie }) : client
+    request.on('error', () => {})
+    await hijacked.reached
+    request.destroy()
+    hijacked.open()
+    await gone.reached
+    gone.open()
+    client.destroy()
+    t.match(await app.session.find(id), { data: { ...ada, a: 1 } })
+    t.same(reported(events), [])
+  })
+}
+
+t.test('of a hijacked reply, destroy() before the client is gone and commit() after that end the session', async (t) => {
+  const { app } = await setUp(t)
+  const [hijacked, committed] = [createGate(), createGate()]
+  app.get('/', { schema: guarded }, async ({ session }, reply) => {
+    reply.hijack()
+    session.destroy()
+    const closed = once(reply.raw, 'close')
+    await hijacked.pass()
+    await closed
+    await session.commit()
+    await committed.pass()
+  })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const { id, cookie } = await app.session.issue(ada)
+  const client = get(address, { headers: { cookie } })
+  client.on('error', () => {})
+  await hijacked.reached
+  client.destroy()
+  hijacked.open()
+  await committed.reached
+  committed.open()
+  t.equal(await app.session.find(id), undefined)
 })
 
 t.test('a change in a hook after the save, or while the session is being saved, throws at its line', async (t) => {
@@ -214,4 +270,35 @@ t.test('a sealed session can be updated until the headers are sent', async (t) =
   const { cookie } = await app.session.issue(ada)
   t.same(setCookies(await ask(app, '/yes', cookie)), [])
   t.equal(setCookies(await ask(app, '/no', cookie)).length, 1)
+})
+
+t.test('an update of a sealed session whose headers are sent while its function runs is refused, because its cookie would be lost', async (t) => {
+  const { app } = await setUp(t, { store: sealedCookie({ keys: [makeKey()] }) as never })
+  app.get('/stream', { schema: guarded }, async ({ session }, reply) => {
+    const gate = createGate()
+    const refused = async (): Promise<void> => {
+      await t.rejects(session.update(async (data) => {
+        data.a = 1
+        await gate.pass()
+      }), { code: 'FST_SESSION_TOO_LATE', message: /session\.update\(\) came after the response had begun.* It needs a cookie/ })
+    }
+    return reply.send(Readable.from((async function * () {
+      const refusal = refused()
+      await gate.reached
+      yield 'x'.repeat(100_000)
+      gate.open()
+      await refusal
+      yield 'y'
+    })()))
+  })
+  app.get('/hijacked', { schema: guarded }, async ({ session }, reply) => {
+    reply.hijack()
+    await t.rejects(session.update((data) => {
+      data.a = 1
+      reply.raw.write('x')
+    }), { code: 'FST_SESSION_TOO_LATE' })
+    reply.raw.end('y')
+  })
+  const { cookie } = await app.session.issue(ada)
+  for (const url of ['/stream', '/hijacked']) t.same(setCookies(await ask(app, url, cookie)), [], url)
 })

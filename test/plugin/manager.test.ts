@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { MemoryStore } from 'fastify-openapi-session'
 import { createClock } from 'fastify-openapi-session/testing'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
@@ -309,4 +310,19 @@ t.test('a watch ends when the app begins to close, and needs no options', async 
   t.equal(await app.session.watch(other.id), true)
   await app.close()
   t.equal(await watching, false)
+  t.equal(await app.session.watch(id), false)
+})
+
+t.test('many watches cause no warning of a leak, and leave no reference behind in a signal that they share', async (t) => {
+  const { app } = await setUp(t)
+  const { id } = await app.session.issue(user('ada'))
+  const warnings = t.capture(process, 'emitWarning')
+  const any = t.capture(AbortSignal, 'any', AbortSignal.any.bind(AbortSignal))
+  const watching = Array.from({ length: 40 }, (_, n) => app.session.watch(id, n % 2 === 0 ? {} : { signal: new AbortController().signal }))
+  await turn()
+  await app.close()
+  t.same(new Set(await Promise.all(watching)), new Set([false]))
+  t.equal(warnings().length, 0)
+  const sources = any().flatMap(({ args: [signals] }) => [...signals])
+  t.equal(new Set(sources).size, sources.length, 'Node.js 20 keeps a reference to each result in all of its sources')
 })
