@@ -2,7 +2,7 @@ import type { Codec, Decoded, Undecodable } from './codec.js'
 import { copyText } from '../text.js'
 import type { Data } from './json.js'
 
-/** The size of each generation, in UTF-16 code units of text. */
+/** The size of each generation of payloads, in UTF-16 code units of text. */
 const GENERATION = 1_048_576
 
 /** A cache of recent values in two generations. When the newer generation is full, it replaces the older one. */
@@ -10,15 +10,19 @@ export class Recent<T> {
   #newer = new Map<string, T>()
   #older = new Map<string, T>()
   #size = 0
+  readonly #generation: number
+
+  /** @param generation - the size of each generation, in the unit of `set` */
+  constructor (generation: number) { this.#generation = generation }
 
   get (key: string): T | undefined { return this.#newer.get(key) ?? this.#older.get(key) }
 
-  /** @param size - the length of the text that the value was made of */
-  set (key: string, value: T, size: number): void {
+  /** @param size - how much of a generation the value takes, such as the length of the text that it was made of */
+  set (key: string, value: T, size = 1): void {
     // A map keeps the key that it has.
     this.#newer.set(this.#newer.has(key) ? key : copyText(key), value)
     this.#size += size
-    if (this.#size < GENERATION) return
+    if (this.#size < this.#generation) return
     this.#older = this.#newer
     this.#newer = new Map()
     this.#size = 0
@@ -36,7 +40,7 @@ interface Entry { readonly payload: string, readonly decoded: Decoded }
  * session is live and what its payload is. The contents are never changed.
  */
 export class RecentPayloads {
-  readonly #entries = new Recent<Entry>()
+  readonly #entries = new Recent<Entry>(GENERATION)
   readonly #codec: Codec
   /** The JSON of objects in large data. Nothing changes these objects, and the next version of the data shares most of them. */
   readonly #texts = new WeakMap<object, string>()

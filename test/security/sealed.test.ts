@@ -141,6 +141,22 @@ t.test('a sealed cookie of before a change of principal opens nothing more in th
   t.equal((await ask(app, '/me', `${COOKIE}=${cookieOf(setCookies(response)[0] as string)}`)).body, 'bob')
 })
 
+t.test('a process remembers the last 10,000 sealed sessions that it ended', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(plugin, { store: sealedCookie({ keys: [makeKey()] }) })
+  app.get('/out', { schema: { security: [{ session: [] }] } }, async (request) => { (request as any).session.destroy() })
+  app.get('/me', { schema: { security: [{ session: [] }] } }, async () => 'in')
+  const end = async (): Promise<string> => {
+    const { cookie } = await managerOf(app).issue({})
+    if ((await ask(app, '/out', cookie)).statusCode !== 200) throw new Error('no session')
+    return cookie
+  }
+  const first = await end()
+  for (let others = 9_999; others > 0; others--) await end()
+  t.equal((await ask(app, '/me', first)).statusCode, 401, 'the oldest of them')
+})
+
 t.test('weak keys of sealed cookies stop the boot', async (t) => {
   const good = makeKey()
   const weak: Record<string, unknown> = {
