@@ -23,12 +23,15 @@ const SWEEP_INTERVAL = 1000
 const SWEEP_BATCH = 5000
 /** How many sessions `deleteAll` deletes before it yields to other work. */
 const DELETE_BATCH = 500
+const DAY = 86_400_000
 /** A session as an item of a `LinkedList`. */
 class Entry implements Linked<Entry> {
   readonly id: string
   payload!: string
   version!: number
-  expiresAt!: number
+  /** The day of the expiry and a time of that day in ms. V8 keeps an integer below 2³¹ in this object and a larger one in another. */
+  day!: number
+  time!: number
   principal: string | undefined
   /** The place of the session in the `PrincipalIndex`. */
   place = 0
@@ -39,6 +42,9 @@ class Entry implements Linked<Entry> {
     this.id = id
     this.record = record
   }
+
+  get expiresAt (): number { return this.day * DAY + this.time }
+  set expiresAt (at: number) { [this.day, this.time] = [Math.trunc(at / DAY), at % DAY] }
 
   get record (): SessionRecord {
     const { payload, version, expiresAt, principal } = this
@@ -71,8 +77,6 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   readonly #now: () => number
   #bytes = 0
   #created = 0
-  /** Yields the entries that the sweep checks next. */
-  #unchecked = this.entries.values()
   #timer: NodeJS.Timeout | undefined
 
   constructor (options: MemoryStoreOptions = {}) {
@@ -164,9 +168,9 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   close (): void { this.clear() }
 
   clear (): void {
-    this.#stopTimer()
+    clearInterval(this.#timer)
+    this.#timer = undefined
     this.entries = new ShardedMap()
-    this.#unchecked = this.entries.values()
     this.#index = new PrincipalIndex()
     this.#guests = new LinkedList()
     this.#members = new LinkedList()
@@ -185,8 +189,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     const now = this.#now()
     const { sessions, cursor } = this.#index.page(principal, DELETE_BATCH, from)
     let deleted = 0
-    for (const entry of sessions) {
-      if (entry.id === except) continue
+    for (const entry of sessions.filter(({ id }) => id !== except)) {
       this.#remove(entry)
       if (entry.expiresAt > now) deleted++
     }
@@ -214,19 +217,15 @@ export class MemoryStore extends ReportingStore implements SessionStore {
 
   #listOf ({ principal }: Entry): LinkedList<Entry> { return principal === undefined ? this.#guests : this.#members }
 
-  /** Checks the next `count` records and frees the expired ones. */
+  /** Checks the next `count` records of each list and frees the expired ones. */
   #sweep (count: number, now: number): void {
-    for (let left = Math.min(count, this.size); left > 0; left--) {
-      const { value: entry } = this.#unchecked.next()
-      if (entry === undefined) this.#unchecked = this.entries.values()
-      else if (entry.expiresAt <= now) this.#remove(entry)
+    for (const list of [this.#guests, this.#members]) {
+      for (let left = Math.min(count, list.size); left > 0; left--) {
+        const entry = list.walk()!
+        if (entry.expiresAt <= now) this.#remove(entry)
+      }
     }
-    if (this.size === 0) this.#stopTimer()
-  }
-
-  #stopTimer (): void {
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    if (this.size === 0) this.clear()
   }
 
   /** Evicts sessions until the store is within its limits. Never evicts `entry`. */

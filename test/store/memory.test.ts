@@ -173,8 +173,8 @@ t.test('expired records make room before live ones do, without a report', async 
   add('a')
   for (const id of ['b', 'c', 'd', 'e']) add(id, { expiresAt: later })
   clock.advance(MINUTE)
-  // The sweep of `f` checks b and c: the expired `a` goes because it is the longest idle one.
-  for (const id of ['f']) add(id, { expiresAt: later })
+  // Too few records were created for a sweep. The expired `a` goes because it is the longest idle one.
+  add('f', { expiresAt: later })
   t.same(alive('b', 'c', 'd', 'e', 'f'), ['b', 'c', 'd', 'e', 'f'])
   t.equal(store.size, 5)
   t.same(reports, [])
@@ -209,6 +209,26 @@ t.test('a quiet store frees expired records in the background, a batch at a time
   t.equal(store.size, 0)
   t.equal(stopped, 1, 'an empty store has no timer')
   t.equal(add('next', { principal: 'p' }), 1, 'nothing of them is left in the index')
+})
+
+t.test('sessions in use do not keep the background sweep from the expired ones', async (t) => {
+  let tick: (() => void) | undefined
+  const timer = { unref: () => timer }
+  t.intercept(globalThis, 'setInterval', { value: (callback: () => void) => { tick = callback; return timer } })
+  t.intercept(globalThis, 'clearInterval', { value: () => {} })
+  const { store, clock, add } = setUp(t)
+  for (const principal of [undefined, 'p']) {
+    const later = clock.now() + 10 * MINUTE
+    for (let n = 0; n < 6000; n++) add(`expires ${n}`, principal === undefined ? {} : { principal })
+    for (let n = 0; n < 6000; n++) add(`in use ${n}`, { expiresAt: later, ...(principal !== undefined && { principal }) })
+    clock.advance(MINUTE)
+    for (let batch = 0; batch < 3; batch++) {
+      tick?.()
+      for (let n = 5999; n >= 0; n--) store.touch(`in use ${n}`, later)
+    }
+    t.equal(store.size, 6000)
+    store.clear()
+  }
 })
 
 t.test('a session that is live from the first page to the last is on one of them', async (t) => {

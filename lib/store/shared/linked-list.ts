@@ -13,6 +13,7 @@ export class LinkedList<T extends Linked<T>> {
   size = 0
   oldest: T | undefined
   #newest: T | undefined
+  #next: T | undefined
 
   /** Adds an item as the newest. The item must not be in a list. */
   add (item: T): void {
@@ -26,11 +27,19 @@ export class LinkedList<T extends Linked<T>> {
   /** Removes an item, which must be in this list. */
   remove (item: T): void {
     const { older, newer } = item
+    if (item === this.#next) this.#next = older
     if (older === undefined) this.oldest = newer
     else older.newer = newer
     if (newer === undefined) this.#newest = older
     else newer.older = older
     item.older = item.newer = undefined
     this.size--
+  }
+
+  /** Returns the next item from the newest to the oldest, and then the newest again. Later items do not delay the next ones. */
+  walk (): T | undefined {
+    const item = this.#next ?? this.#newest
+    this.#next = item?.older
+    return item
   }
 }
