@@ -8,8 +8,7 @@ import { RequestScope } from './scope.js'
 
 const kScope = Symbol('fastify-openapi-session.scope')
 
-/** Nested contexts may each have the hooks. The hooks that create the scope of a request also run its later steps. */
-type Scoped = FastifyRequest & { [kScope]?: { readonly scope: RequestScope, readonly hooks: Registry } | null }
+type Scoped = FastifyRequest & { [kScope]?: RequestScope | null }
 
 /** Adds the hooks that serve all schemes of an instance. */
 export function addHooks (app: FastifyInstance, registry: Registry): void {
@@ -20,7 +19,7 @@ export function addHooks (app: FastifyInstance, registry: Registry): void {
 }
 
 /** Returns the request's session scope, if its route declares a session. */
-export function scopeOf (request: FastifyRequest): RequestScope | undefined { return (request as Scoped)[kScope]?.scope }
+export function scopeOf (request: FastifyRequest): RequestScope | undefined { return (request as Scoped)[kScope] ?? undefined }
 
 function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
   // The property is absent, not null, in a context that was created before the plugin was registered.
@@ -30,8 +29,7 @@ function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyRepl
   // There is no plan yet if the route was declared before the plugin, the app is not ready, or this is a not-found handler.
   if (plan === undefined) plan = findPlan(request)
   if (plan === null) return done()
-  const scope = new RequestScope(request, reply, plan)
-  ;(request as Scoped)[kScope] = { scope, hooks }
+  const scope = (request as Scoped)[kScope] = new RequestScope(request, reply, plan, hooks)
   void runHook(scope, () => scope.load(), done)
 }
 
@@ -39,11 +37,11 @@ function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyRepl
 const findPlan = ({ server, routeOptions }: FastifyRequest): Plan | null => (Registry.of(server) as Registry).plan(routeOptions)
 
 function onPreHandler (hooks: Registry, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
-  const found = (request as Scoped)[kScope]
+  const scope = scopeOf(request)
   // reply.callNotFound() runs the not-found handler from its preHandler hooks on, without its onRequest hooks.
-  if (found == null && request.is404) return onRequest(hooks, request, reply, done)
-  if (found?.hooks !== hooks) return done()
-  void runHook(found.scope, () => found.scope.recheck(request.is404 ? findPlan(request) : null), done)
+  if (scope === undefined && request.is404) return onRequest(hooks, request, reply, done)
+  if (scope?.hooks !== hooks) return done()
+  void runHook(scope, () => scope.recheck(request.is404 ? findPlan(request) : null), done)
 }
 
 /** Runs a hook and calls `done` once, outside of the `try`: errors of later steps are not errors of this hook. */
@@ -59,9 +57,8 @@ function runHook (scope: RequestScope, work: () => Awaitable<void>, done: HookHa
 }
 
 function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, payload: unknown, done: DoneFuncWithErrOrRes): void {
-  const found = (request as Scoped)[kScope]
-  if (found?.hooks !== hooks) return done()
-  const { scope } = found
+  const scope = scopeOf(request)
+  if (scope?.hooks !== hooks) return done()
   // Fastify ignores a second response once the first has begun. Here a response has begun once its sessions are being saved.
   if (scope.interrupt(payload)) return request.log.warn('Response already being sent; the second one was dropped. Return or await reply in async handlers.')
   const response = outgoing(payload, reply)

@@ -22,6 +22,8 @@ const RECHECK_AFTER = 1000
 /** The sessions of one request: loaded and authorized before the handler, saved before the response. `#phase` is its progress. */
 export class RequestScope implements Scope {
   readonly request: FastifyRequest
+  /** The hooks that created this scope, which also run its later steps: nested contexts may each have the hooks. */
+  readonly hooks: object
   readonly #reply: FastifyReply
   readonly #plan: Plan
   /** The sessions in the order of the plan. Each is the result of its load, or its handle after the first use. */
@@ -37,8 +39,9 @@ export class RequestScope implements Scope {
   #cookieHeaders: readonly string[] = []
   #error: Error | undefined
 
-  constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan) {
+  constructor (request: FastifyRequest, reply: FastifyReply, plan: Plan, hooks: object) {
     this.request = request
+    this.hooks = hooks
     this.#reply = reply
     this.#plan = plan
   }
@@ -127,15 +130,17 @@ export class RequestScope implements Scope {
     this.#outgoing?.undo()
     this.#outgoing = outgoing
     const failures: unknown[] = []
-    // After a failure, saves only the sessions that the error handler changed.
-    const handles = this.#handles.filter((handle) => this.#phase === 'open' ? handle.isPending : this.#phase === 'failed' && handle.isChanged)
-    const save = (handle: SessionHandle): Awaitable<unknown> =>
-      rescue<unknown>(() => handle.save(outgoing.statusCode), (error) => failures.push(error))
-    const saving = awaitAll(handles.map(save))
-    if (!isPromise(saving)) return this.#finished(failures)
+    const saves: Array<PromiseLike<unknown>> = []
+    for (const handle of this.#handles) {
+      // After a failure, saves only the sessions that the error handler changed.
+      if (this.#phase === 'open' ? !handle.isPending : this.#phase !== 'failed' || !handle.isChanged) continue
+      const save = rescue<unknown>(() => handle.save(outgoing.statusCode), (error) => failures.push(error))
+      if (isPromise(save)) saves.push(save)
+    }
+    if (saves.length === 0) return this.#finished(failures)
     const restore = rememberResponse(this.#reply)
     this.#phase = 'saving'
-    return saving.then(() => {
+    return chain(awaitAll(saves), () => {
       if (this.#interrupted) restore()
       this.#finished(failures)
     })
