@@ -127,7 +127,7 @@ export function cookieValue (header: string | undefined, name: string): string |
   for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + 1)) {
     const end = at + name.length
     let before = at - 1
-    while (header[before] === ' ' || header[before] === '\t') before--
+    while (before >= 0 && (header[before] === ' ' || header[before] === '\t')) before--
     if (header[end] !== '=' || (before >= 0 && header[before] !== ';')) continue
     const stop = header.indexOf(';', end)
     if (found !== undefined) return DUPLICATE
