@@ -52,7 +52,7 @@ const requests = Number(options.requests ?? (options.quick ? 700 : 2000))
 
 /** How often each scenario runs before the first figure of a process, and with how many requests, so that V8 compiles the code. */
 const WARM_UPS = 2
-const WARM_UP = 1500
+const WARM_UP = 5000
 /** How many rounds a process serves. One is more exact and takes longer, because most of the time is the warm-up. */
 const roundsPerProcess = options.quick ? rounds : 1
 

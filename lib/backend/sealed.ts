@@ -177,9 +177,7 @@ class SealedBackend implements Backend {
   }
 
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): boolean { return this.end(session, reason, report) }
-
   async close (): Promise<void> {}
-
   #markEnded ({ id }: Snapshot): void { this.#ended.set(id, true) }
 
   #seal (id: string, times: Times, { data, principal }: Content, end?: number): Saved & { value: string } {

@@ -46,5 +46,4 @@ export function release (payload: unknown): void {
 }
 
 export function bodyOf (payload: unknown): unknown { return isResponse(payload) ? payload.body : payload }
-
 function isResponse (payload: unknown): payload is Response { return Object.prototype.toString.call(payload) === '[object Response]' }

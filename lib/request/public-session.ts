@@ -115,5 +115,4 @@ Object.setPrototypeOf(PublicSession.prototype, new Proxy(Object.prototype, {
 }))
 
 function isKey (key: string | symbol): key is string { return typeof key === 'string' && !(key in Object.prototype) }
-
 function unsupported (what: string, instead: string): Error { return invalidOptions(`${what} is not supported: ${instead}.`) }

@@ -59,10 +59,7 @@ export class RequestScope implements Scope {
 
   get #handles (): SessionHandle[] { return this.#sessions.filter((session) => session instanceof SessionHandle) }
 
-  /**
-   * Loads the sessions that the route declares, and authorizes the request.
-   * @throws `FST_SESSION_CROSS_ORIGIN`, `FST_SESSION_REQUIRED`, `FST_SESSION_FORBIDDEN`, `FST_SESSION_STORE`
-   */
+  /** Loads the sessions that the route declares, and authorizes the request. @throws the error of a 401, 403 or 503 */
   load (): Awaitable<void> {
     this.#refuseCrossOrigin()
     const { schemes, touch } = this.#plan
@@ -120,10 +117,7 @@ export class RequestScope implements Scope {
     return true
   }
 
-  /**
-   * Saves the sessions and writes the headers of a response. Returns a promise only if a save returned one.
-   * @throws `FST_SESSION_STORE`, `FST_SESSION_CONFLICT`, `FST_SESSION_INVALID_DATA`, `FST_SESSION_TOO_LARGE`
-   */
+  /** Saves the sessions and writes the headers of a response. Returns a promise only if a save did. @throws what a save throws */
   finish (outgoing: Outgoing): Awaitable<void> {
     if (this.#error !== undefined) addErrorHeaders(this.#error, this.#reply)
     // After an error, this response replaces an earlier one.

@@ -124,7 +124,6 @@ export abstract class SessionState {
 
   /** True if the handler has changed the session, or has an object that it may have changed. */
   get isTouched (): boolean { return this.hasIntent || this.#draft !== undefined }
-
   get isChanged (): boolean { return this.#intent !== KEEP || this.#isDraftChanged }
 
   /** True if the handler's draft differs from what is stored, or cannot be compared (a getter throws). */

@@ -3,8 +3,7 @@ import { ERROR_SCHEMA } from '../openapi/document/errors.js'
 const text = (maxLength: number, more: object = { pattern: '\\S' }): object => ({ type: 'string', minLength: 1, maxLength, ...more })
 const object = (properties: object, more: object = {}): object => ({ type: 'object', required: Object.keys(properties), properties, ...more })
 const nothing = (description: string): object => ({ type: 'null', description })
-// With its charset, as Fastify sends it, the media type documents the body and chooses no serializer: an error handler of the app
-// may write errors of another form.
+// With its charset, the media type documents the body and chooses no serializer: the app's error handler may write another form.
 const error = (description: string): object => ({
   description, content: { 'application/json; charset=utf-8': { schema: { ...ERROR_SCHEMA, required: ['statusCode', 'error', 'message'] } } }
 })

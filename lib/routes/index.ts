@@ -7,6 +7,7 @@ import { OF_REGISTER } from '../options/read.js'
 import type { Scheme } from '../options/scheme.js'
 import type { SchemeName, SessionData, SessionUser } from '../options/types.js'
 import { Registry } from '../routing/registry.js'
+import { copyJson, freezeJson } from '../session/json.js'
 import type { LiveSession, Session, StartOptions } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import { optional, required } from '../types/security.js'
@@ -103,7 +104,8 @@ function schemeOf (app: FastifyInstance, name: string): Scheme {
 function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, options: SessionRoutesOptions<any>): Record<RouteName, RouteOptions['handler']> {
   const manager = app[name as 'session']
   const of = (request: FastifyRequest) => request[name as 'session'] as Session<Record<string, unknown>, unknown>
-  const principalOf = (request: FastifyRequest): string => settings.principal?.(of(request).data) as string
+  const dataOf = (request: FastifyRequest) => freezeJson(copyJson(of(request).data))
+  const principalOf = (request: FastifyRequest): string => settings.principal?.(dataOf(request)) as string
   return {
     async login (request, reply) {
       const credentials = request.body as Credentials
@@ -117,8 +119,8 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
       return await reply.code(204).send()
     },
     async me (request) {
-      const { data, user } = of(request)
-      return await (options.me?.(request as never) ?? { principal: principalOf(request), roles: await settings.roles?.(data, user) ?? [] })
+      return await (options.me?.(request as never) ??
+        { principal: principalOf(request), roles: await settings.roles?.(dataOf(request), of(request).user) ?? [] })
     },
     async list (request) {
       const { sessions, cursor } = await manager.list(principalOf(request), { cursor: (request.query as { cursor?: string }).cursor })

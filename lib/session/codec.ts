@@ -69,10 +69,7 @@ export class Codec {
     throw invalidData('update() cannot change the principal of a session, because that needs a new cookie: use start(). Nothing was saved.')
   }
 
-  /**
-   * Copies and checks data before they are saved. Nothing changes objects of `original`, so they are not copied.
-   * @throws `FST_SESSION_INVALID_DATA`
-   */
+  /** Copies and checks data to save. Nothing changes objects of `original`, so they are shared. @throws `FST_SESSION_INVALID_DATA` */
   prepare (data: Data, original?: Data): Content { return this.#checked(toJson(data, original)) }
 
   /** Returns a payload. `text` is the JSON of the data. @throws `FST_SESSION_TOO_LARGE` */

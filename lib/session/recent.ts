@@ -14,7 +14,6 @@ export class Recent<T> {
 
   /** @param generation - the size of each generation, in the unit of `set` */
   constructor (generation: number) { this.#generation = generation }
-
   get (key: string): T | undefined { return this.#newer.get(key) ?? this.#older.get(key) }
 
   /** @param size - how much of a generation the value takes, such as the length of the text that it was made of */

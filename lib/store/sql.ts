@@ -104,7 +104,6 @@ export class SqlStore extends ReportingStore implements SessionStore {
 
   /** Deletes expired rows in batches, and returns their number. Needed only with `sweepInterval: 0`. */
   async sweep (): Promise<number> { return await this.#sweeper.run() }
-
   async close (): Promise<void> { await this.#sweeper.stop() }
 
   #decode (row: Row): StoredSession | undefined {

@@ -49,6 +49,20 @@ t.test('the routes sign in, say who is signed in, and sign out', async (t) => {
   t.equal((await browser.post('/auth/logout')).statusCode, 204, 'also without a session')
 })
 
+t.test('the options principal and roles get frozen data in the routes as well', async (t) => {
+  const given: object[] = []
+  const ask = (data: Record<string, unknown>): string => {
+    given.push(data)
+    return data['userId'] as string
+  }
+  const app = await make({ session: { principal: ask, roles: (data) => [ask(data)] } })
+  t.teardown(() => app.close())
+  const browser = await signedIn(app)
+  given.length = 0
+  t.same((await browser.get('/me')).json(), { principal: 'ada', roles: ['ada'] })
+  t.ok(given.length >= 2 && given.every(Object.isFrozen))
+})
+
 t.test('a wrong password is a 401 of its own code, with a challenge and without a cookie', async (t) => {
   const browser = await client(t)
   const response = await browser.post('/login', { ...ada, password: 'wrong' })

@@ -145,10 +145,10 @@ export const scripts = Object.fromEntries(Object.entries(sources).map(([name, so
 const head = /^1 (\d{16}) \d{16} (\d+) \S+ ([-=][^\n]*)\n/
 
 /** Escapes control characters, and lone surrogates, which UTF-8 does not have. Different texts have different results. */
-export const quote = (text: string): string =>
-  text.replace(/[\\\p{Cc}\p{Cs}]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-export const unquote = (text: string): string =>
-  text.replace(/\\u([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+export const quote = (text: string): string => /^[\w:.@-]*$/.test(text) ? text
+  : text.replace(/[\\\p{Cc}\p{Cs}]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+export const unquote = (text: string): string => !text.includes('\\') ? text
+  : text.replace(/\\u([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
 
 /** Returns the owner of a session as the scripts use it: `=` and the principal, or `NO_OWNER` without a principal. */
 export const ownerOf = (principal: string | undefined): string => principal === undefined ? NO_OWNER : `=${quote(principal)}`
@@ -159,8 +159,9 @@ export function decode (text: string): SessionRecord | undefined {
   const found = head.exec(text)
   if (found === null) return undefined
   const [line, expiresAt, version, owner = NO_OWNER] = found
-  const fields = { payload: text.slice(line.length), version: Number(version), expiresAt: Number(expiresAt) }
-  return owner === NO_OWNER ? fields : { ...fields, principal: unquote(owner.slice(1)) }
+  const payload = text.slice(line.length)
+  if (owner === NO_OWNER) return { payload, version: Number(version), expiresAt: Number(expiresAt) }
+  return { payload, version: Number(version), expiresAt: Number(expiresAt), principal: unquote(owner.slice(1)) }
 }
 
 /** Returns the error for a reply that no script returns. */
