@@ -384,7 +384,9 @@ t.test('a server that is not there', async (t) => {
   const store = new RedisStore({ client: counting, prefix: 'session:', timeout: 0.2, maxPending: 20 })
   const patient = new RedisStore({ client, prefix: 'session:', timeout: 240 })
   await patient.create('a', record())
-  const listeners = client.listenerCount('ready')
+  // ioredis listens, too, while it connects.
+  const countListeners = () => client.listeners('ready').filter(({ name }) => name !== 'connectionReadyHandler').length
+  const listeners = countListeners()
   const closed = once(client, 'close')
   await server.kill9()
   await closed
@@ -393,12 +395,12 @@ t.test('a server that is not there', async (t) => {
   t.equal(reasons.filter((reason) => /no reply within 200 ms/.test(reason)).length, 20)
   t.equal(reasons.filter((reason) => /20 commands are waiting for a reply/.test(reason)).length, 80)
   await t.rejects(store.read('a'), /no reply within 200 ms/)
-  t.equal(client.listenerCount('ready'), listeners + 1, 'a store listens once, however many calls wait and are given up')
+  t.equal(countListeners(), listeners + 1, 'a store listens once, however many calls wait and are given up')
 
   const waiting = patient.create('in time', record())
   await server.restart()
   t.equal(await waiting, true, 'a call that has time left waits for the server')
-  t.equal(client.listenerCount('ready'), listeners)
+  t.equal(countListeners(), listeners)
   t.same(await client.keys('*'), ['session:id:in time'])
   t.equal(sent, 0, 'calls that were given up are never sent')
   client.disconnect()
