@@ -1,5 +1,5 @@
 /** A single map of a million keys stops the event loop for 100 ms when it grows. Each of these maps stops it for about two. */
-const SHARDS = 64
+const SHARDS = 16
 
 /** A map that does not block the event loop with millions of keys. Its shards grow one at a time. */
 export class ShardedMap<V> {
