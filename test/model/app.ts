@@ -6,6 +6,8 @@ import { managerOf, plugin, sessionOf } from '../support/harness.js'
 
 /** Seconds. */
 export const IDLE = 1800
+/** Seconds that a call of the store may take. */
+export const PATIENCE = Number(process.env['MODEL_PATIENCE'] ?? 60)
 export const ABSOLUTE = 3000
 /** The option `maxPerPrincipal`. */
 export const MOST = 4
@@ -81,7 +83,7 @@ export async function createModelApp (store: SessionStore, clock: ManualClock, r
     now: clock.now,
     idleTimeout: IDLE,
     absoluteTimeout: ABSOLUTE,
-    storeTimeout: Number(process.env['MODEL_PATIENCE'] ?? 60),
+    storeTimeout: PATIENCE,
     maxPerPrincipal: MOST,
     principal: (data) => data.principal,
     adopt: old.adoption,

@@ -158,9 +158,10 @@ export class AtOnce {
     await this.#model.look(session)
   }
 
-  /** Counts the activity. An update by a job is not activity. */
+  /** Counts the activity. */
   #count (session: Expected): void {
     const jobs = this.#ok('add').filter(({ url }) => url.startsWith('/job/')).length
+    if (jobs > 0) this.#model.count(session, 'job')
     const wrote = this.#ok('write', 'add', 'renew').length > jobs
     this.#model.count(session, wrote ? 'write' : this.#ok('login').length > 0 ? 'touch' : 'none')
   }

@@ -1,5 +1,5 @@
 import { generator } from '../support/random.js'
-import { ABSOLUTE, IDLE, MOST } from './app.js'
+import { ABSOLUTE, IDLE, MOST, PATIENCE } from './app.js'
 import type { Reply, Site } from './site.js'
 
 /** What must be true of one session, by what was answered. Instants in epoch milliseconds. */
@@ -28,7 +28,7 @@ type Begun = Pick<Expected, 'principal'> & Partial<Expected> & { readonly cookie
 export type Look = 'me' | 'peek' | 'from'
 
 /** How a request that was answered 200 counts: as nothing, as activity, or as a write. */
-export type Activity = 'none' | 'touch' | 'write'
+export type Activity = 'none' | 'touch' | 'write' | 'job'
 
 export function fail (sentence: string): never {
   throw new Error(sentence)
@@ -119,6 +119,8 @@ export class Model {
   }
 
   count (session: Expected, activity: Activity): void {
+    // An update by a job keeps the expiry, but does not end a session that would expire while the store works.
+    if (activity === 'job') session.expiresAt = Math.max(session.expiresAt, Math.min(this.site.now() + PATIENCE * 1000, session.deadline))
     const expiresAt = Math.min(this.site.now() + session.idle, session.deadline)
     // A touch is saved only where it gains a tenth of the idle timeout.
     if (activity === 'write' || (activity === 'touch' && expiresAt - session.expiresAt >= session.idle / 10)) session.expiresAt = expiresAt
