@@ -25,7 +25,7 @@ const ATTRIBUTES = '; Path=/; HttpOnly; Secure; SameSite=Lax'
 
 let pool = Buffer.alloc(0)
 /** Returns an id of 16 random bytes and a secret of 32. Takes them from a pool, because one large call costs as much as a small one. */
-function makeCredential (): [id: string, secret: string] {
+export function makeCredential (): [id: string, secret: string] {
   if (pool.length < 48) pool = randomBytes(4800)
   const credential: [string, string] = [pool.toString('base64url', 0, 16), pool.toString('base64url', 16, 48)]
   pool = pool.subarray(48)

@@ -4,10 +4,10 @@
  * number for the bytes. The other tables have a thousand and a million sessions.
  */
 import { fork } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
 import { MemoryStore, type SessionRecord } from 'fastify-openapi-session'
+import { makeCredential } from './floor.js'
 import { AGAIN, type SubjectName, SUBJECTS, urlOf } from './plan.js'
 import { build } from './subjects.js'
 
@@ -43,14 +43,8 @@ async function bytesEach (subject: SubjectName): Promise<number> {
   return bytes / SESSIONS
 }
 
-let pool = Buffer.alloc(0)
-/** Returns an id as the plugin makes it: from a pool, because each small `Buffer` would be work for the garbage collector. */
-function makeId (): string {
-  if (pool.length < 16) pool = randomBytes(4800)
-  const id = pool.toString('base64url', 0, 16)
-  pool = pool.subarray(16)
-  return id
-}
+/** Returns an id from a pool, as the plugin does: each small `Buffer` would be work for the garbage collector. */
+const makeId = (): string => makeCredential()[0]
 
 /** Returns a record similar to the one that the plugin writes for data of 200 bytes. */
 function recordOf (principal: string, expiresAt: number, version = 1): SessionRecord {

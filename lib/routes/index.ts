@@ -105,6 +105,8 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
   const manager = app[name as 'session']
   const of = (request: FastifyRequest) => request[name as 'session'] as Session<Record<string, unknown>, unknown>
   const dataOf = (request: FastifyRequest) => freezeJson(copyJson(of(request).data))
+  const whoIs = async (data: Record<string, unknown>, user: unknown) =>
+    ({ principal: settings.principal?.(data), roles: await settings.roles?.(data, user) ?? [] })
   const principalOf = (request: FastifyRequest): string => settings.principal?.(dataOf(request)) as string
   return {
     async login (request, reply) {
@@ -118,10 +120,7 @@ function handlers (app: FastifyInstance, { name, cookie, settings }: Scheme, opt
       of(request).destroy()
       return await reply.code(204).send()
     },
-    async me (request) {
-      return await (options.me?.(request as never) ??
-        { principal: principalOf(request), roles: await settings.roles?.(dataOf(request), of(request).user) ?? [] })
-    },
+    me: async (request) => await (options.me?.(request as never) ?? whoIs(dataOf(request), of(request).user)),
     async list (request) {
       const { sessions, cursor } = await manager.list(principalOf(request), { cursor: (request.query as { cursor?: string }).cursor })
       return { sessions: sessions.map((session) => ({ ...shown(session, of(request).id), ...options.describe?.(session) })), cursor }
