@@ -10,7 +10,7 @@ import { requestOf, send } from './call.js'
  * @typedef {object} SessionState
  * @property {Scheme} scheme
  * @property {'unknown' | 'out' | 'in'} phase What the server responded last. `unknown`: there was no response yet.
- * @property {{ done?: Promise<void> | undefined, again: boolean }} check `done`: of those that run. `again`: one more has to follow.
+ * @property {{ last: Promise<void>, next?: Promise<void> | undefined }} check The last request of the status. `next`: it is not sent yet.
  * @property {unknown} [answer] The response of the status operation.
  * @property {readonly string[] | undefined} [roles] The reader's roles, if the response has them.
  * @property {string | undefined} [doubt] Why the server could not say who is signed in. `phase` is the last known one then.
@@ -54,7 +54,7 @@ export class Sessions {
   load () {
     this.#spec = this.getSystem().specSelectors.specJson().toJS()
     this.states = new Map(sessionSchemes(this.#spec).map((scheme) =>
-      [scheme.name, { scheme, phase: 'unknown', check: { again: false }, failures: 0, ended: false, busy: false }]))
+      [scheme.name, { scheme, phase: 'unknown', check: { last: Promise.resolve() }, failures: 0, ended: false, busy: false }]))
     for (const listener of this.#listeners) listener()
     this.checkAll()
   }
@@ -88,30 +88,23 @@ export class Sessions {
     for (const [name, state] of this.states) if (isDue(state)) void this.check(name)
   }
 
-  /** Requests the status. A call during a check resolves after one more request, which was sent after the call. */
+  /** Requests the status. Calls during a request share one more request, which is sent after it, and resolve after that. */
   async check (name) {
     const { check, scheme: { status } } = this.states.get(name) ?? { scheme: {} }
     if (check === undefined || status === undefined) return
-    check.again = true
-    check.done ??= this.#ask(name, check, status)
-    await check.done
-  }
-
-  /** @param {string} name @param {SessionState['check']} check @param {Operation} status */
-  async #ask (name, check, status) {
-    while (check.again) {
-      check.again = false
+    check.next ??= check.last = check.last.then(async () => {
+      check.next = undefined
       // This request is sent without a click, and a document of another author may name any origin.
       const credentials = this.#url(status)?.origin === location.origin ? 'here' : undefined
       const outcome = await this.#run(status, () => ({ credentials }))
-      // The page may show another document now.
-      if (check.again || this.states.get(name)?.check !== check) continue
+      // A newer request follows, or the page shows another document now.
+      if (check.next !== undefined || this.states.get(name)?.check !== check) return
       if (outcome.ok) this.#enter(name, outcome.body)
       else if (outcome.status === 401) this.#leave(name)
       // Neither signed in nor out, such as a 503: the last state stays, with the reason.
       else this.#set(name, { doubt: outcome.message })
-    }
-    check.done = undefined
+    })
+    await check.next
   }
 
   /** Returns the form of the login, unless the login is a page to visit. @param {Scheme} scheme */
