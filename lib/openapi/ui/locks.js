@@ -35,13 +35,12 @@ export function forgetStored (sessions) {
 
 /**
  * Returns the state of an operation's lock: `true` (closed) if the reader may call the operation, `null` if only a role is missing, else
- * `false`. Returns `undefined` if no alternative names a session. Swagger UI itself ignores roles, and closes the lock if anonymous calls
- * are allowed.
+ * `false`. `original` decides without a session. It ignores roles, and closes the lock if anonymous calls are allowed.
  * @param {Sessions} sessions
  */
-export function isOpened ({ getSystem, states }, securities) {
+export function isOpened ({ getSystem, states }, securities, original) {
   const needs = alternativesIn(securities?.toJS?.()).map((need) => [...need])
-  if (!needs.flat().some(([name]) => states.has(name))) return undefined
+  if (!needs.flat().some(([name]) => states.has(name))) return original(securities)
   const authorized = getSystem().authSelectors.authorized()
   const complete = needs.filter((need) => need.length > 0 && need.every(([name]) => authorized.has(name)))
   if (complete.length === 0) return false

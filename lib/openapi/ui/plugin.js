@@ -32,10 +32,7 @@ export function sessionUi (system, settings) {
           persistAuthorizationIfNeeded: after(() => forgetStored(sessions))
         },
         wrapSelectors: {
-          isAuthorized: (original) => (_state, securities) => {
-            const opened = isOpened(sessions, securities)
-            return opened === undefined ? original(securities) : opened
-          },
+          isAuthorized: (original) => (_state, securities) => isOpened(sessions, securities, original),
           definitionsForRequirements: (original) => (_state, securities) => withNeeds(sessions, original(securities), securities)
         }
       }
