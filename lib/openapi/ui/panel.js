@@ -13,11 +13,8 @@ export const dialog = ({ React }) => (Original) => function SessionDialog (props
     focusIn(element)
     return () => element.close()
   }, [])
-  const onCancel = (event) => {
-    event.preventDefault()
-    props.authActions.showDefinitions(false)
-  }
-  const attributes = { ref: root, className: 'session-dialog', 'aria-label': 'Available authorizations', onCancel, onKeyDown: keepFocusInside }
+  const onClose = () => props.authActions.showDefinitions(false)
+  const attributes = { ref: root, className: 'session-dialog', 'aria-label': 'Available authorizations', onClose, onKeyDown: keepFocusInside }
   return React.createElement('dialog', attributes, React.createElement(Original, props))
 }
 
