@@ -60,15 +60,12 @@ export async function send ({ fn }, build) {
       if (response !== undefined) return response
       throw new Error(`No response from ${new URL(request.url, document.baseURI).origin}: ${message}`)
     })
-    const short = typeof text === 'string' && text.length < 200 && !/[<{]/.test(text) ? text : ''
-    return { ok, status, body, message: messageOf(body) ?? (short || `The server responded with ${status} ${statusText}`.trim()) }
+    const short = typeof text === 'string' && text.length < 200 && !/[<{]/.test(text) && text
+    // The sentences of an error body: of Fastify, problem details (RFC 9457) or OAuth 2.0 (RFC 6749, 5.2).
+    const sentences = [body?.message, body?.detail, body?.error_description, body?.title, body?.error?.message, body?.error, short]
+    const found = sentences.find((sentence) => typeof sentence === 'string' && sentence !== '')
+    return { ok, status, body, message: found ?? `The server responded with ${status} ${statusText}`.trim() }
   } catch (error) {
     return { ok: false, status: 0, message: /** @type {Error} */ (error).message }
   }
-}
-
-/** Returns the sentence of an error body: of Fastify, problem details (RFC 9457) or OAuth 2.0 (RFC 6749, 5.2). */
-function messageOf (body) {
-  const texts = [body?.message, body?.detail, body?.error_description, body?.title, body?.error?.message, body?.error]
-  return texts.find((text) => typeof text === 'string' && text !== '')
 }
