@@ -2,16 +2,14 @@
 /** @typedef {ReturnType<typeof sessionSchemes>[number]} Scheme An operation is undefined if the document does not name it. */
 
 /** Follows `$ref`s inside the document (RFC 6901 in a URI fragment). Always returns an object. */
-export function resolveRef (spec, node) {
+export function resolveRef (spec, node, hops = 0) {
   // The limit ends references that form a circle.
-  for (let hops = 0; hops < 32 && typeof node?.$ref === 'string'; hops++) {
-    try {
-      node = node.$ref.startsWith('#/') ? pointer(spec, decodeURIComponent(node.$ref.slice(1))) : undefined
-    } catch {
-      return {}
-    }
+  if (typeof node?.$ref !== 'string' || hops === 32) return Object(node)
+  try {
+    return resolveRef(spec, node.$ref.startsWith('#/') ? pointer(spec, decodeURIComponent(node.$ref.slice(1))) : undefined, hops + 1)
+  } catch {
+    return {}
   }
-  return Object(node)
 }
 
 /** Returns a value if it is a list, else an empty list: a document may come from any author. @returns {any[]} */
