@@ -55,13 +55,14 @@ t.test('locks and dialog follow the truth', async (t) => {
       t.ok(calls('/api/me').every(({ setCookie }) => setCookie === undefined || /Max-Age=0/.test(setCookie)))
     })
 
-    await t.test(`a login is confirmed by a status that was requested after it: ${end.name}`, async (t) => {
+    await t.test(`a login is confirmed by a status that was requested after it, in one request for all that wait: ${end.name}`, async (t) => {
       const gate = createGate()
       const plugins: DocsOptions['plugins'] = async (app) => { app.addHook('onSend', async ({ url }) => { if (url === '/api/me') await gate.pass() }) }
-      const { url } = await docsApp(t, { ...end, plugins, settings: { poll: 0 } })
+      const { url, calls } = await docsApp(t, { ...end, plugins, settings: { poll: 0 } })
       const docs = await DocsPage.open(t, browser, url)
       await docs.openDialog()
       await gate.reached
+      await docs.page.evaluate('for (let count = 0; count < 3; count++) dispatchEvent(new Event("focus"))')
       await docs.enter(grace)
       const entered = docs.page.waitForResponse((response) => response.url() === `${url}/api/login`)
       await docs.button('Sign in').click()
@@ -69,6 +70,7 @@ t.test('locks and dialog follow the truth', async (t) => {
       gate.open()
       await docs.says('Signed in')
       t.equal(await docs.form().getByRole('alert').innerText(), '')
+      t.equal(calls('/api/me').length, 2)
     })
 
     await t.test(`expired, and revoked, on the server: ${end.name}`, async (t) => {
