@@ -4,7 +4,6 @@ import type { Plan, RouteFacts } from '../routing/route.js'
 import { covers } from './cookie.js'
 import type { Scheme } from './scheme.js'
 
-/** A route that requires something. */
 interface PlannedRoute { readonly route: RouteFacts, readonly plan: Plan }
 
 /** Plugins to register before this one, and the effect on a 401 response if they are not. */

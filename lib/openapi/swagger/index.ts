@@ -94,7 +94,6 @@ class DocumentSource {
     this.#registries.set(scheme, registry)
   }
 
-  /** Replaces the original decorator. */
   readonly swagger: Swagger = (options) => {
     this.inspect()
     if (this.#base === 'static') return this.#original(options)
