@@ -3,7 +3,7 @@ import { clock } from './shared/clock.js'
 import { ReportingStore } from './shared/reporting.js'
 import { Sweeper } from './shared/sweeper.js'
 import { type Database, type SqlDatabase, useDatabase } from './sql/database.js'
-import { fromRow, isColumn, type Row, toColumn, toPrincipalColumn, toRow } from './sql/row.js'
+import { fromRow, isColumn, type Row, toColumn, toRow } from './sql/row.js'
 import { BATCH, prepareStatements, removeExpired, removeOf, type Statements } from './sql/statements.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, StoredSession, UpdateOutcome } from './store.js'
 
@@ -91,13 +91,13 @@ export class SqlStore extends ReportingStore implements SessionStore {
   /** Pages are in the order of the ids, which never change. A cursor is the last id of a page. An invalid one selects the first page. */
   async list (principal: string, { limit, cursor = '' }: PageRequest): Promise<Page> {
     const pageSize = Math.min(limit, BATCH)
-    const found = await this.#statements.list({ principal: toPrincipalColumn(principal), id: isColumn(cursor) ? cursor : '', limit: pageSize, now: this.#now() })
+    const found = await this.#statements.list({ principal: toColumn(principal), id: isColumn(cursor) ? cursor : '', limit: pageSize, now: this.#now() })
     const sessions = found.map((row) => this.#decode(row)).filter((session) => session !== undefined)
     return { sessions, cursor: found.length < pageSize ? undefined : found.at(-1)?.id }
   }
 
   async deleteAll (principal: string, except?: string): Promise<number> {
-    return await removeOf(this.#database, toPrincipalColumn(principal), except === undefined ? '' : toColumn(except), this.#now())
+    return await removeOf(this.#database, toColumn(principal), except === undefined ? '' : toColumn(except), this.#now())
   }
 
   async clear (): Promise<void> { await removeOf(this.#database, undefined, '', this.#now()) }

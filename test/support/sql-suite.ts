@@ -187,11 +187,15 @@ async function texts (t: Test, subject: Subject): Promise<void> {
     t.equal(await store.deleteAll('short'), 1)
     t.equal(await store.deleteAll(`${long}y`), 1)
   }
+  const ids = ['x'.repeat(256), 'x'.repeat(257)]
+  for (const id of ids) await store.create(id, record({ payload: id }))
+  for (const id of ids) t.same(await store.read(id), record({ payload: id }), 'an id may be longer than its column')
 }
 
 async function damage (t: Test, subject: Subject): Promise<void> {
   const { db, store, record, reports, rows } = await makeBench(t, subject)
-  const spoils: Array<Partial<Row>> = [{ payload: '~{' }, { payload: '~1' }, { payload: '~["a","p"]' }, { principal: '~' }]
+  const spoils: Array<Partial<Row>> = [{ payload: '~{' }, { payload: '~1' }, { payload: '~["a","p"]' }, { principal: '~' },
+    { payload: '~["{}","b","p"]' }, { payload: '~["{}","a","q"]' }]
   for (const spoil of spoils) {
     await store.create('a', record({ principal: 'p' }))
     await db.updateTable('sessions').set(spoil).execute()
@@ -201,7 +205,7 @@ async function damage (t: Test, subject: Subject): Promise<void> {
     t.same(await rows(), [])
   }
   const long = 'x'.repeat(300)
-  for (const payload of ['~"a"', '{}', '~[1,2]', '~["a"]']) {
+  for (const payload of ['~"a"', '{}', '~[1,"a"]', '~["a"]', '~["a","a"]']) {
     await store.create('a', record({ principal: long }))
     await db.updateTable('sessions').set({ payload }).execute()
     t.equal(await store.read('a'), undefined, payload)
