@@ -16,59 +16,47 @@ interface Sessions extends Pick<Directory, 'list'>, Pick<Backend, 'endUnchanged'
   rank (session: Snapshot, rank: number): Awaitable<Snapshot | undefined>
 }
 
-/** The option `maxPerPrincipal`: a login above the limit ends the sessions of the oldest logins. */
-export class Limit {
-  readonly #sessions: Sessions
-  readonly #chosen: number | undefined
-  readonly #most: number
+/**
+ * Applies the option `maxPerPrincipal` after a login: ends the sessions of the oldest logins above the limit. A failure is reported
+ * and not thrown: the session is stored, so its cookie must be sent.
+ */
+export function keepLimit (sessions: Sessions, limit: number | undefined, created: Saved, report: Report): Awaitable<Saved> {
+  const { snapshot, count = 0 } = created
+  const mayBeOver = count === true ? limit !== undefined : count > (limit ?? DEFAULT_LIMIT)
+  if (snapshot.principal === undefined || (!mayBeOver && rankOf(snapshot) !== UNRANKED)) return created
+  return trim(sessions, limit ?? DEFAULT_LIMIT, snapshot, report).then((snapshot) => ({ ...created, snapshot }), (error: unknown) => {
+    report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
+    return created
+  })
+}
 
-  constructor (sessions: Sessions, chosen: number | undefined) {
-    this.#sessions = sessions
-    this.#chosen = chosen
-    this.#most = chosen ?? DEFAULT_LIMIT
-  }
-
-  /** Enforces the limit after a login. A failure is reported and not thrown: the session is stored, so its cookie must be sent. */
-  keep (created: Saved, report: Report): Awaitable<Saved> {
-    const { snapshot, snapshot: { principal }, count = 0 } = created
-    const mayBeOver = count === true ? this.#chosen !== undefined : count > this.#most
-    if (principal === undefined || (!mayBeOver && rankOf(snapshot) !== UNRANKED)) return created
-    return this.#trim(snapshot, principal, report).then((snapshot) => ({ ...created, snapshot }), (error: unknown) => {
-      report({ type: 'failed', reason: 'limit', detail: (error as Error).message }, snapshot)
-      return created
-    })
-  }
-
-  /** Ends the oldest sessions if there are too many, and gives an adopted session its rank. */
-  async #trim (created: Snapshot, principal: string, report: Report): Promise<Snapshot> {
-    const others = (await this.#latestFirst(principal)).filter(({ id }) => id !== created.id)
-    const isOver = others.length >= this.#most
-    // This login counts as the latest, even if the clocks of other processes are ahead.
-    const rank = Math.max(isOver ? rankOf(others[0] as Snapshot) + 1 : 0, created.times.authenticatedAt)
-    const own = rank === rankOf(created) ? created : await this.#sessions.rank(created, rank)
-    if (own === undefined || (own === created && !isOver)) return created
-    for (let tries = 0; !await this.#endSurplus(principal, report); tries++) if (tries === MAX_TRIES) throw conflict()
-    return own
-  }
-
-  /** Ends the surplus, by a list that was read after the rank was written. Returns `false` if another request changed a session. */
-  async #endSurplus (principal: string, report: Report): Promise<boolean> {
+/** Ends the oldest sessions if there are more than `most`, and gives an adopted session its rank. */
+async function trim (sessions: Sessions, most: number, created: Snapshot, report: Report): Promise<Snapshot> {
+  const others = (await latestFirst(sessions, created)).filter(({ id }) => id !== created.id)
+  const isOver = others.length >= most
+  // This login counts as the latest, even if the clocks of other processes are ahead.
+  const rank = Math.max(isOver ? rankOf(others[0] as Snapshot) + 1 : 0, created.times.authenticatedAt)
+  const own = rank === rankOf(created) ? created : await sessions.rank(created, rank)
+  if (own === undefined || (own === created && !isOver)) return created
+  for (let tries = 0; tries <= MAX_TRIES; tries++) {
     let ended = true
-    for (const surplus of (await this.#latestFirst(principal)).slice(this.#most)) ended = await this.#sessions.endUnchanged(surplus, 'limit', report) && ended
-    return ended
+    // Reads the list again, because it must be newer than the rank.
+    for (const surplus of (await latestFirst(sessions, created)).slice(most)) ended = await sessions.endUnchanged(surplus, 'limit', report) && ended
+    if (ended) return own
   }
+  throw conflict()
+}
 
-  /** Returns the sessions of a principal, without those that are being adopted and may not stay. */
-  async #latestFirst (principal: string): Promise<Snapshot[]> {
-    const all = new Map<string, Snapshot>()
-    let cursor: string | undefined
-    do {
-      const page = await this.#sessions.list(principal, PAGE, cursor)
-      for (const session of page.sessions) if (rankOf(session) !== UNRANKED) all.set(session.id, session)
-      cursor = page.cursor
-    } while (cursor !== undefined)
-    return [...all.values()].sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
-  }
+/** Returns the sessions of the same principal, without those that are being adopted and may not stay. */
+async function latestFirst (sessions: Sessions, { principal }: Snapshot): Promise<Snapshot[]> {
+  const all = new Map<string, Snapshot>()
+  let cursor: string | undefined
+  do {
+    const page = await sessions.list(principal as string, PAGE, cursor)
+    for (const session of page.sessions) if (rankOf(session) !== UNRANKED) all.set(session.id, session)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return [...all.values()].sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1))
 }
 
 function rankOf ({ times: { rank, authenticatedAt } }: Snapshot): number { return rank ?? authenticatedAt }

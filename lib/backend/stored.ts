@@ -6,7 +6,7 @@ import { hashSecret } from '../session/credential.js'
 import { expiryOf, hasIdled, IDLED, type Times, withLogin } from '../session/times.js'
 import type { Awaitable, SessionRecord, UpdateOutcome } from '../store/store.js'
 import type { Backend, Compute, Directory, NewSession, Renewal, Saved, Snapshot } from './backend.js'
-import { Limit } from './limit.js'
+import { keepLimit } from './limit.js'
 import { StoredSessions, type StoredOptions } from './reading.js'
 import { Turns } from './turns.js'
 
@@ -24,13 +24,11 @@ interface SaveOrder {
 /** Keeps sessions as records in a store. The cookie has only the credential. */
 export class StoredBackend extends StoredSessions implements Backend, Directory {
   readonly #turns: Turns
-  readonly #limit: Limit
   readonly directory = this
 
   constructor (options: StoredOptions) {
     super(options)
     this.#turns = new Turns(options.storeTimeout)
-    this.#limit = new Limit(this, options.maxPerPrincipal)
   }
 
   create ({ credential: { id, secret }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
@@ -70,7 +68,7 @@ export class StoredBackend extends StoredSessions implements Backend, Directory 
     })
   }
 
-  limit (created: Saved, report: Report): Awaitable<Saved> { return this.#limit.keep(created, report) }
+  limit (created: Saved, report: Report): Awaitable<Saved> { return keepLimit(this, this.options.maxPerPrincipal, created, report) }
 
   rank (base: Snapshot, rank: number): Awaitable<Snapshot | undefined> {
     const compute: Compute = (now) => ({ ...now, times: { ...now.times, rank } })
