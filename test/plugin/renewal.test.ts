@@ -96,6 +96,19 @@ t.test('maxPerPrincipal ends a session that is renewed or saved while it is coun
   t.equal((await setup.app.session.list('ada')).sessions.length, 1)
 })
 
+t.test('a login succeeds, and reports it, if other requests change an older session each time that maxPerPrincipal tries to end it', async (t) => {
+  const setup = await world(t, { maxPerPrincipal: 1 })
+  await signedIn(setup)
+  setup.clock.advance(1000)
+  let tries = 0
+  setup.store.update = () => {
+    if (++tries > 1000) throw new Error('the login tries without end')
+    return 'conflict'
+  }
+  t.equal((await new Client(setup.app).post('/login')).statusCode, 200)
+  t.match(setup.events.at(-1), { type: 'failed', reason: 'limit', detail: /^Another request changed the same session/ })
+})
+
 t.test('the id of a session stays the same through all renewals', async (t) => {
   const setup = await world(t)
   const { app, events } = setup
