@@ -141,7 +141,6 @@ export class JournalDirectory {
   /** Makes the names of created journals, and the removal of others, survive a power cut. */
   async #flush (): Promise<void> {
     // Windows cannot open directories; its journal keeps the names. The tests do not run there.
-    /* c8 ignore next */
     if (process.platform === 'win32') return
     const directory = await open(this.#path, 'r')
     await directory.sync().finally(() => directory.close())

@@ -49,11 +49,9 @@ function location (): string {
   try {
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`
     // Systems without the /proc of Linux. The tests do not run there.
-    /* c8 ignore start */
   } catch {
     return hostname()
   }
-  /* c8 ignore stop */
 }
 
 /** Returns when a process started, or `undefined` if it is not running. Returns an empty text if that is unknown. */
@@ -65,7 +63,6 @@ function startTimeOf (pid: number): string | undefined {
     return fields[0] === 'Z' ? undefined : fields[19]
   } catch {
     // Reached for a running process only on systems without /proc.
-    /* c8 ignore next */
     return answersSignals(pid) ? '' : undefined
   }
 }
