@@ -1,4 +1,4 @@
-import { invalidOptions, refuseUnknown, timerMilliseconds } from '../errors.js'
+import { must, refuseUnknown, timerMilliseconds } from '../errors.js'
 import { type Call, type ExpressStore, ignoreMissing, promised, withTimeLimit } from './express/callbacks.js'
 import { keyOf, unwrap, unwrapAll, wrap } from './express/envelope.js'
 import { clock } from './shared/clock.js'
@@ -23,10 +23,8 @@ export interface ExpressStoreOptions {
  * @throws `FST_SESSION_OPTIONS` if `store` lacks a method of an express-session store, or `timeout` is not a duration
  */
 export function fromExpressStore (store: ExpressStore, options: ExpressStoreOptions = {}): SessionStore {
-  for (const method of ['get', 'set', 'destroy'] as const) {
-    if (typeof store?.[method] === 'function') continue
-    throw invalidOptions('fromExpressStore: the first argument must be an instance of an express-session store, such as new MemoryStore()')
-  }
+  const isStore = (['get', 'set', 'destroy'] as const).every((method) => typeof store?.[method] === 'function')
+  must(isStore, 'fromExpressStore: the first argument must be an instance of an express-session store, such as new MemoryStore()')
   refuseUnknown(options, ['now', 'timeout'], 'option * of fromExpressStore(), in its second argument')
   return new WrappedStore(store, options)
 }
@@ -160,11 +158,8 @@ class WrappedStore extends ReportingStore implements SessionStore {
   async #remove (id: string): Promise<void> { await this.#call((callback) => this.#store.destroy(keyOf(id), callback)) }
 
   async #all (principal?: string): Promise<StoredSession[]> {
-    const store = this.#store
-    if (typeof store.all !== 'function') {
-      throw invalidOptions('fromExpressStore: this express-session store has no method all(), so it cannot list or revoke the sessions of a user. Use SqlStore or RedisStore.')
-    }
-    const result = await withTimeLimit(this.#call((callback) => store.all?.(callback)), this.#timeout)
+    must(this.lists, 'fromExpressStore: this express-session store has no method all(), so it cannot list or revoke the sessions of a user. Use SqlStore or RedisStore.')
+    const result = await withTimeLimit(this.#call((callback) => this.#store.all?.(callback)), this.#timeout)
     return unwrapAll(result).filter(({ record }) => principal === undefined || record.principal === principal)
   }
 
