@@ -31,15 +31,10 @@ export function ignoreMissing (error: unknown): undefined {
 }
 
 /** Settles as `result` does, or rejects after `limit` milliseconds. A `background` timer does not keep the process alive. */
-export async function withTimeLimit<T> (result: Promise<T>, limit: number, background = false): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => { reject(new Error(`the express-session store did not call back within ${limit} ms`)) }, limit)
+export function withTimeLimit<T> (result: Promise<T>, limit: number, background = false): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => { reject(new Error(`the express-session store did not call back within ${limit} ms`)) }, limit)
     if (background) timer.unref()
+    void result.then(resolve, reject).finally(() => { clearTimeout(timer) })
   })
-  try {
-    return await Promise.race([result, timeout])
-  } finally {
-    clearTimeout(timer)
-  }
 }
