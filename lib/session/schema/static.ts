@@ -7,15 +7,13 @@ export type InputOf<Schema> = TypeOf<Schema, 'input'>
 type Side = 'input' | 'output'
 
 type TypeOf<Schema, Of extends Side> = OrAnyObject<
-  Schema extends { readonly '~standard': { readonly types?: infer Types } } ? SideOf<Types, Of>
+  Schema extends { readonly '~standard': { readonly types?: { readonly [Key in Of]: infer Type } | undefined } } ? Type
     : Schema extends { readonly static: unknown } ? (Schema & { params: [] })['static']
       : Schema extends { readonly '~kind': string } ? StaticOf<Schema>
         : OfJson<Schema, Of>
 >
 
 type OrAnyObject<T> = T extends object ? T : Record<string, unknown>
-
-type SideOf<Types, Of extends Side> = NonNullable<Types> extends { readonly [Key in Of]: infer Type } ? Type : unknown
 
 /** @ts-ignore: the package `typebox` is there if a schema of its own is. */
 type StaticOf<Schema> = import('typebox').Static<Schema>
