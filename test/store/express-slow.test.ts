@@ -89,6 +89,17 @@ t.test('a call that is never called back holds up others for thirty times the li
   t.throws(() => fromExpressStore(slow(), { timeout: 0 }), { code: 'FST_SESSION_OPTIONS' })
 })
 
+t.test('a call that is never called back keeps the process alive until its time limit only', async (t) => {
+  const inner = slow()
+  const store = fromExpressStore(inner, { timeout: 0.01 })
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  void inner.hold('get')
+  const before = timers()
+  const call = store.read('a')
+  t.equal(timers(), before + 1, 'the timer that abandons the call does not count')
+  await t.rejects(async () => await call, /within 10 ms/)
+})
+
 t.test('a limit of sessions needs a store that can find them', async (t) => {
   const app = Fastify()
   t.teardown(async () => { await app.close() })
