@@ -28,7 +28,19 @@ class Refusal extends Error {}
 
 /** Reads a Standard Schema. @throws `FST_SESSION_OPTIONS` if checking an empty object shows that it transforms or is async */
 export function standardSchema ({ '~standard': standard }: Standard): DataSchema {
-  const judge = (data: unknown): Judgement => judgeData(data, standard)
+  const judge = (data: unknown): Judgement => {
+    try {
+      const result = standard.validate(data)
+      if ('then' in result) {
+        result.then(undefined, () => {})
+        throw new Refusal('the schema is asynchronous, but data are checked synchronously: run async checks where the data are set')
+      }
+      if (result.issues !== undefined) return { fault: faultOf(result.issues[0], standard.vendor) }
+      return { completed: complete(data, result.value, []) }
+    } catch (error) {
+      return { fault: error instanceof Refusal ? error : { message: 'the schema threw an error' } }
+    }
+  }
   for (const data of [{}, attempt(() => toJson(judge({}).completed ?? {}))]) {
     const { fault } = judge(data)
     must(!(fault instanceof Refusal), `schema cannot be used for a session: ${fault?.message}`)
@@ -39,20 +51,6 @@ export function standardSchema ({ '~standard': standard }: Standard): DataSchema
     errors: (data) => [judge(data).fault ?? { message: 'a default of the schema is missing' }],
     fill: (data) => judge(data).completed
   })
-}
-
-function judgeData (data: unknown, standard: Standard['~standard']): Judgement {
-  try {
-    const result = standard.validate(data)
-    if ('then' in result) {
-      result.then(undefined, () => {})
-      throw new Refusal('the schema is asynchronous, but data are checked synchronously: run async checks where the data are set')
-    }
-    if (result.issues !== undefined) return { fault: faultOf(result.issues[0], standard.vendor) }
-    return { completed: complete(data, result.value, []) }
-  } catch (error) {
-    return { fault: error instanceof Refusal ? error : { message: 'the schema threw an error' } }
-  }
 }
 
 /** Says what is expected. Omits messages that may quote the value: those of Valibot and ArkType, and of Zod custom ones and `received`. */
