@@ -7,8 +7,6 @@ import { holderLine, holderOf, SILENCE } from './holder.js'
 /** Milliseconds after a sign of life during which no other process can have taken over. */
 const LEASE = SILENCE - 1000
 
-const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
-
 /** True if this process could not create or open a file, so that a file with the path is not its own. */
 function isForeign (path: string, error: unknown): boolean {
   const { syscall, path: failed } = error as NodeJS.ErrnoException
@@ -68,7 +66,7 @@ export class JournalDirectory {
       if (this.older.pop() !== this.#number) throw this.#refusal('another process')
       load(this.older.map((number) => this.#pathOf(number)))
     } catch (error) {
-      if (codeOf(error) === 'EEXIST') throw this.#refusal('another process')
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw this.#refusal('another process')
       if (!isForeign(journal, error)) rmSync(journal, { force: true })
       throw error
     }
