@@ -45,7 +45,7 @@ export class StoredSessions {
     if (!isSessionId(id)) return undefined
     return chain(this.call((store) => store.read(id)), (record) => {
       const session = this.#live(id, record)
-      return session !== undefined && touch ? this.#touch(session) : session
+      return session !== undefined && touch ? this.#touch(session, this.options.now()) : session
     })
   }
 
@@ -85,20 +85,22 @@ export class StoredSessions {
   unclaim (key: string): Awaitable<void> { return chain(this.call((store) => store.delete(key)), () => {}) }
 
   #verify ({ id, secret }: Credential, record: SessionRecord | undefined, touch: boolean, report: Report): Awaitable<Snapshot | undefined> {
-    if (record === undefined || record.expiresAt <= this.options.now()) return report({ type: 'expired', reason: 'absent', id })
-    const session = this.#read(id, record, report)
+    const now = this.options.now()
+    if (record === undefined || record.expiresAt <= now) return report({ type: 'expired', reason: 'absent', id })
+    const session = this.#read(id, record, report, now)
     if (session === undefined) return undefined
     // The digests are compared, so the time of the comparison reveals nothing about the secret.
     if (hashSecret(secret) !== session.secretHash) return report({ type: 'rejected', reason: 'stale-secret' }, session)
-    return touch ? this.#touch(session) : session
+    return touch ? this.#touch(session, now) : session
   }
 
   #live (id: string, record: SessionRecord | undefined): Snapshot | undefined {
-    return record === undefined || record.expiresAt <= this.options.now() ? undefined : this.#read(id, record, this.options.report)
+    const now = this.options.now()
+    return record === undefined || record.expiresAt <= now ? undefined : this.#read(id, record, this.options.report, now)
   }
 
   /** Returns the session of a live record. */
-  #read (id: string, { payload, version, expiresAt, principal }: SessionRecord, report: Report): Snapshot | undefined {
+  #read (id: string, { payload, version, expiresAt, principal }: SessionRecord, report: Report, now: number): Snapshot | undefined {
     const decoded = this.recent.decode(id, payload)
     if ('reason' in decoded) return report({ type: 'discarded', ...decoded }, { id, principal })
     // "Sign out everywhere" must find the record. And a tampered record must not turn one principal into another.
@@ -107,19 +109,18 @@ export class StoredSessions {
     }
     const { times, secretHash, data } = decoded
     // A store may keep a record past its expiry.
-    if (times.deadline <= this.options.now()) return report({ type: 'expired', reason: 'absolute' }, { id, principal })
+    if (times.deadline <= now) return report({ type: 'expired', reason: 'absolute' }, { id, principal })
     return { id, version, expiresAt, times, secretHash, data, principal: decoded.principal, stale: principal !== decoded.principal }
   }
 
   /** Moves the idle deadline if that gains a tenth of the idle timeout. Never moves it past the absolute deadline. */
-  #touch (session: Snapshot): Awaitable<Snapshot> {
-    const { idleTimeout, now } = this.options
+  #touch (session: Snapshot, now: number): Awaitable<Snapshot> {
+    const { idleTimeout } = this.options
     const { times, expiresAt: before } = session
     const least = (times.idleTimeout ?? idleTimeout) / 10
-    const at = now()
     // Fast path: most requests come soon after the one before.
-    if (at + 9 * least < before) return session
-    const expiresAt = expiryOf(times, this.options, at)
+    if (now + 9 * least < before) return session
+    const expiresAt = expiryOf(times, this.options, now)
     if (expiresAt - before < least) return session
     return chain(this.call((store) => store.touch(session.id, expiresAt)), () => ({ ...session, expiresAt }))
   }

@@ -58,13 +58,11 @@ function sameEntries (value: Data, json: Data): boolean {
 }
 
 /**
- * Copies any value as JSON would write it. Does not copy objects of `original`, which is such a copy already.
+ * Copies any value as JSON would write it.
+ * @param path - the keys that lead to the value
  * @throws `FST_SESSION_INVALID_DATA` naming the first value that JSON would change, such as a Date, NaN or a cycle
  */
-export function toJson (value: unknown, original?: Data): unknown { return written(value, [], original) }
-
-/** @param path - the keys that lead to the value */
-function written (value: unknown, path: Array<string | number>, original?: Data): unknown {
+export function toJson (value: unknown, path: Array<string | number> = []): unknown {
   if (typeof value === 'string') return copyText(value)
   if (value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value
   if (typeof value === 'number') return refuse(path, `is ${value}; use null`)
@@ -80,14 +78,14 @@ function written (value: unknown, path: Array<string | number>, original?: Data)
   const copy: Data = {}
   for (const key of Object.keys(value)) {
     const item = (value as Data)[key]
-    if (item !== undefined) put(copy, key, original !== undefined && item === own(original, key) ? item : part(item, key, path))
+    if (item !== undefined) put(copy, key, part(item, key, path))
   }
   return copy
 }
 
 function part (value: unknown, key: string | number, path: Array<string | number>): unknown {
   path.push(key)
-  const copy = written(value, path)
+  const copy = toJson(value, path)
   path.pop()
   return copy
 }
