@@ -1,5 +1,6 @@
 import t from 'tap'
 import { guarded, optional } from '../support/harness.js'
+import { generator } from '../support/random.js'
 import { setUp } from './support.js'
 
 t.test('an object that a handler gets after it set another key is its own: what it does to it and does not save, no request sees', async (t) => {
@@ -78,5 +79,53 @@ t.test('whatever a handler holds of a session after its request, changing that c
       else if (object !== undefined) Object.assign(object, { tea: 9, a: 9 })
     }
     t.same((await client.get('/all')).json(), before, String(way))
+  }
+})
+
+t.test('a session has what its handler left in it, however it was changed and saved on the way', async (t) => {
+  const { app, client } = await setUp(t)
+  const start = { userId: 'ada', roles: ['reader'], cart: { tea: 1 }, list: [{ n: 1 }], a: 1 }
+  app.post('/login', { schema: optional }, async ({ session }) => { session.start(start) })
+  app.get('/all', { schema: guarded }, async ({ session }) => session.data)
+  /** An object that the handler has set in this request, and still holds. */
+  let held: { n: number } | undefined
+  /** The steps of a handler: each changes the session, and the model of its data in the same way. */
+  const steps: Array<(session: any, model: any, n: number) => unknown> = [
+    (session, model, n) => { session.set('a', n); model.a = n },
+    (session, model, n) => { session.set(`k${n % 5}`, n); model[`k${n % 5}`] = n },
+    (session, model, n) => { session.set('own', model.own = held = { n }) },
+    (_session, _model, n) => { if (held !== undefined) held.n = n },
+    (session, model, n) => { session.unset(`k${n % 5}`); delete model[`k${n % 5}`] },
+    (session, model) => { session.set('a', undefined); delete model.a },
+    (session, model, n) => { session.data.cart[`c${n % 3}`] = n; model.cart[`c${n % 3}`] = n },
+    (session, model, n) => { session.get('list').push({ n }); model.list.push({ n }) },
+    (session, model) => { delete session.data.own; delete model.own },
+    (session, model, n) => { for (let key = 0; key < 40; key++) { session.set(`many${key}`, n); model[`many${key}`] = n } },
+    (session) => session.commit(),
+    async (session, model, n) => { await session.update((data: any) => { data.updated = n }); model.updated = n },
+    async (session, model) => {
+      await session.regenerate(['userId', 'cart', 'a'])
+      for (const key of Object.keys(model)) if (!['userId', 'cart', 'a'].includes(key)) delete model[key]
+      Object.assign(model, { roles: [], list: [] })
+      session.set('list', model.list)
+    }
+  ]
+  const random = generator(754)
+  let model: any
+  let program: number[] = []
+  app.post('/run', { schema: guarded }, async ({ session }) => {
+    for (const [n, step] of program.entries()) await steps[step]!(session, model, n)
+  })
+  for (let run = 0; run < 500; run++) {
+    await client.post('/login')
+    model = structuredClone(start)
+    for (let request = 0; request < 2; request++) {
+      program = Array.from({ length: 1 + random(8) }, () => random(steps.length))
+      const { statusCode } = await client.post('/run')
+      t.equal(statusCode, 200, String(program))
+      t.same((await client.get('/all')).json(), JSON.parse(JSON.stringify(model)), String(program))
+      model = structuredClone(model)
+      held = undefined
+    }
   }
 })
