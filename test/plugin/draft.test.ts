@@ -103,6 +103,13 @@ t.test('a session has what its handler left in it, however it was changed and sa
     (session, model, n) => { for (let key = 0; key < 40; key++) { session.set(`many${key}`, n); model[`many${key}`] = n } },
     (session) => session.commit(),
     async (session, model, n) => { await session.update((data: any) => { data.updated = n }); model.updated = n },
+    async (session, model, n) => {
+      await session.commit()
+      await app.session.update(session.id, (data: any) => { data.elsewhere = n })
+      session.set('a', n)
+      await session.commit()
+      Object.assign(model, { a: n, elsewhere: n })
+    },
     async (session, model) => {
       await session.regenerate(['userId', 'cart', 'a'])
       for (const key of Object.keys(model)) if (!['userId', 'cart', 'a'].includes(key)) delete model[key]
