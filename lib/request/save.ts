@@ -72,7 +72,7 @@ function firstWrite ({ settings }: Scheme, content: Content): NewSession {
 function mergeContents (codec: Codec, base: Content, mine: Content, theirs: Content): Content {
   let merged: Content
   try {
-    merged = codec.check(merge(base.data, mine.data, theirs.data))
+    merged = codec.prepare(merge(base.data, mine.data, theirs.data))
   } catch (cause) {
     throw conflict(cause)
   }

@@ -4,8 +4,8 @@ import { authenticationRequired, type SessionError } from '../errors.js'
 import type { RenewedReason } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
-import { Draft } from '../session/draft.js'
-import { copyJson, type Data, freezeJson, own } from '../session/json.js'
+import { Draft, merge, refill } from '../session/draft.js'
+import { copyJson, type Data, freezeJson, own, put, sameJson } from '../session/json.js'
 import type { StartOptions } from '../session/session.js'
 import { beginTimes, expiryOf, type Times } from '../session/times.js'
 import type { Found } from './load.js'
@@ -77,14 +77,16 @@ export abstract class SessionState {
 
   set (key: string, value: unknown): void {
     this.#assertOpen('set()')
-    this.#writable.set(key, value)
+    put(this.#writable.entries, key, value)
   }
 
   unset (key: string): void {
     this.#assertOpen('unset()')
     if (this.#base === undefined) return
     const { defaults } = this.scheme.codec
-    this.#writable.set(key, copyJson(own(defaults, key)))
+    const { entries } = this.#writable
+    if (Object.hasOwn(defaults, key)) put(entries, key, copyJson(defaults[key]))
+    else delete entries[key]
   }
 
   start (data: Data, options?: StartOptions): void {
@@ -107,7 +109,7 @@ export abstract class SessionState {
     if (this.#base === undefined) return
     const before = this.data
     this.#draft = new Draft(this.scheme.codec.defaults)
-    for (const key of keep) if (Object.hasOwn(before, key)) this.#draft.set(key, before[key])
+    for (const key of keep) if (Object.hasOwn(before, key)) put(this.#draft.entries, key, before[key])
     if (this.exists) this.#renew('regenerate')
   }
 
@@ -127,7 +129,7 @@ export abstract class SessionState {
   /** True if the handler's draft differs from what is stored, or cannot be compared (a getter throws). */
   get #isDraftChanged (): boolean {
     try {
-      return this.#draft !== undefined && this.#draft.differsFrom(this.#base)
+      return this.#draft !== undefined && !sameJson(this.#draft.entries, this.#base)
     } catch {
       return true
     }
@@ -136,22 +138,22 @@ export abstract class SessionState {
   /** Returns the changes to save, or `undefined` if there are none. @throws `FST_SESSION_INVALID_DATA` */
   protected order (): Order | undefined {
     const draft = this.#isDraftChanged ? this.#draft : undefined
-    const content = draft && this.scheme.codec.check(draft.toJson())
+    const content = draft && this.scheme.codec.prepare(draft.entries, draft.original)
     if (content === undefined && this.#intent === KEEP && this.snapshot?.stale !== true) return undefined
     return { snapshot: this.snapshot, intent: this.#intent, content, held: this.held }
   }
 
   /** Applies a save to the draft, which stays the same object: merges what others saved, and keeps changes made during the save. */
   protected apply (saved: Saved | undefined, { intent = KEEP, content }: Partial<Order> = {}): void {
-    const draft = this.#draft
+    const draft = this.#draft?.entries
     const base = content?.data ?? this.#base ?? {}
     this.snapshot = saved?.snapshot
     const isLatest = this.#intent === intent
     if (isLatest) this.#intent = KEEP
     // A session that was started or destroyed while the save was running has a draft of its own.
     if (draft === undefined || (!isLatest && this.#intent.kind !== 'renew')) return
-    if (saved !== undefined) draft.accept(saved.snapshot.data, saved.snapshot.data === content?.data, base)
-    else if (intent.kind !== 'destroy') this.#draft = undefined
+    if (saved !== undefined && saved.snapshot.data !== content?.data) refill(draft, merge(base, draft, saved.snapshot.data))
+    if (saved === undefined && intent.kind !== 'destroy') this.#draft = undefined
   }
 
   /** Discards changes of the data and a start. Keeps a renewal, and an end of the session, also one before the start. */

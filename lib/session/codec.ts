@@ -58,7 +58,7 @@ export class Codec {
   /** Copies data, fills in defaults and checks the result. @throws `FST_SESSION_INVALID_DATA` */
   accept (data: unknown): Content {
     const copy = toJson(data)
-    return this.check(isObject(copy) ? this.#complete(copy) : copy)
+    return this.#checked(isObject(copy) ? this.#complete(copy) : copy)
   }
 
   /** Returns the data as changed by `update(fn)`. @throws `FST_SESSION_INVALID_DATA`, also if the principal changes */
@@ -68,6 +68,9 @@ export class Codec {
     if (content.principal === now.principal) return content
     throw invalidData('update() cannot change the principal of a session, because that needs a new cookie: use start(). Nothing was saved.')
   }
+
+  /** Copies and checks data to save. Nothing changes objects of `original`, so they are shared. @throws `FST_SESSION_INVALID_DATA` */
+  prepare (data: Data, original?: Data): Content { return this.#checked(toJson(data, original)) }
 
   /** Returns a payload. `text` is the JSON of the data. @throws `FST_SESSION_TOO_LARGE` */
   encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, text = JSON.stringify(data)): string {
@@ -108,7 +111,7 @@ export class Codec {
     const { schema, migrate } = this.#options
     if (schema.fits(data)) return this.#content(data)
     const completed = this.#complete(data)
-    if (schema.fits(completed) || migrate === undefined) return this.check(completed)
+    if (schema.fits(completed) || migrate === undefined) return this.#checked(completed)
     return this.accept(withoutMessage('migrate', () => migrate(data)))
   }
 
@@ -118,8 +121,7 @@ export class Codec {
     return completed === data ? data : toJson(completed)
   }
 
-  /** Checks data that are a private copy. @throws `FST_SESSION_INVALID_DATA` */
-  check (data: unknown): Content {
+  #checked (data: unknown): Content {
     const { schema } = this.#options
     if (!schema.fits(data)) throw invalidData(`The session's data do not fit its schema: ${schema.problem(data)}. Nothing was saved.`)
     return this.#content(data)

@@ -58,11 +58,13 @@ function sameEntries (value: Data, json: Data): boolean {
 }
 
 /**
- * Copies any value as JSON would write it.
- * @param path - the keys that lead to the value
+ * Copies any value as JSON would write it. Does not copy objects of `original`, which is such a copy already.
  * @throws `FST_SESSION_INVALID_DATA` naming the first value that JSON would change, such as a Date, NaN or a cycle
  */
-export function toJson (value: unknown, path: Array<string | number> = []): unknown {
+export function toJson (value: unknown, original?: Data): unknown { return written(value, [], original) }
+
+/** @param path - the keys that lead to the value */
+function written (value: unknown, path: Array<string | number>, original?: Data): unknown {
   if (typeof value === 'string') return copyText(value)
   if (value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value
   if (typeof value === 'number') return refuse(path, `is ${value}; use null`)
@@ -78,14 +80,14 @@ export function toJson (value: unknown, path: Array<string | number> = []): unkn
   const copy: Data = {}
   for (const key of Object.keys(value)) {
     const item = (value as Data)[key]
-    if (item !== undefined) put(copy, key, part(item, key, path))
+    if (item !== undefined) put(copy, key, original !== undefined && item === own(original, key) ? item : part(item, key, path))
   }
   return copy
 }
 
 function part (value: unknown, key: string | number, path: Array<string | number>): unknown {
   path.push(key)
-  const copy = toJson(value, path)
+  const copy = written(value, path)
   path.pop()
   return copy
 }
