@@ -1,7 +1,7 @@
 import { invalidOptions } from '../../errors.js'
 
 type Argument = string | number
-export type Command = 'get' | 'evalsha' | 'eval' | 'zrem'
+export type Command = 'mget' | 'evalsha' | 'eval'
 type Methods<Name extends string> = Readonly<Record<Name, (...args: never[]) => Promise<unknown>>>
 
 interface Emitter { once (event: 'ready' | 'connect', listener: () => void): unknown }
@@ -42,8 +42,6 @@ interface IoredisInternals extends Record<Command, (...args: readonly Argument[]
   readonly isCluster?: boolean
   readonly options?: { readonly scaleReads?: unknown, readonly keyPrefix?: string }
   nodes (role: 'master'): Ioredis[]
-  /** The socket of a client. A cluster has none. */
-  readonly stream?: { readonly writableCorked: number, cork? (): void, uncork (): void } | null
 }
 
 function fromIoredis (client: Ioredis): Client {
@@ -59,15 +57,7 @@ function fromIoredis (client: Ioredis): Client {
       // The client's `error` event reports a failed connection.
       if (client.status === 'wait') client.connect().catch(() => {})
     },
-    async send (command, args) {
-      const { stream } = internals
-      if (typeof stream?.cork === 'function' && !(stream.writableCorked > 0)) {
-        // Until the end of this event loop turn, so that all commands are sent in one write.
-        stream.cork()
-        setImmediate(() => { stream.uncork() })
-      }
-      return await internals[command](...args)
-    }
+    send: async (command, args) => await internals[command](...args)
   }
 }
 
@@ -94,7 +84,7 @@ function fromNodeRedis (client: NodeRedis): Client {
     async send (command, args) {
       const texts = [command, ...args.map(String)]
       // A cluster selects the server by the key. The argument `false` (not read-only) selects the primary.
-      const route = nodeClient ? [texts[command.startsWith('eval') ? 3 : 1], false] : getSentinelNode ? [false] : []
+      const route = nodeClient ? [texts[command === 'mget' ? 1 : 3], false] : getSentinelNode ? [false] : []
       // The app may have set other types for the replies to its client.
       return await send(...route, texts, { typeMapping: {} })
     }

@@ -8,134 +8,156 @@ import type { SessionRecord } from '../store.js'
 const GRACE = 600_000
 
 /**
- * The scripts, each with a comment of the form "arguments: reply". A script is atomic. It uses one record or index, `KEYS[1]`.
- * A script that saves a record also uses the index of its owner, `KEYS[2]`, if that is on the same server. Every key that a script
- * writes has a time to live, counted from the `now` of the caller, so that the clocks of the server and of the app may differ.
+ * What a call does on the server. The comment is "fields that it uses, besides `now`: reply". A call is atomic. It uses one record
+ * or index, `key`. A call that saves a record also uses the index of its owner, `index`, if that is on the same server. Every key
+ * that a call writes has a time to live, counted from the `now` of the caller, so that the clocks of the server and of the app may
+ * differ.
  *
  * An index contains a session for longer than the record lives. Before a record would outlive its entry, the reply is
- * `enter <until> <owner>`: the caller must add the session to the index of this owner, and then run the script again with this
- * reply as the argument `entered`.
+ * `enter <until> <owner>`: the caller must add the session to the index of this owner, and then make the call again with this
+ * reply in the field `entered`.
  */
-const sources = {
-  /** `now expiresAt entered version write owner payload id`: `taken`, the number of sessions in the index, or `saved` without one. */
+const calls = {
+  /** All: `taken`, the number of sessions in the index, or `saved` without one. */
   create: `
     local expiresAt, _, _, write = load()
-    if expiresAt and expiresAt > now and write ~= ARGV[5] then return 'taken' end
-    if tonumber(ARGV[2]) <= now then return 'saved' end
-    return save(write == ARGV[5] and expiresAt or 0, 0) or KEYS[2] and redis.call('ZCARD', KEYS[2]) or 'saved'`,
+    if expiresAt and expiresAt > now and write ~= nextWrite then return 'taken' end
+    if nextExpiresAt <= now then return 'saved' end
+    return save(write == nextWrite and expiresAt or 0, 0) or index and redis.call('ZCARD', index) or 'saved'`,
 
-  /** `now expiresAt entered`: `touched`. */
+  /** `nextExpiresAt entered`: `touched`. */
   touch: `
     local expiresAt, indexedUntil, _, _, owner = load()
-    local nextExpiresAt = tonumber(ARGV[2])
     if not expiresAt or expiresAt <= now or expiresAt >= nextExpiresAt then return 'touched' end
     local indexed, missing = ensureIndexed(owner, nextExpiresAt, indexedUntil)
     if missing then return missing end
-    redis.call('SETRANGE', KEYS[1], 2, instant(nextExpiresAt) .. ' ' .. instant(indexed))
-    redis.call('PEXPIRE', KEYS[1], nextExpiresAt - now)
+    redis.call('SETRANGE', key, 2, instant(nextExpiresAt) .. ' ' .. instant(indexed))
+    redis.call('PEXPIRE', key, nextExpiresAt - now)
     return 'touched'`,
 
-  /**
-   * `now expiresAt entered version write owner payload id`: `missing`; `conflict`; or the owner from whose index the caller must
-   * remove the session, `-` for none.
-   */
+  /** All: `missing`; `conflict`; or the owner from whose index the caller must remove the session, `-` for none. */
   update: `
     local expiresAt, indexedUntil, version, write, owner = load()
     if not expiresAt or expiresAt <= now then return 'missing' end
-    if write == ARGV[5] then return '-' end
-    if version ~= ARGV[4] - 1 then return 'conflict' end
-    local isMoved = owner ~= ARGV[6]
-    if tonumber(ARGV[2]) <= now then
-      redis.call('DEL', KEYS[1])
-      if isMoved or not KEYS[2] then return owner end
-      redis.call('ZREM', KEYS[2], ARGV[8])
+    if write == nextWrite then return '-' end
+    if version ~= nextVersion - 1 then return 'conflict' end
+    local isMoved = owner ~= nextOwner
+    if nextExpiresAt <= now then
+      redis.call('DEL', key)
+      if isMoved or not index then return owner end
+      redis.call('ZREM', index, id)
       return '-'
     end
     return save(expiresAt, isMoved and 0 or indexedUntil) or isMoved and owner or '-'`,
 
   /**
-   * `now owner`: the owner of the live record that was deleted; `ended` if there was none; or `kept` if the record has another
-   * owner. With an empty `owner`, deletes a record of any owner.
+   * `nextOwner`: the owner of the live record that was deleted; `ended` if there was none; or `kept` if the record has another
+   * owner. With an empty `nextOwner`, deletes a record of any owner.
    */
   delete: `
     local expiresAt, _, _, _, owner = load()
-    if expiresAt and ARGV[2] ~= '' and owner ~= ARGV[2] then return 'kept' end
-    redis.call('DEL', KEYS[1])
+    if expiresAt and nextOwner ~= '' and owner ~= nextOwner then return 'kept' end
+    redis.call('DEL', key)
     return expiresAt and expiresAt > now and owner or 'ended'`,
 
-  /** `cursor pattern count`: the cursor of the next SCAN step, `0` after the last. Deletes the keys of one step. */
+  /** `payload`, with a cursor and a pattern: the cursor of the next SCAN step, `0` after the last. Deletes the keys of one step. */
   clear: `
-    local step = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
-    for _, key in ipairs(step[2]) do redis.call('UNLINK', key) end
+    local cursor, pattern = string.match(payload, '^(%d+) (.*)$')
+    local step = redis.call('SCAN', cursor, 'MATCH', pattern, 'COUNT', 500)
+    for _, found in ipairs(step[2]) do redis.call('UNLINK', found) end
     return step[1]`,
 
-  /** `now id until`: the number of sessions in the index. Adds the session to the index. */
+  /** `nextExpiresAt id`: the number of sessions in the index. Adds the session to the index. */
   index: `
-    return addToIndex(KEYS[1], ARGV[2], tonumber(ARGV[3]))`,
+    return addToIndex(key, nextExpiresAt)`,
+
+  /** `payload`, with an id on each line: `unindexed`. Removes the sessions from the index. */
+  unindex: `
+    for member in string.gmatch(payload, '[^\\n]+') do redis.call('ZREM', key, member) end
+    return 'unindexed'`,
 
   /**
-   * `now after limit`: the score of the last id (empty on the last page), and then the ids with a score greater than `after`.
-   * Ids with the same score are always on the same page.
+   * `payload`, with `after` and a limit: the score of the last id (empty on the last page), and then the ids with a score greater
+   * than `after`. Ids with the same score are always on the same page.
    */
   page: `
-    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-    local after = '(' .. ARGV[2]
-    local last = redis.call('ZRANGEBYSCORE', KEYS[1], after, '+inf', 'WITHSCORES', 'LIMIT', ARGV[3] - 1, 1)[2]
-    local page = redis.call('ZRANGEBYSCORE', KEYS[1], after, last or '+inf')
+    local after, limit = string.match(payload, '^(%S+) (%d+)$')
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+    local last = redis.call('ZRANGEBYSCORE', key, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', limit - 1, 1)[2]
+    local page = redis.call('ZRANGEBYSCORE', key, '(' .. after, last or '+inf')
     table.insert(page, 1, last or '')
     return page`
 }
 
+export type CallName = keyof typeof calls
+
 const instant = `(${'%d'.repeat(16)})`
 
 /**
- * Common functions. `load` returns the fields of a record, nothing for a damaged one. `addToIndex` returns the size of the index.
+ * Makes any number of calls, and returns the reply of each. A call is one argument with all its fields, and its one or two keys.
+ * An error is the reply of the call that failed. But if the server has become a replica, it is the reply of the command, so that
+ * the client looks for the new primary.
+ *
+ * `load` returns the fields of a record, nothing for a damaged one. `addToIndex` returns the size of the index.
  * Scores only increase, so that `page` skips no session. A fraction derived from the id keeps pages short if many sessions
  * expire in the same millisecond. An entry is to last twice as long as the session has left to live. `save` keeps the later
  * of the stored expiry and the new one. It writes a new record even if an entry is missing: no client has its cookie yet.
  */
-const prelude = `
-  local now = tonumber(ARGV[1])
+const lua = `
+  local key, index, now, nextExpiresAt, nextVersion, nextWrite, nextOwner, id, entered, payload
   local function instant (time) return string.format('%016d', time) end
   local function load ()
-    local value = redis.pcall('GET', KEYS[1])
+    local value = redis.pcall('GET', key)
     if type(value) ~= 'string' then return end
     local expiresAt, indexedUntil, version, write, owner = string.match(value, '^1 ${instant} ${instant} (%d+) (%S+) ([-=][^\\n]*)\\n')
     return tonumber(expiresAt), tonumber(indexedUntil), tonumber(version), write, owner
   end
-  local function addToIndex (key, id, time)
+  local function addToIndex (index, time)
     local score = time + ${GRACE} + tonumber(string.sub(redis.sha1hex(id), 1, 3), 16) / 4096
-    redis.call('ZADD', key, 'GT', score, id)
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+    redis.call('ZADD', index, 'GT', score, id)
+    redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
     local life = math.floor(score - now)
-    if redis.call('PTTL', key) < life then redis.call('PEXPIRE', key, life) end
-    return redis.call('ZCARD', key)
+    if redis.call('PTTL', index) < life then redis.call('PEXPIRE', index, life) end
+    return redis.call('ZCARD', index)
   end
   local function ensureIndexed (owner, expiresAt, indexedUntil)
-    local time, of = string.match(ARGV[3], '^enter (%d+) (.*)$')
+    local time, of = string.match(entered, '^enter (%d+) (.*)$')
     if of == owner then indexedUntil = math.max(indexedUntil, tonumber(time)) end
     if owner == '-' or indexedUntil >= expiresAt then return indexedUntil end
     indexedUntil = 2 * expiresAt - now
-    if not KEYS[2] then return indexedUntil, 'enter ' .. instant(indexedUntil) .. ' ' .. owner end
-    addToIndex(KEYS[2], ARGV[8], indexedUntil)
+    if not index then return indexedUntil, 'enter ' .. instant(indexedUntil) .. ' ' .. owner end
+    addToIndex(index, indexedUntil)
     return indexedUntil
   end
   local function save (expiresAt, indexedUntil)
-    local nextExpiresAt = math.max(expiresAt, tonumber(ARGV[2]))
-    local indexed, missing = ensureIndexed(ARGV[6], nextExpiresAt, indexedUntil)
+    local expiry = math.max(expiresAt, nextExpiresAt)
+    local indexed, missing = ensureIndexed(nextOwner, expiry, indexedUntil)
     if missing and expiresAt > 0 then return missing end
-    local head = table.concat({'1', instant(nextExpiresAt), instant(indexed), ARGV[4], ARGV[5], ARGV[6]}, ' ')
-    redis.call('SET', KEYS[1], head .. '\\n' .. ARGV[7], 'PX', nextExpiresAt - now)
+    local head = table.concat({'1', instant(expiry), instant(indexed), nextVersion, nextWrite, nextOwner}, ' ')
+    redis.call('SET', key, head .. '\\n' .. payload, 'PX', expiry - now)
     return missing
-  end`
+  end
+  local calls = {${Object.entries(calls).map(([name, source]) => `\n  ['${name}'] = function ()${source}\n  end`).join(',')}
+  }
+  local replies, used = {}, 0
+  for number, call in ipairs(ARGV) do
+    local name, keys
+    name, keys, now, nextExpiresAt, nextVersion, nextWrite, nextOwner, id, entered, payload =
+      string.match(call, '^(%a+) (%d) (%S+) (%d+) (%d+) (%S+) ([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+    now, nextExpiresAt, nextVersion = tonumber(now), tonumber(nextExpiresAt), tonumber(nextVersion)
+    key, index = KEYS[used + 1], keys == '2' and KEYS[used + 2] or nil
+    used = used + keys
+    local isDone, reply = pcall(calls[name])
+    if not isDone then
+      if type(reply) ~= 'table' then reply = redis.error_reply(reply) end
+      if string.find(reply.err, 'READONLY', 1, true) then return reply end
+    end
+    replies[number] = reply
+  end
+  return replies`
 
-export type ScriptName = keyof typeof sources
-
-/** Each script, and its SHA-1 for EVALSHA. */
-export const scripts = Object.fromEntries(Object.entries(sources).map(([name, source]) => {
-  const lua = prelude + source
-  return [name, { lua, digest: createHash('sha1').update(lua).digest('hex') }]
-})) as Record<ScriptName, { readonly lua: string, readonly digest: string }>
+/** The script of all calls, and its SHA-1 for EVALSHA. */
+export const script = { lua, digest: createHash('sha1').update(lua).digest('hex') }
 
 /**
  * Matches the first line of a string in Redis, `1 expiresAt indexedUntil version write owner`. The payload follows. The two
