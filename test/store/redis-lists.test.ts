@@ -5,7 +5,7 @@ import { createClock } from 'fastify-openapi-session/testing'
 import { everything } from '../support/everything.js'
 import { startRedis } from '../support/servers-redis.js'
 
-const commands = new Set(['get', 'evalsha', 'eval', 'zrem'])
+const commands = new Set(['mget', 'evalsha', 'eval'])
 
 /** A client that counts its commands, and how many of them are under way. */
 function createClient (t: Test, port: number) {

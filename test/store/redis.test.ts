@@ -99,9 +99,12 @@ t.test('what each call costs, in commands and round trips', async (t) => {
 
   t.same(await cost(() => store.create('cart', record({ expiresAt: clock.now() + life }))), ['evalsha', 1], 'a session without a principal')
   t.same(await cost(async () => { t.equal(await store.create('a', user()), 1) }), ['evalsha', 1], 'a login enters the record and the index, and counts, in one command')
-  t.same(await cost(() => store.read('a')), ['get', 1], 'a read is a plain GET')
-  t.same(await cost(() => store.read('nothing')), ['get', 1])
-  t.same(await cost(() => Promise.all(Array.from({ length: 100 }, () => store.read('a')))), [Array(100).fill('get').join(' '), 1], 'reads of one turn leave in one write')
+  t.same(await cost(() => store.read('a')), ['mget', 1], 'a read is one MGET')
+  t.same(await cost(() => store.read('nothing')), ['mget', 1])
+  t.same(await cost(() => Promise.all(Array.from({ length: 100 }, () => store.read('a')))), ['mget', 1], 'reads of one turn share a command')
+  t.same(await cost(() => Promise.all(Array.from({ length: 101 }, () => store.read('a')))), ['mget mget', 2], 'up to 100 of them')
+  t.same(await cost(() => Promise.all(Array.from({ length: 100 }, () => store.touch('a', 1)))), ['evalsha', 1], 'and so do all other calls')
+  t.same(await cost(() => Promise.all([1, 2].map((n) => store.create(`large ${n}`, record({ payload: 'x'.repeat(300_000) }))))), ['evalsha evalsha', 2], 'but large records do not wait for others')
   let version = 1
   for (let minute = 0; minute < 30; minute += 5) {
     clock.advance(5 * MINUTE)
@@ -116,13 +119,13 @@ t.test('what each call costs, in commands and round trips', async (t) => {
   t.same(await cost(() => store.update('a', user({ version: ++version, expiresAt: clock.now() + 2 * life }))), ['evalsha', 1], 'by a save in the same command')
   t.same(await cost(() => store.update('a', user({ version: ++version, expiresAt: clock.now() - 1 }))), ['evalsha', 1], 'a conditional delete')
   await store.create('b', user())
-  t.same(await cost(() => store.update('b', user({ version: 2, principal: 'another' }))), ['evalsha zrem', 2], 'a change of principal')
-  t.same(await cost(() => store.delete('b')), ['evalsha zrem', 2], 'a logout deletes the record and its entry')
+  t.same(await cost(() => store.update('b', user({ version: 2, principal: 'another' }))), ['evalsha evalsha', 2], 'a change of principal')
+  t.same(await cost(() => store.delete('b')), ['evalsha evalsha', 2], 'a logout deletes the record and its entry')
   t.same(await cost(() => store.delete('cart')), ['evalsha', 1])
   t.same(await cost(() => store.delete('nothing')), ['evalsha', 1])
   for (const id of ['c', 'd', 'e']) await store.create(id, user())
-  t.same(await cost(() => store.list('user', { limit: 10 })), ['evalsha get get get', 2], 'the index, and all sessions of the page together')
-  t.same(await cost(() => store.deleteAll('user', 'e')), ['evalsha evalsha evalsha zrem', 3])
+  t.same(await cost(() => store.list('user', { limit: 10 })), ['evalsha mget', 2], 'the index, and all sessions of the page together')
+  t.same(await cost(() => store.deleteAll('user', 'e')), ['evalsha evalsha evalsha', 3])
 })
 
 /** How long entries stay in an index after their time, for processes whose clocks are behind. */
@@ -238,16 +241,78 @@ t.test('the index forgets no session that is live by the clock of another proces
   t.equal(await here.deleteAll('bob'), 2)
 })
 
-t.test('values of another type are damaged records', async (t) => {
+t.test('a value of another type counts as absent', async (t) => {
+  const { port } = await startRedis(t)
+  const client = connect(t, new Redis(port))
+  const store = new RedisStore({ client, prefix: 'session:' })
+  await client.rpush('session:id:a', 'list')
+  await store.create('b', record())
+  const [absent, found] = await Promise.all([store.read('a'), store.read('b')])
+  t.equal(absent, undefined)
+  t.ok(found)
+  t.equal(await store.update('a', record({ version: 2 })), 'missing')
+  t.equal(await store.create('a', record()), true)
+  t.ok(await store.read('a'))
+})
+
+t.test('a damaged record is reported to every observer, and other reads of the turn succeed', async (t) => {
   const { port } = await startRedis(t)
   const client = connect(t, new Redis(port))
   const store = new RedisStore({ client, prefix: 'session:' })
   const [reports, others] = [reportsOf(store), reportsOf(store)]
-  await client.rpush('session:id:a', 'list')
-  t.equal(await store.read('a'), undefined)
+  await client.set('session:id:a', 'damaged')
+  await store.create('b', record())
+  const [absent, found] = await Promise.all([store.read('a'), store.read('b')])
+  t.equal(absent, undefined)
+  t.ok(found)
   t.same(reports, [{ kind: 'damaged', id: 'a' }])
-  t.same(others, reports, 'told to everyone who listens')
-  t.same(await client.keys('*'), [])
+  t.same(others, reports)
+  t.same(await client.keys('*'), ['session:id:b'])
+})
+
+t.test('calls of one turn run in their order, each with its own result', async (t) => {
+  const { port } = await startRedis(t)
+  const store = new RedisStore({ client: connect(t, new Redis(port)), prefix: 'session:' })
+  const user = record({ principal: 'user' })
+  t.same(await Promise.all([
+    store.create('a', user), store.create('a', record()), store.create('b', record({ payload: '"two\\nlines"\n\0\u{1f512}' })), store.touch('b', Date.now() + 2 * MINUTE),
+    store.update('a', { ...user, version: 2 }), store.update('a', { ...user, version: 2, payload: '"late"' }), store.create('c', user), store.delete('a'),
+    store.update('a', { ...user, version: 3 }), store.delete('nothing')
+  ]), [1, false, true, undefined, 'updated', 'conflict', 2, true, 'missing', false])
+  t.same((await store.read('b'))?.payload, '"two\\nlines"\n\0\u{1f512}')
+  const [, before, , after] = await Promise.all([store.update('c', { ...user, version: 2 }), store.read('c'), store.delete('c'), store.read('c')])
+  t.same([before?.version, after], [2, undefined], 'reads too')
+  await store.create('c', user)
+  t.same(await idsOf(store, 'user'), ['c'])
+})
+
+t.test('a call that fails fails no other call of its turn', async (t) => {
+  const { port } = await startRedis(t)
+  const client = connect(t, new Redis(port))
+  const store = new RedisStore({ client, prefix: 'session:' })
+  await store.create('a', record())
+  await client.set('session:principal:broken', 'not an index')
+  const outcomes = await Promise.allSettled([
+    store.update('a', record({ version: 2 })), store.create('b', record({ principal: 'broken' })), store.create('c', record({ principal: 'user' })), store.delete('a')
+  ])
+  t.match(outcomes, [{ value: 'updated' }, { reason: /^Error: RedisStore: WRONGTYPE/ }, { value: 1 }, { value: true }])
+  t.same((await client.keys('*:id:*')), ['session:id:c'])
+})
+
+t.test('a primary that has become a replica makes the client reconnect', async (t) => {
+  const { port } = await startRedis(t)
+  const errors: string[] = []
+  const client = connect(t, new Redis(port, { reconnectOnError: ({ message }) => { errors.push(message); return false } }))
+  const store = new RedisStore({ client, prefix: 'session:' })
+  await store.create('a', record())
+  await client.call('REPLICAOF', '127.0.0.1', '1')
+  errors.length = 0
+  await t.rejects(store.delete('a'), /READONLY/)
+  const calls = [store.create('b', record()), store.delete('a'), store.update('a', record({ version: 2 }))]
+  for (const outcome of await Promise.allSettled(calls)) t.match(outcome, { reason: /READONLY/ })
+  t.match(errors, [/READONLY/, /READONLY/], 'ioredis shows it to reconnectOnError')
+  t.equal(errors.length, 2)
+  t.ok(await store.read('a'))
 })
 
 /** A client whose commands pass through `intercept`. */
@@ -256,7 +321,7 @@ function proxyOf (client: Redis, intercept: (command: string, args: string[], se
     get (target, name) {
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== 'function') return value
-      if (!['get', 'evalsha', 'eval', 'zrem'].includes(name as string)) return value.bind(target) as unknown
+      if (!['mget', 'evalsha', 'eval'].includes(name as string)) return value.bind(target) as unknown
       return async (...args: string[]) => await intercept(name as string, args, async () => await (Reflect.apply(value, target, [...args]) as Promise<unknown>))
     }
   })
@@ -355,19 +420,21 @@ t.test('a server that does not answer', async (t) => {
   const outcomes = await Promise.allSettled(Array.from({ length: 200 }, () => store.read('a')))
   const reasons = outcomes.map((outcome) => outcome.status === 'rejected' ? String(outcome.reason) : 'read')
   t.equal(reasons.filter((reason) => /no reply within 1000 ms/.test(reason)).length, 50)
-  t.equal(reasons.filter((reason) => /50 commands are waiting for a reply/.test(reason)).length, 150, 'refused at once')
+  t.equal(reasons.filter((reason) => /50 calls are waiting for a reply/.test(reason)).length, 150, 'refused at once')
   await t.rejects(store.read('a'), /waiting for a reply/, 'what the client still holds counts')
   server.resume()
   await client.ping()
   await new Promise(setImmediate)
-  t.ok(await store.read('a'), 'and all is well again')
+  for (let turn = 0; turn < 2; turn++) {
+    t.notOk((await Promise.all(Array.from({ length: 50 }, () => store.read('a')))).includes(undefined), 'and all is well again')
+  }
 })
 
 t.test('a client that throws an error fails the call, and the call counts no longer', async (t) => {
   const client = connect(t, new Redis((await startRedis(t)).port))
   await client.ping()
   const throwing = new Proxy(client, {
-    get: (target, name) => name === 'get' ? () => { throw new TypeError('no slots') } : Reflect.get(target, name)
+    get: (target, name) => name === 'mget' ? () => { throw new TypeError('no slots') } : Reflect.get(target, name)
   })
   const store = new RedisStore({ client: throwing, prefix: 'session:', maxPending: 1 })
   for (let call = 0; call < 3; call++) await t.rejects(store.read('a'), /^RedisStore: no slots$/)
@@ -393,7 +460,7 @@ t.test('a server that is not there', async (t) => {
   const outcomes = await Promise.allSettled(Array.from({ length: 100 }, (_, n) => store.create(`${n}`, record())))
   const reasons = outcomes.map((outcome) => outcome.status === 'rejected' ? String(outcome.reason) : 'created')
   t.equal(reasons.filter((reason) => /no reply within 200 ms/.test(reason)).length, 20)
-  t.equal(reasons.filter((reason) => /20 commands are waiting for a reply/.test(reason)).length, 80)
+  t.equal(reasons.filter((reason) => /20 calls are waiting for a reply/.test(reason)).length, 80)
   await t.rejects(store.read('a'), /no reply within 200 ms/)
   t.equal(countListeners(), listeners + 1, 'a store listens once, however many calls wait and are given up')
 
