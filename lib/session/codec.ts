@@ -32,7 +32,7 @@ const USUAL_SCHEME = 'session'
 
 /**
  * Converts between the data of a session and the payload of its record. Each session takes memory, so a payload lacks the fields
- * that have their usual value, and `createdAt` and `deadline` have short names in it: `from` and `to`.
+ * that have their usual value. It has `hash` for the hash of the secret, `at` for `createdAt`, and `ms` from then to the `deadline`.
  */
 export class Codec {
   readonly #options: CodecOptions
@@ -74,7 +74,7 @@ export class Codec {
 
   /** Returns a payload. `text` is the JSON of the data. @throws `FST_SESSION_TOO_LARGE` */
   encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, text = JSON.stringify(data)): string {
-    const payload = `{${this.#schemeField}"secret":"${secretHash}",${written(times)},"data":${text}}`
+    const payload = `{${this.#schemeField}"hash":"${secretHash}",${written(times)},"data":${text}}`
     // A UTF-16 code unit takes three bytes of UTF-8 at most.
     if (payload.length * 3 > this.#options.maxSize) this.#checkSize(data)
     return payload
@@ -85,15 +85,16 @@ export class Codec {
     const envelope = attempt(() => JSON.parse(payload) as unknown)
     if (!isObject(envelope)) return DAMAGED
     // No version of this package has written another `v`.
-    const { v = 1, scheme = USUAL_SCHEME, secret, data, from, to, authenticatedAt = from, persistent = false, ...others } = envelope
+    const { v = 1, scheme = USUAL_SCHEME, hash, data, at, ms, authenticatedAt = at, persistent = false, ...others } = envelope
     // A later version may have stored more times. Keep them, and write them again with the record.
-    const times = { ...others, createdAt: from, authenticatedAt, deadline: to, persistent }
-    if (v !== 1 || typeof secret !== 'string' || !/^[\w-]*$/.test(secret) || !isObject(data) || !areTimes(times)) return DAMAGED
+    const deadline = typeof at === 'number' && typeof ms === 'number' ? at + ms : undefined
+    const times = { ...others, createdAt: at, authenticatedAt, deadline, persistent }
+    if (v !== 1 || typeof hash !== 'string' || !/^[\w-]*$/.test(hash) || !isObject(data) || !areTimes(times)) return DAMAGED
     if (scheme !== this.#options.scheme) {
       return { reason: 'unfit', detail: 'it belongs to another security scheme: give each app and scheme its own store, prefix or table' }
     }
     try {
-      return { times, secretHash: secret, ...this.#fitted(data) }
+      return { times, secretHash: hash, ...this.#fitted(data) }
     } catch (error) {
       return { reason: 'unfit', detail: (error as Error).message }
     }
@@ -159,7 +160,7 @@ function areTimes (times: Record<string, unknown>): times is Data & Times {
 function written (times: Times): string {
   const { createdAt, authenticatedAt, deadline, persistent } = times
   const isUsual = authenticatedAt === createdAt && !persistent && Object.keys(times).length === 4
-  if (isUsual) return `"from":${createdAt},"to":${deadline}`
+  if (isUsual) return `"at":${createdAt},"ms":${deadline - createdAt}`
   const others = { authenticatedAt: authenticatedAt === createdAt ? undefined : authenticatedAt, persistent: persistent || undefined }
-  return JSON.stringify({ ...times, createdAt: undefined, deadline: undefined, from: createdAt, to: deadline, ...others }).slice(1, -1)
+  return JSON.stringify({ ...times, createdAt: undefined, deadline: undefined, at: createdAt, ms: deadline - createdAt, ...others }).slice(1, -1)
 }

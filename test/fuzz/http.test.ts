@@ -43,9 +43,9 @@ const change = fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), cut: 
 onEach(t, 'a stored record that was changed at random makes no user another one, and never a 5xx', async (t, backend) => {
   const world = await createWorld(t, backend)
   const { store } = world.place as unknown as { store: any }
-  const life = { from: world.clock.now(), authenticatedAt: world.clock.now() - 1, to: world.clock.now() + 4e7 }
+  const life = { at: world.clock.now(), authenticatedAt: world.clock.now() - 1, ms: 4e7 }
   const credential = mintCredential()
-  const payload = JSON.stringify({ ...life, secret: hashSecret(credential.secret), data: { userId: 'ada', roles: ['reader'], cart: { tea: 1 } } })
+  const payload = JSON.stringify({ ...life, hash: hashSecret(credential.secret), data: { userId: 'ada', roles: ['reader'], cart: { tea: 1 } } })
   await holds(t, fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), fc.nat({ max: 9 }), async (changes, chance) => {
     const text = changes.reduce((before, { at, cut, put }) => {
       const index = Math.floor(at * before.length)

@@ -108,8 +108,8 @@ t.test('stored record: any text is content, damaged or unfit, and content fits t
   const payload = fc.oneof(
     hostile,
     json.map((value) => JSON.stringify(value)),
-    fc.record({ v: fc.oneof(fc.constant(1), json), scheme: fc.oneof(fc.constant('session'), json), secret: json, from: json, authenticatedAt: json, to: json, persistent: json, data: json }, { requiredKeys: [] }).map((value) => JSON.stringify(value)),
-    data.map((value) => JSON.stringify({ secret: SECRET, from: 1, to: 3, data: value })),
+    fc.record({ v: fc.oneof(fc.constant(1), json), scheme: fc.oneof(fc.constant('session'), json), hash: json, at: json, authenticatedAt: json, ms: json, persistent: json, data: json }, { requiredKeys: [] }).map((value) => JSON.stringify(value)),
+    data.map((value) => JSON.stringify({ hash: SECRET, at: 1, ms: 2, data: value })),
     fc.tuple(fc.nat({ max: valid.length }), fc.nat({ max: 5 }), hostile).map(([at, cut, put]) => valid.slice(0, at) + put + valid.slice(at + cut))
   )
   await holds(t, fc.property(payload, (text) => {

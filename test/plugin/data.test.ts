@@ -40,8 +40,8 @@ async function finding (t: Test, payload: string, options: { schema?: TObject, m
 }
 
 const now = Date.now()
-const life = { from: now, to: now + HOUR }
-const stored = (data: unknown, facts: object = {}): string => JSON.stringify({ secret: secretHash, ...life, ...facts, data })
+const life = { at: now, ms: HOUR }
+const stored = (data: unknown, facts: object = {}): string => JSON.stringify({ hash: secretHash, ...life, ...facts, data })
 
 t.test('defaults are applied to data stored before the schema had them', async (t) => {
   const schema = Type.Object({ userId: Type.String(), theme: Type.String({ default: 'light' }), deep: Type.Object({ n: Type.Integer({ default: 3 }) }, { default: {} }) })
@@ -136,9 +136,9 @@ t.test('a record with a damaged or unknown payload is an absent session: never a
   const good = stored({ userId: 'ada' })
   const payloads = [
     '', ' ', 'null', '[]', '5', '"x"', 'true', '{}', '{"v":1}', good.slice(0, -1), good.slice(1), good.slice(0, 20), `${good}x`, '\u0000',
-    stored({}, { v: 2 }), stored({}, { v: null }), stored({}, { v: '1' }), stored({}, { secret: undefined }), stored({}, { from: undefined }), stored({}, { to: undefined }), stored({}, { secret: 5 }), stored({}, { secret: 'a"b' }), stored(null), stored([]), stored('x'), stored(undefined),
-    stored({}, { from: '0' }), stored({}, { from: null }), stored({}, { authenticatedAt: null }), stored({}, { authenticatedAt: '0' }), stored({}, { to: 'x' }), stored({}, { to: {} }),
-    stored({}, { persistent: 1 }), stored({}, { persistent: null }), stored({}, { persistent: 'false' }), stored({}, { idleTimeout: '5' }), stored({}, { rank: '5' }), good.replace(/"to":\d+/, '"to":1e999'),
+    stored({}, { v: 2 }), stored({}, { v: null }), stored({}, { v: '1' }), stored({}, { hash: undefined }), stored({}, { at: undefined }), stored({}, { ms: undefined }), stored({}, { hash: 5 }), stored({}, { hash: 'a"b' }), stored(null), stored([]), stored('x'), stored(undefined),
+    stored({}, { at: '0' }), stored({}, { at: null }), stored({}, { authenticatedAt: null }), stored({}, { authenticatedAt: '0' }), stored({}, { ms: 'x' }), stored({}, { ms: {} }), stored({}, { ms: null }), stored({}, { ms: '5' }), stored({}, { ms: [5] }),
+    stored({}, { persistent: 1 }), stored({}, { persistent: null }), stored({}, { persistent: 'false' }), stored({}, { idleTimeout: '5' }), stored({}, { rank: '5' }), good.replace(/"ms":\d+/, '"ms":1e999'),
     '{"cookie":{"originalMaxAge":null},"passport":{"user":1}}'
   ]
   for (const payload of payloads) {
@@ -160,10 +160,10 @@ t.test('the same JSON in another spelling is the same session, before and after 
   const ada = { userId: 'ada', x: '"data":' }
   const { data, ...head } = JSON.parse(stored(ada))
   const spellings = [
-    `{ "secret": "${secretHash}", "data": { "userId": "ad\\u0061", "x": "\\"data\\":" },\n "to": ${life.to}, "from": ${now}, "authenticatedAt": 0, "persistent": true, "more": 1 }`,
+    `{ "hash": "${secretHash}", "data": { "userId": "ad\\u0061", "x": "\\"data\\":" },\n "ms": ${life.ms}, "at": ${now}, "authenticatedAt": 0, "persistent": true, "more": 1 }`,
     JSON.stringify({ ...head, data }, null, 1),
     JSON.stringify({ data, ...head }),
-    JSON.stringify({ ...head, data, to: undefined, more: life.to }).replace('"more"', '"to"'),
+    JSON.stringify({ ...head, data, ms: undefined, more: life.ms }).replace('"more"', '"ms"'),
     JSON.stringify({ ...head, data }).replace('"data":', '"data":{"userId":"eve"},"data":')
   ]
   for (const spelling of spellings) {
@@ -186,7 +186,7 @@ t.test('a payload lacks what has its usual value, and what is absent has exactly
     const { app, read, write, store } = await finding(t, stored({ userId: 'ada' }, facts))
     t.equal((await app.session.find(id))?.authenticatedAt, 'authenticatedAt' in kept ? 0 : now)
     t.equal(await write({ a: 1 }), 200)
-    t.same(JSON.parse(store.read(id)?.payload ?? ''), { secret: secretHash, ...life, ...kept, data: { userId: 'ada', a: 1 } })
+    t.same(JSON.parse(store.read(id)?.payload ?? ''), { hash: secretHash, ...life, ...kept, data: { userId: 'ada', a: 1 } })
     t.same((await read()).body.data, { userId: 'ada', a: 1 })
   }
 })
@@ -206,7 +206,7 @@ t.test('a session of the scheme "session" is not valid in another scheme that sh
 })
 
 t.test('a deadline in the payload holds, whatever the store says', async (t) => {
-  const { read, events } = await finding(t, stored({}, { to: now - 1 }))
+  const { read, events } = await finding(t, stored({}, { ms: -1 }))
   t.same((await read()).body, { exists: false, data: null })
   t.same(reported(events), ['expired:absolute'])
 })

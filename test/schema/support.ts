@@ -30,9 +30,9 @@ export const cookie = `__Host-session=${id}.${secret}`
 export function keep (store: MemoryStore, data: unknown): void {
   const now = Date.now()
   const payload = JSON.stringify({
-    secret: createHash('sha256').update(secret).digest('base64url'),
-    from: now,
-    to: now + 60_000,
+    hash: createHash('sha256').update(secret).digest('base64url'),
+    at: now,
+    ms: 60_000,
     data
   })
   store.create(id, { payload, version: 1, expiresAt: now + 60_000 })

@@ -40,7 +40,7 @@ t.test('a sealed cookie opens for its scheme, its cookie name, its format and it
     const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'base64url'), nonce).setAAD(Buffer.from(associated))
     return Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
-  const life = { secret: '', from: Date.now(), to: Date.now() + 1e6, data: { userId: 'eve' } }
+  const life = { hash: '', at: Date.now(), ms: 1e6, data: { userId: 'eve' } }
   const text = `${'A'.repeat(22)} ${Date.now() + 1e6} ${JSON.stringify(life)}`
   const bound = (version: number): string => JSON.stringify(['fastify-openapi-session', version, 'session', COOKIE])
   t.equal(await openedBy(forge(bound(1), text), { store }), 200, 'the forgery is right in all but what it is bound to')
