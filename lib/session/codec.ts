@@ -162,5 +162,6 @@ function written (times: Times): string {
   const isUsual = authenticatedAt === createdAt && !persistent && Object.keys(times).length === 4
   if (isUsual) return `"at":${createdAt},"ms":${deadline - createdAt}`
   const others = { authenticatedAt: authenticatedAt === createdAt ? undefined : authenticatedAt, persistent: persistent || undefined }
-  return JSON.stringify({ ...times, createdAt: undefined, deadline: undefined, at: createdAt, ms: deadline - createdAt, ...others }).slice(1, -1)
+  const renamed = { createdAt: undefined, deadline: undefined, at: createdAt, ms: deadline - createdAt }
+  return JSON.stringify({ ...times, ...renamed, ...others }).slice(1, -1)
 }

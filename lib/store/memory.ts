@@ -33,8 +33,6 @@ class Entry implements Linked<Entry> {
   day!: number
   time!: number
   principal: string | undefined
-  /** The place of the session in the `PrincipalIndex`. */
-  place = 0
   older: Entry | undefined
   newer: Entry | undefined
 
