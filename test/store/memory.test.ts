@@ -308,7 +308,7 @@ t.test('no collection in the store grows so large that its growth stops the even
   }
   Object.assign(Map.prototype, { set: grow })
   try {
-    for (let n = 0; n < 50_000; n++) add(`${n * 7919}`, { principal: n % 2 === 0 ? `user-${n}@example.com` : 'service' })
+    for (let n = 0; n < 50_000; n++) add(`${n * 7919}`, { principal: n % 2 === 0 ? `user-${n}@example.com` : `service-${n % 97}` })
   } finally {
     Object.assign(Map.prototype, { set })
   }
