@@ -97,8 +97,8 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   protected changed (_id: string): void {}
 
   create (id: string, record: SessionRecord): number | boolean {
-    if (this.#live(id) !== undefined) return false
     const now = this.#now()
+    if (this.#live(id, now) !== undefined) return false
     if (++this.#created % CREATED_PER_SWEEP === 0) this.#sweep(2 * CREATED_PER_SWEEP, now)
     if (record.expiresAt <= now) return true
     this.#refuseTooLarge(record)
@@ -126,10 +126,10 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   }
 
   update (id: string, record: SessionRecord): UpdateOutcome {
-    const entry = this.#live(id)
+    const now = this.#now()
+    const entry = this.#live(id, now)
     if (entry === undefined) return 'missing'
     if (entry.version !== record.version - 1) return 'conflict'
-    const now = this.#now()
     if (record.expiresAt <= now) {
       this.#remove(entry)
       return 'updated'
@@ -175,9 +175,9 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     this.#bytes = 0
   }
 
-  #live (id: string): Entry | undefined {
+  #live (id: string, now = this.#now()): Entry | undefined {
     const entry = this.entries.get(id)
-    if (entry === undefined || entry.expiresAt > this.#now()) return entry
+    if (entry === undefined || entry.expiresAt > now) return entry
     this.#remove(entry)
     return undefined
   }
