@@ -430,6 +430,30 @@ t.test('a server that does not answer', async (t) => {
   }
 })
 
+t.test('a reply after the time limit starts no further call', async (t) => {
+  const { port } = await startRedis(t)
+  const client = connect(t, new Redis(port))
+  const gate = createGate()
+  const slow = proxyOf(client, async (_command, _args, send) => {
+    const reply = await send()
+    await gate.pass()
+    return reply
+  })
+  const store = new RedisStore({ client: slow, prefix: 'session:', timeout: 0.05 })
+  const unhandled: unknown[] = []
+  const keep = (error: unknown): void => { unhandled.push(error) }
+  process.on('unhandledRejection', keep)
+  t.teardown(() => process.off('unhandledRejection', keep))
+  await client.set('session:id:a', 'damaged')
+  await t.rejects(store.read('a'), /no reply within 50 ms/)
+  await store.close()
+  gate.open()
+  await client.ping()
+  await new Promise(setImmediate)
+  t.same(unhandled, [], 'no error that nobody can catch')
+  t.equal(await client.get('session:id:a'), 'damaged')
+})
+
 t.test('a client that throws an error fails the call, and the call counts no longer', async (t) => {
   const client = connect(t, new Redis((await startRedis(t)).port))
   await client.ping()

@@ -120,8 +120,9 @@ export class Connection {
     }
     const end = (outcome: unknown): void => {
       this.#pending -= calls.length
+      // After the time limit, a reply must start no further call: nobody would get its error.
+      if (batch.due > 0) settle(batch, outcome)
       this.#timeLimit.delete(batch)
-      settle(batch, outcome)
     }
     this.#client.send(command, args).then(end, ({ message }: Error) => {
       if (command !== 'evalsha' || !message.startsWith('NOSCRIPT') || batch.due === 0) return end(failure(message))
