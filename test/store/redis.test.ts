@@ -299,6 +299,15 @@ t.test('a call that fails fails no other call of its turn', async (t) => {
   t.same((await client.keys('*:id:*')), ['session:id:c'])
 })
 
+t.test('a time that is no whole number fails its own call alone', async (t) => {
+  const { port } = await startRedis(t)
+  const store = new RedisStore({ client: connect(t, new Redis(port)), prefix: 'session:' })
+  const outcomes = await Promise.allSettled([
+    store.create('a', record()), store.create('b', record({ expiresAt: Date.now() + MINUTE + 0.5 })), store.update('a', record({ version: 2 })), store.delete('a')
+  ])
+  t.match(outcomes, [{ value: true }, { reason: /^Error: RedisStore: / }, { value: 'updated' }, { value: true }])
+})
+
 t.test('a primary that has become a replica makes the client reconnect', async (t) => {
   const { port } = await startRedis(t)
   const errors: string[] = []

@@ -143,7 +143,7 @@ const lua = `
   for number, call in ipairs(ARGV) do
     local name, keys
     name, keys, now, nextExpiresAt, nextVersion, nextWrite, nextOwner, id, entered, payload =
-      string.match(call, '^(%a+) (%d) (%S+) (%d+) (%d+) (%S+) ([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+      string.match(call, '^(%a+) (%d) (%S+) (%S+) (%S+) (%S+) ([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n(.*)$')
     now, nextExpiresAt, nextVersion = tonumber(now), tonumber(nextExpiresAt), tonumber(nextVersion)
     key, index = KEYS[used + 1], keys == '2' and KEYS[used + 2] or nil
     used = used + keys
