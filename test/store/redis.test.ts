@@ -308,6 +308,16 @@ t.test('a time that is no whole number fails its own call alone', async (t) => {
   t.match(outcomes, [{ value: true }, { reason: /^Error: RedisStore: / }, { value: 'updated' }, { value: true }])
 })
 
+t.test('the latest time that a number can hold is read back, and so is the session', async (t) => {
+  const { port } = await startRedis(t)
+  const store = new RedisStore({ client: connect(t, new Redis(port)), prefix: 'session:' })
+  const endless = record({ expiresAt: Number.MAX_SAFE_INTEGER, principal: 'user' })
+  t.equal(await store.create('a', endless), 1)
+  t.same(await store.read('a'), endless)
+  t.equal(await store.create('a', endless), false)
+  t.same(await idsOf(store, 'user'), ['a'])
+})
+
 t.test('a primary that has become a replica makes the client reconnect', async (t) => {
   const { port } = await startRedis(t)
   const errors: string[] = []

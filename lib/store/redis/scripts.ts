@@ -98,14 +98,15 @@ const instant = `(${'%d'.repeat(16)})`
  * An error is the reply of the call that failed. But if the server has become a replica, it is the reply of the command, so that
  * the client looks for the new primary.
  *
- * `load` returns the fields of a record, nothing for a damaged one. `addToIndex` returns the size of the index.
+ * `instant` limits a time to 16 digits. `load` returns the fields of a record, nothing for a damaged one. `addToIndex` returns the
+ * size of the index.
  * Scores only increase, so that `page` skips no session. A fraction derived from the id keeps pages short if many sessions
  * expire in the same millisecond. An entry is to last twice as long as the session has left to live. `save` keeps the later
  * of the stored expiry and the new one. It writes a new record even if an entry is missing: no client has its cookie yet.
  */
 const lua = `
   local key, index, now, nextExpiresAt, nextVersion, nextWrite, nextOwner, id, entered, payload
-  local function instant (time) return string.format('%016d', time) end
+  local function instant (time) return string.format('%016d', math.min(time, ${Number.MAX_SAFE_INTEGER})) end
   local function load ()
     local value = redis.pcall('GET', key)
     if type(value) ~= 'string' then return end
