@@ -546,6 +546,20 @@ t.test('close leaves the client to the app', async (t) => {
   t.equal(client.listenerCount('ready'), listeners)
 })
 
+t.test('a call before close is carried out even if the app quits its client in the same turn', async (t) => {
+  const { port } = await startRedis(t)
+  const client = connect(t, new Redis(port))
+  const leaving = connect(t, new Redis(port))
+  await leaving.ping()
+  const store = new RedisStore({ client: leaving, prefix: 'session:' })
+  const creating = store.create('a', record())
+  void store.close()
+  const left = leaving.quit()
+  t.equal(await creating, true)
+  t.equal(await left, 'OK')
+  t.same(await client.keys('*'), ['session:id:a'])
+})
+
 t.test('wrong options', async (t) => {
   const client = connect(t, new Redis({ lazyConnect: true }))
   const prefix = 'session:'

@@ -72,8 +72,11 @@ export class Connection {
     })
   }
 
-  /** Rejects further calls. Pending calls still get their replies, and the client stays open. */
-  close (): void { this.#closed = true }
+  /** Rejects further calls. Sends those that wait, so that they get their replies even if the app quits the client next. */
+  close (): void {
+    this.#closed = true
+    this.#sendWaiting()
+  }
 
   #refusal (): string | undefined {
     if (this.#closed) return 'the store is closed'
