@@ -230,8 +230,8 @@ onEach(t, 'a record that cannot be read opens no session, is reported in an even
   const payloads = [
     '', ' ', 'null', '[]', '5', '"text"', 'true', '{}', '{', '{"v":1', '{"v":2,"data":{}}', '{"v":1,"data":null}', '{"v":1,"data":[]}', '{"__proto__":{"v":1}}', '\uFEFF{}', 'NaN',
     like({ data: 5 }), like({ data: { userId: 5 } }), like({ data: { roles: 'admin' } }), like({ v: 2 }), like({ v: '1' }), like({ scheme: 'admin' }), like({ scheme: null }),
-    like({ to: 'soon' }), like({ to: null }), like({ persistent: 1 }), like({ idleTimeout: 'x' }), like({ rank: 'x' }), like({ from: {} }), like({ authenticatedAt: null }),
-    (secret: string) => payloadOf(world, secret, { secret: undefined, data: {} }), (secret: string) => payloadOf(world, secret, { secret: [secret], data: {} }),
+    like({ ms: 'soon' }), like({ ms: null }), like({ persistent: 1 }), like({ idleTimeout: 'x' }), like({ rank: 'x' }), like({ at: {} }), like({ authenticatedAt: null }),
+    (secret: string) => payloadOf(world, secret, { hash: undefined, data: {} }), (secret: string) => payloadOf(world, secret, { hash: [secret], data: {} }),
     (secret: string) => `${payloadOf(world, secret, { data: {} })}x`
   ]
   for (const [index, payload] of payloads.entries()) {

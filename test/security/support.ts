@@ -157,7 +157,7 @@ export async function plant (
 
 /** The payload of a session with this secret and these data. */
 export function payloadOf ({ clock }: Pick<World, 'clock'>, secret: string, fields: object): string {
-  return JSON.stringify({ secret, from: 1, to: clock.now() + 1e7, ...fields })
+  return JSON.stringify({ hash: secret, at: 1, ms: clock.now() + 1e7, ...fields })
 }
 
 /** One test of a promise on each backend that can keep it. */

@@ -108,7 +108,7 @@ onEach(t, 'an id, a leaked record and the cookie from before a renewal open no s
   const id = (await sessionsOf(world.app, 'ada'))[0]?.id ?? ''
   t.equal(id, before.split('.')[0])
   const { payload } = await (world.place.store as SessionStore).read(id) as { payload: string }
-  const { secret: hash } = JSON.parse(payload) as { secret: string }
+  const { hash } = JSON.parse(payload) as { hash: string }
   await ada.post('/do/renew')
   world.events.length = 0
   const { secret: another } = mintCredential()

@@ -299,7 +299,7 @@ t.test('a call that fails fails no other call of its turn', async (t) => {
   t.same((await client.keys('*:id:*')), ['session:id:c'])
 })
 
-t.test('a time that is no whole number fails its own call alone', async (t) => {
+t.test('a time that is not a whole number fails its own call alone', async (t) => {
   const { port } = await startRedis(t)
   const store = new RedisStore({ client: connect(t, new Redis(port)), prefix: 'session:' })
   const outcomes = await Promise.allSettled([

@@ -123,7 +123,7 @@ export class Connection {
     }
     const end = (outcome: unknown): void => {
       this.#pending -= calls.length
-      // After the time limit, a reply must start no further call: nobody would get its error.
+      // After the time limit, a reply must start no further call, whose error would not be caught.
       if (batch.due > 0) settle(batch, outcome)
       this.#timeLimit.delete(batch)
     }

@@ -8,7 +8,7 @@ import type { SessionRecord } from '../store.js'
 const GRACE = 600_000
 
 /**
- * What a call does on the server. The comment is "fields that it uses, besides `now`: reply". A call is atomic. It uses one record
+ * The Lua of each call. Its comment is "fields that it uses, besides `now`: reply". A call is atomic. It uses one record
  * or index, `key`. A call that saves a record also uses the index of its owner, `index`, if that is on the same server. Every key
  * that a call writes has a time to live, counted from the `now` of the caller, so that the clocks of the server and of the app may
  * differ.
