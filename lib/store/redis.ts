@@ -24,8 +24,8 @@ export interface RedisStoreOptions {
   readonly now?: () => number
 }
 
-/** Fields without values. A payload may follow. */
-const NO_FIELDS = '0 0 - \n\n\n'
+/** Returns the fields of a call that uses no other one than the owner. A payload may follow. */
+const onlyOwner = (owner = ''): string => `0 0 - ${owner}\n\n\n`
 const asIs: Use<unknown> = (reply) => reply
 
 /** How many ids `list` and `deleteAll` read from an index at once. */
@@ -43,8 +43,6 @@ const BULK = 100
  */
 export class RedisStore extends ReportingStore implements SessionStore {
   readonly #connection: Connection
-  /** True if a record and an index may be on different servers, so that a script cannot write both. */
-  readonly #isCluster: boolean
   readonly #prefix: string
   /** The pattern of SCAN that matches the key of each record. */
   readonly #pattern: string
@@ -63,7 +61,6 @@ export class RedisStore extends ReportingStore implements SessionStore {
     if (typeof prefix !== 'string') throw invalidOptions('RedisStore: prefix is missing. Give each app its own, such as prefix: "shop:session:", because apps that share a Redis and a prefix accept each other\'s sessions')
     if (!Number.isSafeInteger(maxPending) || maxPending < 1) throw invalidOptions('RedisStore: maxPending must be a whole number, 1 or more, such as 10000')
     this.#connection = new Connection(adapted, new TimeLimit(timerMilliseconds('RedisStore: timeout', timeout) ?? 0), maxPending)
-    this.#isCluster = this.#connection.isCluster
     this.#prefix = (adapted.keyPrefix ?? '') + prefix
     this.#pattern = `${((adapted.scanPrefix ?? '') + this.#prefix).replace(/[\\*?[\]]/g, '\\$&')}id:*`
     this.#now = clock(now)
@@ -95,7 +92,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
   }
 
   delete (id: string): Promise<boolean> {
-    return this.#call('delete', [this.#key(id)], NO_FIELDS, (reply) => reply !== 'ended' && chain(this.#unindex(reply, [id]), () => true))
+    return this.#call('delete', [this.#key(id)], onlyOwner(), (reply) => reply !== 'ended' && chain(this.#unindex(reply, [id]), () => true))
   }
 
   async list (principal: string, { limit, cursor }: PageRequest): Promise<Page> {
@@ -116,7 +113,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
     do {
       cursor = await this.#forEachId(owner, cursor, BATCH, async (id) => {
         if (id === except) return false
-        const reply = await this.#call('delete', [this.#key(id)], `0 0 - ${owner}\n\n\n`, asIs)
+        const reply = await this.#call('delete', [this.#key(id)], onlyOwner(owner), asIs)
         if (reply === owner) deleted++
         else if (reply !== 'ended' && reply !== 'kept') throw unexpectedReply(reply)
         return reply !== 'kept'
@@ -130,7 +127,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
     for (const server of await this.#connection.servers()) {
       let cursor = '0'
       do {
-        cursor = await this.#call('clear', [], `${NO_FIELDS}${cursor} ${this.#pattern}`, String, server)
+        cursor = await this.#call('clear', [], `${onlyOwner()}${cursor} ${this.#pattern}`, String, server)
         if (!/^\d+$/.test(cursor)) throw unexpectedReply(cursor)
       } while (cursor !== '0')
     }
@@ -147,14 +144,15 @@ export class RedisStore extends ReportingStore implements SessionStore {
       if (record !== undefined) return use(record)
       this.report({ kind: 'damaged', id })
       // A valid record that has just replaced the damaged one stays, because its owner is not `none`.
-      return this.#call('delete', [this.#key(id)], '0 0 - none\n\n\n', () => use(undefined))
+      return this.#call('delete', [this.#key(id)], onlyOwner('none'), () => use(undefined))
     })
   }
 
   /** Makes a call that writes a record. Adds the index entry that it asks for, and repeats the call unless it created the record. */
   #write<T> (name: 'create' | 'touch' | 'update', id: string, expiresAt: number, record: SessionRecord | undefined, use: Use<T>): Promise<T> {
     const owner = ownerOf(record?.principal)
-    const keys = owner === NO_OWNER || this.#isCluster ? [this.#key(id)] : [this.#key(id), this.#indexKey(owner)]
+    // In a cluster, a record and an index may be on different servers, so that a script cannot write both.
+    const keys = owner === NO_OWNER || this.#connection.isCluster ? [this.#key(id)] : [this.#key(id), this.#indexKey(owner)]
     const fields = `${expiresAt} ${record?.version ?? 0} ${this.#writer}${++this.#writes} ${owner}\n${quote(id)}\n`
     const send = (entered: string): Promise<T> => this.#call(name, keys, `${fields}${entered}\n${record?.payload ?? ''}`, (reply) => {
       if (typeof reply !== 'string' || !reply.startsWith('enter ')) return use(reply)
@@ -171,7 +169,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
   #unindex (owner: unknown, ids: readonly string[]): Awaitable<void> {
     if (owner === NO_OWNER || ids.length === 0) return undefined
     if (typeof owner !== 'string' || !owner.startsWith('=')) throw unexpectedReply(owner)
-    return this.#call('unindex', [this.#indexKey(owner)], `${NO_FIELDS}${ids.map(quote).join('\n')}`, () => {}).catch((error: unknown) => {
+    return this.#call('unindex', [this.#indexKey(owner)], `${onlyOwner()}${ids.map(quote).join('\n')}`, () => {}).catch((error: unknown) => {
       this.report({ kind: 'failed', task: 'remove ended sessions from the index of a principal', error })
     })
   }
@@ -186,7 +184,7 @@ export class RedisStore extends ReportingStore implements SessionStore {
     try {
       // A cursor is a score. An invalid cursor, which a client may send, selects the first page.
       const after = /^\d+(\.\d+)?$/.test(cursor) ? cursor : '-inf'
-      const page = await this.#call('page', [this.#indexKey(owner)], `${NO_FIELDS}${after} ${Math.min(limit, BATCH)}`, asIs)
+      const page = await this.#call('page', [this.#indexKey(owner)], `${onlyOwner()}${after} ${Math.min(limit, BATCH)}`, asIs)
       if (!Array.isArray(page) || page.length === 0) throw unexpectedReply(page)
       const [next, ...ids] = page.map((text) => unquote(String(text)))
       const run = async (id: string): Promise<unknown> => await task(id) && ended.push(id)

@@ -1,6 +1,5 @@
 import { invalidOptions } from '../../errors.js'
 
-type Argument = string | number
 export type Command = 'mget' | 'evalsha' | 'eval'
 type Methods<Name extends string> = Readonly<Record<Name, (...args: never[]) => Promise<unknown>>>
 
@@ -28,7 +27,7 @@ export interface Client {
   readonly masters?: (() => Promise<Client[]>) | undefined
   /** Calls a function once, when the client is ready. Makes a lazy client connect. */
   whenReady (listener: () => void): void
-  send (command: Command, args: readonly Argument[]): Promise<unknown>
+  send (command: Command, args: readonly string[]): Promise<unknown>
 }
 
 /** Adapts a client to the common interface. @throws `FST_SESSION_OPTIONS` if the store cannot use the client */
@@ -38,7 +37,7 @@ export function adapt (client: RedisClient | undefined): Client {
   throw invalidOptions('RedisStore: client must be a client of ioredis, iovalkey or redis, such as new Redis() or createClient()')
 }
 
-interface IoredisInternals extends Record<Command, (...args: readonly Argument[]) => Promise<unknown>> {
+interface IoredisInternals extends Record<Command, (...args: readonly string[]) => Promise<unknown>> {
   readonly isCluster?: boolean
   readonly options?: { readonly scaleReads?: unknown, readonly keyPrefix?: string }
   nodes (role: 'master'): Ioredis[]
@@ -82,7 +81,7 @@ function fromNodeRedis (client: NodeRedis): Client {
     // A cluster emits only `connect`.
     whenReady (listener) { client.once(nodeClient ? 'connect' : 'ready', listener) },
     async send (command, args) {
-      const texts = [command, ...args.map(String)]
+      const texts = [command, ...args]
       // A cluster selects the server by the key. The argument `false` (not read-only) selects the primary.
       const route = nodeClient ? [texts[command === 'mget' ? 1 : 3], false] : getSentinelNode ? [false] : []
       // The app may have set other types for the replies to its client.
