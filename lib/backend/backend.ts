@@ -48,8 +48,6 @@ export type Compute = (now: Snapshot) => Awaitable<Content & { readonly expiresA
 
 /** The sessions of one scheme, seen from a request. Every method may throw `FST_SESSION_STORE`. */
 export interface Backend {
-  /** Finds sessions without their cookies. Undefined for sealed cookies: only the browsers have those sessions. */
-  readonly directory: Directory | undefined
   /** Returns the session of a cookie value. With `touch`, the load counts as activity and moves the idle deadline. */
   load (value: string, touch: boolean, report: Report, cookieName?: string): Awaitable<Snapshot | undefined>
   /** Returns the current state of a session that was loaded earlier, `undefined` if it has ended. */
@@ -65,28 +63,4 @@ export interface Backend {
   end (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean>
   /** Ends a session only if it is still as it was read. Returns `false` on a conflict. */
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): Awaitable<boolean>
-  /** Releases its resources when the app closes. */
-  close (): Promise<void>
-}
-
-export interface SnapshotPage { readonly sessions: readonly Snapshot[], readonly cursor: string | undefined }
-
-/** The session that a claimed key leads to, and the instant of the claim (epoch milliseconds). */
-export interface Claim { readonly id: string, readonly since: number }
-
-/** Finds the sessions of a store without their cookies. */
-export interface Directory {
-  /** Returns the live session with an id. With `touch`, the call counts as activity. */
-  find (id: string, touch?: boolean): Awaitable<Snapshot | undefined>
-  list (principal: string, limit: number, cursor?: string): Promise<SnapshotPage>
-  revoke (id: string): Promise<boolean>
-  revokeAll (principal: string, except?: string): Promise<number>
-  /** Ends every session. Undefined if the store cannot. */
-  revokeEverything: (() => Promise<void>) | undefined
-  /** Records in the store that `key` leads to the session `id` until the instant `until`. Returns `false` if `key` is claimed. */
-  claim (key: string, id: string, until: number): Awaitable<boolean>
-  claimed (key: string): Awaitable<Claim | undefined>
-  unclaim (key: string): Awaitable<void>
-  /** Applies the option `maxPerPrincipal` to a session that was adopted. */
-  limit (adopted: Saved, report: Report): Awaitable<Saved>
 }

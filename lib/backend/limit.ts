@@ -2,7 +2,8 @@ import type { Report } from '../events/events.js'
 import type { Awaitable } from '../store/store.js'
 import { conflict } from '../errors.js'
 import { UNRANKED } from '../session/times.js'
-import type { Backend, Directory, Saved, Snapshot } from './backend.js'
+import type { Backend, Saved, Snapshot } from './backend.js'
+import type { StoredSessions } from './reading.js'
 
 /** The default limit. It applies only if the store counts sessions. */
 const DEFAULT_LIMIT = 100
@@ -11,7 +12,7 @@ const PAGE = 500
 /** How many times to try to end a session that concurrent requests change. Such changes must not keep it alive. */
 const MAX_TRIES = 100
 
-interface Sessions extends Pick<Directory, 'list'>, Pick<Backend, 'endUnchanged'> {
+interface Sessions extends Pick<StoredSessions, 'list'>, Pick<Backend, 'endUnchanged'> {
   /** Gives a session another rank. Returns `undefined` if the session has ended. */
   rank (session: Snapshot, rank: number): Awaitable<Snapshot | undefined>
 }

@@ -5,7 +5,7 @@ import { type Credential, hashSecret, isSessionId, parseCredential } from '../se
 import { RecentPayloads } from '../session/recent.js'
 import { expiryOf } from '../session/times.js'
 import type { Awaitable, SessionRecord, SessionStore } from '../store/store.js'
-import type { Claim, Snapshot, SnapshotPage } from './backend.js'
+import type { Snapshot } from './backend.js'
 
 export interface StoredOptions {
   readonly store: SessionStore
@@ -19,6 +19,9 @@ export interface StoredOptions {
   /** Reports what happens outside of any request. */
   readonly report: Report
 }
+
+/** The session that a claimed key leads to, and the instant of the claim (epoch milliseconds). */
+export interface Claim { readonly id: string, readonly since: number }
 
 /** A call on many sessions works in batches. It may take this many times the limit of a single call. */
 const BULK_FACTOR = 30
@@ -41,6 +44,7 @@ export class StoredSessions {
 
   reload ({ id }: Snapshot): Awaitable<Snapshot | undefined> { return this.find(id) }
 
+  /** Returns the live session with an id. With `touch`, the call counts as activity. */
   find (id: string, touch = false): Awaitable<Snapshot | undefined> {
     if (!isSessionId(id)) return undefined
     return chain(this.call((store) => store.read(id)), (record) => {
@@ -49,7 +53,7 @@ export class StoredSessions {
     })
   }
 
-  async list (principal: string, limit: number, cursor?: string): Promise<SnapshotPage> {
+  async list (principal: string, limit: number, cursor?: string) {
     const page = await this.call((store) => store.list(principal, { limit, cursor }))
     const sessions = page.sessions.map(({ id, record }) => this.#live(id, record)).filter((session) => session !== undefined)
     return { sessions, cursor: page.cursor }
@@ -67,6 +71,7 @@ export class StoredSessions {
     return count
   }
 
+  /** Ends every session. Undefined if the store cannot. */
   get revokeEverything (): (() => Promise<void>) | undefined {
     return this.options.store.clear && (async () => {
       await this.call((store) => store.clear?.(), BULK_FACTOR)
@@ -74,6 +79,7 @@ export class StoredSessions {
     })
   }
 
+  /** Records in the store that `key` leads to the session `id` until the instant `until`. Returns `false` if `key` is claimed. */
   claim (key: string, id: string, until: number): Awaitable<boolean> {
     const payload = JSON.stringify({ claim: id, since: this.options.now() })
     // It has a principal, so that a full store does not evict it like the session of a guest.

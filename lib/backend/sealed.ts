@@ -100,7 +100,6 @@ interface Opened { readonly cookieName: string, readonly value: string, readonly
 
 /** Sessions in sealed cookies. Each cookie opens only for its format, scheme and cookie name. */
 class SealedBackend implements Backend {
-  readonly directory = undefined
   readonly #ring: SealedCookie
   readonly #context: SealedContext
   /** The format, scheme and name that a current cookie opens with. */
@@ -177,7 +176,6 @@ class SealedBackend implements Backend {
   }
 
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): boolean { return this.end(session, reason, report) }
-  async close (): Promise<void> {}
   #markEnded ({ id }: Snapshot): void { this.#ended.set(id, true) }
 
   #seal (id: string, times: Times, { data, principal }: Content, end?: number): Saved & { value: string } {

@@ -5,7 +5,7 @@ import type { Content } from '../session/codec.js'
 import { hashSecret } from '../session/credential.js'
 import { expiryOf, hasIdled, IDLED, type Times, withLogin } from '../session/times.js'
 import type { Awaitable, SessionRecord, UpdateOutcome } from '../store/store.js'
-import type { Backend, Compute, Directory, NewSession, Renewal, Saved, Snapshot } from './backend.js'
+import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './backend.js'
 import { keepLimit } from './limit.js'
 import { StoredSessions, type StoredOptions } from './reading.js'
 import { Turns } from './turns.js'
@@ -22,9 +22,8 @@ interface SaveOrder {
 }
 
 /** Keeps sessions as records in a store. The cookie has only the credential. */
-export class StoredBackend extends StoredSessions implements Backend, Directory {
+export class StoredBackend extends StoredSessions implements Backend {
   readonly #turns: Turns
-  readonly directory = this
 
   constructor (options: StoredOptions) {
     super(options)
@@ -68,6 +67,7 @@ export class StoredBackend extends StoredSessions implements Backend, Directory 
     })
   }
 
+  /** Applies the option `maxPerPrincipal` after a login. */
   limit (created: Saved, report: Report): Awaitable<Saved> { return keepLimit(this, this.options.maxPerPrincipal, created, report) }
 
   rank (base: Snapshot, rank: number): Awaitable<Snapshot | undefined> {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Directory, Snapshot } from '../backend/backend.js'
+import type { Snapshot } from '../backend/backend.js'
+import type { StoredBackend } from '../backend/stored.js'
 import { authenticationRequired, must, refuseUnknown, timerMilliseconds } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
 import { cookieValue, DUPLICATE } from '../request/load.js'
@@ -141,15 +142,15 @@ function methodsOfStores (scheme: Scheme): Omit<SessionManager<any>, 'issue' | '
 }
 
 /** Returns the directory for a method with options. @throws `FST_SESSION_OPTIONS` if there is none, or an option is not `known` */
-function directory ({ name, backend }: Scheme, method: string, options: object = {}, known: readonly string[] = []): Directory {
+function directory ({ name, directory }: Scheme, method: string, options: object = {}, known: readonly string[] = []): StoredBackend {
   refuseUnknown(options, known, `option * of ${method}()`)
   const advice = method === 'revokeEverything' ? 'replace all keys, which ends all sessions' : 'end sessions with the option verify and a generation number for each user'
-  must(backend.directory !== undefined, `app.${name}.${method}() needs a store: sealed cookies exist only in browsers. Use a store, or ${advice}.`)
-  return backend.directory
+  must(directory !== undefined, `app.${name}.${method}() needs a store: sealed cookies exist only in browsers. Use a store, or ${advice}.`)
+  return directory
 }
 
 /** Returns the directory for a method with a principal. @throws also if the scheme has no principals, or the value cannot be one */
-function directoryOf (principal: unknown, scheme: Scheme, method: string, options: object, known: readonly string[]): Directory {
+function directoryOf (principal: unknown, scheme: Scheme, method: string, options: object, known: readonly string[]): StoredBackend {
   const found = directory(scheme, method, options, known)
   must(scheme.settings.principal !== undefined, `app.${scheme.name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
   // To find no sessions would look like a sign-out.
@@ -163,7 +164,7 @@ function info ({ id, principal, data, times: { createdAt, authenticatedAt }, exp
 
 /** Polls the directory. Resolves `true` when the session has ended, `false` if a signal aborts first. */
 async function watch (
-  directory: Directory, id: string, { now, idleTimeout }: Scheme['settings'], closing: AbortSignal, { signal: own, every = 10 }: WatchOptions
+  directory: StoredBackend, id: string, { now, idleTimeout }: Scheme['settings'], closing: AbortSignal, { signal: own, every = 10 }: WatchOptions
 ): Promise<boolean> {
   const interval = timerMilliseconds('every', every) as number
   const signal = own === undefined ? closing : AbortSignal.any([own, closing])

@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto'
 import { callInTime, chain, rescue } from '../awaitable.js'
-import type { Claim, Directory, NewSession, Saved, Snapshot } from '../backend/backend.js'
+import type { NewSession, Saved, Snapshot } from '../backend/backend.js'
+import type { Claim } from '../backend/reading.js'
+import type { StoredBackend } from '../backend/stored.js'
 import { SessionError } from '../errors.js'
 import type { Report } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
@@ -19,7 +21,7 @@ const SILENT: Report = () => {}
 export async function findOldSession (
   scheme: Scheme, adoption: Adoption<unknown>, value: string, report: Report
 ): Promise<{ readonly snapshot: Snapshot, readonly adoption?: PendingAdoption } | undefined> {
-  const { name, codec, backend: { directory }, settings, settings: { now, storeTimeout } } = scheme
+  const { name, codec, directory, settings, settings: { now, storeTimeout } } = scheme
   const cookie = `the cookie "${adoption.cookieName}"`
   try {
     // All spellings of a percent-encoded value count as one. Other text stays as it is.
@@ -56,11 +58,10 @@ export async function findOldSession (
 export type PendingAdoption = ReturnType<typeof pending>
 
 /** `key` names the claim of the old session, which lasts until `until`. */
-function pending ({ backend, settings }: Scheme, session: NewSession, key: string, until: number, forget: () => Promise<true>) {
-  const { directory } = backend
+function pending ({ backend, directory, settings }: Scheme, session: NewSession, key: string, until: number, forget: () => Promise<true>) {
   const { id } = session.credential
   /** Claims the old session and ends it. Returns `false` if another request has claimed it. */
-  const claim = async (directory: Directory, saved: Snapshot): Promise<boolean> => {
+  const claim = async (directory: StoredBackend, saved: Snapshot): Promise<boolean> => {
     try {
       return await directory.claim(key, id, until) && await forget()
     } catch (error) {
@@ -93,7 +94,7 @@ function pending ({ backend, settings }: Scheme, session: NewSession, key: strin
 }
 
 /** Returns the session that a claim leads to, `undefined` once `GRACE` has passed. */
-async function claimedSession (directory: Directory, claim: Claim | undefined, now: number): Promise<{ snapshot: Snapshot } | undefined> {
+async function claimedSession (directory: StoredBackend, claim: Claim | undefined, now: number) {
   const snapshot = claim === undefined || now - claim.since >= GRACE ? undefined : await directory.find(claim.id)
   return snapshot && { snapshot }
 }

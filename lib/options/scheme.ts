@@ -24,7 +24,9 @@ export function createScheme (settings: Settings, log: FastifyBaseLogger) {
   const backend: Backend = store instanceof SealedCookie
     ? store.backend({ ...settings, cookieName: cookie.name, codec, setCookie: cookie.write })
     : new StoredBackend({ ...settings, store, codec, report: reportOn() })
+  /** Finds sessions without their cookies. Undefined for sealed cookies: only the browsers have those sessions. */
+  const directory = backend instanceof StoredBackend ? backend : undefined
   /** The `Set-Cookie` header that expires the cookie of the other plugin, if its sessions are adopted. */
   const expireAdopted = adopt && expireCookie(adopt.cookieName, adopt.path ?? '/', adopt.domain)
-  return Object.freeze({ name, settings, cookie, codec, backend, reportOn, setCookie: cookie.write, expireAdopted })
+  return Object.freeze({ name, settings, cookie, codec, backend, directory, reportOn, setCookie: cookie.write, expireAdopted })
 }

@@ -126,7 +126,7 @@ export class SessionHandle extends SessionState {
     return kind !== 'keep' || snapshot === undefined || this.#isSealed || (content !== undefined && content.principal !== snapshot.principal)
   }
 
-  get #isSealed (): boolean { return this.scheme.backend.directory === undefined }
+  get #isSealed (): boolean { return this.scheme.directory === undefined }
 
   /** Call this before a save that needs a cookie. @throws `FST_SESSION_TOO_LATE` if the headers are already sent */
   #assertSendable (call: string): void {
