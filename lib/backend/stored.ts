@@ -7,7 +7,7 @@ import { expiryOf, hasIdled, IDLED, type Times, withLogin } from '../session/tim
 import type { Awaitable, SessionRecord, UpdateOutcome } from '../store/store.js'
 import type { Backend, Compute, NewSession, Renewal, Saved, Snapshot } from './backend.js'
 import { keepLimit } from './limit.js'
-import { StoredSessions, type StoredOptions } from './reading.js'
+import { StoredSessions } from './reading.js'
 import { Turns } from './turns.js'
 
 /** One run of the write loop. */
@@ -23,12 +23,7 @@ interface SaveOrder {
 
 /** Keeps sessions as records in a store. The cookie has only the credential. */
 export class StoredBackend extends StoredSessions implements Backend {
-  readonly #turns: Turns
-
-  constructor (options: StoredOptions) {
-    super(options)
-    this.#turns = new Turns(options.storeTimeout)
-  }
+  readonly #turns = new Turns(this.options.storeTimeout)
 
   create ({ credential: { id, secret }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
     const snapshot = this.#assemble(id, 1, hashSecret(secret), times, content)
