@@ -74,10 +74,13 @@ export class Codec {
 
   /** Returns a payload. `text` is the JSON of the data. @throws `FST_SESSION_TOO_LARGE` */
   encode ({ times, secretHash, data }: Omit<Decoded, 'principal'>, text = JSON.stringify(data)): string {
+    const { maxSize } = this.#options
     const payload = `{${this.#schemeField}"hash":"${secretHash}",${written(times)},"data":${text}}`
     // A UTF-16 code unit takes three bytes of UTF-8 at most.
-    if (payload.length * 3 > this.#options.maxSize) this.#checkSize(data)
-    return payload
+    if (payload.length * 3 <= maxSize) return payload
+    const size = Buffer.byteLength(JSON.stringify(data))
+    if (size <= maxSize) return payload
+    throw tooLarge(`The session's data take ${size} bytes of JSON, and the option maxSize allows ${maxSize}. Keep large things elsewhere and their key in the session.`)
   }
 
   /** Reads and checks a payload, which is untrusted. Never throws. */
@@ -98,13 +101,6 @@ export class Codec {
     } catch (error) {
       return { reason: 'unfit', detail: (error as Error).message }
     }
-  }
-
-  #checkSize (data: Data): void {
-    const { maxSize } = this.#options
-    const size = Buffer.byteLength(JSON.stringify(data))
-    if (size <= maxSize) return
-    throw tooLarge(`The session's data take ${size} bytes of JSON, and the option maxSize allows ${maxSize}. Keep large things elsewhere and their key in the session.`)
   }
 
   /** Returns the data of a record. If they were saved under an older schema, fills in defaults or calls `migrate`. */
@@ -128,14 +124,11 @@ export class Codec {
     return this.#content(data)
   }
 
-  #content (data: Data): Content { return { data, principal: this.#principalOf(data) } }
-
-  #principalOf (data: Data): string | undefined {
+  #content (data: Data): Content {
     const { principal: ask } = this.#options
-    if (ask === undefined) return undefined
-    const principal: unknown = withoutMessage('principal', () => ask(freezeJson(data)))
-    if (principal === undefined || principal === null || principal === '') return undefined
-    if (typeof principal === 'string') return principal
+    const principal: unknown = ask && withoutMessage('principal', () => ask(freezeJson(data)))
+    if (principal === undefined || principal === null || principal === '') return { data, principal: undefined }
+    if (typeof principal === 'string') return { data, principal }
     throw invalidData(`The option principal returned ${typeof principal} instead of text: return String(...) of it, or undefined.`)
   }
 }
