@@ -95,8 +95,8 @@ export class SealedCookie {
   }
 }
 
-/** An open cookie: its session, and the index of the key that opened it. */
-interface Opened { readonly cookieName: string, readonly value: string, readonly session: Snapshot, readonly key: number }
+/** The value of a cookie, and the session in it. */
+interface Opened { readonly value: string, readonly session: Snapshot }
 
 /** Sessions in sealed cookies. Each cookie opens only for its format, scheme and cookie name. */
 class SealedBackend implements Backend {
@@ -106,7 +106,7 @@ class SealedBackend implements Backend {
   readonly #bound: Buffer
   /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
   readonly #ended = new Recent<true>(ENDED)
-  /** The sessions of the cookies that were opened last, so that a page and its parts open a cookie once. */
+  /** The sessions of the cookies that were opened last, so that a page and its parts open a cookie once. Not of former cookies. */
   readonly #recent = new Recent<Opened>(OPENED)
 
   constructor (ring: SealedCookie, context: SealedContext) {
@@ -117,32 +117,29 @@ class SealedBackend implements Backend {
 
   load (value: string, touch: boolean, report: Report, cookieName = this.#context.cookieName): Snapshot | undefined {
     const { now, idleTimeout } = this.#context
-    const recent = this.#recent.get(tail(value))
-    const opened = recent?.value === value && recent.cookieName === cookieName ? recent : this.#open(value, cookieName, report)
-    if (opened === undefined) return undefined
-    const { session } = opened
+    const recent = cookieName === this.#context.cookieName ? this.#recent.get(tail(value)) : undefined
+    const session = recent?.value === value ? recent.session : this.#open(value, cookieName, report)
+    if (session === undefined) return undefined
     if (this.reload(session) === undefined) return report({ type: 'expired', reason: session.times.deadline <= now() ? 'absolute' : 'absent' }, session)
     // Seal the cookie again if the deadline gains a tenth of the idle timeout, or if its key or name is an old one.
     const expiresAt = touch ? expiryOf(session.times, this.#context, now()) : session.expiresAt
     const gain = (session.times.idleTimeout ?? idleTimeout) / 10
-    const stale = opened.key > 0 || cookieName !== this.#context.cookieName || expiresAt - session.expiresAt >= gain
-    return stale ? { ...session, expiresAt, stale } : session
+    return session.stale || expiresAt - session.expiresAt >= gain ? { ...session, expiresAt, stale: true } : session
   }
 
-  #open (value: string, cookieName: string, report: Report): Opened | undefined {
+  #open (value: string, cookieName: string, report: Report): Snapshot | undefined {
     const opened = this.#ring.open(value, this.#bind(cookieName))
     if (opened === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
     const [, id = '', end, payload = ''] = /^(\S+) (\d+) (.*)$/s.exec(opened.text) ?? []
     const decoded = this.#context.codec.decode(payload)
     if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
-    const session = { ...decoded, id: copyText(id), version: 1, expiresAt: Number(end) }
-    return this.#remember({ cookieName, value: copyText(value), session, key: opened.key })
+    const isFormer = cookieName !== this.#context.cookieName
+    const session = { ...decoded, id: copyText(id), version: 1, expiresAt: Number(end), stale: isFormer || opened.key > 0 }
+    if (!isFormer) this.#remember(copyText(value), session)
+    return session
   }
 
-  #remember (opened: Opened): Opened {
-    this.#recent.set(tail(opened.value), opened, opened.value.length)
-    return opened
-  }
+  #remember (value: string, session: Snapshot): void { this.#recent.set(tail(value), { value, session }, value.length) }
 
   reload (session: Snapshot): Snapshot | undefined {
     return session.expiresAt > this.#context.now() && this.#ended.get(session.id) === undefined ? session : undefined
@@ -162,7 +159,7 @@ class SealedBackend implements Backend {
       const isMove = id !== base.id
       const times = isMove ? withLogin(base.times, this.#context.now()) : base.times
       const saved = this.#seal(id, times, content, renewal === undefined ? content.expiresAt : undefined)
-      this.#remember({ cookieName: this.#context.cookieName, value: saved.value, session: saved.snapshot, key: 0 })
+      this.#remember(saved.value, saved.snapshot)
       if (isMove) this.#markEnded(base)
       if (renewal !== undefined) report({ type: 'renewed', reason: renewal.reason }, saved.snapshot)
       return saved
