@@ -23,7 +23,7 @@ interface SaveOrder {
 
 /** Keeps sessions as records in a store. The cookie has only the credential. */
 export class StoredBackend extends StoredSessions implements Backend {
-  readonly #turns = new Turns(this.options.storeTimeout)
+  readonly #turns = new Turns()
 
   create ({ credential: { id, secret }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
     const snapshot = this.#assemble(id, 1, hashSecret(secret), times, content)
@@ -83,7 +83,7 @@ export class StoredBackend extends StoredSessions implements Backend {
   }
 
   #write (order: SaveOrder): Awaitable<Snapshot | undefined> {
-    return this.#turns.take(order.base, (current) => this.#writeFrom(current, order))
+    return this.#turns.take(order.base, this.options.storeTimeout, (current) => this.#writeFrom(current, order))
   }
 
   /** Compare-and-set loop: computes and writes. On a conflict, reads the session and starts again. */

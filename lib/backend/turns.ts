@@ -9,17 +9,13 @@ type Write = (current: Snapshot | undefined) => Awaitable<Snapshot | undefined>
 
 /** The writers of one session in this process take turns, so n concurrent requests make about n store calls and not n². */
 export class Turns {
-  /** Milliseconds. */
-  readonly #limit: number
   /** The turn of the last writer of each session, while a write is pending. */
   readonly #last = new Map<string, Turn>()
 
-  constructor (limit: number) { this.#limit = limit }
-
-  /** Runs `write` after the earlier writers of the session. @throws `FST_SESSION_STORE` if they do not end in time */
-  take (base: Snapshot, write: Write): Awaitable<Snapshot | undefined> {
+  /** Runs `write` after the earlier writers of the session. @throws `FST_SESSION_STORE` if they do not end in `limit` milliseconds */
+  take (base: Snapshot, limit: number, write: Write): Awaitable<Snapshot | undefined> {
     const before = this.#last.get(base.id)?.outcome
-    const result = before === undefined ? write(base) : this.#after(before, base, write)
+    const result = before === undefined ? write(base) : this.#after(before, base, limit, write)
     if (!isPromise(result)) return result
     // After a failed write, the stored version is unknown. The next writer starts from `base`, and its compare-and-set finds out.
     // If this writer's turn did not come, the writers after it wait for the previous one.
@@ -33,8 +29,8 @@ export class Turns {
     return result
   }
 
-  async #after (before: Outcome, base: Snapshot, write: Write): Outcome {
-    const latest = await callInTime(() => before, this.#limit)
+  async #after (before: Outcome, base: Snapshot, limit: number, write: Write): Outcome {
+    const latest = await callInTime(() => before, limit)
     // This request may have read a newer version than the previous writer wrote. Start from the newer version.
     return await write(latest !== undefined && latest.version < base.version ? base : latest)
   }
