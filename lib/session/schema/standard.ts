@@ -76,7 +76,9 @@ function pointer (keys: readonly PropertyKey[]): string { return keys.map((key) 
  */
 function complete (input: unknown, output: unknown, path: readonly PropertyKey[]): unknown {
   if (input === output) return input
-  if (!areAlike(input, output)) {
+  const areAlike = Array.isArray(input) ? Array.isArray(output) && input.length === output.length
+    : isObject(input) && isObject(output) && isPlain(output)
+  if (!areAlike) {
     throw new Refusal(`the schema transforms ${pointer(path) || 'the data'}, but session data are stored and read as they are: let the schema check the stored form, and transform where the data are used`)
   }
   const before = input as Data
@@ -89,10 +91,4 @@ function complete (input: unknown, output: unknown, path: readonly PropertyKey[]
     put(result, key, next)
   }
   return result
-}
-
-/** Returns whether values are arrays of the same length, or objects of which the second is plain. */
-function areAlike (input: unknown, output: unknown): boolean {
-  if (Array.isArray(input)) return Array.isArray(output) && input.length === output.length
-  return isObject(input) && isObject(output) && isPlain(output)
 }
