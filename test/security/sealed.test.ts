@@ -129,6 +129,19 @@ t.test('a sealed cookie that was opened a short time ago does not open under ano
   t.equal(await replay(world, value, '/me', 'former'), 401)
 })
 
+t.test('a sealed cookie of a former name does not open under the current name, even after the app has opened it', async (t) => {
+  const store = sealedCookie({ keys: [makeKey()] })
+  const [before, after] = [Fastify(), Fastify()]
+  t.teardown(async () => { await Promise.all([before.close(), after.close()]) })
+  await before.register(plugin, { store, principal: (data) => data.userId, cookie: { name: 'former' } })
+  await after.register(plugin, { store, principal: (data) => data.userId, cookie: { name: 'id', previous: [{ name: 'former' }] } })
+  after.get('/me', { schema: { security: [{ session: [] }] } }, async () => 'in')
+  await before.ready()
+  const value = cookieOf((await managerOf(before).issue({ userId: 'ada' })).setCookie)
+  t.equal(await replay({ app: after }, value, '/me', 'former'), 200)
+  t.equal(await replay({ app: after }, value, '/me', 'id'), 401)
+})
+
 t.test('a sealed cookie of before a change of principal opens nothing more in this process', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
