@@ -9,9 +9,9 @@ import { refill } from '../session/draft.js'
 import type { Session } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import type { History, SavedAs } from './diagnostics.js'
-import { cookieValue, findAgain, type Found, isSeen } from './load.js'
+import { cookieValue, findAgain, isSeen } from './load.js'
 import { carryOut, type Order } from './save.js'
-import { type Scope, SessionState } from './state.js'
+import { SessionState } from './state.js'
 
 type Update = (data: Data) => Data | void | Promise<Data | void>
 
@@ -20,20 +20,12 @@ export class SessionHandle extends SessionState {
   /** The value of `request.session`, once it was read. */
   public: Session<Data> | undefined
   #saved: SavedAs = 'none'
-  #adoption: PendingAdoption | undefined
   /** The save or update that is running. Never rejects. */
   #running: Promise<void> | undefined
-  cookieHeaders: readonly string[]
-  /** True if there was a live session at any time, so that the response may depend on it. */
-  seen: boolean
+  cookieHeaders = this.found.cookieHeaders
 
-  constructor (scope: Scope, found: Found) {
-    super(scope, found)
-    this.#adoption = found.adoption
-    this.cookieHeaders = found.cookieHeaders
-    this.seen = isSeen(found)
-  }
-
+  /** True if there was a live session, so that the response may depend on it. */
+  get seen (): boolean { return this.snapshot !== undefined || isSeen(this.found) }
   get report (): Report { return this.scheme.reportOn(this.request) }
   get request (): FastifyRequest { return this.scope.request }
 
@@ -42,14 +34,12 @@ export class SessionHandle extends SessionState {
     const { snapshot } = this
     if (snapshot === undefined) return undefined
     return chain(findAgain(this.scheme, this.request, snapshot, this.report), (found) => {
-      this.#adoption = found.adoption
       this.held = found.snapshot?.secretHash
       if (found.snapshot === undefined) this.discard()
       // Keeps the changes that a hook has made since the load, and applies them to the data that are stored now.
       this.apply(found.snapshot && { snapshot: found.snapshot })
       this.found = { ...found, former: this.found.former }
       this.cookieHeaders = [...this.cookieHeaders, ...found.cookieHeaders]
-      this.seen = isSeen(found)
     })
   }
 
@@ -57,7 +47,7 @@ export class SessionHandle extends SessionState {
     this.assertLoaded()
     this.scope.assertSameOrigin()
     return await this.#enqueue(async () => {
-      if (this.hasIntent || this.#adoption !== undefined) await this.#save()
+      if (this.hasIntent || this.found.adoption !== undefined) await this.#save()
       await (this.snapshot === undefined ? this.#updateFirst(fn) : this.#updateStored(this.snapshot, fn))
       return this.data
     })
@@ -74,7 +64,7 @@ export class SessionHandle extends SessionState {
   save (statusCode: number): Awaitable<void> { return this.#enqueue(() => this.#save(statusCode)) }
 
   /** False if there is nothing to do before the response. */
-  get isPending (): boolean { return this.isTouched || (this.#running ?? this.#adoption) !== undefined || this.snapshot?.stale === true }
+  get isPending (): boolean { return this.isTouched || Boolean(this.#running ?? this.found.adoption ?? this.snapshot?.stale) }
 
   /** Reports changes that are lost because they were made while the response was sent. Waits for a commit that is running. */
   close (detail: string): void {
@@ -103,7 +93,7 @@ export class SessionHandle extends SessionState {
   }
 
   #save (statusCode?: number): Awaitable<void> {
-    if (this.#adoption !== undefined) return this.#adopt(this.#adoption).then(() => this.#save(statusCode))
+    if (this.found.adoption !== undefined) return this.#adopt(this.found.adoption).then(() => this.#save(statusCode))
     if (statusCode !== undefined && statusCode >= 500) {
       if (this.isChanged) this.#reportLost('server-error')
       this.takeBack()
@@ -153,9 +143,7 @@ export class SessionHandle extends SessionState {
   /** Applies the result of a save, and sets its cookie. */
   #applied (saved: Saved | undefined, order?: Order): void {
     this.apply(saved, order)
-    if (saved === undefined) return
-    this.seen = true
-    if (saved.value === undefined) return
+    if (saved?.value === undefined) return
     this.held = saved.snapshot.secretHash
     this.#setCookieHeaders([this.scheme.setCookie(saved.value, saved.snapshot.times)])
   }
@@ -178,7 +166,7 @@ export class SessionHandle extends SessionState {
       this.discard()
       throw error
     })
-    this.#adoption = undefined
+    this.found = { ...this.found, adoption: undefined }
     // A parallel request may have adopted the session first. This handler's changes are merged into it, or lost if it has ended.
     if (saved === undefined && this.isChanged) this.#reportLost('ended')
     this.#applied(saved)
