@@ -7,12 +7,6 @@ export function addErrorHeaders (error: Error, reply: FastifyReply): void {
   for (const [name, value] of Object.entries(error.headers ?? {})) if (!reply.hasHeader(name)) reply.header(name, value)
 }
 
-/** Gives the response the status of an error, with the headers that belong to it. */
-export function takeErrorStatus (error: Error, reply: FastifyReply): void {
-  reply.code((error as Partial<SessionError>).statusCode ?? 500)
-  addErrorHeaders(error, reply)
-}
-
 /**
  * Adds `Set-Cookie` headers to those of the reply, and removes the `old` ones. Sets a new list: old versions of Fastify 5 append to
  * the list that the handler passed. If the app reuses that list, the next response would send one user's session to another.

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { awaitAll, chain, isPromise, rescue } from '../awaitable.js'
-import { crossOrigin, invalidOptions, tooLate } from '../errors.js'
+import { crossOrigin, invalidOptions, type SessionError, tooLate } from '../errors.js'
 import { isDebugEnabled } from '../events/events.js'
 import { authorize } from '../routing/authorize.js'
 import { isSameOrigin, originsCompared, SAFE_METHODS } from '../routing/cross-origin.js'
@@ -8,7 +8,7 @@ import type { Plan } from '../routing/route.js'
 import type { Awaitable } from '../store/store.js'
 import { logHistory, warnOfDroppedCookie } from './diagnostics.js'
 import { SessionHandle } from './handle.js'
-import { addErrorHeaders, cacheFor, copyToRaw, rememberResponse, setCookies, takeErrorStatus, varyByCookie } from './headers.js'
+import { addErrorHeaders, cacheFor, copyToRaw, rememberResponse, setCookies, varyByCookie } from './headers.js'
 import { type Found, foundAs, isSeen, loadSession } from './load.js'
 import { bodyOf, type Outgoing, release } from './payload.js'
 import type { Scope } from './state.js'
@@ -68,7 +68,7 @@ export class RequestScope implements Scope {
       // Some sessions must be saved even if the handler does not use them.
       found.forEach(({ adoption, snapshot }, index) => { if (adoption !== undefined || snapshot?.stale === true) this.#handle(index) })
       for (const { loaded, error } of found) if (loaded === 'failed') throw error
-      return this.#authorize()
+      return authorize(this.request, this.#plan, this.#sessions)
     })
   }
 
@@ -81,7 +81,7 @@ export class RequestScope implements Scope {
     const isStale = this.#phase === 'open' && performance.now() - this.#loadedAt >= RECHECK_AFTER
     if (!isStale && (notFound === null || notFound === this.#plan)) return undefined
     const reloads = isStale ? this.#sessions.map((_session, index) => this.#handle(index).reload()) : []
-    return chain(awaitAll(reloads), () => this.#authorize(notFound ?? this.#plan))
+    return chain(awaitAll(reloads), () => authorize(this.request, notFound ?? this.#plan, this.#sessions))
   }
 
   get isClosed (): boolean { return this.#phase === 'refused' || this.#isSent }
@@ -105,7 +105,10 @@ export class RequestScope implements Scope {
   fail (error: unknown): Error {
     this.#error = error ? error as Error : invalidOptions('One of the options verify, user, verifiers, principal, roles or adopt failed without an error. Throw one that says why.')
     // Fastify runs an error handler once. After an earlier error, no handler sets the status of this error.
-    if (this.#reply.statusCode >= 400 || this.#interrupted) takeErrorStatus(this.#error, this.#reply)
+    if (this.#reply.statusCode >= 400 || this.#interrupted) {
+      this.#reply.code((this.#error as Partial<SessionError>).statusCode ?? 500)
+      addErrorHeaders(this.#error, this.#reply)
+    }
     return this.#error
   }
 
@@ -154,12 +157,10 @@ export class RequestScope implements Scope {
   onChange (): void {
     if (this.#isWatched) return
     this.#isWatched = true
-    this.#reply.raw.on('close', () => { this.#close() })
-  }
-
-  #close (): void {
-    if (this.#phase === 'open' && !this.#reply.sent) return
-    for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
+    this.#reply.raw.on('close', () => {
+      if (this.#phase === 'open' && !this.#reply.sent) return
+      for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
+    })
   }
 
   get #isSent (): boolean { return this.#phase === 'saving' || this.#phase === 'finished' || this.areHeadersSent }
@@ -184,8 +185,6 @@ export class RequestScope implements Scope {
     refused.reportOn(request)({ type: 'rejected', reason: 'cross-origin', detail: compared })
     throw crossOrigin(compared)
   }
-
-  #authorize (plan = this.#plan): Awaitable<void> { return authorize(this.request, plan, this.#sessions) }
 
   #writeHeaders (): void {
     const reply = this.#reply
