@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Snapshot } from '../backend/backend.js'
 import type { StoredBackend } from '../backend/stored.js'
-import { authenticationRequired, must, refuseUnknown, timerMilliseconds } from '../errors.js'
+import { must, refuseUnknown, timerMilliseconds } from '../errors.js'
 import type { Scheme } from '../options/scheme.js'
 import { cookieValue, DUPLICATE } from '../request/load.js'
 import { mintCredential } from '../session/credential.js'
@@ -75,7 +75,7 @@ export interface SessionManager<T extends object = Record<string, unknown>, Inpu
 
 /** Returns the manager of a scheme. `closing` aborts when the app begins to close. */
 export function createManager (scheme: Scheme, closing: AbortSignal): SessionManager {
-  const { backend, codec, settings, setCookie, cookie, reportOn } = scheme
+  const { backend, codec, settings, cookie, reportOn } = scheme
   const watches = new Set<AbortController>()
   closing.addEventListener('abort', () => { for (const watch of watches) watch.abort() })
   return Object.freeze<SessionManager<any>>({
@@ -83,7 +83,7 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
       const times = beginTimes(settings, options, settings.now())
       const session = { credential: mintCredential(), times, content: codec.accept(data), reason: 'issue' } as const
       const { snapshot: { id }, value = '' } = await backend.create(session, reportOn())
-      return { id, cookie: `${cookie.name}=${value}`, setCookie: setCookie(value, times) }
+      return { id, cookie: `${cookie.name}=${value}`, setCookie: cookie.write(value, times) }
     },
     async fromCookie (header) {
       for (const { name } of cookie.candidates) {
@@ -108,7 +108,7 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
 
 /** Returns the methods that find a session without its cookie, except `watch`. */
 function methodsOfStores (scheme: Scheme): Omit<SessionManager<any>, 'issue' | 'fromCookie' | 'watch'> {
-  const { name, backend, codec, settings, cookie, reportOn } = scheme
+  const { name, backend, codec, settings, reportOn, required } = scheme
   return {
     async find (id, options = {}) {
       const found = await directory(scheme, 'find', options, ['touch']).find(id, options.touch)
@@ -118,7 +118,7 @@ function methodsOfStores (scheme: Scheme): Omit<SessionManager<any>, 'issue' | '
       const base = await directory(scheme, 'update').find(id)
       const compute = async (now: Snapshot) => ({ ...await codec.update(now, fn), expiresAt: now.expiresAt })
       const saved = base && await backend.save(base, compute, reportOn())
-      if (saved === undefined) throw authenticationRequired([{ scheme: name, cookieName: cookie.name }])
+      if (saved === undefined) throw required()
       return copyJson(saved.snapshot.data)
     },
     async list (principal, options = {}) {

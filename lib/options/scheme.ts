@@ -2,7 +2,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Backend } from '../backend/backend.js'
 import { SealedCookie } from '../backend/sealed.js'
 import { StoredBackend } from '../backend/stored.js'
-import { must } from '../errors.js'
+import { authenticationRequired, must, type SessionError } from '../errors.js'
 import { type Report, reporter } from '../events/events.js'
 import { Codec } from '../session/codec.js'
 import { cookiePolicy, expireCookie } from './cookie.js'
@@ -28,5 +28,7 @@ export function createScheme (settings: Settings, log: FastifyBaseLogger) {
   const directory = backend instanceof StoredBackend ? backend : undefined
   /** The `Set-Cookie` header that expires the cookie of the other plugin, if its sessions are adopted. */
   const expireAdopted = adopt && expireCookie(adopt.cookieName, adopt.path ?? '/', adopt.domain)
-  return Object.freeze({ name, settings, cookie, codec, backend, directory, reportOn, setCookie: cookie.write, expireAdopted })
+  /** Returns the 401 for a request without a live session. */
+  const required = (): SessionError => authenticationRequired([{ scheme: name, cookieName: cookie.name }])
+  return Object.freeze({ name, settings, cookie, codec, backend, directory, reportOn, expireAdopted, required })
 }

@@ -145,7 +145,7 @@ export class SessionHandle extends SessionState {
     this.apply(saved, order)
     if (saved?.value === undefined) return
     this.held = saved.snapshot.secretHash
-    this.#setCookieHeaders([this.scheme.setCookie(saved.value, saved.snapshot.times)])
+    this.#setCookieHeaders([this.scheme.cookie.write(saved.value, saved.snapshot.times)])
   }
 
   /** True if the browser has a cookie of this scheme, or the former cookie. */
@@ -179,14 +179,14 @@ export class SessionHandle extends SessionState {
     const saved = await traced('update', scheme.name, scope.request, () =>
       scheme.backend.save(base, async (now) => await scheme.codec.update(now, fn).finally(assertSendable), report))
     this.#applied(saved)
-    if (saved === undefined) throw this.requiredError()
+    if (saved === undefined) throw this.scheme.required()
   }
 
   /** Updates a session that is not stored yet. Other requests do not have it. */
   async #updateFirst (fn: Update): Promise<void> {
     const { loaded } = this.found
     const hasEnded = (loaded === 'live' || loaded === 'adopted') && this.#saved !== 'destroy'
-    if (hasEnded || this.scope.isClosed) throw this.requiredError()
+    if (hasEnded || this.scope.isClosed) throw this.scheme.required()
     const data = copyJson(this.data)
     refill(this.data, this.scheme.codec.accept(await fn(data) ?? data).data)
     await this.#save()

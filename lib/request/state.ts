@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import type { Saved, Snapshot } from '../backend/backend.js'
-import { authenticationRequired, type SessionError } from '../errors.js'
 import type { RenewedReason } from '../events/events.js'
 import type { Scheme } from '../options/scheme.js'
 import { mintCredential } from '../session/credential.js'
@@ -178,11 +177,6 @@ export abstract class SessionState {
   /** @throws the error of the load, if it failed */
   protected assertLoaded (): void { if (this.found.loaded === 'failed') throw this.found.error }
 
-  protected requiredError (): SessionError {
-    const { name, cookie } = this.scheme
-    return authenticationRequired([{ scheme: name, cookieName: cookie.name }])
-  }
-
   #assertOpen (call: string): void {
     this.assertLoaded()
     this.scope.assertOpen(call, this.scheme.name)
@@ -191,14 +185,14 @@ export abstract class SessionState {
 
   #renew (reason: RenewedReason): void {
     if (this.#started !== undefined) return
-    if (this.#current === undefined) throw this.requiredError()
+    if (this.#current === undefined) throw this.scheme.required()
     this.#intent = { kind: 'renew', reason }
   }
 
   get #writable (): Draft {
     if (this.#draft !== undefined) return this.#draft
     const base = this.#base
-    if (base === undefined) throw this.requiredError()
+    if (base === undefined) throw this.scheme.required()
     this.scope.onChange()
     return this.#draft = new Draft(base)
   }
@@ -212,7 +206,7 @@ export abstract class SessionState {
   get #required (): Snapshot {
     this.assertLoaded()
     const current = this.#current
-    if (current === undefined) throw this.requiredError()
+    if (current === undefined) throw this.scheme.required()
     return current
   }
 }
