@@ -18,8 +18,6 @@ type RouteName = keyof typeof ROUTES
 /** The body of a login. If the option `body` is set, its schema defines the properties. */
 export type Credentials = { username: string, password: string } & Record<string, any>
 
-type SignedIn<Name extends SchemeName> = FastifyRequest & Record<Name, LiveSession<SessionData<Name>, SessionUser<Name>>>
-
 /** Options of `register` for the routes of the scheme `Name`. */
 export interface SessionRoutesOptions<Name extends SchemeName = SchemeName> {
   /** The session scheme. Default `session`. */
@@ -31,7 +29,7 @@ export interface SessionRoutesOptions<Name extends SchemeName = SchemeName> {
   /** Returns the lifetime of a login's session, such as `{ persistent: remember }`. */
   lifetime?: (credentials: Credentials) => StartOptions
   /** Returns the response of `GET /me`. Default: `principal` and `roles`. */
-  me?: (request: SignedIn<Name>) => Awaitable<object>
+  me?: (request: FastifyRequest & Record<Name, LiveSession<SessionData<Name>, SessionUser<Name>>>) => Awaitable<object>
   /** Returns more properties of a session in `GET /sessions`, such as the device. */
   describe?: (session: SessionInfo<SessionData<Name>>) => object
   /** `false` omits a route. Options replace those of the route: `{ login: { url: '/sign-in' } }`. */

@@ -12,9 +12,6 @@ export interface SessionUiOptions {
   roles?: string
 }
 
-/** The options of @fastify/swagger-ui, with the additions of `sessionUi`. */
-export type WithSessionUi<Options> = Options & Required<Pick<FastifySwaggerUiOptions, 'theme' | 'uiConfig'>>
-
 /** Each file after those that it imports. */
 const parts = ['document', 'fields', 'call', 'sessions', 'panel', 'locks', 'watch', 'plugin']
 const globalName = 'fastifyOpenapiSessionUi'
@@ -27,7 +24,7 @@ const globalName = 'fastifyOpenapiSessionUi'
  */
 export function sessionUi<Options extends FastifySwaggerUiOptions> (
   options: Options = {} as Options, session: SessionUiOptions = {}
-): WithSessionUi<Options> {
+): Options & Required<Pick<FastifySwaggerUiOptions, 'theme' | 'uiConfig'>> {
   refuseUnknown(session, ['poll', 'roles'], 'option * of sessionUi(), in its second argument')
   const { poll = 30, roles = '/roles' } = session
   // Longer delays overflow a browser's timer and fire at once.
