@@ -4,16 +4,6 @@ import type { Scheme } from '../options/scheme.js'
 /** The part of a session that was saved: an intent, a change of data, or nothing. */
 export type SavedAs = 'none' | 'data' | 'renew' | 'start' | 'destroy' | 'failed'
 
-/** The history of one session in one request, for the debug line. */
-export interface History {
-  readonly scheme: string
-  readonly cookie: string
-  readonly loaded: LoadedAs
-  readonly saved: SavedAs
-  readonly setCookie: boolean
-  readonly statusCode: number
-}
-
 /** By the result of a load: why there is no session. */
 const NOT_LOADED = {
   live: undefined,
@@ -31,13 +21,15 @@ const NOT_LOADED = {
 export type LoadedAs = keyof typeof NOT_LOADED
 
 /** Writes the debug line of a session: whether it was loaded and saved and its cookie set, and if not, why. */
-export function logHistory ({ log }: FastifyRequest, history: History): void {
-  const problem = NOT_LOADED[history.loaded]
-  const cookie = history.setCookie ? 'cookie set' : `cookie not set: ${whyNot(history)}`
-  log.debug({ session: history }, `session "${history.scheme}" ${problem === undefined ? '' : `not loaded: ${problem}; `}${cookie}`)
+export function logHistory (
+  { log }: FastifyRequest, { name: scheme, cookie }: Scheme, loaded: LoadedAs, saved: SavedAs, setCookie: boolean, statusCode: number
+): void {
+  const problem = NOT_LOADED[loaded] === undefined ? '' : `not loaded: ${NOT_LOADED[loaded]}; `
+  const outcome = setCookie ? 'cookie set' : `cookie not set: ${whyNot(loaded, saved, statusCode)}`
+  log.debug({ session: { scheme, cookie: cookie.name, loaded, saved, setCookie, statusCode } }, `session "${scheme}" ${problem}${outcome}`)
 }
 
-function whyNot ({ loaded, saved, statusCode }: History): string {
+function whyNot (loaded: LoadedAs, saved: SavedAs, statusCode: number): string {
   if (saved === 'failed') return 'the session could not be saved'
   if (saved === 'data') return 'the session was saved, and its cookie stays the same'
   if (saved !== 'none') return 'the session ended while the request was running'

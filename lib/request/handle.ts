@@ -8,7 +8,7 @@ import { copyJson, type Data } from '../session/json.js'
 import { refill } from '../session/draft.js'
 import type { Session } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
-import type { History, SavedAs } from './diagnostics.js'
+import { logHistory, type SavedAs } from './diagnostics.js'
 import { cookieValue, findAgain, isSeen } from './load.js'
 import { carryOut, type Order } from './save.js'
 import { SessionState } from './state.js'
@@ -73,10 +73,9 @@ export class SessionHandle extends SessionState {
     this.takeBack()
   }
 
-  /** Returns what happened to the session in this request. */
-  history (statusCode: number): History {
-    const { name: scheme, cookie: { name: cookie } } = this.scheme
-    return { scheme, cookie, loaded: this.found.loaded, saved: this.#saved, setCookie: this.cookieHeaders.length > 0, statusCode }
+  /** Logs what happened to the session in this request. */
+  logHistory (statusCode: number): void {
+    logHistory(this.request, this.scheme, this.found.loaded, this.#saved, this.cookieHeaders.length > 0, statusCode)
   }
 
   /** Runs a task after the previous one. @throws `FST_SESSION_CONFLICT` if the previous task does not end in time */

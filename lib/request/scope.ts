@@ -6,7 +6,7 @@ import { authorize } from '../routing/authorize.js'
 import { isSameOrigin, originsCompared, SAFE_METHODS } from '../routing/cross-origin.js'
 import type { Plan } from '../routing/route.js'
 import type { Awaitable } from '../store/store.js'
-import { logHistory, warnOfDroppedCookie } from './diagnostics.js'
+import { warnOfDroppedCookie } from './diagnostics.js'
 import { SessionHandle } from './handle.js'
 import { addErrorHeaders, cacheFor, copyToRaw, rememberResponse, setCookies, varyByCookie } from './headers.js'
 import { type Found, foundAs, isSeen, loadSession } from './load.js'
@@ -205,6 +205,6 @@ export class RequestScope implements Scope {
 
   #logHistory (): void {
     if (!isDebugEnabled(this.request.log)) return
-    for (const index of this.#sessions.keys()) logHistory(this.request, this.#handle(index).history(this.#reply.statusCode))
+    for (const index of this.#sessions.keys()) this.#handle(index).logHistory(this.#reply.statusCode)
   }
 }
