@@ -84,11 +84,11 @@ export class RequestScope implements Scope {
     return chain(awaitAll(reloads), () => authorize(this.request, notFound ?? this.#plan, this.#sessions))
   }
 
-  get isClosed (): boolean { return this.#phase === 'refused' || this.#isSent }
+  get isClosed (): boolean { return (this.#phase !== 'open' && this.#phase !== 'failed') || this.areHeadersSent }
 
   assertOpen (call: string, scheme: string): void {
     this.assertSameOrigin()
-    if (!this.#isSent) return
+    if (!this.isClosed) return
     throw tooLate(`session.${call}`, `Call it before the response is sent. Later, request.${scheme}.update(fn) and app.${scheme}.update(id, fn) save data, and app.${scheme}.revoke(id) ends the session.`)
   }
 
@@ -162,8 +162,6 @@ export class RequestScope implements Scope {
       for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
     })
   }
-
-  get #isSent (): boolean { return this.#phase === 'saving' || this.#phase === 'finished' || this.areHeadersSent }
 
   get areHeadersSent (): boolean {
     const { sent, raw, raw: { stream } } = this.#reply as { sent: boolean, raw: FastifyReply['raw'] & { stream?: { destroyed: boolean } } }
