@@ -29,10 +29,9 @@ function describeOperation ({ operation, method }: PlacedOperation, components: 
   const shared = (header: object, name: string): object => ({ $ref: share(components, 'headers', name, header) })
   const setCookie = { 'Set-Cookie': shared(setCookieHeader(schemes), 'SessionCookie') }
   const common = mapValues(Object.assign({}, ...sessions.map(({ settings }) => settings.openapi.headers)) as Record<string, object>, shared)
-  const own = mapValues(operation.responses ?? {}, (response, status) =>
+  const responses = mapValues(operation.responses ?? {}, (response, status) =>
     response && withHeaders(response, { ...common, ...(/^[23]/.test(status) && setCookie) }, components))
-  const missing = errorsOf(requirement, method, sessions).filter((code) => !isDocumented(statusOf[code], own))
-  const responses = { ...own }
+  const missing = errorsOf(requirement, method, sessions).filter((code) => !isDocumented(statusOf[code], responses))
   const errorSchema = (): string => share(components, 'schemas', 'SessionError', ERROR_SCHEMA)
   for (const { status, name, response } of errorResponses(missing, schemes, errorSchema)) {
     responses[status] = { $ref: share(components, 'responses', name, withHeaders(response, common, components)) }

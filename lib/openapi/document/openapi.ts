@@ -2,20 +2,19 @@ import type { SecurityRequirement } from '../../routing/requirement.js'
 
 type Extensible = Record<string, unknown>
 type Named<T> = Readonly<Record<string, T | undefined>>
-type Security = readonly SecurityRequirement[]
 
 /** The parts of an OpenAPI document (2.0 to 3.2) that the plugin reads or writes. */
 export interface OpenApiDocument extends Extensible {
   openapi?: string
   swagger?: string
-  security?: Security
+  security?: readonly SecurityRequirement[]
   components?: Components
   /** The security schemes in Swagger 2.0. */
   securityDefinitions?: object
   paths?: Readonly<Record<string, Extensible>>
 }
 export type Components = Partial<Record<'schemas' | 'responses' | 'headers' | 'securitySchemes', Named<object>>>
-export type Operation = Extensible & { operationId?: string, security?: Security, responses?: Named<Response> }
+export type Operation = Extensible & { operationId?: string, security?: readonly SecurityRequirement[], responses?: Named<Response> }
 export type Response = Extensible & { $ref?: string, headers?: object }
 
 /** An operation with its place in the document. `method` is in upper case. */
