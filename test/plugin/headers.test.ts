@@ -75,6 +75,18 @@ t.test('Cache-Control keeps responses of a session and of a cookie out of shared
   }
 })
 
+t.test('a response stays out of shared caches if its session ends while the request runs', async (t) => {
+  const { app } = await setUp(t)
+  app.get('/', { schema: optional }, async ({ session }) => {
+    const seen = session.get('userId')
+    await app.session.revoke(anySession({ session }).id)
+    await t.rejects(anySession({ session }).update(() => {}), { code: 'FST_SESSION_REQUIRED' })
+    return seen
+  })
+  const response = await ask(app, '/', (await app.session.issue(ada)).cookie)
+  t.match(response, { statusCode: 200, body: 'ada', headers: { 'cache-control': 'private, no-cache' } })
+})
+
 t.test('the cookie of an ended session does not count as a live session', async (t) => {
   const { app } = await setUp(t)
   app.get('/', { schema: optional }, async () => '')

@@ -255,13 +255,15 @@ t.test('a late save that needs a cookie is refused before anything is stored', a
   t.equal((await ask(app, '/renew', cookie)).statusCode, 200, 'the cookie is still valid')
 })
 
-t.test('a sealed session can be updated until the headers are sent', async (t) => {
+t.test('a sealed session can be saved until the headers are sent', async (t) => {
   const { app } = await setUp(t, { store: sealedCookie({ keys: [makeKey()] }) as never })
-  app.get('/:late', { schema: guarded }, async ({ session, params }, reply) => reply.send(Readable.from((async function * () {
+  app.get('/:late', { schema: guarded }, async ({ session, session: { data }, params }, reply) => reply.send(Readable.from((async function * () {
     const isLate = (params as { late: string }).late === 'yes'
     if (isLate) {
       yield 'x'.repeat(100_000)
       await t.rejects(session.update(() => { t.fail('ran') }), { code: 'FST_SESSION_TOO_LATE', message: /session\.update\(\) came after the response had begun.* It needs a cookie/ })
+      data.a = 2
+      await t.rejects(session.commit(), { code: 'FST_SESSION_TOO_LATE', message: /session\.commit\(\) came after the response had begun.* It needs a cookie/ })
     } else {
       await session.update((data) => { data.a = 1 })
     }
