@@ -24,8 +24,8 @@ export class SessionHandle extends SessionState {
   #running: Promise<void> | undefined
   cookieHeaders = this.found.cookieHeaders
 
-  /** True if there was a live session, so that the response may depend on it. */
-  get seen (): boolean { return this.snapshot !== undefined || isSeen(this.found) }
+  /** True if the response may depend on the session that was loaded. A new session sets a cookie, which says the same to caches. */
+  get seen (): boolean { return isSeen(this.found) }
   get report (): Report { return this.scheme.reportOn(this.request) }
   get request (): FastifyRequest { return this.scope.request }
 
