@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { invalidOptions, refuseUnknown } from '../errors.js'
 import { flat } from '../text.js'
+import { HashTable } from './shared/hash-table.js'
 import { type Linked, LinkedList } from './shared/linked-list.js'
 import { PrincipalIndex } from './shared/principal-index.js'
 import { ReportingStore } from './shared/reporting.js'
-import { ShardedMap } from './shared/sharded-map.js'
 import type { Page, PageRequest, SessionRecord, SessionStore, UpdateOutcome } from './store.js'
 
 export interface MemoryStoreOptions {
@@ -42,7 +42,10 @@ class Entry implements Linked<Entry> {
   }
 
   get expiresAt (): number { return this.day * DAY + this.time }
-  set expiresAt (at: number) { [this.day, this.time] = [Math.trunc(at / DAY), at % DAY] }
+  set expiresAt (at: number) {
+    this.day = Math.trunc(at / DAY)
+    this.time = at - this.day * DAY
+  }
 
   get record (): SessionRecord {
     const { payload, version, expiresAt, principal } = this
@@ -65,7 +68,7 @@ class Entry implements Linked<Entry> {
  * time, and those without a principal first. Each eviction is reported.
  */
 export class MemoryStore extends ReportingStore implements SessionStore {
-  protected entries = new ShardedMap<Entry>()
+  protected entries = new HashTable<Entry>(({ id }) => id)
   #index = new PrincipalIndex<Entry>()
   /** Sessions without a principal, in the order of their last activity. */
   #guests = new LinkedList<Entry>()
@@ -109,7 +112,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     // The timer does not keep the process alive. A store without records has no timer.
     this.#timer ??= setInterval(() => this.#sweep(SWEEP_BATCH, this.#now()), SWEEP_INTERVAL).unref()
     this.#makeRoomFor(entry, now)
-    return this.#index.add(record.principal, entry)
+    return this.#index.add(entry)
   }
 
   read (id: string): SessionRecord | undefined { return this.#live(id)?.record }
@@ -136,14 +139,13 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     }
     this.#refuseTooLarge(record)
     const { principal, expiresAt } = entry
+    const isMoved = principal !== record.principal
+    if (isMoved) this.#index.remove(entry)
     this.#takeOut(entry)
     entry.record = record
     if (expiresAt > record.expiresAt) entry.expiresAt = expiresAt
     this.#putIn(entry)
-    if (principal !== record.principal) {
-      this.#index.remove(principal, entry)
-      this.#index.add(record.principal, entry)
-    }
+    if (isMoved) this.#index.add(entry)
     this.changed(id)
     this.#makeRoomFor(entry, now)
     return 'updated'
@@ -168,7 +170,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   clear (): void {
     clearInterval(this.#timer)
     this.#timer = undefined
-    this.entries = new ShardedMap()
+    this.entries = new HashTable(({ id }) => id)
     this.#index = new PrincipalIndex()
     this.#guests = new LinkedList()
     this.#members = new LinkedList()
@@ -198,7 +200,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
   #remove (entry: Entry): void {
     this.#takeOut(entry)
     this.entries.delete(entry.id)
-    this.#index.remove(entry.principal, entry)
+    this.#index.remove(entry)
     this.changed(entry.id)
   }
 

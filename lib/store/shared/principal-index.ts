@@ -1,15 +1,16 @@
-import { ShardedMap } from './sharded-map.js'
+import { HashTable } from './hash-table.js'
 
 /** The largest page, even if the caller asks for more. */
 const LARGEST_PAGE = 1000
 
 /** Indexes sessions in memory by principal, oldest first. A principal with several sessions has a map of their places. */
-export class PrincipalIndex<T extends object> {
-  readonly #principals = new ShardedMap<T | Map<T, number>>()
+export class PrincipalIndex<T extends { readonly principal: string | undefined }> {
+  readonly #principals = new HashTable<T | Map<T, number>>((found) => (found instanceof Map ? found.keys().next().value! : found).principal!)
   #places = 0
 
   /** Adds a session. Returns the new number of sessions of the principal, or `true` without a principal. */
-  add (principal: string | undefined, session: T): number | true {
+  add (session: T): number | true {
+    const { principal } = session
     if (principal === undefined) return true
     const found = this.#principals.get(principal)
     if (found instanceof Map) return found.set(session, ++this.#places).size
@@ -17,10 +18,13 @@ export class PrincipalIndex<T extends object> {
     return found === undefined ? 1 : 2
   }
 
-  remove (principal: string | undefined, session: T): void {
+  /** Removes a session whose principal is the one that it had when it was added. */
+  remove (session: T): void {
+    const { principal } = session
     if (principal === undefined) return
     const found = this.#principals.get(principal)
-    if (found instanceof Map ? found.delete(session) && found.size === 0 : found === session) this.#principals.delete(principal)
+    if (found instanceof Map && found.size > 1) found.delete(session)
+    else if (found !== undefined) this.#principals.delete(principal)
   }
 
   /** Returns up to `limit` sessions from `cursor` on, and the next cursor. Sessions keep their places, so a removal skips none. */
