@@ -28,36 +28,39 @@ export class HashTable<T> {
 /** A hash table with linear probing: the slot of an item is the first that was free, from the slot of its hash on. */
 class Part<T> {
   readonly #keyOf: (item: T) => string
-  /** In no order, but new items come last: V8 visits each place with a new item when it collects young objects. */
-  readonly #items: T[] = []
-  /** Two numbers for each slot: the hash of an item and its place in `#items`. A hash of 0 is a free slot. */
+  /** The first is empty. New items come last: V8 visits each place with a new item when it collects young objects. */
+  readonly #items: Array<T | undefined> = [undefined]
+  /** The places of deleted items, to be used again. */
+  readonly #free: number[] = []
+  /** Two numbers for each slot: the place of an item in `#items`, or 0 if the slot is free, and the hash of the item's key. */
   #slots = new Int32Array(16)
 
   constructor (keyOf: (item: T) => string) { this.#keyOf = keyOf }
 
-  get (key: string): T | undefined {
-    const slot = this.#slotOf(key)
-    return this.#slots[slot] === 0 ? undefined : this.#itemAt(slot)
-  }
-
-  values (): T[] { return [...this.#items] }
+  get (key: string): T | undefined { return this.#items[this.#slots[this.#slotOf(key)]!] }
+  values (): T[] { return this.#items.filter((item) => item !== undefined) }
 
   set (key: string, item: T): void {
-    const slot = this.#slotOf(key)
-    if (this.#slots[slot] !== 0) this.#items[this.#slots[slot + 1]!] = item
-    else this.#fill(slot, hashOf(key), this.#items.push(item) - 1)
+    const taken = this.#slots[this.#slotOf(key)]!
+    const place = taken || (this.#free.pop() ?? this.#items.length)
+    this.#items[place] = item
+    if (taken === 0) this.#put(place, hashOf(key))
     if (2 * this.#items.length > MOST_FULL * this.#slots.length) this.#grow()
   }
 
   delete (key: string): void {
     const slot = this.#slotOf(key)
-    if (this.#slots[slot] === 0) return
-    const last = this.#items.at(-1)!
-    const place = this.#slots[slot + 1]!
-    this.#slots[this.#slotOf(this.#keyOf(last)) + 1] = place
-    this.#items[place] = last
-    this.#items.pop()
-    this.#free(slot)
+    const place = this.#slots[slot]!
+    if (place === 0) return
+    this.#items[place] = undefined
+    this.#free.push(place)
+    this.#slots[slot] = 0
+    // A search ends at a free slot, so the items of the next slots are put again.
+    for (let at = this.#next(slot); this.#slots[at] !== 0; at = this.#next(at)) {
+      const moved = this.#slots[at]!
+      this.#slots[at] = 0
+      this.#put(moved, this.#slots[at + 1]!)
+    }
   }
 
   /** Returns the slot of a key, or the free slot for it. */
@@ -65,43 +68,24 @@ class Part<T> {
     const hash = hashOf(key)
     const slots = this.#slots
     let slot = this.#home(hash)
-    for (; slots[slot] !== 0; slot = this.#next(slot)) {
-      if (slots[slot] === hash && this.#keyOf(this.#items[slots[slot + 1]!]!) === key) break
-    }
+    while (slots[slot] !== 0 && (slots[slot + 1] !== hash || this.#keyOf(this.#items[slots[slot]!]!) !== key)) slot = this.#next(slot)
     return slot
   }
 
-  /** Frees a slot. Moves each item after it into the gap, unless a search for the item starts after the gap. */
-  #free (slot: number): void {
-    let gap = slot
-    for (let at = this.#next(gap); this.#slots[at] !== 0; at = this.#next(at)) {
-      const hash = this.#slots[at]!
-      if (this.#distance(this.#home(hash), at) < this.#distance(gap, at)) continue
-      this.#fill(gap, hash, this.#slots[at + 1]!)
-      gap = at
-    }
-    this.#slots[gap] = 0
+  /** Puts an item in the first free slot from the slot of its hash on. */
+  #put (place: number, hash: number): void {
+    let slot = this.#home(hash)
+    while (this.#slots[slot] !== 0) slot = this.#next(slot)
+    this.#slots[slot] = place
+    this.#slots[slot + 1] = hash
   }
 
   #grow (): void {
     const before = this.#slots
     this.#slots = new Int32Array(2 * before.length)
-    for (let at = 0; at < before.length; at += 2) {
-      const hash = before[at]!
-      if (hash === 0) continue
-      let slot = this.#home(hash)
-      while (this.#slots[slot] !== 0) slot = this.#next(slot)
-      this.#fill(slot, hash, before[at + 1]!)
-    }
+    for (let at = 0; at < before.length; at += 2) if (before[at] !== 0) this.#put(before[at]!, before[at + 1]!)
   }
 
-  #itemAt (slot: number): T { return this.#items[this.#slots[slot + 1]!]! }
   #home (hash: number): number { return (hash << 1) & (this.#slots.length - 1) }
   #next (slot: number): number { return (slot + 2) & (this.#slots.length - 1) }
-  #distance (from: number, to: number): number { return (to - from) & (this.#slots.length - 1) }
-
-  #fill (slot: number, hash: number, place: number): void {
-    this.#slots[slot] = hash
-    this.#slots[slot + 1] = place
-  }
 }

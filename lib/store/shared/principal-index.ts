@@ -5,7 +5,7 @@ const LARGEST_PAGE = 1000
 
 /** Indexes sessions in memory by principal, oldest first. A principal with several sessions has a map of their places. */
 export class PrincipalIndex<T extends { readonly principal: string | undefined }> {
-  readonly #principals = new HashTable<T | Map<T, number>>((found) => (found instanceof Map ? found.keys().next().value! : found).principal!)
+  readonly #principals = new HashTable<T | Map<T, number>>((own) => (own instanceof Map ? own.keys().next().value! : own).principal!)
   #places = 0
 
   /** Adds a session. Returns the new number of sessions of the principal, or `true` without a principal. */

@@ -1,22 +1,22 @@
 import { randomInt } from 'node:crypto'
 
-const KEY0 = randomInt(2 ** 32) | 0
-const KEY1 = randomInt(2 ** 32) | 0
+const KEY0 = randomInt(2 ** 32)
+const KEY1 = randomInt(2 ** 32)
 /** A store looks for a key before it adds or deletes it. */
-let [lastText, lastHash] = ['', 1]
+let last = { text: '', hash: 0 }
 
 /**
- * Returns 32 bits that are not all 0: HalfSipHash-1-3 of the characters with a random key of this process. Users choose their names.
- * If they could predict the hash, they could choose names that share one, and each login would be compared with all of them.
+ * Returns 32 bits: HalfSipHash-1-3 of the characters, two to a word, with a random key of this process. Users choose their names. If
+ * they could predict the hash, they could choose names that share one, and each login would be compared with all of them.
  */
 export function hashOf (text: string): number {
-  if (text === lastText) return lastHash
+  if (text === last.text) return last.hash
   const { length } = text
-  let v0 = KEY0
-  let v1 = KEY1
+  let v0 = KEY0 | 0
+  let v1 = KEY1 | 0
   let v2 = KEY0 ^ 0x6c796765
   let v3 = KEY1 ^ 0x74656462
-  // Two characters, the length, and three words to finish with. The code of a character after the end is NaN, which counts as 0.
+  // After the characters come their number and three rounds to finish. The code of a character after the end is NaN and counts as 0.
   for (let at = 0; at < length + 8; at += 2) {
     const word = at < length ? text.charCodeAt(at) | (text.charCodeAt(at + 1) << 16) : at < length + 2 ? length : 0
     v3 ^= word
@@ -31,6 +31,6 @@ export function hashOf (text: string): number {
     v2 = (v2 << 16) | (v2 >>> 16)
     v0 ^= word
   }
-  lastText = text
-  return lastHash = (v1 ^ v3) || 1
+  last = { text, hash: v1 ^ v3 }
+  return last.hash
 }
