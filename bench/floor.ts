@@ -19,9 +19,9 @@ export interface FloorStore {
   update (id: string, entry: Entry): boolean | Promise<boolean>
 }
 
-const IDLE = 30 * 60_000
-const COOKIE = '__Host-session='
-const ATTRIBUTES = '; Path=/; HttpOnly; Secure; SameSite=Lax'
+export const IDLE = 30 * 60_000
+export const COOKIE = '__Host-session='
+export const ATTRIBUTES = '; Path=/; HttpOnly; Secure; SameSite=Lax'
 
 let pool = Buffer.alloc(0)
 /** Returns an id of 16 random bytes and a secret of 32. Takes them from a pool, because one large call costs as much as a small one. */

@@ -5,6 +5,8 @@ export type StoreKind = 'none' | 'memory' | 'redis' | 'cookie'
 export interface SubjectName {
   readonly name: string
   readonly store: StoreKind
+  /** True for a subject that serves logins and nothing else. */
+  readonly isLoginOnly?: boolean
 }
 
 export const BARE: SubjectName = { name: 'bare Fastify', store: 'none' }
@@ -14,6 +16,7 @@ export const AGAIN: SubjectName = { name: 'bare Fastify again', store: 'none' }
 
 export const SUBJECTS = [
   { name: 'floor', store: 'memory' },
+  { name: 'floor of a login', store: 'memory', isLoginOnly: true },
   { name: 'this', store: 'memory' },
   { name: '@fastify/session', store: 'memory' },
   { name: '@mgcrea/fastify-session', store: 'memory' },

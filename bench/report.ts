@@ -35,11 +35,13 @@ function added ({ cells }: Figures, bare: Figures, scenario: string): number | u
   return own.length === 0 ? undefined : typical(own) - typical(bare.cells[scenario] ?? [])
 }
 
+const absence = ({ subject }: Figures): string => subject.isLoginOnly === true ? '-' : 'refused'
+
 export function costs (all: readonly Figures[], scenarios: readonly Scenario[]): string {
   const bare = all.find(({ subject }) => subject === BARE)!
   const lines = all.map((figures) => row([title(figures.subject), ...scenarios.map(({ name }) => {
     const value = figures === bare ? typical(bare.cells[name] ?? []) : added(figures, bare, name)
-    if (value === undefined) return 'refused'
+    if (value === undefined) return absence(figures)
     return `${value.toFixed(1)} ± ${spread(figures.cells[name] ?? []).toFixed(1)}${figures.tooLong.includes(name) ? ' (1)' : ''}`
   })]))
   const note = all.some(({ tooLong }) => tooLong.length > 0) ? '\n\n(1) The cookie is longer than 4,096 bytes: browsers drop it without a message.' : ''
@@ -57,7 +59,7 @@ export function ratios (all: readonly Figures[], scenarios: readonly Scenario[])
     return [row([title(figures.subject), ...scenarios.map(({ name }) => {
       const [own, least] = [added(figures, bare, name), added(floor, bare, name)]
       // A multiple of almost nothing says nothing.
-      return own === undefined ? 'refused' : least === undefined || least < 2 ? '-' : (own / least).toFixed(2)
+      return own === undefined ? absence(figures) : least === undefined || least < 2 ? '-' : (own / least).toFixed(2)
     })])]
   })
   return lines.length === 0 ? undefined : [...heading('times the floor', scenarios), ...lines].join('\n')

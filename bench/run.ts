@@ -76,6 +76,7 @@ class Subject {
 
   async visit (scenario: Scenario, count: number, keep: boolean): Promise<void> {
     const { subject, cells, tooLong } = this.figures
+    if (subject.isLoginOnly === true && scenario.login !== undefined) return
     const cell = await measure(this.#connections, scenario, count, () => this.#cpu(), subject.store !== 'none').catch((error: unknown) => {
       throw new Error(`${subject.name}, ${subject.store}: ${String(error)}`)
     })

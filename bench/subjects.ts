@@ -8,6 +8,7 @@ import sessionPlugin, { MemoryStore, type SessionPluginOptions } from 'fastify-o
 import { RedisStore } from 'fastify-openapi-session/redis'
 import { makeKey, sealedCookie } from 'fastify-openapi-session/sealed'
 import { floor, floorInMemory, floorInRedis } from './floor.js'
+import { loginFloor } from './login-floor.js'
 import { AGAIN, BARE, SIZES, type Size, type SubjectName, urlOf } from './plan.js'
 
 // The types of all session plugins declare request.session, so the other plugins are loaded without types.
@@ -125,6 +126,7 @@ export async function build ({ name, store }: SubjectName, redis: () => Redis): 
     case `${AGAIN.name}, none`: return await app(bare, () => {})
     case 'floor, memory': return await app(async (made) => await made.register(floor, { store: floorInMemory() }), start)
     case 'floor, redis': return await app(async (made) => await made.register(floor, { store: floorInRedis(redis()) }), start)
+    case 'floor of a login, memory': return await app(async (made) => await made.register(loginFloor, { schema: Data, principal: (data) => data['user'] as string }), start)
     case 'this, memory': return await app(own(new MemoryStore({ maxSessions: MAX_SESSIONS, maxBytes: 2 ** 40 })), start)
     case 'this, redis': return await app(own(new RedisStore({ client: redis(), prefix: 'own:' })), start)
     case 'this, cookie': return await app(own(sealedCookie({ keys: [makeKey()] })), start)
