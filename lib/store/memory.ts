@@ -157,11 +157,10 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     return entry !== undefined
   }
 
-  list (principal: string, { limit, cursor }: PageRequest): Page {
+  list (principal: string, { limit, cursor: from }: PageRequest): Page {
     const now = this.#now()
-    const page = this.#index.page(principal, limit, cursor)
-    const live = page.sessions.filter(({ expiresAt }) => expiresAt > now)
-    return { sessions: live.map(({ id, record }) => ({ id, record })), cursor: page.cursor }
+    const { sessions, cursor } = this.#index.page(principal, limit, from)
+    return { sessions: sessions.filter(({ expiresAt }) => expiresAt > now).map(({ id, record }) => ({ id, record })), cursor }
   }
 
   deleteAll (principal: string, except?: string): number | Promise<number> { return this.#deleteFrom(principal, except) }

@@ -41,11 +41,11 @@ class Part<T> {
   values (): T[] { return this.#items.filter((item) => item !== undefined) }
 
   set (key: string, item: T): void {
+    if (2 * this.#items.length > MOST_FULL * this.#slots.length) this.#grow()
     const taken = this.#slots[this.#slotOf(key)]!
     const place = taken || (this.#free.pop() ?? this.#items.length)
     this.#items[place] = item
     if (taken === 0) this.#put(place, hashOf(key))
-    if (2 * this.#items.length > MOST_FULL * this.#slots.length) this.#grow()
   }
 
   delete (key: string): void {

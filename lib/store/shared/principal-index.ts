@@ -5,7 +5,7 @@ const LARGEST_PAGE = 1000
 
 /** Indexes sessions in memory by principal, oldest first. A principal with several sessions has a map of their places. */
 export class PrincipalIndex<T extends { readonly principal: string | undefined }> {
-  readonly #principals = new HashTable<T | Map<T, number>>((own) => (own instanceof Map ? own.keys().next().value! : own).principal!)
+  readonly #principals = new HashTable<T | (Map<T, number> & { readonly principal: string })>(({ principal }) => principal!)
   #places = 0
 
   /** Adds a session. Returns the new number of sessions of the principal, or `true` without a principal. */
@@ -14,7 +14,8 @@ export class PrincipalIndex<T extends { readonly principal: string | undefined }
     if (principal === undefined) return true
     const found = this.#principals.get(principal)
     if (found instanceof Map) return found.set(session, ++this.#places).size
-    this.#principals.set(principal, found === undefined ? session : new Map([[found, ++this.#places], [session, ++this.#places]]))
+    const own = found === undefined ? session : Object.assign(new Map([[found, ++this.#places], [session, ++this.#places]]), { principal })
+    this.#principals.set(principal, own)
     return found === undefined ? 1 : 2
   }
 
@@ -23,8 +24,7 @@ export class PrincipalIndex<T extends { readonly principal: string | undefined }
     const { principal } = session
     if (principal === undefined) return
     const found = this.#principals.get(principal)
-    if (found instanceof Map && found.size > 1) found.delete(session)
-    else if (found !== undefined) this.#principals.delete(principal)
+    if (found instanceof Map ? found.delete(session) && found.size === 0 : found === session) this.#principals.delete(principal)
   }
 
   /** Returns up to `limit` sessions from `cursor` on, and the next cursor. Sessions keep their places, so a removal skips none. */

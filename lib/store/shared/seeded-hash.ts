@@ -3,14 +3,14 @@ import { randomInt } from 'node:crypto'
 const KEY0 = randomInt(2 ** 32)
 const KEY1 = randomInt(2 ** 32)
 /** A store looks for a key before it adds or deletes it. */
-let last = { text: '', hash: 0 }
+let last: { readonly text: string, readonly hash: number } | undefined
 
 /**
  * Returns 32 bits: HalfSipHash-1-3 of the characters, two to a word, with a random key of this process. Users choose their names. If
  * they could predict the hash, they could choose names that share one, and each login would be compared with all of them.
  */
 export function hashOf (text: string): number {
-  if (text === last.text) return last.hash
+  if (text === last?.text) return last.hash
   const { length } = text
   let v0 = KEY0 | 0
   let v1 = KEY1 | 0
@@ -30,6 +30,7 @@ export function hashOf (text: string): number {
     v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0
     v2 = (v2 << 16) | (v2 >>> 16)
     v0 ^= word
+    if (at >= length && at < length + 2) v2 ^= 0xff
   }
   last = { text, hash: v1 ^ v3 }
   return last.hash
