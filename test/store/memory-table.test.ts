@@ -107,6 +107,40 @@ t.test('a session that was never listed takes no other session from the list of 
   t.equal(store.deleteAll('p'), 1)
 })
 
+t.test('a search for a new key compares hashes in few slots, and reads no item', async (t) => {
+  let reads = 0
+  const real = globalThis.Int32Array
+  t.intercept(globalThis, 'Int32Array', {
+    value: function (length: number) {
+      return new Proxy(new real(length), {
+        get (slots, name) {
+          if (Number(name) % 2 === 0) reads++
+          return slots[name as keyof Int32Array]
+        },
+        set (slots, name, value: number) {
+          slots[Number(name)] = value
+          return true
+        }
+      })
+    }
+  })
+  let compared = 0
+  const table = new HashTable<{ key: string }>(({ key }) => {
+    compared++
+    return key
+  })
+  let searched = 0
+  for (let n = 0; n < 20_000; n++) {
+    table.set(`${n}`, { key: `${n}` })
+    const before = reads
+    table.get(`new ${n}`)
+    searched += reads - before
+  }
+  // Of 200 million pairs of keys, one in 4 billion shares a hash. A table that is 40 to 80 % full needs about five slots.
+  t.ok(compared < 5, `${compared} keys compared`)
+  t.ok(searched < 8 * 20_000, `${searched / 20_000} slots read for each new key`)
+})
+
 /** Returns the largest length of an `Int32Array` that `work` makes. */
 function largestTable (work: () => void): number {
   const real = globalThis.Int32Array
