@@ -2,8 +2,6 @@ import { hashOf } from './seeded-hash.js'
 
 /** A single table of a million items stops the event loop for 20 ms when it grows. Each of these parts stops it for less than two. */
 const PARTS = 16
-/** How full a part may be. In a fuller one, a search passes over more items. */
-const MOST_FULL = 0.8
 
 /**
  * A map of items that know their keys. A search for a new key reads one place in memory. In a `Map` it reads about five, which the
@@ -41,7 +39,8 @@ class Part<T> {
   values (): T[] { return this.#items.filter((item) => item !== undefined) }
 
   set (key: string, item: T): void {
-    if (2 * this.#items.length > MOST_FULL * this.#slots.length) this.#grow()
+    // In a table that is fuller than 80 %, a search passes over many slots.
+    if (2 * this.#items.length > 0.8 * this.#slots.length) this.#grow()
     const taken = this.#slots[this.#slotOf(key)]!
     const place = taken || (this.#free.pop() ?? this.#items.length)
     this.#items[place] = item
@@ -56,7 +55,7 @@ class Part<T> {
     this.#free.push(place)
     this.#slots[slot] = 0
     // A search ends at a free slot, so the items of the next slots are put again.
-    for (let at = this.#next(slot); this.#slots[at] !== 0; at = this.#next(at)) {
+    for (let at = this.#wrap(slot + 2); this.#slots[at] !== 0; at = this.#wrap(at + 2)) {
       const moved = this.#slots[at]!
       this.#slots[at] = 0
       this.#put(moved, this.#slots[at + 1]!)
@@ -67,15 +66,15 @@ class Part<T> {
   #slotOf (key: string): number {
     const hash = hashOf(key)
     const slots = this.#slots
-    let slot = this.#home(hash)
-    while (slots[slot] !== 0 && (slots[slot + 1] !== hash || this.#keyOf(this.#items[slots[slot]!]!) !== key)) slot = this.#next(slot)
+    let slot = this.#wrap(hash << 1)
+    while (slots[slot] !== 0 && (slots[slot + 1] !== hash || this.#keyOf(this.#items[slots[slot]!]!) !== key)) slot = this.#wrap(slot + 2)
     return slot
   }
 
   /** Puts an item in the first free slot from the slot of its hash on. */
   #put (place: number, hash: number): void {
-    let slot = this.#home(hash)
-    while (this.#slots[slot] !== 0) slot = this.#next(slot)
+    let slot = this.#wrap(hash << 1)
+    while (this.#slots[slot] !== 0) slot = this.#wrap(slot + 2)
     this.#slots[slot] = place
     this.#slots[slot + 1] = hash
   }
@@ -86,6 +85,6 @@ class Part<T> {
     for (let at = 0; at < before.length; at += 2) if (before[at] !== 0) this.#put(before[at]!, before[at + 1]!)
   }
 
-  #home (hash: number): number { return (hash << 1) & (this.#slots.length - 1) }
-  #next (slot: number): number { return (slot + 2) & (this.#slots.length - 1) }
+  /** Returns a number from the start again after the last slot. */
+  #wrap (slot: number): number { return slot & (this.#slots.length - 1) }
 }

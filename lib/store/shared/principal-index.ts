@@ -1,8 +1,5 @@
 import { HashTable } from './hash-table.js'
 
-/** The largest page, even if the caller asks for more. */
-const LARGEST_PAGE = 1000
-
 /** Indexes sessions in memory by principal, oldest first. A principal with several sessions has a map of their places. */
 export class PrincipalIndex<T extends { readonly principal: string | undefined }> {
   readonly #principals = new HashTable<T | (Map<T, number> & { readonly principal: string })>(({ principal }) => principal!)
@@ -27,10 +24,10 @@ export class PrincipalIndex<T extends { readonly principal: string | undefined }
     if (found instanceof Map ? found.delete(session) && found.size === 0 : found === session) this.#principals.delete(principal)
   }
 
-  /** Returns up to `limit` sessions from `cursor` on, and the next cursor. Sessions keep their places, so a removal skips none. */
+  /** Returns up to `limit` sessions (1,000 at most) from `cursor` on, and the next cursor. Places stay, so a removal skips none. */
   page (principal: string, limit: number, cursor = '0'): { sessions: T[], cursor: string | undefined } {
     const found = this.#principals.get(principal)
-    const [from, size] = [Number(cursor), Math.min(limit, LARGEST_PAGE)]
+    const [from, size] = [Number(cursor), Math.min(limit, 1000)]
     const sessions: T[] = []
     for (const [session, place] of found instanceof Map ? found : found === undefined ? [] : [[found, from] as const]) {
       if (place < from) continue

@@ -11,14 +11,13 @@ let last: { readonly text: string, readonly hash: number } | undefined
  */
 export function hashOf (text: string): number {
   if (text === last?.text) return last.hash
-  const { length } = text
   let v0 = KEY0 | 0
   let v1 = KEY1 | 0
   let v2 = KEY0 ^ 0x6c796765
   let v3 = KEY1 ^ 0x74656462
   // After the characters come their number and three rounds to finish. The code of a character after the end is NaN and counts as 0.
-  for (let at = 0; at < length + 8; at += 2) {
-    const word = at < length ? text.charCodeAt(at) | (text.charCodeAt(at + 1) << 16) : at < length + 2 ? length : 0
+  for (let at = 0; at < text.length + 8; at += 2) {
+    const word = at < text.length ? text.charCodeAt(at) | (text.charCodeAt(at + 1) << 16) : at < text.length + 2 ? text.length : 0
     v3 ^= word
     v0 = (v0 + v1) | 0
     v2 = (v2 + v3) | 0
@@ -30,8 +29,7 @@ export function hashOf (text: string): number {
     v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0
     v2 = (v2 << 16) | (v2 >>> 16)
     v0 ^= word
-    if (at >= length && at < length + 2) v2 ^= 0xff
+    if (at >= text.length && at < text.length + 2) v2 ^= 0xff
   }
-  last = { text, hash: v1 ^ v3 }
-  return last.hash
+  return (last = { text, hash: v1 ^ v3 }).hash
 }
