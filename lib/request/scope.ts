@@ -149,7 +149,7 @@ export class RequestScope implements Scope {
     else this.#outgoing?.begin()
     this.#writeHeaders()
     if (this.#phase === 'open' || this.#phase === 'saving') this.#phase = 'finished'
-    this.#logHistory()
+    if (isDebugEnabled(this.request.log)) for (const index of this.#sessions.keys()) this.#handle(index).logHistory(this.#reply.statusCode)
     if (failures.length > 0) throw failures[0]
   }
 
@@ -199,10 +199,5 @@ export class RequestScope implements Scope {
     setCookies(reply, cookieHeaders, this.#cookieHeaders)
     cacheFor(reply, cookieHeaders.length > 0, seen)
     this.#cookieHeaders = cookieHeaders
-  }
-
-  #logHistory (): void {
-    if (!isDebugEnabled(this.request.log)) return
-    for (const index of this.#sessions.keys()) this.#handle(index).logHistory(this.#reply.statusCode)
   }
 }

@@ -39,14 +39,11 @@ export function freezeJson<T> (value: T): T {
 export function sameJson (value: unknown, json: unknown): boolean {
   if (value === json) return true
   if (typeof value !== 'object' || typeof json !== 'object' || value === null || json === null) return false
-  if (Array.isArray(value)) return Array.isArray(json) && sameItems(value, json)
+  if (Array.isArray(value)) {
+    // Of the two, only `value` may have holes, which every() would skip.
+    return Array.isArray(json) && json.length === value.length && json.every((item, index) => sameJson(value[index], item))
+  }
   return !Array.isArray(json) && isPlain(value) && sameEntries(value as Data, json as Data)
-}
-
-function sameItems (value: readonly unknown[], json: readonly unknown[]): boolean {
-  if (value.length !== json.length) return false
-  for (let index = 0; index < value.length; index++) if (!sameJson(value[index], json[index])) return false
-  return true
 }
 
 function sameEntries (value: Data, json: Data): boolean {

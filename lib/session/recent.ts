@@ -1,6 +1,5 @@
 import type { Codec, Decoded, Undecodable } from './codec.js'
 import { copyText } from '../text.js'
-import type { Data } from './json.js'
 
 /** The size of each generation of payloads, in UTF-16 code units of text. */
 const GENERATION = 1_048_576
@@ -59,13 +58,10 @@ export class RecentPayloads {
   encode (id: string, { times, secretHash, data, principal }: Decoded): string {
     const decoded = { times, secretHash, data, principal }
     const isLarge = (this.#entries.get(id)?.payload.length ?? 0) >= LARGE
-    const payload = this.#codec.encode(decoded, isLarge ? this.#write(data) : undefined)
+    const text = isLarge ? `{${Object.keys(data).map((key) => `${JSON.stringify(key)}:${this.#textOf(data[key])}`).join()}}` : undefined
+    const payload = this.#codec.encode(decoded, text)
     this.#entries.set(id, { payload, decoded }, payload.length)
     return payload
-  }
-
-  #write (data: Data): string {
-    return `{${Object.keys(data).map((key) => `${JSON.stringify(key)}:${this.#textOf(data[key])}`).join()}}`
   }
 
   #textOf (value: unknown): string {

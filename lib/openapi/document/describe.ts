@@ -27,7 +27,11 @@ function describeOperation ({ operation, method }: PlacedOperation, components: 
   const sessions = schemes.filter(({ name }) => requirement.sessions.includes(name))
   if (sessions.length === 0) return undefined
   const shared = (header: object, name: string): object => ({ $ref: share(components, 'headers', name, header) })
-  const setCookie = { 'Set-Cookie': shared(setCookieHeader(schemes), 'SessionCookie') }
+  const cookies = schemes.map(({ cookie }) => `\`${cookie.name}\``).join(' or ')
+  const description = `Present when this response starts, renews or ends a session: the cookie ${cookies}, always HttpOnly.`
+  // RFC 6265, 4.1.
+  const cookieHeader = { description, schema: { type: 'string', maxLength: 8192, pattern: '^[!-~]+=[ -~]*$' } }
+  const setCookie = { 'Set-Cookie': shared(cookieHeader, 'SessionCookie') }
   const common = mapValues(Object.assign({}, ...sessions.map(({ settings }) => settings.openapi.headers)) as Record<string, object>, shared)
   const responses = mapValues(operation.responses ?? {}, (response, status) =>
     response && withHeaders(response, { ...common, ...(/^[23]/.test(status) && setCookie) }, components))
@@ -65,13 +69,6 @@ function share (components: Components, section: keyof Components, name: string,
   for (let count = 2; isTaken(components[section]?.[free]); count++) free = `${name}${count}`
   components[section] = { ...components[section], [free]: component }
   return `#/components/${section}/${free}`
-}
-
-/** Returns the `Set-Cookie` header (RFC 6265, 4.1) of responses that start, renew or end a session. */
-function setCookieHeader (schemes: readonly Scheme[]): object {
-  const cookies = schemes.map(({ cookie }) => `\`${cookie.name}\``).join(' or ')
-  const description = `Present when this response starts, renews or ends a session: the cookie ${cookies}, always HttpOnly.`
-  return { description, schema: { type: 'string', maxLength: 8192, pattern: '^[!-~]+=[ -~]*$' } }
 }
 
 /** Returns the Security Scheme Object (OpenAPI 3, 4.8.27): a cookie is an API key. Keeps the app's fields that no tool needs. */
