@@ -105,13 +105,13 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     if (++this.#created % CREATED_PER_SWEEP === 0) this.#sweep(2 * CREATED_PER_SWEEP, now)
     if (record.expiresAt <= now) return true
     this.#refuseTooLarge(record)
+    this.#makeRoom(now, 1, record.payload.length)
     const entry = new Entry(id, record)
     this.entries.set(id, entry)
     this.#putIn(entry)
     this.changed(id)
     // The timer does not keep the process alive. A store without records has no timer.
     this.#timer ??= setInterval(() => this.#sweep(SWEEP_BATCH, this.#now()), SWEEP_INTERVAL).unref()
-    this.#makeRoomFor(entry, now)
     return this.#index.add(entry)
   }
 
@@ -147,7 +147,7 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     this.#putIn(entry)
     if (isMoved) this.#index.add(entry)
     this.changed(id)
-    this.#makeRoomFor(entry, now)
+    this.#makeRoom(now, 0, 0, entry)
     return 'updated'
   }
 
@@ -227,12 +227,12 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     if (this.size === 0) this.clear()
   }
 
-  /** Evicts sessions until the store is within its limits. Never evicts `entry`. */
-  #makeRoomFor (entry: Entry, now: number): void {
+  /** Evicts sessions until there is room for more sessions and characters. Never evicts `entry`. */
+  #makeRoom (now: number, sessions: number, characters: number, entry?: Entry): void {
     const { maxSessions, maxBytes } = this.#limits
-    while (this.size > maxSessions || this.#bytes > maxBytes) {
+    while (this.size + sessions > maxSessions || this.#bytes + characters > maxBytes) {
       const { oldest: guest } = this.#guests
-      // `entry` alone is within the limits, so another entry exists. `entry` is the newest of its list, so it comes last.
+      // One session alone is within the limits, so another exists. `entry` is the newest of its list, so it comes last.
       const evicted = (guest === undefined || guest === entry ? this.#members.oldest : guest)!
       const { id, principal, expiresAt } = evicted
       this.#remove(evicted)

@@ -96,14 +96,24 @@ t.test('a call for a principal with many sessions goes through none of them', as
   t.strictSame([...results, iterations], [true, 10, 'updated', true, 0])
 })
 
-t.test('a session that was never listed takes no other session from the list of its principal', async (t) => {
+t.test('a creation that fails in an observer leaves nothing of the session', async (t) => {
   const store = new MemoryStore({ maxSessions: 2 })
   t.teardown(() => store.close())
   store.create('guest', { payload: '{}', version: 1, expiresAt: Date.now() + MINUTE })
   store.create('first', record('p'))
   store.observe(() => { throw new Error('an observer that fails') })
   t.throws(() => store.create('second', record('p')), { message: 'an observer that fails' })
-  store.delete('second')
+  t.strictSame([store.size, store.read('second')], [1, undefined])
+  t.strictSame(store.list('p', { limit: 10 }).sessions.map(({ id }) => id), ['first'])
+})
+
+t.test('a session is there and listed if an observer emptied the store during its creation', async (t) => {
+  const store = new MemoryStore({ maxSessions: 1 })
+  t.teardown(() => store.close())
+  store.create('first', record('p'))
+  store.observe(() => { store.clear() })
+  store.create('second', record('p'))
+  t.strictSame([store.size, store.read('second')?.version, store.list('p', { limit: 10 }).sessions.length], [1, 1, 1])
   t.equal(store.deleteAll('p'), 1)
 })
 
