@@ -2,8 +2,8 @@
  * The floor of a login: the floor, and what docs/security.md promises of a login in memory besides.
  *
  * - The data are a private copy, are JSON, fit the schema, and are frozen when the app's function reads the principal from them.
- * - The store can list and end the sessions of a principal, counts them for the limit, keeps within a number and a size, evicts the
- *   session that was idle for the longest time, frees expired ones, and creates no session over another.
+ * - The store has the sessions of each principal, to list and to end, and counts them for the limit. It keeps within a number and a
+ *   size, evicts the session that was idle for the longest time, frees expired ones, and creates no session over another.
  * - The session has an absolute deadline. A change after the response is noticed. The response stays out of all shared caches.
  *
  * It is a yardstick and not a product: it serves one kind of login, has no options, and its errors say nothing.
@@ -104,6 +104,11 @@ class LoginSession {
     [this.id, this.secret] = makeCredential()
     this.data = this.accept(data)
     this.reply.raw.on('close', () => { if (this.isLate) throw new Error('too late') })
+  }
+
+  set (key: string, value: unknown): void {
+    this.isLate = this.reply.raw.headersSent
+    this.data = this.accept({ ...this.data, [key]: value })
   }
 }
 
