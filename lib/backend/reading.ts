@@ -133,8 +133,7 @@ export class StoredSessions {
 
   /** Calls the store within the time limit. @throws `FST_SESSION_STORE` */
   protected call<T> (work: (store: SessionStore) => Awaitable<T>, factor = 1): Awaitable<T> {
-    const { store, storeTimeout } = this.options
-    return callInTime(() => work(store), storeTimeout * factor)
+    return callInTime(work, this.options.storeTimeout * factor, this.options.store)
   }
 }
 

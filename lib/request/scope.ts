@@ -57,8 +57,6 @@ export class RequestScope implements Scope {
     return session instanceof SessionHandle ? session : this.#sessions[index] = new SessionHandle(this, session)
   }
 
-  get #handles (): SessionHandle[] { return this.#sessions.filter((session) => session instanceof SessionHandle) }
-
   /** Loads the sessions that the route declares, and authorizes the request. @throws the error of a 401, 403 or 503 */
   load (): Awaitable<void> {
     this.#refuseCrossOrigin()
@@ -128,10 +126,11 @@ export class RequestScope implements Scope {
     this.#outgoing = outgoing
     const failures: unknown[] = []
     const saves: Array<PromiseLike<unknown>> = []
-    for (const handle of this.#handles) {
+    for (const session of this.#sessions) {
+      if (!(session instanceof SessionHandle)) continue
       // After a failure, saves only the sessions that the error handler changed.
-      if (this.#phase === 'open' ? !handle.isPending : this.#phase !== 'failed' || !handle.isChanged) continue
-      const save = rescue<unknown>(() => handle.save(outgoing.statusCode), (error) => failures.push(error))
+      if (this.#phase === 'open' ? !session.isPending : this.#phase !== 'failed' || !session.isChanged) continue
+      const save = rescue<unknown>(() => session.save(outgoing.statusCode), (error) => failures.push(error))
       if (isPromise(save)) saves.push(save)
     }
     if (saves.length === 0) return this.#finished(failures)
@@ -159,7 +158,7 @@ export class RequestScope implements Scope {
     this.#isWatched = true
     this.#reply.raw.on('close', () => {
       if (this.#phase === 'open' && !this.#reply.sent) return
-      for (const handle of this.#handles) handle.close(this.#phase === 'open' ? HIJACKED : STREAMED)
+      for (const session of this.#sessions) if (session instanceof SessionHandle) session.close(this.#phase === 'open' ? HIJACKED : STREAMED)
     })
   }
 
