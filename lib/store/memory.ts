@@ -19,8 +19,8 @@ export interface MemoryStoreOptions {
 /** After this many new records, twice as many records are checked for expiry. So the sweep keeps up with any growth. */
 const CREATED_PER_SWEEP = 64
 /** Milliseconds between two batches of the background sweep, which frees a million expired records within four minutes. */
-const SWEEP_INTERVAL = 1000
-const SWEEP_BATCH = 5000
+const SWEEP_INTERVAL = 500
+const SWEEP_BATCH = 2500
 /** How many sessions `deleteAll` deletes before it yields to other work. */
 const DELETE_BATCH = 500
 const DAY = 86_400_000

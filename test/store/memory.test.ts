@@ -222,7 +222,7 @@ t.test('sessions in use do not keep the background sweep from the expired ones',
     for (let n = 0; n < 6000; n++) add(`expires ${n}`, principal === undefined ? {} : { principal })
     for (let n = 0; n < 6000; n++) add(`in use ${n}`, { expiresAt: later, ...(principal !== undefined && { principal }) })
     clock.advance(MINUTE)
-    for (let batch = 0; batch < 3; batch++) {
+    for (let batch = 0; batch < 6; batch++) {
       tick?.()
       for (let n = 5999; n >= 0; n--) store.touch(`in use ${n}`, later)
     }
