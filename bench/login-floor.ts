@@ -1,9 +1,9 @@
 /**
- * The floor of a login: the floor, and what docs/security.md promises of a login in memory besides.
+ * The floor of a login: the floor, plus what docs/security.md promises for a login in memory.
  *
  * - The data are a private copy, are JSON, fit the schema, and are frozen when the app's function reads the principal from them.
- * - The store has the sessions of each principal, to list and to end, and counts them for the limit. It keeps within a number and a
- *   size, evicts the session that was idle for the longest time, frees expired ones, and creates no session over another.
+ * - The store has the sessions of each principal, to list and to end, and counts them for the limit. It stays within a number of
+ *   sessions and a size, evicts the session that was idle for the longest time, frees expired ones, and never overwrites a session.
  * - The session has an absolute deadline. A change after the response is noticed. The response stays out of all shared caches.
  *
  * It is a yardstick and not a product: it serves one kind of login, has no options, and its errors say nothing.
@@ -52,7 +52,7 @@ class Store {
   #walk: Entry | undefined
   #bytes = 0
 
-  /** Returns the number of the principal's sessions. */
+  /** Adds a session. Returns the number of its principal's sessions. */
   create (entry: Entry, now: number): number {
     if (this.#entries.has(entry.id)) throw new Error('taken')
     for (let count = 0; count < 2; count++) {
@@ -124,8 +124,8 @@ function save (store: Store, principalOf: (data: Data) => string, { session: { i
   const entry = { id, payload, expiresAt, principal: principalOf(data), older: undefined, newer: undefined }
   if (store.create(entry, now) > MOST_EACH) throw new Error('not in this benchmark')
   const before = reply.getHeader('set-cookie')
-  const line = `${COOKIE}${id}.${secret}${ATTRIBUTES}`
-  reply.header('set-cookie', before === undefined ? line : [before, line].flat().map(String))
+  const header = `${COOKIE}${id}.${secret}${ATTRIBUTES}`
+  reply.header('set-cookie', before === undefined ? header : [before, header].flat().map(String))
   for (const name in reply.getHeaders()) if (name.endsWith('cdn-cache-control') || name === 'surrogate-control') reply.removeHeader(name)
   reply.header('cache-control', 'no-store')
 }

@@ -77,7 +77,7 @@ class Subject {
   async visit (scenario: Scenario, count: number, keep: boolean): Promise<void> {
     const { subject, cells, tooLong } = this.figures
     const isServed = subject.isLoginOnly !== true || scenario.login === undefined
-    // A process that waits longer than the others gets its memory and its code taken away by V8, and needs time to get them back.
+    // Visits every process equally often: V8 discards the compiled code of an idle process, and shrinks its heap.
     const cell = await measure(this.#connections, isServed ? scenario : SCENARIOS[0]!, count, () => this.#cpu(), subject.store !== 'none').catch((error: unknown) => {
       throw new Error(`${subject.name}, ${subject.store}: ${String(error)}`)
     })

@@ -33,12 +33,12 @@ export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) =
 }
 
 /**
- * Calls a store (`of`), or waits for an earlier call, within a time limit in milliseconds. For a call that returns a value, makes neither
+ * Calls a function of a store, or waits for an earlier call, within a time limit in milliseconds. If that returns a value, makes neither
  * a promise nor a timer. @throws `FST_SESSION_STORE` (503), the one error that a client may see, for every failure
  */
-export function callInTime<T, Of> (call: (of: Of) => Awaitable<T>, limit: number, of?: Of): Awaitable<T> {
+export function callInTime<T, A> (call: (argument: A) => Awaitable<T>, limit: number, argument?: A): Awaitable<T> {
   try {
-    const result = call(of as Of)
+    const result = call(argument as A)
     return isPromise(result) ? new Promise((resolve, reject) => { waitFor(result, limit, resolve, reject) }) : result
   } catch (error) {
     throw failure(error)

@@ -20,7 +20,7 @@ export async function sessionPlugin (app: FastifyInstance, options: SessionOptio
   decorate(app, scheme)
   documentSession(app, scheme, registry)
   observe(app, scheme)
-  app.addHook('onClose', async () => { await scheme.directory?.close() })
+  app.addHook('onClose', async () => { await scheme.stored?.close() })
 }
 
 /** Guards the routes of an instance, once for all of its schemes. */

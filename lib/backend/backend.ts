@@ -10,7 +10,7 @@ export interface Snapshot extends Decoded {
   readonly version: number
   /** Epoch milliseconds: idle or absolute timeout, whichever is sooner. */
   readonly expiresAt: number
-  /** True if it must be written again without a change: the deadline or key in its cookie, or the record's principal, is stale. */
+  /** True if it must be written again without a change: its cookie's deadline, key or name, or the record's principal, is stale. */
   readonly stale?: boolean
 }
 

@@ -106,7 +106,7 @@ class SealedBackend implements Backend {
   readonly #bound: Buffer
   /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
   readonly #ended = new Recent<true>(ENDED)
-  /** The sessions of the cookies that were opened last, so that a page and its parts open a cookie once. Not of former cookies. */
+  /** The sessions of the cookies that were opened or saved last, so that a page opens a cookie once. None has a former name. */
   readonly #recent = new Recent<Opened>(OPENED)
 
   constructor (ring: SealedCookie, context: SealedContext) {

@@ -62,7 +62,7 @@ export class StoredBackend extends StoredSessions implements Backend {
     })
   }
 
-  /** Applies the option `maxPerPrincipal` after a login. */
+  /** Applies the option `maxPerPrincipal` after a login, a renewal or an adoption. */
   limit (created: Saved, report: Report): Awaitable<Saved> { return keepLimit(this, this.options.maxPerPrincipal, created, report) }
 
   rank (base: Snapshot, rank: number): Awaitable<Snapshot | undefined> {

@@ -12,7 +12,7 @@ export class Turns {
   /** The turn of the last writer of each session, while a write is pending. */
   readonly #last = new Map<string, Turn>()
 
-  /** Runs `write` after the earlier writers of the session. @throws `FST_SESSION_STORE` if they do not end in `limit` milliseconds */
+  /** Runs `write` after the earlier writers of the session. @throws `FST_SESSION_STORE` if they do not end within `limit` milliseconds */
   take (base: Snapshot, limit: number, write: Write): Awaitable<Snapshot | undefined> {
     const before = this.#last.get(base.id)?.outcome
     const result = before === undefined ? write(base) : this.#after(before, base, limit, write)

@@ -95,7 +95,7 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
       return undefined
     },
     async watch (id, options = {}) {
-      const found = directory(scheme, 'watch', options, ['signal', 'every'])
+      const found = storedFor(scheme, 'watch', options, ['signal', 'every'])
       // Each watch has its own signal. In one for all, each watch would leave a reference behind.
       const stop = new AbortController()
       if (closing.aborted) stop.abort()
@@ -108,32 +108,32 @@ export function createManager (scheme: Scheme, closing: AbortSignal): SessionMan
 
 /** Returns the methods that find a session without its cookie, except `watch`. */
 function methodsOfStores (scheme: Scheme): Omit<SessionManager<any>, 'issue' | 'fromCookie' | 'watch'> {
-  const { name, backend, codec, settings, reportOn, required } = scheme
+  const { name, backend, codec, settings, reportOn, requiredError } = scheme
   return {
     async find (id, options = {}) {
-      const found = await directory(scheme, 'find', options, ['touch']).find(id, options.touch)
+      const found = await storedFor(scheme, 'find', options, ['touch']).find(id, options.touch)
       return found && info(found)
     },
     async update (id, fn) {
-      const base = await directory(scheme, 'update').find(id)
+      const base = await storedFor(scheme, 'update').find(id)
       const compute = async (now: Snapshot) => ({ ...await codec.update(now, fn), expiresAt: now.expiresAt })
       const saved = base && await backend.save(base, compute, reportOn())
-      if (saved === undefined) throw required()
+      if (saved === undefined) throw requiredError()
       return copyJson(saved.snapshot.data)
     },
     async list (principal, options = {}) {
       const { limit = 100, cursor: from } = options
-      const found = directoryOf(principal, scheme, 'list', options, ['limit', 'cursor'])
+      const found = storedForPrincipal(principal, scheme, 'list', options, ['limit', 'cursor'])
       must(Number.isInteger(limit) && limit > 0, 'limit must be a whole number, 1 or more')
       const { sessions, cursor } = await found.list(principal, limit, from)
       return { sessions: sessions.map(info).sort((a, b) => b.authenticatedAt - a.authenticatedAt), cursor }
     },
-    revoke: async (id) => await directory(scheme, 'revoke').revoke(id),
+    revoke: async (id) => await storedFor(scheme, 'revoke').revoke(id),
     async revokeAll (principal, options = {}) {
-      return await directoryOf(principal, scheme, 'revokeAll', options, ['except']).revokeAll(principal, options.except)
+      return await storedForPrincipal(principal, scheme, 'revokeAll', options, ['except']).revokeAll(principal, options.except)
     },
     async revokeEverything () {
-      const { revokeEverything } = directory(scheme, 'revokeEverything')
+      const { revokeEverything } = storedFor(scheme, 'revokeEverything')
       must(revokeEverything !== undefined, `app.${name}.revokeEverything() needs a store with the method clear(): add clear() to the store, as docs/write-a-store.md shows, or use RedisStore or SqlStore`)
       must(settings.adopt === undefined, `app.${name}.revokeEverything() does not end the old sessions of the other plugin, which would be adopted again: remove the option adopt first`)
       await revokeEverything()
@@ -141,17 +141,17 @@ function methodsOfStores (scheme: Scheme): Omit<SessionManager<any>, 'issue' | '
   }
 }
 
-/** Returns the directory for a method with options. @throws `FST_SESSION_OPTIONS` if there is none, or an option is not `known` */
-function directory ({ name, directory }: Scheme, method: string, options: object = {}, known: readonly string[] = []): StoredBackend {
+/** Returns the stored backend for a method with options. @throws `FST_SESSION_OPTIONS` if there is none, or an option is not `known` */
+function storedFor ({ name, stored }: Scheme, method: string, options: object = {}, known: readonly string[] = []): StoredBackend {
   refuseUnknown(options, known, `option * of ${method}()`)
   const advice = method === 'revokeEverything' ? 'replace all keys, which ends all sessions' : 'end sessions with the option verify and a generation number for each user'
-  must(directory !== undefined, `app.${name}.${method}() needs a store: sealed cookies exist only in browsers. Use a store, or ${advice}.`)
-  return directory
+  must(stored !== undefined, `app.${name}.${method}() needs a store: sealed cookies exist only in browsers. Use a store, or ${advice}.`)
+  return stored
 }
 
-/** Returns the directory for a method with a principal. @throws also if the scheme has no principals, or the value cannot be one */
-function directoryOf (principal: unknown, scheme: Scheme, method: string, options: object, known: readonly string[]): StoredBackend {
-  const found = directory(scheme, method, options, known)
+/** Returns the stored backend for a method with a principal. @throws also if the scheme has no principals, or the value cannot be one */
+function storedForPrincipal (principal: unknown, scheme: Scheme, method: string, options: object, known: readonly string[]): StoredBackend {
+  const found = storedFor(scheme, method, options, known)
   must(scheme.settings.principal !== undefined, `app.${scheme.name}.${method}() needs the option principal, which says whom a session belongs to: principal: (data) => data.userId`)
   // To find no sessions would look like a sign-out.
   must(typeof principal === 'string', `a principal is text, as the option principal returns it, and not ${typeof principal}: write String(...)`)
@@ -162,16 +162,16 @@ function info ({ id, principal, data, times: { createdAt, authenticatedAt }, exp
   return { id, principal, data: copyJson(data), createdAt, authenticatedAt, expiresAt }
 }
 
-/** Polls the directory. Resolves `true` when the session has ended, `false` if a signal aborts first. */
+/** Polls the store. Resolves `true` when the session has ended, `false` if a signal aborts first. */
 async function watch (
-  directory: StoredBackend, id: string, { now, idleTimeout }: Scheme['settings'], closing: AbortSignal, { signal: own, every = 10 }: WatchOptions
+  stored: StoredBackend, id: string, { now, idleTimeout }: Scheme['settings'], closing: AbortSignal, { signal: own, every = 10 }: WatchOptions
 ): Promise<boolean> {
   const interval = timerMilliseconds('every', every) as number
   const signal = own === undefined ? closing : AbortSignal.any([own, closing])
   let expiresAt = now() + idleTimeout
   while (!signal.aborted) {
     try {
-      const session = await directory.find(id)
+      const session = await stored.find(id)
       if (session === undefined) return !signal.aborted
       expiresAt = session.expiresAt
     } catch {

@@ -21,7 +21,7 @@ const SILENT: Report = () => {}
 export async function findOldSession (
   scheme: Scheme, adoption: Adoption<unknown>, value: string, report: Report
 ): Promise<{ readonly snapshot: Snapshot, readonly adoption?: PendingAdoption } | undefined> {
-  const { name, codec, directory, settings, settings: { now, storeTimeout } } = scheme
+  const { name, codec, stored, settings, settings: { now, storeTimeout } } = scheme
   const cookie = `the cookie "${adoption.cookieName}"`
   try {
     // All spellings of a percent-encoded value count as one. Other text stays as it is.
@@ -31,8 +31,8 @@ export async function findOldSession (
     const old = await callInTime(() => adoption.find(id), storeTimeout)
     const end = old == null ? 0 : adoption.expiresAt?.(old) ?? Infinity
     const key = hash('sha256', `adopted:${name}:${old == null ? id : adoption.id?.(old, id) ?? id}`, 'base64url')
-    const claim = await directory?.claimed(key)
-    if (directory !== undefined && claim !== undefined) return await claimedSession(directory, claim, now())
+    const claim = await stored?.claimed(key)
+    if (stored !== undefined && claim !== undefined) return await claimedSession(stored, claim, now())
     if (end <= now()) return report({ type: 'expired', reason: 'absent', detail: `${cookie} leads to no live session: if it should, check the store or the key in the option adopt` })
     const data = await (adoption.data === undefined ? old : adoption.data(old))
     if (data === undefined) return undefined
@@ -58,17 +58,17 @@ export async function findOldSession (
 export type PendingAdoption = ReturnType<typeof pending>
 
 /** `key` names the claim of the old session, which lasts until `until`. */
-function pending ({ backend, directory, settings }: Scheme, session: NewSession, key: string, until: number, forget: () => Promise<true>) {
+function pending ({ backend, stored, settings }: Scheme, session: NewSession, key: string, until: number, forget: () => Promise<true>) {
   const { id } = session.credential
   /** Claims the old session and ends it. Returns `false` if another request has claimed it. */
-  const claim = async (directory: StoredBackend, saved: Snapshot): Promise<boolean> => {
+  const claim = async (stored: StoredBackend, saved: Snapshot): Promise<boolean> => {
     try {
-      return await directory.claim(key, id, until) && await forget()
+      return await stored.claim(key, id, until) && await forget()
     } catch (error) {
       // Delete the new session and the claim, so that the next request can adopt the old session. Keep the claim if a concurrent
       // request has ended the new session (a logout), or if the claim is that of another request. A failed call may have written it.
       const wasLive = await backend.end(saved, 'replaced', SILENT)
-      if (wasLive && (await directory.claimed(key))?.id === id) await directory.unclaim(key)
+      if (wasLive && (await stored.claimed(key))?.id === id) await stored.unclaim(key)
       throw error
     }
   }
@@ -82,20 +82,20 @@ function pending ({ backend, directory, settings }: Scheme, session: NewSession,
     async complete (report: Report): Promise<Saved | undefined> {
       const saved = await backend.create(session, SILENT)
       // With a sealed cookie, parallel requests cannot find the new session. The old one serves them a moment longer.
-      if (directory === undefined) setTimeout(() => { void forget().catch(() => {}) }, GRACE).unref()
-      else if (!await claim(directory, saved.snapshot)) {
+      if (stored === undefined) setTimeout(() => { void forget().catch(() => {}) }, GRACE).unref()
+      else if (!await claim(stored, saved.snapshot)) {
         await backend.end(saved.snapshot, 'replaced', SILENT)
-        return await claimedSession(directory, await directory.claimed(key), settings.now())
+        return await claimedSession(stored, await stored.claimed(key), settings.now())
       }
       report({ type: 'created', reason: 'adopted' }, saved.snapshot)
-      return await (directory?.limit(saved, report) ?? saved)
+      return await (stored?.limit(saved, report) ?? saved)
     }
   }
 }
 
 /** Returns the session that a claim leads to, `undefined` once `GRACE` has passed. */
-async function claimedSession (directory: StoredBackend, claim: Claim | undefined, now: number) {
-  const snapshot = claim === undefined || now - claim.since >= GRACE ? undefined : await directory.find(claim.id)
+async function claimedSession (stored: StoredBackend, claim: Claim | undefined, now: number) {
+  const snapshot = claim === undefined || now - claim.since >= GRACE ? undefined : await stored.find(claim.id)
   return snapshot && { snapshot }
 }
 

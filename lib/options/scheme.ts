@@ -24,11 +24,11 @@ export function createScheme (settings: Settings, log: FastifyBaseLogger) {
   const backend: Backend = store instanceof SealedCookie
     ? store.backend({ ...settings, cookieName: cookie.name, codec, setCookie: cookie.write })
     : new StoredBackend({ ...settings, store, codec, report: reportOn() })
-  /** Finds sessions without their cookies. Undefined for sealed cookies: only the browsers have those sessions. */
-  const directory = backend instanceof StoredBackend ? backend : undefined
+  /** The backend, if it finds sessions without their cookies. Undefined for sealed cookies: only browsers have those. */
+  const stored = backend instanceof StoredBackend ? backend : undefined
   /** The `Set-Cookie` header that expires the cookie of the other plugin, if its sessions are adopted. */
   const expireAdopted = adopt && expireCookie(adopt.cookieName, adopt.path ?? '/', adopt.domain)
   /** Returns the 401 for a request without a live session. */
-  const required = (): SessionError => authenticationRequired([{ scheme: name, cookieName: cookie.name }])
-  return Object.freeze({ name, settings, cookie, codec, backend, directory, reportOn, expireAdopted, required })
+  const requiredError = (): SessionError => authenticationRequired([{ scheme: name, cookieName: cookie.name }])
+  return Object.freeze({ name, settings, cookie, codec, backend, stored, reportOn, expireAdopted, requiredError })
 }

@@ -24,7 +24,7 @@ export class SessionHandle extends SessionState {
   #running: Promise<void> | undefined
   cookieHeaders = this.found.cookieHeaders
 
-  /** True if the response may depend on the session that was loaded. A new session sets a cookie, which says the same to caches. */
+  /** True if the response may depend on the loaded session. The cookie of a new one keeps its response out of shared caches, too. */
   get seen (): boolean { return isSeen(this.found) }
   get report (): Report { return this.scheme.reportOn(this.request) }
   get request (): FastifyRequest { return this.scope.request }
@@ -115,7 +115,7 @@ export class SessionHandle extends SessionState {
     return kind !== 'keep' || snapshot === undefined || this.#isSealed || (content !== undefined && content.principal !== snapshot.principal)
   }
 
-  get #isSealed (): boolean { return this.scheme.directory === undefined }
+  get #isSealed (): boolean { return this.scheme.stored === undefined }
 
   /** Call this before a save that needs a cookie. @throws `FST_SESSION_TOO_LATE` if the headers are already sent */
   #assertSendable (call: string): void {
@@ -178,14 +178,14 @@ export class SessionHandle extends SessionState {
     const saved = await traced('update', scheme.name, scope.request, () =>
       scheme.backend.save(base, async (now) => await scheme.codec.update(now, fn).finally(assertSendable), report))
     this.#applied(saved)
-    if (saved === undefined) throw this.scheme.required()
+    if (saved === undefined) throw this.scheme.requiredError()
   }
 
   /** Updates a session that is not stored yet. Other requests do not have it. */
   async #updateFirst (fn: Update): Promise<void> {
     const { loaded } = this.found
     const hasEnded = (loaded === 'live' || loaded === 'adopted') && this.#saved !== 'destroy'
-    if (hasEnded || this.scope.isClosed) throw this.scheme.required()
+    if (hasEnded || this.scope.isClosed) throw this.scheme.requiredError()
     const data = copyJson(this.data)
     refill(this.data, this.scheme.codec.accept(await fn(data) ?? data).data)
     await this.#save()

@@ -69,7 +69,7 @@ function movedFrom (former: string, value: string, found: Found): Found {
   const { scheme, snapshot } = found
   if (snapshot === undefined) return { ...found, former, cookieHeaders: [former] }
   // A sealed cookie opens only under its own name. It is sealed again under the current name before the response.
-  const cookieHeaders = scheme.directory === undefined ? NO_HEADERS : [scheme.cookie.write(value, snapshot.times), former]
+  const cookieHeaders = scheme.stored === undefined ? NO_HEADERS : [scheme.cookie.write(value, snapshot.times), former]
   return { ...found, former, cookieHeaders }
 }
 

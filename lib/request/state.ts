@@ -185,14 +185,14 @@ export abstract class SessionState {
 
   #renew (reason: RenewedReason): void {
     if (this.#started !== undefined) return
-    if (this.#current === undefined) throw this.scheme.required()
+    if (this.#current === undefined) throw this.scheme.requiredError()
     this.#intent = { kind: 'renew', reason }
   }
 
   get #writable (): Draft {
     if (this.#draft !== undefined) return this.#draft
     const base = this.#base
-    if (base === undefined) throw this.scheme.required()
+    if (base === undefined) throw this.scheme.requiredError()
     this.scope.onChange()
     return this.#draft = new Draft(base)
   }
@@ -206,7 +206,7 @@ export abstract class SessionState {
   get #required (): Snapshot {
     this.assertLoaded()
     const current = this.#current
-    if (current === undefined) throw this.scheme.required()
+    if (current === undefined) throw this.scheme.requiredError()
     return current
   }
 }

@@ -63,7 +63,7 @@ export const sessionRoutes: FastifyPluginAsync<AnyOptions> = async (app, options
   for (const route of Object.keys(ROUTES) as RouteName[]) {
     const { [route]: own } = routes
     // Sealed cookies exist only in browsers, so sessions can be neither listed nor revoked.
-    if (own === false || (scheme.directory === undefined && ROUTES[route].url.startsWith('/sessions'))) continue
+    if (own === false || (scheme.stored === undefined && ROUTES[route].url.startsWith('/sessions'))) continue
     const { schema, ...others } = ROUTES[route]
     const security = route === 'login' || route === 'logout' ? optional(name) : required(name)
     const canLimit = route === 'login' && app.hasDecorator('rateLimit')

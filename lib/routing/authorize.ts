@@ -43,14 +43,14 @@ export function authorize (request: FastifyRequest, plan: Plan, sessions: readon
   })
 }
 
-const failed = ({ name, cookie }: Scheme, why: string, more?: Partial<Failure>): Failure =>
+const failureOf = ({ name, cookie }: Scheme, why: string, more?: Partial<Failure>): Failure =>
   ({ kind: 'unauthenticated', scheme: name, cookieName: cookie.name, why, ...more })
 
 function checkSession ({ scheme, snapshot, user }: Candidate, scopes: readonly string[], maxAge?: number): Awaitable<Failure | undefined> {
   const { name, settings: { principal, roles, now } } = scheme
-  if (snapshot === undefined) return failed(scheme, `there is no live session "${name}"`)
-  if (principal !== undefined && snapshot.principal === undefined) return failed(scheme, `the session "${name}" belongs to a guest: the option principal returned nothing`)
-  if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) return failed(scheme, `the login is older than ${maxAge} seconds`, { maxAge })
+  if (snapshot === undefined) return failureOf(scheme, `there is no live session "${name}"`)
+  if (principal !== undefined && snapshot.principal === undefined) return failureOf(scheme, `the session "${name}" belongs to a guest: the option principal returned nothing`)
+  if (maxAge !== undefined && now() - snapshot.times.authenticatedAt > maxAge * 1000) return failureOf(scheme, `the login is older than ${maxAge} seconds`, { maxAge })
   if (scopes.length === 0) return undefined
   return chain(roles?.(freezeJson(snapshot.data), user), (held: unknown) => {
     if (!Array.isArray(held)) throw invalidData(`The option roles returned ${held === null ? 'null' : typeof held} instead of a list: return [] if there are no roles.`)
@@ -58,6 +58,6 @@ function checkSession ({ scheme, snapshot, user }: Candidate, scopes: readonly s
     if (missing.length === 0) return undefined
     // `security` may misspell a role of the session.
     const [meant] = missing.flatMap((role) => nearest(role, held.filter((name) => typeof name === 'string')) ?? [])
-    return failed(scheme, `The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`, { kind: 'forbidden' })
+    return failureOf(scheme, `The role ${missing.map((role) => `"${role}"`).join(' and ')} is required.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`, { kind: 'forbidden' })
   })
 }

@@ -40,7 +40,7 @@ export function sameJson (value: unknown, json: unknown): boolean {
   if (value === json) return true
   if (typeof value !== 'object' || typeof json !== 'object' || value === null || json === null) return false
   if (Array.isArray(value)) {
-    // Of the two, only `value` may have holes, which every() would skip.
+    // every() skips holes, which only `value` may have, so it is called on `json`.
     return Array.isArray(json) && json.length === value.length && json.every((item, index) => sameJson(value[index], item))
   }
   return !Array.isArray(json) && isPlain(value) && sameEntries(value as Data, json as Data)

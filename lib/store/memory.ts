@@ -227,12 +227,12 @@ export class MemoryStore extends ReportingStore implements SessionStore {
     if (this.size === 0) this.clear()
   }
 
-  /** Evicts sessions until there is room for more sessions and characters. Never evicts `entry`. */
+  /** Evicts sessions until there is room for `sessions` more with `characters` more. Never evicts `entry`. */
   #makeRoom (now: number, sessions: number, characters: number, entry?: Entry): void {
     const { maxSessions, maxBytes } = this.#limits
     while (this.size + sessions > maxSessions || this.#bytes + characters > maxBytes) {
       const { oldest: guest } = this.#guests
-      // One session alone is within the limits, so another exists. `entry` is the newest of its list, so it comes last.
+      // The new or updated session fits alone, so another exists. `entry` is the newest of its list, so it comes last.
       const evicted = (guest === undefined || guest === entry ? this.#members.oldest : guest)!
       const { id, principal, expiresAt } = evicted
       this.#remove(evicted)

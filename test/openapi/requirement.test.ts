@@ -61,7 +61,7 @@ t.test('the examples of error responses are the messages that responses carry', 
 })
 
 t.test('the responses of an operation are read off a requirement, for documents and for documentMatrix alike', (t) => {
-  const scheme = { settings: { trustedOrigins: new Set() }, directory: {} } as never
+  const scheme = { settings: { trustedOrigins: new Set() }, stored: {} } as never
   const errors = (security: Array<Record<string, string[]>>, method = 'GET') =>
     errorsOf(requirementOf(security, (name) => name === 'session'), method, [scheme])
   t.same(errors([{ bearer: [], session: ['admin'] }]), ['FST_SESSION_REQUIRED', 'FST_SESSION_FORBIDDEN', 'FST_SESSION_STORE'])

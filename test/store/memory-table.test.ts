@@ -45,7 +45,7 @@ function compareWithMap (t: Test, store: MemoryStore, keys: readonly string[], s
   }
 }
 
-t.test('random creates, updates and deletes leave the sessions that a Map and lists have', async (t) => {
+t.test('after random creates, updates and deletes, a MemoryStore has the same sessions as a Map', async (t) => {
   compareWithMap(t, new MemoryStore(), KEYS, 60_000)
 })
 
@@ -107,7 +107,7 @@ t.test('a creation that fails in an observer leaves nothing of the session', asy
   t.strictSame(store.list('p', { limit: 10 }).sessions.map(({ id }) => id), ['first'])
 })
 
-t.test('a session is there and listed if an observer emptied the store during its creation', async (t) => {
+t.test('a new session is stored and listed, even if an observer clears the store during its creation', async (t) => {
   const store = new MemoryStore({ maxSessions: 1 })
   t.teardown(() => store.close())
   store.create('first', record('p'))
@@ -178,7 +178,7 @@ t.test('no table of a store grows so large that its growth stops the event loop'
   t.ok(largest > 1000 && largest < 10_000, `the largest table has ${largest} slots for 40,000 sessions`)
 })
 
-t.test('sessions that come and go leave the tables as large as those that are there need', async (t) => {
+t.test('sessions that come and go do not make the tables grow', async (t) => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
   const largest = largestTable(() => {

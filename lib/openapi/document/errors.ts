@@ -42,7 +42,7 @@ export function errorsOf ({ alternatives }: Requirement, method: string, schemes
     FST_SESSION_REQUIRED: alternatives.length > 0 && alternatives.every((conditions) => conditions.length > 0),
     FST_SESSION_FORBIDDEN: alternatives.some((conditions) => canForbid(conditions, alternatives)),
     FST_SESSION_CROSS_ORIGIN: !SAFE_METHODS.has(method) && schemes.some(({ settings }) => settings.trustedOrigins !== undefined),
-    FST_SESSION_STORE: schemes.some(({ directory, settings: { adopt } }) => directory !== undefined || adopt !== undefined)
+    FST_SESSION_STORE: schemes.some(({ stored, settings: { adopt } }) => stored !== undefined || adopt !== undefined)
   }
   return (Object.keys(isPossible) as DocumentedCode[]).filter((code) => isPossible[code])
 }

@@ -1,11 +1,11 @@
 import { hashOf } from './seeded-hash.js'
 
-/** A single table of a million items stops the event loop for 20 ms when it grows. Each of these parts stops it for less than two. */
+/** A single table of a million items stops the event loop for 20 ms when it grows. Each of these parts stops it for less than 2 ms. */
 const PARTS = 16
 
 /**
- * A map of items that know their keys. A search for a new key reads one place in memory. In a `Map` it reads about five, which the
- * processor's caches do not hold in a store with many sessions.
+ * A hash table of items that contain their keys. In a store with many sessions, a search for a new key has about one cache miss. In
+ * a `Map` it has about five, because it compares keys.
  */
 export class HashTable<T> {
   readonly #parts: ReadonlyArray<Part<T>>
@@ -13,20 +13,20 @@ export class HashTable<T> {
   constructor (keyOf: (item: T) => string) { this.#parts = Array.from({ length: PARTS }, () => new Part(keyOf)) }
 
   get (key: string): T | undefined { return this.#partOf(key).get(key) }
-  /** Adds an item, in the place of one with the same key. */
+  /** Adds an item, or replaces the item with the same key. */
   set (key: string, item: T): void { this.#partOf(key).set(key, item) }
   delete (key: string): void { this.#partOf(key).delete(key) }
 
-  /** Iterates over all items, in no particular order. The table may change during the iteration. */
+  /** Iterates over all items, in no particular order. May yield an item that was deleted during the iteration. */
   * values (): Generator<T, undefined> { for (const part of this.#parts) yield * part.values() }
 
   #partOf (key: string): Part<T> { return this.#parts[hashOf(key) >>> 28]! }
 }
 
-/** A hash table with linear probing: the slot of an item is the first that was free, from the slot of its hash on. */
+/** A hash table with linear probing: an item is in the first free slot, starting at the slot of its hash. */
 class Part<T> {
   readonly #keyOf: (item: T) => string
-  /** The first is empty. New items come last: V8 visits each place with a new item when it collects young objects. */
+  /** Place 0 is empty. New items come last if no place is free: V8 visits each place with a new item when it collects young objects. */
   readonly #items: Array<T | undefined> = [undefined]
   /** The places of deleted items, to be used again. */
   readonly #free: number[] = []
@@ -41,10 +41,10 @@ class Part<T> {
   set (key: string, item: T): void {
     // In a table that is fuller than 80 %, a search passes over many slots.
     if (2 * this.#items.length > 0.8 * this.#slots.length) this.#grow()
-    const taken = this.#slots[this.#slotOf(key)]!
-    const place = taken || (this.#free.pop() ?? this.#items.length)
+    const existing = this.#slots[this.#slotOf(key)]!
+    const place = existing || (this.#free.pop() ?? this.#items.length)
     this.#items[place] = item
-    if (taken === 0) this.#put(place, hashOf(key))
+    if (existing === 0) this.#put(place, hashOf(key))
   }
 
   delete (key: string): void {
@@ -54,7 +54,7 @@ class Part<T> {
     this.#items[place] = undefined
     this.#free.push(place)
     this.#slots[slot] = 0
-    // A search ends at a free slot, so the items of the next slots are put again.
+    // A search ends at a free slot, so the items in the next slots are reinserted.
     for (let at = this.#wrap(slot + 2); this.#slots[at] !== 0; at = this.#wrap(at + 2)) {
       const moved = this.#slots[at]!
       this.#slots[at] = 0
@@ -62,7 +62,7 @@ class Part<T> {
     }
   }
 
-  /** Returns the slot of a key, or the free slot for it. */
+  /** Returns the slot of a key, or the free slot where the key belongs. */
   #slotOf (key: string): number {
     const hash = hashOf(key)
     const slots = this.#slots
@@ -85,6 +85,6 @@ class Part<T> {
     for (let at = 0; at < before.length; at += 2) if (before[at] !== 0) this.#put(before[at]!, before[at + 1]!)
   }
 
-  /** Returns a number from the start again after the last slot. */
+  /** Wraps around: after the last slot comes the first. */
   #wrap (slot: number): number { return slot & (this.#slots.length - 1) }
 }

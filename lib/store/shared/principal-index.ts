@@ -16,7 +16,7 @@ export class PrincipalIndex<T extends { readonly principal: string | undefined }
     return found === undefined ? 1 : 2
   }
 
-  /** Removes a session whose principal is the one that it had when it was added. */
+  /** Removes a session. Its principal must not have changed since it was added. */
   remove (session: T): void {
     const { principal } = session
     if (principal === undefined) return
@@ -24,7 +24,7 @@ export class PrincipalIndex<T extends { readonly principal: string | undefined }
     if (found instanceof Map ? found.delete(session) && found.size === 0 : found === session) this.#principals.delete(principal)
   }
 
-  /** Returns up to `limit` sessions (1,000 at most) from `cursor` on, and the next cursor. Places stay, so a removal skips none. */
+  /** Returns at most `limit` and 1,000 sessions from `cursor` on, and the next cursor. They keep their places: a removal skips none. */
   page (principal: string, limit: number, cursor = '0'): { sessions: T[], cursor: string | undefined } {
     const found = this.#principals.get(principal)
     const [from, size] = [Number(cursor), Math.min(limit, 1000)]

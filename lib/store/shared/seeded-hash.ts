@@ -2,12 +2,12 @@ import { randomInt } from 'node:crypto'
 
 const KEY0 = randomInt(2 ** 32)
 const KEY1 = randomInt(2 ** 32)
-/** A store looks for a key before it adds or deletes it. */
+/** The last text and its hash, because a store searches for a key before it adds or deletes the item. */
 let last: { readonly text: string, readonly hash: number } | undefined
 
 /**
- * Returns 32 bits: HalfSipHash-1-3 of the characters, two to a word, with a random key of this process. Users choose their names. If
- * they could predict the hash, they could choose names that share one, and each login would be compared with all of them.
+ * Returns a hash of 32 bits: HalfSipHash-1-3 of the characters, two to a word, with a random key of this process. Users choose their
+ * names. If they could predict the hash, they could choose names that share a hash, and each login would be compared with all of them.
  */
 export function hashOf (text: string): number {
   if (text === last?.text) return last.hash
