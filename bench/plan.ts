@@ -14,7 +14,7 @@ export const BARE: SubjectName = { name: 'bare Fastify', store: 'none' }
 /** Bare Fastify in another process. Its distance from 0 shows the error of the other figures. */
 export const AGAIN: SubjectName = { name: 'bare Fastify again', store: 'none' }
 
-export const SUBJECTS = [
+export const SUBJECTS: readonly SubjectName[] = [
   { name: 'floor', store: 'memory' },
   { name: 'floor of a login', store: 'memory', isLoginOnly: true },
   { name: 'this', store: 'memory' },
@@ -26,7 +26,7 @@ export const SUBJECTS = [
   { name: '@mgcrea/fastify-session', store: 'redis' },
   { name: 'this', store: 'cookie' },
   { name: '@fastify/secure-session', store: 'cookie' }
-] as const satisfies readonly SubjectName[]
+]
 
 /** Bytes of the session's data as JSON. */
 export const SIZES = { '200 B': 200, '4 KB': 4096 } as const

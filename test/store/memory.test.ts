@@ -298,6 +298,23 @@ t.test('deleteAll of many sessions lets other work have its turn between batches
   t.equal(add('next', { principal: 'p' }), 2)
 })
 
+t.test('no collection in the store grows so large that its growth stops the event loop', async (t) => {
+  const { add } = setUp(t)
+  let largest = 0
+  const { set } = Map.prototype
+  const grow = function (this: Map<unknown, unknown>, key: unknown, value: unknown): Map<unknown, unknown> {
+    largest = Math.max(largest, this.size)
+    return set.call(this, key, value)
+  }
+  Object.assign(Map.prototype, { set: grow })
+  try {
+    for (let n = 0; n < 50_000; n++) add(`${n * 7919}`, { principal: n % 2 === 0 ? `user-${n}@example.com` : `service-${n % 97}` })
+  } finally {
+    Object.assign(Map.prototype, { set })
+  }
+  t.ok(largest > 100 && largest < 5000, `the largest map has ${largest} of 50,000 entries`)
+})
+
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
