@@ -39,7 +39,7 @@ export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) =
 export function callInTime<T, A> (call: (argument: A) => Awaitable<T>, limit: number, argument?: A): Awaitable<T> {
   try {
     const result = call(argument as A)
-    return isPromise(result) ? new Promise((resolve, reject) => { waitFor(result, limit, resolve, reject) }) : result
+    return isPromise(result) ? waitFor(result, limit) : result
   } catch (error) {
     throw failure(error)
   }
@@ -48,17 +48,19 @@ export function callInTime<T, A> (call: (argument: A) => Awaitable<T>, limit: nu
 /** One `TimeLimit` for each limit in use. All calls with the same limit share its timer. */
 const limits = new Map<number, TimeLimit>()
 
-function waitFor<T> (result: PromiseLike<T>, limit: number, resolve: (value: T) => void, reject: (error: Error) => void): void {
+function waitFor<T> (result: PromiseLike<T>, limit: number): Promise<T> {
   let timeLimit = limits.get(limit)
   if (timeLimit === undefined) limits.set(limit, timeLimit = new TimeLimit(limit))
-  const call: Timed = { due: 0, older: undefined, newer: undefined, onTimeout: () => { reject(failure(new Error(`the store did not respond within ${limit} ms`))) } }
-  timeLimit.add(call)
-  result.then((value) => {
-    timeLimit.delete(call)
-    resolve(value)
-  }, (error: unknown) => {
-    timeLimit.delete(call)
-    reject(failure(error))
+  return new Promise((resolve, reject) => {
+    const call: Timed = { due: 0, older: undefined, newer: undefined, onTimeout: () => { reject(failure(new Error(`the store did not respond within ${limit} ms`))) } }
+    timeLimit.add(call)
+    result.then((value) => {
+      timeLimit.delete(call)
+      resolve(value)
+    }, (error: unknown) => {
+      timeLimit.delete(call)
+      reject(failure(error))
+    })
   })
 }
 

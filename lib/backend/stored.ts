@@ -28,7 +28,7 @@ export class StoredBackend extends StoredSessions implements Backend {
   create ({ credential: { id, secret }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
     const snapshot = this.#assemble(id, 1, hashSecret(secret), times, content)
     return chain(this.#insert(snapshot), (count) => {
-      return chain(old !== undefined && this.#orDelete(id, () => this.call((store) => store.delete(old.id))), (deleted) => {
+      return chain(old && this.#orDelete(id, () => this.call((store) => store.delete(old.id))), (deleted) => {
         if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
         report({ type: 'created', reason }, snapshot)
         const created = { snapshot, value: `${id}.${secret}`, count }
@@ -73,9 +73,8 @@ export class StoredBackend extends StoredSessions implements Backend {
   async close (): Promise<void> { await this.call((store) => store.close?.()) }
 
   #insert (session: Snapshot): Awaitable<number | true> {
-    const { id } = session
     const record = this.#record(session)
-    return chain(this.#orDelete(id, () => this.call((store) => store.create(id, record))), (created) => {
+    return chain(this.#orDelete(session.id, () => this.call((store) => store.create(session.id, record))), (created) => {
       // 128 random bits do not collide, so the store or the source of randomness is broken.
       if (created === false) throw unavailable(new Error('the store has a record under a new random id'))
       return created

@@ -51,7 +51,7 @@ export function warnOfDuplicate (request: FastifyRequest, scheme: Scheme): void 
 
 /** Warns, once per scheme, that browsers will drop its cookie. */
 export function warnOfDroppedCookie (request: FastifyRequest, scheme: Scheme): void {
-  if (!scheme.cookie.secure || request.protocol === 'https' || /(^|\.)localhost$|^127\.|^\[::1\]$/.test(request.hostname)) return
+  if (!scheme.cookie.secure || request.protocol === 'https' || /(^|\.)localhost(:\d+)?$|^127\.|^\[::1\]/.test(request.host)) return
   // Behind a proxy that ends TLS, the browser keeps the cookie, but the app does not know the client's address.
   warnOnce(warnedOfDrop, request, scheme, request.headers['x-forwarded-proto'] === 'https' ? UNTRUSTED_PROXY : PLAIN_HTTP)
 }

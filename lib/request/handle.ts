@@ -9,7 +9,7 @@ import { refill } from '../session/draft.js'
 import type { Session } from '../session/session.js'
 import type { Awaitable } from '../store/store.js'
 import { logHistory, type SavedAs } from './diagnostics.js'
-import { cookieValue, findAgain, isSeen } from './load.js'
+import { cookieValue, findAgain } from './load.js'
 import { carryOut, type Order } from './save.js'
 import { SessionState } from './state.js'
 
@@ -24,8 +24,6 @@ export class SessionHandle extends SessionState {
   #running: Promise<void> | undefined
   cookieHeaders = this.found.cookieHeaders
 
-  /** True if the response may depend on the loaded session. The cookie of a new one keeps its response out of shared caches, too. */
-  get seen (): boolean { return isSeen(this.found) }
   get report (): Report { return this.scheme.reportOn(this.request) }
   get request (): FastifyRequest { return this.scope.request }
 

@@ -30,7 +30,7 @@ function onRequest (hooks: Registry, request: FastifyRequest, reply: FastifyRepl
   if (plan === undefined) plan = findPlan(request)
   if (plan === null) return done()
   const scope = (request as Scoped)[kScope] = new RequestScope(request, reply, plan, hooks)
-  void runHook(scope, () => scope.load(), done)
+  void runHook(scope, scope.load, undefined, done)
 }
 
 /** @throws `FST_SESSION_OPTIONS`, with which Fastify then responds */
@@ -41,14 +41,16 @@ function onPreHandler (hooks: Registry, request: FastifyRequest, reply: FastifyR
   // reply.callNotFound() runs the not-found handler from its preHandler hooks on, without its onRequest hooks.
   if (scope === undefined && request.is404) return onRequest(hooks, request, reply, done)
   if (scope?.hooks !== hooks) return done()
-  void runHook(scope, () => scope.recheck(request.is404 ? findPlan(request) : null), done)
+  void runHook(scope, scope.recheck, findPlan, done)
 }
 
 /** Runs a hook and calls `done` once, outside of the `try`: errors of later steps are not errors of this hook. */
-function runHook (scope: RequestScope, work: () => Awaitable<void>, done: HookHandlerDoneFunction): PromiseLike<void> | undefined {
+function runHook<T> (
+  scope: RequestScope, step: (this: RequestScope, argument: T) => Awaitable<void>, argument: T, done: HookHandlerDoneFunction
+): PromiseLike<void> | undefined {
   let failure: Error | undefined
   try {
-    const pending = work()
+    const pending = step.call(scope, argument)
     if (isPromise(pending)) return pending.then(() => done(), (error: unknown) => done(scope.fail(error)))
   } catch (error) {
     failure = scope.fail(error)
@@ -62,14 +64,13 @@ function onSend (hooks: Registry, request: FastifyRequest, reply: FastifyReply, 
   // Fastify ignores a second response once the first has begun. Here a response has begun once its sessions are being saved.
   if (scope.interrupt(payload)) return request.log.warn('Response already being sent; the second one was dropped. Return or await reply in async handlers.')
   const response = outgoing(payload, reply)
-  const { body } = response
-  const pending = runHook(scope, () => scope.finish(response), (error) => {
-    if (error === undefined) return done(null, body)
-    release(body)
+  const pending = runHook(scope, scope.finish, response, (error) => {
+    if (error === undefined) return done(null, response.body)
+    release(response.body)
     done(error)
   })
   if (pending === undefined) return
-  listenForErrors(body)
+  listenForErrors(response.body)
   // Fastify may throw while it sends, for example because of a header. It catches that only for synchronous hooks.
   Promise.resolve(pending).catch(done)
 }

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { chain, rescue } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
-import { type Report, traced, tracing } from '../events/events.js'
+import { type Report, traced } from '../events/events.js'
 import { findOldSession, type PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
@@ -34,17 +34,17 @@ export function foundAs (
   return { scheme, loaded, snapshot, user, adoption, cookieHeaders, former, error }
 }
 
-/** Returns whether the response may depend on the session. */
+/** Returns whether the response may depend on the session. The cookie of a new one keeps its response out of shared caches, too. */
 export function isSeen ({ snapshot, loaded }: Found): boolean { return snapshot !== undefined || loaded === 'refused' }
 
 /** Loads the session of a request by its cookie. With `touch`, the request counts as activity. Never fails: see `Found.error`. */
 export function loadSession (scheme: Scheme, request: FastifyRequest, touch: boolean): Awaitable<Found> {
-  const report: Report = (event, of) => { scheme.reportOn(request)(event, of) }
-  return rescue(() => findSession(scheme, request, touch, report), (error) => foundAs('failed', scheme, undefined, { error }))
+  return rescue(() => findSession(scheme, request, touch), (error) => foundAs('failed', scheme, undefined, { error }))
 }
 
 /** Finds the session of the first cookie that the request has. @throws `FST_SESSION_STORE`, or what `verify` and `user` throw */
-function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, report: Report): Awaitable<Found> {
+function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean): Awaitable<Found> {
+  const report: Report = (event, of) => { scheme.reportOn(request)(event, of) }
   const { cookie: { candidates }, backend } = scheme
   for (const { name, former } of candidates) {
     const value = cookieValue(request.headers.cookie, name)
@@ -55,8 +55,7 @@ function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean, r
       const cookieHeaders = candidates.flatMap((other) => other.name === name && other.former !== undefined ? [other.former] : [])
       return foundAs('duplicate-cookie', scheme, undefined, { cookieHeaders })
     }
-    const load = (): Awaitable<Snapshot | undefined> => backend.load(value, touch, report, name)
-    return chain(tracing.hasSubscribers ? traced('load', scheme.name, request, load) : load(), (snapshot) => {
+    return chain(traced('load', scheme.name, request, () => backend.load(value, touch, report, name)), (snapshot) => {
       const found = foundAs(snapshot === undefined ? 'ended' : 'live', scheme, snapshot)
       return verified(request, former === undefined ? found : movedFrom(former, value, found), report)
     })

@@ -64,7 +64,7 @@ export class RequestScope implements Scope {
     return chain(awaitAll(schemes.map((scheme) => loadSession(scheme, this.request, touch))), (found) => {
       this.#sessions = found
       // Some sessions must be saved even if the handler does not use them.
-      found.forEach(({ adoption, snapshot }, index) => { if (adoption !== undefined || snapshot?.stale === true) this.#handle(index) })
+      for (const [at, { adoption, snapshot }] of found.entries()) if (adoption !== undefined || snapshot?.stale === true) this.#handle(at)
       for (const { loaded, error } of found) if (loaded === 'failed') throw error
       return authorize(this.request, this.#plan, this.#sessions)
     })
@@ -73,9 +73,10 @@ export class RequestScope implements Scope {
   /**
    * Loads the sessions and authorizes the request again if the handler starts long after the first load. Otherwise a client could
    * send the headers, and delay the body until after the session was revoked or the account disabled.
-   * @param notFound - the plan of the not-found handler, if the route called it. Sessions that were not loaded count as absent.
+   * If the route called the not-found handler, its plan is checked. Sessions that were not loaded count as absent.
    */
-  recheck (notFound: Plan | null): Awaitable<void> {
+  recheck (planOf: (request: FastifyRequest) => Plan | null): Awaitable<void> {
+    const notFound = this.request.is404 ? planOf(this.request) : null
     const isStale = this.#phase === 'open' && performance.now() - this.#loadedAt >= RECHECK_AFTER
     if (!isStale && (notFound === null || notFound === this.#plan)) return undefined
     const reloads = isStale ? this.#sessions.map((_session, index) => this.#handle(index).reload()) : []
@@ -189,7 +190,7 @@ export class RequestScope implements Scope {
     let cookieHeaders: readonly string[] = []
     let seen = false
     for (const session of this.#sessions) {
-      seen ||= session instanceof SessionHandle ? session.seen : isSeen(session)
+      seen ||= isSeen(session instanceof SessionHandle ? session.found : session)
       if (session.cookieHeaders.length === 0) continue
       cookieHeaders = [...cookieHeaders, ...session.cookieHeaders]
       warnOfDroppedCookie(this.request, session.scheme)

@@ -36,7 +36,7 @@ export abstract class SessionState {
   readonly scheme: Scheme
   protected readonly scope: Scope
   /** The result of the last load. */
-  protected found: Found
+  found: Found
   snapshot: Snapshot | undefined
   /** The hash of the secret that the browser has. */
   protected held: string | undefined

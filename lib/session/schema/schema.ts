@@ -19,7 +19,7 @@ export type DataSchema = ReturnType<typeof checked>
 export function checked ({ check, errors, fill }: Checker) {
   return {
     // TypeBox accepts some arrays as objects, and throws for some values that do not fit.
-    fits: (data: unknown): data is Data => isObject(data) && attempt(() => check(data)) === true,
+    fits: (data: unknown): data is Data => isObject(data) && attempt(check, data) === true,
     /** Says where data do not fit and what is expected there. Never quotes the value, which may be a secret. */
     problem (data: unknown): string {
       if (!isObject(data)) return 'an object is expected'
@@ -27,7 +27,7 @@ export function checked ({ check, errors, fill }: Checker) {
       return path === undefined ? message : `${path || 'the data'}: ${message}`
     },
     /** Returns data with the schema's defaults filled in: a copy, or the data themselves if nothing was added. */
-    withDefaults: (data: Data): unknown => attempt(() => fill(data)) ?? data
+    withDefaults: (data: Data): unknown => attempt(fill, data) ?? data
   }
 }
 
@@ -44,9 +44,9 @@ export function checkedBy (schema: object, { fill, ...others }: Checker): DataSc
 function first<T> ([item]: Iterable<T>): T | undefined { return item }
 
 /** Returns the result of `work`, `undefined` if it throws. */
-export function attempt<T> (work: () => T): T | undefined {
+export function attempt<T, A> (work: (argument: A) => T, argument?: A): T | undefined {
   try {
-    return work()
+    return work(argument as A)
   } catch {
     return undefined
   }
