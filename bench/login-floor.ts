@@ -4,6 +4,7 @@
  * - The data are a private copy, are JSON, fit the schema, and are frozen when the app's function reads the principal from them.
  * - The store has the sessions of each principal, to list and to end, and counts them for the limit. It stays within a number of
  *   sessions and a size, evicts the session that was idle for the longest time, frees expired ones, and never overwrites a session.
+ *   It has the hash tables of this package, which cost less than a `Map` here.
  * - The session has an absolute deadline. A change after the response is noticed. The response stays out of all shared caches.
  *
  * It is a yardstick and not a product: it serves one kind of login, has no options, and its errors say nothing.
@@ -13,6 +14,7 @@ import type { TSchema } from '@sinclair/typebox'
 import fastifyPlugin from 'fastify-plugin'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hash } from 'node:crypto'
+import { HashTable } from '../lib/store/shared/hash-table.js'
 import { ATTRIBUTES, COOKIE, IDLE, makeCredential } from './floor.js'
 
 type Data = Record<string, unknown>
@@ -31,6 +33,9 @@ interface Entry {
   newer: Entry | undefined
 }
 
+/** The sessions of a principal that has several. */
+type Group = Set<Entry> & { readonly principal: string }
+
 /** Copies JSON and freezes the copy. */
 function copy (value: unknown, depth = 0): unknown {
   if (typeof value === 'string' || value === null || typeof value === 'boolean') return value
@@ -45,8 +50,9 @@ function copy (value: unknown, depth = 0): unknown {
 }
 
 class Store {
-  readonly #entries = new Map<string, Entry>()
-  readonly #principals = new Map<string, Entry | Set<Entry>>()
+  readonly #entries = new HashTable<Entry>(({ id }) => id)
+  readonly #principals = new HashTable<Entry | Group>(({ principal }) => principal)
+  #size = 0
   #oldest: Entry | undefined
   #newest: Entry | undefined
   #walk: Entry | undefined
@@ -54,21 +60,22 @@ class Store {
 
   /** Adds a session. Returns the number of its principal's sessions. */
   create (entry: Entry, now: number): number {
-    if (this.#entries.has(entry.id)) throw new Error('taken')
+    if (this.#entries.get(entry.id) !== undefined) throw new Error('taken')
     for (let count = 0; count < 2; count++) {
       this.#walk = (this.#walk ?? this.#newest)?.older
       if (this.#walk !== undefined && this.#walk.expiresAt <= now) this.#remove(this.#walk)
     }
     this.#entries.set(entry.id, entry)
+    this.#size++
     entry.older = this.#newest
     if (this.#newest === undefined) this.#oldest = entry
     else this.#newest.newer = entry
     this.#newest = entry
     this.#bytes += entry.payload.length
-    while (this.#entries.size > MOST || this.#bytes > MOST_BYTES) this.#remove(this.#oldest!)
+    while (this.#size > MOST || this.#bytes > MOST_BYTES) this.#remove(this.#oldest!)
     const found = this.#principals.get(entry.principal)
     if (found instanceof Set) return found.add(entry).size
-    this.#principals.set(entry.principal, found === undefined ? entry : new Set([found, entry]))
+    this.#principals.set(entry.principal, found === undefined ? entry : Object.assign(new Set([found, entry]), { principal: entry.principal }))
     return found === undefined ? 1 : 2
   }
 
@@ -81,6 +88,7 @@ class Store {
     else newer.older = older
     this.#bytes -= entry.payload.length
     this.#entries.delete(entry.id)
+    this.#size--
     const found = this.#principals.get(principal)
     if (found instanceof Set ? found.delete(entry) && found.size === 0 : found === entry) this.#principals.delete(principal)
   }
