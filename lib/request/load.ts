@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { chain, rescue } from '../awaitable.js'
 import type { Snapshot } from '../backend/backend.js'
-import { type Report, traced } from '../events/events.js'
+import { type Report, traced, tracing } from '../events/events.js'
 import { findOldSession, type PendingAdoption } from '../migration/adoption.js'
 import type { Scheme } from '../options/scheme.js'
 import { freezeJson } from '../session/json.js'
@@ -55,7 +55,8 @@ function findSession (scheme: Scheme, request: FastifyRequest, touch: boolean): 
       const cookieHeaders = candidates.flatMap((other) => other.name === name && other.former !== undefined ? [other.former] : [])
       return foundAs('duplicate-cookie', scheme, undefined, { cookieHeaders })
     }
-    return chain(traced('load', scheme.name, request, () => backend.load(value, touch, report, name)), (snapshot) => {
+    const load = (): Awaitable<Snapshot | undefined> => backend.load(value, touch, report, name)
+    return chain(tracing.hasSubscribers ? traced('load', scheme.name, request, load) : load(), (snapshot) => {
       const found = foundAs(snapshot === undefined ? 'ended' : 'live', scheme, snapshot)
       return verified(request, former === undefined ? found : movedFrom(former, value, found), report)
     })

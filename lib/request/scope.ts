@@ -60,8 +60,7 @@ export class RequestScope implements Scope {
   /** Loads the sessions that the route declares, and authorizes the request. @throws the error of a 401, 403 or 503 */
   load (): Awaitable<void> {
     this.#refuseCrossOrigin()
-    const { schemes, touch } = this.#plan
-    return chain(awaitAll(schemes.map((scheme) => loadSession(scheme, this.request, touch))), (found) => {
+    return chain(awaitAll(this.#plan.schemes.map((scheme) => loadSession(scheme, this.request, this.#plan.touch))), (found) => {
       this.#sessions = found
       // Some sessions must be saved even if the handler does not use them.
       for (const [at, { adoption, snapshot }] of found.entries()) if (adoption !== undefined || snapshot?.stale === true) this.#handle(at)

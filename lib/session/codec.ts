@@ -109,7 +109,7 @@ export class Codec {
     if (schema.fits(data)) return this.#content(data)
     const completed = this.#complete(data)
     if (schema.fits(completed) || migrate === undefined) return this.#checked(completed)
-    return this.accept(withoutMessage('migrate', () => migrate(data)))
+    return this.accept(withoutMessage('migrate', migrate, data))
   }
 
   #complete (data: Data): unknown {
@@ -126,7 +126,7 @@ export class Codec {
 
   #content (data: Data): Content {
     const { principal: ask } = this.#options
-    const principal: unknown = ask && withoutMessage('principal', () => ask(freezeJson(data)))
+    const principal: unknown = ask && withoutMessage('principal', ask, freezeJson(data))
     if (principal === undefined || principal === null || principal === '') return { data, principal: undefined }
     if (typeof principal === 'string') return { data, principal }
     throw invalidData(`The option principal returned ${typeof principal} instead of text: return String(...) of it, or undefined.`)
@@ -134,9 +134,9 @@ export class Codec {
 }
 
 /** Calls a function of the options. An error that it throws may contain data, so its message is only in `cause`. */
-function withoutMessage<T> (option: string, call: () => T): T {
+function withoutMessage<T> (option: string, ask: (data: Data) => T, data: Data): T {
   try {
-    return call()
+    return ask(data)
   } catch (cause) {
     throw invalidData(`The option ${option} threw ${cause instanceof Error ? cause.name : typeof cause}.`, cause)
   }
