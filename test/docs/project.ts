@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import ts from 'typescript'
-import { temporaryDirectory } from '../support/servers-process.js'
+import { guard, temporaryDirectory } from '../support/servers-process.js'
 import { root as rootUrl, textOf } from './markdown.js'
 
 const root = fileURLToPath(rootUrl)
@@ -87,6 +87,8 @@ export class Project {
       cwd: this.folder, detached: true, stdio: ['ignore', 'pipe', stderr], env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', _TAPJS_PROCESSINFO_COVERAGE_: '0' }
     })
     const exit = once(child, 'exit') as Promise<[number | null]>
+    const watcher = guard(-(child.pid as number))
+    void exit.then(() => watcher.kill('SIGKILL'))
     const stop = async (): Promise<void> => {
       if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid as number), 'SIGKILL')
       await exit

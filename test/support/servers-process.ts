@@ -106,10 +106,10 @@ function signalFamily (child: ChildProcess, name: NodeJS.Signals): void {
 }
 
 /**
- * Kills the server when this process ends without stopping it, even by SIGKILL (a test runner's timeout):
- * the guard's standard input is a pipe that only this process holds open.
+ * Kills a process, or with a negative `pid` a group, when this process ends without stopping it, even by SIGKILL (a test runner's
+ * timeout): the guard's standard input is a pipe that only this process holds open.
  */
-function guard (pid: number): ChildProcess {
+export function guard (pid: number): ChildProcess {
   const watcher = spawn('sh', ['-c', 'read -r _; kill -9 "$1"', 'guard', String(pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   watcher.unref()
   // @ts-expect-error the pipe of a child is a Socket, which the type Writable does not tell
