@@ -11,10 +11,10 @@ export function chain<T, U> (value: Awaitable<T>, next: (value: T) => Awaitable<
   return isPromise(value) ? value.then(next) : next(value)
 }
 
-/** Returns all values. Returns a promise only if one of them is a promise. */
-export function awaitAll<T> (values: ReadonlyArray<Awaitable<T>>): Awaitable<T[]> {
-  if (values.length === 1) return chain(values[0] as Awaitable<T>, (value) => [value])
-  return values.some(isPromise) ? Promise.all(values) : values as T[]
+/** Calls `next` with all values: at once, or when all promises among them resolve. */
+export function chainAll<T, U> (values: ReadonlyArray<Awaitable<T>>, next: (values: T[]) => Awaitable<U>): Awaitable<U> {
+  if (values.length === 1) return chain(values[0] as Awaitable<T>, (value) => next([value]))
+  return values.some(isPromise) ? Promise.all(values).then(next) : next(values as T[])
 }
 
 /** Returns the first result of `find` that is not `undefined`, in the order of the items. Each call waits for the one before. */
@@ -22,14 +22,20 @@ export function findFirst<T, U> (items: readonly T[], find: (item: T) => Awaitab
   return index === items.length ? undefined : chain(find(items[index] as T), (found) => found ?? findFirst(items, find, index + 1))
 }
 
-/** Returns the result of `work`, or the result of `recover` if `work` throws or rejects. */
-export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) => T): Awaitable<T> {
+/** Calls `next` with the result of `work`, or `recover` with its error, as `then(next, recover)` of a promise does. */
+export function settle<T, U> (work: () => Awaitable<T>, next: (value: T) => Awaitable<U>, recover: (error: unknown) => U): Awaitable<U> {
+  let result: Awaitable<T>
   try {
-    const result = work()
-    return isPromise(result) ? result.then(undefined, recover) : result
+    result = work()
   } catch (error) {
     return recover(error)
   }
+  return isPromise(result) ? result.then(next, recover) : next(result)
+}
+
+/** Returns the result of `work`, or the result of `recover` if `work` throws or rejects. */
+export function rescue<T> (work: () => Awaitable<T>, recover: (error: unknown) => T): Awaitable<T> {
+  return settle(work, (value) => value, recover)
 }
 
 /**

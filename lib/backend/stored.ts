@@ -1,4 +1,4 @@
-import { chain, rescue } from '../awaitable.js'
+import { chain, rescue, settle } from '../awaitable.js'
 import { conflict, unavailable } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
 import type { Content } from '../session/codec.js'
@@ -28,13 +28,13 @@ export class StoredBackend extends StoredSessions implements Backend {
   create ({ credential: { id, secret }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
     const snapshot = this.#assemble(id, 1, hashSecret(secret), times, content)
     return chain(this.#insert(snapshot), (count) => {
-      return chain(old && this.#orDelete(id, () => this.call((store) => store.delete(old.id))), (deleted) => {
+      return settle(() => old && this.call((store) => store.delete(old.id)), (deleted) => {
         if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
         report({ type: 'created', reason }, snapshot)
         const created = { snapshot, value: `${id}.${secret}`, count }
         // Several requests may adopt one session, but only one keeps its copy. The adoption applies the limit to that copy.
         return reason === 'adopted' ? created : this.limit(created, report)
-      })
+      }, (failure) => this.#abandon(id, failure))
     })
   }
 
@@ -74,11 +74,11 @@ export class StoredBackend extends StoredSessions implements Backend {
 
   #insert (session: Snapshot): Awaitable<number | true> {
     const record = this.#record(session)
-    return chain(this.#orDelete(session.id, () => this.call((store) => store.create(session.id, record))), (created) => {
+    return settle(() => this.call((store) => store.create(session.id, record)), (created) => {
       // 128 random bits do not collide, so the store or the source of randomness is broken.
       if (created === false) throw unavailable(new Error('the store has a record under a new random id'))
       return created
-    })
+    }, (failure) => this.#abandon(session.id, failure))
   }
 
   #write (order: SaveOrder): Awaitable<Snapshot | undefined> {
@@ -119,7 +119,7 @@ export class StoredBackend extends StoredSessions implements Backend {
   /** Moves a session to another id, if it has not changed since it was read. */
   async #move (order: SaveOrder, before: Snapshot, next: Snapshot): Promise<UpdateOutcome> {
     order.count = await this.#insert(next)
-    const outcome = await this.#orDelete(next.id, () => this.#deleteUnchanged(before))
+    const outcome = await rescue(() => this.#deleteUnchanged(before), (failure) => this.#abandon(next.id, failure))
     if (outcome !== 'updated') await this.call((store) => store.delete(next.id))
     return outcome
   }
@@ -128,12 +128,10 @@ export class StoredBackend extends StoredSessions implements Backend {
     return this.call((store) => store.update(id, { payload: 'null', version: version + 1, expiresAt: 0 }))
   }
 
-  /** Runs work after the creation of a record. If it fails, deletes the record, whose secret was never sent, or lets it expire. */
-  #orDelete<T> (id: string, work: () => Awaitable<T>): Awaitable<T> {
-    return rescue(work, (failure) => {
-      void (async () => { await this.call((store) => store.delete(id)) })().catch(() => {})
-      throw failure
-    })
+  /** Deletes a record after a failure, or lets it expire: its secret was never sent. @throws the failure */
+  #abandon (id: string, failure: unknown): never {
+    void (async () => { await this.call((store) => store.delete(id)) })().catch(() => {})
+    throw failure
   }
 
   #assemble (

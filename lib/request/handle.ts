@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { callInTime, chain, isPromise, rescue } from '../awaitable.js'
+import { callInTime, chain, isPromise, rescue, settle } from '../awaitable.js'
 import type { Saved, Snapshot } from '../backend/backend.js'
 import { conflict, tooLate } from '../errors.js'
 import { type DiscardedReason, type Report, traced } from '../events/events.js'
@@ -123,17 +123,16 @@ export class SessionHandle extends SessionState {
   /** Saves an order. If that fails, the order is discarded: no part of it is saved later. */
   #carryOut (order: Order): Awaitable<void> {
     const { scheme, report, request } = this
-    const saved = rescue(() => traced('save', scheme.name, request, () => carryOut(scheme, order, report)), (error) => {
-      this.#saved = 'failed'
-      this.refuseOrder(order)
-      throw error
-    })
-    return chain(saved, (saved) => {
+    return settle(() => traced('save', scheme.name, request, () => carryOut(scheme, order, report)), (saved) => {
       const { kind } = order.intent
       const isNothing = order.content === undefined && (kind === 'keep' || (kind === 'destroy' && order.snapshot === undefined))
       this.#saved = isNothing ? 'none' : kind === 'keep' ? 'data' : kind
       this.#applied(saved, order)
       if (saved === undefined && kind === 'destroy' && this.#hasCookie) this.#setCookieHeaders([scheme.cookie.expire])
+    }, (error) => {
+      this.#saved = 'failed'
+      this.refuseOrder(order)
+      throw error
     })
   }
 

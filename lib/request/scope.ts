@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { awaitAll, chain, isPromise, rescue } from '../awaitable.js'
+import { chainAll, isPromise, rescue } from '../awaitable.js'
 import { crossOrigin, invalidOptions, type SessionError, tooLate } from '../errors.js'
 import { isDebugEnabled } from '../events/events.js'
 import { authorize } from '../routing/authorize.js'
@@ -60,7 +60,7 @@ export class RequestScope implements Scope {
   /** Loads the sessions that the route declares, and authorizes the request. @throws the error of a 401, 403 or 503 */
   load (): Awaitable<void> {
     this.#refuseCrossOrigin()
-    return chain(awaitAll(this.#plan.schemes.map((scheme) => loadSession(scheme, this.request, this.#plan.touch))), (found) => {
+    return chainAll(this.#plan.schemes.map((scheme) => loadSession(scheme, this.request, this.#plan.touch)), (found) => {
       this.#sessions = found
       // Some sessions must be saved even if the handler does not use them.
       for (const [at, { adoption, snapshot }] of found.entries()) if (adoption !== undefined || snapshot?.stale === true) this.#handle(at)
@@ -79,7 +79,7 @@ export class RequestScope implements Scope {
     const isStale = this.#phase === 'open' && performance.now() - this.#loadedAt >= RECHECK_AFTER
     if (!isStale && (notFound === null || notFound === this.#plan)) return undefined
     const reloads = isStale ? this.#sessions.map((_session, index) => this.#handle(index).reload()) : []
-    return chain(awaitAll(reloads), () => authorize(this.request, notFound ?? this.#plan, this.#sessions))
+    return chainAll(reloads, () => authorize(this.request, notFound ?? this.#plan, this.#sessions))
   }
 
   get isClosed (): boolean { return (this.#phase !== 'open' && this.#phase !== 'failed') || this.areHeadersSent }
@@ -136,7 +136,7 @@ export class RequestScope implements Scope {
     if (saves.length === 0) return this.#finished(failures)
     const restore = rememberResponse(this.#reply)
     this.#phase = 'saving'
-    return chain(awaitAll(saves), () => {
+    return chainAll(saves, () => {
       if (this.#interrupted) restore()
       this.#finished(failures)
     })
