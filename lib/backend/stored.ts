@@ -27,7 +27,7 @@ export class StoredBackend extends StoredSessions implements Backend {
 
   create ({ credential: { id, secret }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Awaitable<Saved> {
     const snapshot = this.#assemble(id, 1, hashSecret(secret), times, content)
-    return chain(this.#insert(snapshot), (count) => {
+    return this.#insert(snapshot, (count) => {
       return settle(() => old && this.call((store) => store.delete(old.id)), (deleted) => {
         if (deleted) report({ type: 'destroyed', reason: 'replaced' }, old)
         report({ type: 'created', reason }, snapshot)
@@ -72,12 +72,13 @@ export class StoredBackend extends StoredSessions implements Backend {
 
   async close (): Promise<void> { await this.call((store) => store.close?.()) }
 
-  #insert (session: Snapshot): Awaitable<number | true> {
+  /** Creates the record of a new session. Calls `next` with the result of the store's `create`. */
+  #insert<T> (session: Snapshot, next: (count: number | true) => Awaitable<T>): Awaitable<T> {
     const record = this.#record(session)
     return settle(() => this.call((store) => store.create(session.id, record)), (created) => {
       // 128 random bits do not collide, so the store or the source of randomness is broken.
       if (created === false) throw unavailable(new Error('the store has a record under a new random id'))
-      return created
+      return next(created)
     }, (failure) => this.#abandon(session.id, failure))
   }
 
@@ -118,7 +119,7 @@ export class StoredBackend extends StoredSessions implements Backend {
 
   /** Moves a session to another id, if it has not changed since it was read. */
   async #move (order: SaveOrder, before: Snapshot, next: Snapshot): Promise<UpdateOutcome> {
-    order.count = await this.#insert(next)
+    order.count = await this.#insert(next, (count) => count)
     const outcome = await rescue(() => this.#deleteUnchanged(before), (failure) => this.#abandon(next.id, failure))
     if (outcome !== 'updated') await this.call((store) => store.delete(next.id))
     return outcome
