@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { chain } from '../awaitable.js'
 import { must, refuseUnknown, tooLarge } from '../errors.js'
 import type { DestroyedReason, Report } from '../events/events.js'
@@ -55,14 +55,14 @@ export function sealedCookie (options: SealedCookieOptions): SealedCookie {
   const ring = keys.map(readKey)
   const double = ring.findIndex((key, index) => ring.findIndex((other) => other.equals(key)) !== index)
   must(double === -1, `sealedCookie: keys[${double}] is in the list twice: keep each key once`)
-  return new SealedCookie(ring)
+  return new SealedCookie(ring.map((key) => createSecretKey(key)))
 }
 
 /** The result of `sealedCookie`: the key ring. The plugin makes a backend of it. */
 export class SealedCookie {
-  readonly #keys: readonly Buffer[]
+  readonly #keys: readonly KeyObject[]
 
-  constructor (keys: readonly Buffer[]) { this.#keys = keys }
+  constructor (keys: readonly KeyObject[]) { this.#keys = keys }
 
   /** For the plugin: returns the backend of one scheme. */
   backend (context: SealedContext): Backend { return new SealedBackend(this, context) }
@@ -71,7 +71,7 @@ export class SealedCookie {
   seal (text: string, bound: Buffer): string {
     const nonce = random(NONCE_BYTES)
     // The authentication tag has 16 bytes by default.
-    const cipher = createCipheriv(CIPHER, this.#keys[0] as Buffer, nonce).setAAD(bound)
+    const cipher = createCipheriv(CIPHER, this.#keys[0] as KeyObject, nonce).setAAD(bound)
     return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
 
@@ -82,21 +82,21 @@ export class SealedCookie {
     // Buffer.from skips characters that are not base64url. Accept only the one spelling that this package writes.
     if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
     const end = sealed.length - TAG_BYTES
-    for (const [key, bytes] of this.#keys.entries()) {
-      const decipher = createDecipheriv(CIPHER, bytes, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
+    for (const [index, key] of this.#keys.entries()) {
+      const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
       decipher.setAAD(bound).setAuthTag(sealed.subarray(end))
-      const text = Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, end))])
+      const text = decipher.update(sealed.subarray(NONCE_BYTES, end))
       try {
         decipher.final()
-        return { text: text.toString('utf8'), key }
+        return { text: text.toString('utf8'), key: index }
       } catch {}
     }
     return undefined
   }
 }
 
-/** The value of a cookie, and the session in it. */
-interface Opened { readonly value: string, readonly session: Snapshot }
+/** A session, and the value of its cookie. */
+interface Opened extends Snapshot { readonly cookie: string }
 
 /** Sessions in sealed cookies. Each cookie opens only for its format, scheme and cookie name. */
 class SealedBackend implements Backend {
@@ -107,7 +107,7 @@ class SealedBackend implements Backend {
   /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
   readonly #ended = new Recent<true>(ENDED)
   /** The sessions of the cookies that were opened or saved last, so that a page opens a cookie once. None has a former name. */
-  readonly #recent = new Recent<Opened>(OPENED)
+  readonly #recent = new Recent<Opened | undefined>(OPENED)
 
   constructor (ring: SealedCookie, context: SealedContext) {
     this.#ring = ring
@@ -118,7 +118,7 @@ class SealedBackend implements Backend {
   load (value: string, touch: boolean, report: Report, cookieName = this.#context.cookieName): Snapshot | undefined {
     const { now, idleTimeout } = this.#context
     const recent = cookieName === this.#context.cookieName ? this.#recent.get(tail(value)) : undefined
-    const session = recent?.value === value ? recent.session : this.#open(value, cookieName, report)
+    const session = recent?.cookie === value ? recent : this.#open(value, cookieName, report)
     if (session === undefined) return undefined
     if (this.reload(session) === undefined) return report({ type: 'expired', reason: session.times.deadline <= now() ? 'absolute' : 'absent' }, session)
     // Seal the cookie again if the deadline gains a tenth of the idle timeout, or if its key or name is an old one.
@@ -128,18 +128,18 @@ class SealedBackend implements Backend {
   }
 
   #open (value: string, cookieName: string, report: Report): Snapshot | undefined {
-    const opened = this.#ring.open(value, this.#bind(cookieName))
-    if (opened === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
-    const [, id = '', end, payload = ''] = /^(\S+) (\d+) (.*)$/s.exec(opened.text) ?? []
-    const decoded = this.#context.codec.decode(payload)
-    if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
     const isFormer = cookieName !== this.#context.cookieName
-    const session = { ...decoded, id: copyText(id), version: 1, expiresAt: Number(end), stale: isFormer || opened.key > 0 }
-    if (!isFormer) this.#remember(copyText(value), session)
+    const opened = this.#ring.open(value, isFormer ? this.#bind(cookieName) : this.#bound)
+    if (opened === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
+    const [id = '', end = ''] = opened.text.split(' ', 2)
+    const decoded = this.#context.codec.decode(opened.text.slice(id.length + end.length + 2))
+    if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
+    const session = { ...decoded, id: copyText(id), version: 1, expiresAt: Number(end), stale: isFormer || opened.key > 0, cookie: copyText(value) }
+    if (!isFormer) this.#remember(session)
     return session
   }
 
-  #remember (value: string, session: Snapshot): void { this.#recent.set(tail(value), { value, session }, value.length) }
+  #remember (session: Opened): void { this.#recent.set(tail(session.cookie), session, session.cookie.length) }
 
   reload (session: Snapshot): Snapshot | undefined {
     return session.expiresAt > this.#context.now() && this.#ended.get(session.id) === undefined ? session : undefined
@@ -159,7 +159,9 @@ class SealedBackend implements Backend {
       const isMove = id !== base.id
       const times = isMove ? withLogin(base.times, this.#context.now()) : base.times
       const saved = this.#seal(id, times, content, renewal === undefined ? content.expiresAt : undefined)
-      this.#remember(saved.value, saved.snapshot)
+      this.#remember(saved.snapshot)
+      // Few requests will send the former cookie. A session that stays in memory costs time in garbage collections.
+      this.#recent.set(tail((base as Opened).cookie), undefined)
       if (isMove) this.#markEnded(base)
       if (renewal !== undefined) report({ type: 'renewed', reason: renewal.reason }, saved.snapshot)
       return saved
@@ -175,15 +177,14 @@ class SealedBackend implements Backend {
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): boolean { return this.end(session, reason, report) }
   #markEnded ({ id }: Snapshot): void { this.#ended.set(id, true) }
 
-  #seal (id: string, times: Times, { data, principal }: Content, end?: number): Saved & { value: string } {
+  #seal (id: string, times: Times, { data, principal }: Content, end?: number): Saved & { snapshot: Opened } {
     const { codec, setCookie, now } = this.#context
     const expiresAt = end ?? expiryOf(times, this.#context, now())
-    const snapshot = { id, version: 1, expiresAt, times, secretHash: '', data, principal, stale: false }
-    const value = this.#ring.seal(`${id} ${expiresAt} ${codec.encode(snapshot)}`, this.#bound)
+    const cookie = this.#ring.seal(`${id} ${expiresAt} ${codec.encode({ times, secretHash: '', data })}`, this.#bound)
     // The name, the attributes and the value of the cookie are ASCII.
-    const size = setCookie(value, times).length
+    const size = setCookie(cookie, times).length
     if (size > MAX_COOKIE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_COOKIE}: put less into the session, or use a store.`)
-    return { snapshot, value }
+    return { snapshot: { id, version: 1, expiresAt, times, secretHash: '', data, principal, stale: false, cookie }, value: cookie }
   }
 
   /** Returns what the cookie is bound to: the format, the scheme and the name of the cookie. */
