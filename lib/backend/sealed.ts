@@ -22,18 +22,14 @@ export interface SealedCookieOptions {
 /** The parts of a scheme that its sealed cookies need. */
 interface SealedContext extends Pick<StoredOptions, 'codec' | 'idleTimeout' | 'now'> {
   readonly scheme: string
-  readonly cookieName: string
-  /** Returns the whole `Set-Cookie` header for a value. */
-  readonly setCookie: (value: string, times: Times) => string
+  /** `write` returns the whole `Set-Cookie` header for a value. */
+  readonly cookie: { readonly name: string, readonly write: (value: string, times: Times) => string }
 }
 
 const CIPHER = 'aes-256-gcm'
-const FORMAT = 1
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-/** How many ciphers are made at once. */
-const CIPHERS = 64
 /** Bytes that every browser accepts. RFC 6265bis, 5.6, lets browsers drop a longer cookie. They do so without a message. */
 const MAX_COOKIE = 4096
 /** How many ended sessions a process remembers, at least. */
@@ -57,75 +53,27 @@ export function sealedCookie (options: SealedCookieOptions): SealedCookie {
   const ring = keys.map(readKey)
   const double = ring.findIndex((key, index) => ring.findIndex((other) => other.equals(key)) !== index)
   must(double === -1, `sealedCookie: keys[${double}] is in the list twice: keep each key once`)
-  return new SealedCookie(ring.map((key) => createSecretKey(key)))
+  return new SealedCookie(ring)
 }
 
 /** The result of `sealedCookie`: the key ring. The plugin makes a backend of it. */
 export class SealedCookie {
-  readonly #keys: readonly KeyObject[]
-
-  constructor (keys: readonly KeyObject[]) { this.#keys = keys }
-
   /** For the plugin: returns the backend of one scheme. */
-  backend (context: SealedContext): Backend { return new SealedBackend(this.#keys, context) }
-}
-
-/** Encrypts and decrypts the cookies of one scheme and name. A cookie opens only for its format, scheme and name. */
-class Sealer {
-  readonly #keys: readonly KeyObject[]
-  readonly #bound: Buffer
-  /** Ciphers that were made ahead. Each has a nonce of its own and encrypts one cookie. */
-  readonly #ciphers: Array<{ readonly nonce: Buffer, readonly cipher: CipherGCM }> = []
-
-  constructor (keys: readonly KeyObject[], scheme: string, cookieName: string) {
-    this.#keys = keys
-    this.#bound = Buffer.from(JSON.stringify(['fastify-openapi-session', FORMAT, scheme, cookieName]))
-  }
-
-  seal (text: string): string {
-    if (this.#ciphers.length === 0) this.#makeCiphers()
-    const { nonce, cipher } = this.#ciphers.pop() as { nonce: Buffer, cipher: CipherGCM }
-    return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
-  }
-
-  /** Makes many ciphers at once: the first one takes three times as long, until the processor's caches hold OpenSSL's code. */
-  #makeCiphers (): void {
-    const nonces = Buffer.from(random(CIPHERS * NONCE_BYTES))
-    for (let at = 0; at < nonces.length; at += NONCE_BYTES) {
-      const nonce = nonces.subarray(at, at + NONCE_BYTES)
-      // The authentication tag has 16 bytes by default.
-      this.#ciphers.push({ nonce, cipher: createCipheriv(CIPHER, this.#keys[0] as KeyObject, nonce).setAAD(this.#bound) })
-    }
-  }
-
-  /** Returns the text of a value and the index of its key, `undefined` if no key opens it. */
-  open (value: string): { text: string, key: number } | undefined {
-    if (value.length > MAX_COOKIE) return undefined
-    const sealed = Buffer.from(value, 'base64url')
-    // Buffer.from skips characters that are not base64url. Accept only the one spelling that this package writes.
-    if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
-    const end = sealed.length - TAG_BYTES
-    for (const [index, key] of this.#keys.entries()) {
-      const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
-      decipher.setAAD(this.#bound).setAuthTag(sealed.subarray(end))
-      const text = decipher.update(sealed.subarray(NONCE_BYTES, end))
-      try {
-        decipher.final()
-        return { text: text.toString('utf8'), key: index }
-      } catch {}
-    }
-    return undefined
-  }
+  readonly backend: (context: SealedContext) => Backend
+  constructor (keys: readonly KeyObject[]) { this.backend = (context) => new SealedBackend(keys, context) }
 }
 
 /** A session, and the value of its cookie. */
 interface Opened extends Snapshot { readonly cookie: string }
 
-/** Sessions in sealed cookies. */
+/** A cipher for one cookie, with its nonce. */
+interface Cipher { readonly nonce: Buffer, readonly cipher: CipherGCM }
+
+/** Sessions in sealed cookies. Each cookie opens only for its format, scheme and cookie name. */
 class SealedBackend implements Backend {
   readonly #keys: readonly KeyObject[]
   readonly #context: SealedContext
-  readonly #sealer: Sealer
+  readonly #ciphers: Cipher[] = []
   /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
   readonly #ended = new Recent<true>(ENDED)
   /** The sessions of the cookies that were opened or saved last, so that a page opens a cookie once. None has a former name. */
@@ -134,12 +82,11 @@ class SealedBackend implements Backend {
   constructor (keys: readonly KeyObject[], context: SealedContext) {
     this.#keys = keys
     this.#context = context
-    this.#sealer = new Sealer(keys, context.scheme, context.cookieName)
   }
 
-  load (value: string, touch: boolean, report: Report, cookieName = this.#context.cookieName): Snapshot | undefined {
+  load (value: string, touch: boolean, report: Report, cookieName = this.#context.cookie.name): Snapshot | undefined {
     const { now, idleTimeout } = this.#context
-    const recent = cookieName === this.#context.cookieName ? this.#recent.get(tail(value)) : undefined
+    const recent = cookieName === this.#context.cookie.name ? this.#recent.get(nonceOf(value)) : undefined
     const session = recent?.cookie === value ? recent : this.#open(value, cookieName, report)
     if (session === undefined) return undefined
     if (this.reload(session) === undefined) return report({ type: 'expired', reason: session.times.deadline <= now() ? 'absolute' : 'absent' }, session)
@@ -150,18 +97,17 @@ class SealedBackend implements Backend {
   }
 
   #open (value: string, cookieName: string, report: Report): Snapshot | undefined {
-    const isFormer = cookieName !== this.#context.cookieName
-    const opened = (isFormer ? new Sealer(this.#keys, this.#context.scheme, cookieName) : this.#sealer).open(value)
+    const isFormer = cookieName !== this.#context.cookie.name
+    const opened = decrypt(value, this.#keys, this.#bind(cookieName))
     if (opened === undefined) return report({ type: 'rejected', reason: 'malformed-cookie' })
     const [id = '', end = ''] = opened.text.split(' ', 2)
     const decoded = this.#context.codec.decode(opened.text.slice(id.length + end.length + 2))
     if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
-    const session = { ...decoded, id: copyText(id), version: 1, expiresAt: Number(end), stale: isFormer || opened.key > 0, cookie: copyText(value) }
-    if (!isFormer) this.#remember(session)
+    const cookie = copyText(value)
+    const session = { ...decoded, id: copyText(id), version: 1, expiresAt: Number(end), stale: isFormer || opened.key > 0, cookie }
+    if (!isFormer) this.#recent.set(nonceOf(cookie), session, cookie.length)
     return session
   }
-
-  #remember (session: Opened): void { this.#recent.set(tail(session.cookie), session, session.cookie.length) }
 
   reload (session: Snapshot): Snapshot | undefined {
     return session.expiresAt > this.#context.now() && this.#ended.get(session.id) === undefined ? session : undefined
@@ -170,7 +116,7 @@ class SealedBackend implements Backend {
   create ({ credential: { id }, times, content, reason }: NewSession, report: Report, old?: Snapshot): Saved {
     const saved = this.#seal(id, times, content)
     report({ type: 'created', reason }, saved.snapshot)
-    if (old !== undefined) this.#markEnded(old)
+    if (old !== undefined) this.#ended.set(old.id, true)
     return saved
   }
 
@@ -181,39 +127,74 @@ class SealedBackend implements Backend {
       const isMove = id !== base.id
       const times = isMove ? withLogin(base.times, this.#context.now()) : base.times
       const saved = this.#seal(id, times, content, renewal === undefined ? content.expiresAt : undefined)
-      this.#remember(saved.snapshot)
-      // Few requests will send the former cookie. A session that stays in memory costs time in garbage collections.
-      this.#recent.set(tail((base as Opened).cookie), undefined)
-      if (isMove) this.#markEnded(base)
+      this.#recent.set(nonceOf(saved.value), saved.snapshot, saved.value.length)
+      // Few requests will send the cookie of before. Garbage collections take longer for each session that is kept.
+      this.#recent.set(nonceOf((base as Opened).cookie), undefined)
+      if (isMove) this.#ended.set(base.id, true)
       if (renewal !== undefined) report({ type: 'renewed', reason: renewal.reason }, saved.snapshot)
       return saved
     })
   }
 
   end (session: Snapshot, reason: DestroyedReason, report: Report): boolean {
-    this.#markEnded(session)
+    this.#ended.set(session.id, true)
     report({ type: 'destroyed', reason }, session)
     return true
   }
 
   endUnchanged (session: Snapshot, reason: DestroyedReason, report: Report): boolean { return this.end(session, reason, report) }
-  #markEnded ({ id }: Snapshot): void { this.#ended.set(id, true) }
 
-  #seal (id: string, times: Times, { data, principal }: Content, end?: number): Saved & { snapshot: Opened } {
-    const { codec, setCookie, now } = this.#context
+  #seal (id: string, times: Times, { data, principal }: Content, end?: number): { snapshot: Opened, value: string } {
+    const { codec, cookie, now } = this.#context
     const expiresAt = end ?? expiryOf(times, this.#context, now())
-    const cookie = this.#sealer.seal(`${id} ${expiresAt} ${codec.encode({ times, secretHash: '', data })}`)
+    const text = `${id} ${expiresAt} ${codec.encode({ times, secretHash: '', data })}`
+    if (this.#ciphers.length === 0) this.#makeCiphers(this.#bind(cookie.name))
+    const { nonce, cipher } = this.#ciphers.pop() as Cipher
+    const value = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
     // The name, the attributes and the value of the cookie are ASCII.
-    const size = setCookie(cookie, times).length
+    const size = cookie.write(value, times).length
     if (size > MAX_COOKIE) throw tooLarge(`The sealed cookie takes ${size} bytes, and browsers keep ${MAX_COOKIE}: put less into the session, or use a store.`)
-    return { snapshot: { id, version: 1, expiresAt, times, secretHash: '', data, principal, stale: false, cookie }, value: cookie }
+    return { snapshot: { id, version: 1, expiresAt, times, secretHash: '', data, principal, stale: false, cookie: value }, value }
+  }
+
+  /** Makes 32 ciphers. One alone takes twice as long, because the processor's caches no longer hold the code. */
+  #makeCiphers (bound: Buffer): void {
+    const nonces = Buffer.from(random(32 * NONCE_BYTES))
+    for (let at = 0; at < nonces.length; at += NONCE_BYTES) {
+      const nonce = nonces.subarray(at, at + NONCE_BYTES)
+      // The authentication tag has 16 bytes by default.
+      this.#ciphers.push({ nonce, cipher: createCipheriv(CIPHER, this.#keys[0] as KeyObject, nonce).setAAD(bound) })
+    }
+  }
+
+  /** Returns what a cookie is bound to: version 1 of the format, the scheme and the name of the cookie. */
+  #bind (cookieName: string): Buffer {
+    return Buffer.from(JSON.stringify(['fastify-openapi-session', 1, this.#context.scheme, cookieName]))
   }
 }
 
-/** Returns enough of a cookie's value to find it by: the authentication tag and some of the text. */
-function tail (value: string): string { return value.slice(-32) }
+/** Returns the nonce of a cookie's value, as text. It differs in each cookie. */
+function nonceOf (value: string): string { return value.slice(0, NONCE_BYTES / 3 * 4) }
 
-function readKey (key: unknown, index: number): Buffer {
+/** Returns the text of a value and the index of its key, `undefined` if no key opens it. */
+function decrypt (value: string, keys: readonly KeyObject[], bound: Buffer): { text: string, key: number } | undefined {
+  if (value.length > MAX_COOKIE) return undefined
+  const sealed = Buffer.from(value, 'base64url')
+  // Buffer.from skips characters that are not base64url. Accept only the one spelling that this package writes.
+  if (sealed.length <= NONCE_BYTES + TAG_BYTES || sealed.toString('base64url') !== value) return undefined
+  for (const [index, key] of keys.entries()) {
+    const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
+    decipher.setAAD(bound).setAuthTag(sealed.subarray(-TAG_BYTES))
+    const text = decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES))
+    try {
+      decipher.final()
+      return { text: text.toString('utf8'), key: index }
+    } catch {}
+  }
+  return undefined
+}
+
+function readKey (key: unknown, index: number): KeyObject {
   const isText = typeof key === 'string'
   const check = (holds: boolean, problem: string): void => must(holds, `sealedCookie: keys[${index}] ${problem}: make one with makeKey()`)
   check(isText || key instanceof Uint8Array, 'must be base64url text or a Uint8Array')
@@ -222,5 +203,6 @@ function readKey (key: unknown, index: number): Buffer {
   check(bytes.length === KEY_BYTES, `has ${bytes.length} bytes and must have ${KEY_BYTES}`)
   // 32 random bytes never have so few different values. Keys such as "aaaa..." and repeated words have.
   check(new Set(bytes).size >= 12, 'is not random')
-  return bytes
+  // With the bytes as key, Node.js 24 makes a KeyObject for each encryption.
+  return createSecretKey(bytes)
 }

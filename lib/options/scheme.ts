@@ -22,7 +22,7 @@ export function createScheme (settings: Settings, log: FastifyBaseLogger) {
   /** Returns the function that reports events of a request, or events outside of requests. */
   const reportOn = (request?: FastifyRequest): Report => reporter(name, settings.onEvent, request?.log ?? log, request)
   const backend: Backend = store instanceof SealedCookie
-    ? store.backend({ ...settings, cookieName: cookie.name, codec, setCookie: cookie.write })
+    ? store.backend({ ...settings, cookie, codec })
     : new StoredBackend({ ...settings, store, codec, report: reportOn() })
   /** The backend, if it finds sessions without their cookies. Undefined for sealed cookies: only browsers have those. */
   const stored = backend instanceof StoredBackend ? backend : undefined
