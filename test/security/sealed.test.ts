@@ -142,6 +142,26 @@ t.test('a sealed cookie of a former name does not open under the current name, e
   t.equal(await replay({ app: after }, value, '/me', 'id'), 401)
 })
 
+t.test('a sealed cookie of before a write still opens, with the data that it contains', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(plugin, { store: sealedCookie({ keys: [makeKey()] }) })
+  app.post('/name/:name', { schema: { security: [{ session: [] }] } }, async (request) => {
+    const { session, params } = request as any
+    session.set('name', params.name)
+    await session.commit()
+    session.set('name', `${params.name} again`)
+  })
+  app.get('/name', { schema: { security: [{ session: [] }] } }, async (request) => (request as any).session.get('name'))
+  const { cookie } = await managerOf(app).issue({ name: 'ada' })
+  for (const name of ['bob', 'eve']) {
+    t.equal((await ask(app, '/name', cookie)).body, 'ada')
+    const response = await app.inject({ method: 'POST', url: `/name/${name}`, headers: { cookie } })
+    t.equal((await ask(app, '/name', `${COOKIE}=${cookieOf(setCookies(response)[0] as string)}`)).body, `${name} again`)
+    t.equal((await ask(app, '/name', cookie)).body, 'ada')
+  }
+})
+
 t.test('a sealed cookie of before a change of principal opens nothing more in this process', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
