@@ -51,6 +51,8 @@ alone.test('without randomness no cookie is sealed', async (t) => {
   const visitor = world.visitor()
   await visitor.post('/login', { userId: 'ada' })
   exhaustRandomness(t)
+  // The ciphers of the next writes were made before, with nonces of good randomness.
+  for (let writes = 0; writes < 100; writes++) await visitor.post('/put', { writes })
   const response = await visitor.post('/do/write')
   t.match(response, { statusCode: 503, headers: { 'retry-after': '5' } })
   t.same(setCookies(response), [])
