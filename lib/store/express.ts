@@ -57,8 +57,8 @@ class WrappedStore extends ReportingStore implements SessionStore {
 
   /** Returns `true` for a new session, because counting would read all sessions. */
   async create (id: string, record: SessionRecord): Promise<boolean> {
-    return await this.#inTurn(id, async () => {
-      if (await this.#live(id) !== undefined) return false
+    return await this.#inTurn(id, async (stored) => {
+      if (stored !== undefined) return false
       if (this.#isLive(record)) await this.#write(id, record)
       return true
     })
@@ -67,15 +67,13 @@ class WrappedStore extends ReportingStore implements SessionStore {
   async read (id: string): Promise<SessionRecord | undefined> { return await withTimeLimit(this.#live(id), this.#timeout) }
 
   async touch (id: string, expiresAt: number): Promise<void> {
-    await this.#inTurn(id, async () => {
-      const stored = await this.#live(id)
+    await this.#inTurn(id, async (stored) => {
       if (stored !== undefined && stored.expiresAt < expiresAt) await this.#write(id, { ...stored, expiresAt })
     })
   }
 
   async update (id: string, record: SessionRecord): Promise<UpdateOutcome> {
-    return await this.#inTurn(id, async () => {
-      const stored = await this.#live(id)
+    return await this.#inTurn(id, async (stored) => {
       if (stored === undefined) return 'missing'
       if (stored.version !== record.version - 1) return 'conflict'
       if (this.#isLive(record)) await this.#write(id, { ...record, expiresAt: Math.max(record.expiresAt, stored.expiresAt) })
@@ -86,8 +84,7 @@ class WrappedStore extends ReportingStore implements SessionStore {
 
   /** Deletes a session, unless it belongs to another principal. */
   async delete (id: string, principal?: string): Promise<boolean> {
-    return await this.#inTurn(id, async () => {
-      const stored = await this.#live(id)
+    return await this.#inTurn(id, async (stored) => {
       if (stored && principal !== undefined && stored.principal !== principal) return false
       await this.#remove(id)
       return stored !== undefined
@@ -119,12 +116,12 @@ class WrappedStore extends ReportingStore implements SessionStore {
     return deleted
   }
 
-  /** Runs the tasks of an id one at a time. The next one waits even after the time limit: a slow save could undo its logout. */
-  async #inTurn<T> (id: string, task: () => Promise<T>): Promise<T> {
+  /** Runs the tasks of an id in turn, on its live record. The next one waits even after the time limit: a slow save could undo a logout. */
+  async #inTurn<T> (id: string, task: (stored: SessionRecord | undefined) => Promise<T>): Promise<T> {
     let hasTimedOut = false
     const run = async (): Promise<T> => {
       if (hasTimedOut) throw new Error('the call has timed out')
-      return await task()
+      return await task(await this.#live(id))
     }
     const done = this.#last.get(id)?.then(run, run) ?? run()
     this.#last.set(id, done)

@@ -1,5 +1,6 @@
 import { parseSetCookie } from 'cookie'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import { covers } from '../options/cookie.js'
 
 /** `expires` in epoch milliseconds; `Infinity` for a cookie that is deleted when the browser closes. */
 interface Cookie { readonly name: string, readonly value: string, readonly path: string, readonly expires: number }
@@ -29,7 +30,7 @@ export class CookieJar {
 
   /** Returns the `Cookie` header of a request to a path, or `undefined` if no cookie matches. */
   header (path = '/'): string | undefined {
-    const sent = this.#live().filter((cookie) => matches(path.replace(/[?#].*/s, ''), cookie.path))
+    const sent = this.#live().filter((cookie) => covers(cookie.path, path.replace(/[?#].*/s, '')))
     sent.sort((a, b) => b.path.length - a.path.length)
     return sent.map(({ name, value }) => name === '' ? value : `${name}=${value}`).join('; ') || undefined
   }
@@ -74,8 +75,4 @@ export class Client {
   async post (url: string, body?: object, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
     return await this.inject({ method: 'POST', url, headers, ...(body === undefined ? {} : { payload: body }) })
   }
-}
-
-function matches (path: string, of: string): boolean {
-  return path === of || (path.startsWith(of) && (of.endsWith('/') || path[of.length] === '/'))
 }

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { invalidOptions, must } from '../../errors.js'
 import type { Scheme } from '../../options/scheme.js'
 import type { DeclaredRoute, Registry } from '../../routing/registry.js'
+import { attempt } from '../../session/schema/schema.js'
 import { describeSessions, withoutSessions } from '../document/describe.js'
 import { requirementOf } from '../document/errors.js'
 import { type OpenApiDocument, operationsOf } from '../document/openapi.js'
@@ -145,12 +146,8 @@ class DocumentSource {
 
 /** Returns a function that writes YAML with the dependency `yaml` of the @fastify/swagger that the file `from` resolves. */
 export function yamlWriter (from: string | URL): (document: object) => string {
-  try {
-    const swagger = createRequire(from).resolve('@fastify/swagger')
-    const { stringify } = createRequire(swagger)('yaml') as { stringify (value: unknown, options: object): string }
-    return (document) => stringify(document, { strict: false })
-  } catch {
-    // An app that is bundled into one file has no packages. YAML 1.2 is a superset of JSON.
-    return (document) => `${JSON.stringify(document, null, 2)}\n`
-  }
+  interface Yaml { stringify (value: unknown, options: object): string }
+  const yaml = attempt(() => createRequire(createRequire(from).resolve('@fastify/swagger'))('yaml') as Yaml)
+  // An app that is bundled into one file has no packages. YAML 1.2 is a superset of JSON.
+  return (document) => yaml?.stringify(document, { strict: false }) ?? `${JSON.stringify(document, null, 2)}\n`
 }

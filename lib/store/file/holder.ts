@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { attempt } from '../../session/schema/schema.js'
 import { firstLine } from './lines.js'
 
 /** Milliseconds without a sign of life after which another process takes over. */
@@ -46,12 +47,9 @@ function showsLife (path: string, sharesClock: boolean): boolean {
  * that the predecessor has ended.
  */
 function location (): string {
-  try {
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`
-    // Systems without the /proc of Linux. The tests do not run there.
-  } catch {
-    return hostname()
-  }
+  const inside = attempt(() => `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`)
+  // Systems other than Linux have no such /proc. The tests do not run there.
+  return inside ?? hostname()
 }
 
 /** Returns when a process started, or `undefined` if it is not running. Returns an empty text if that is unknown. */

@@ -37,7 +37,8 @@ export function taken (record: SessionRecord): SessionRecord {
   return copy
 }
 
-async function * pagesOf (store: SessionStore, principal: string, limit: number): AsyncGenerator<Page, void> {
+/** Yields the pages of a principal. */
+export async function * pagesOf (store: SessionStore, principal: string, limit: number): AsyncGenerator<Page, void> {
   if (store.lists === false) {
     await assert.rejects(async () => await store.list(principal, { limit }), 'list rejects where lists is false')
     await assert.rejects(async () => await store.deleteAll(principal), 'deleteAll rejects where lists is false')
@@ -75,16 +76,14 @@ export function createBench ({ store, damage }: StoreUnderTest, clock: Clock) {
     return found && taken(found)
   }
 
-  const pages = (principal: string, limit: number): AsyncGenerator<Page, void> => pagesOf(store, principal, limit)
-
   /** Reads all pages of a principal. Returns the records by id. */
   async function listed (principal: string, limit = 100): Promise<Map<string, SessionRecord>> {
     const found = new Map<string, SessionRecord>()
-    for await (const { sessions } of pages(principal, limit)) for (const { id, record } of sessions) found.set(id, taken(record))
+    for await (const { sessions } of pagesOf(store, principal, limit)) for (const { id, record } of sessions) found.set(id, taken(record))
     return found
   }
 
   const ids = async (principal: string): Promise<Set<string>> => new Set((await listed(principal)).keys())
 
-  return { store, damage, clock, record, created, createMany, read, pages, listed, ids }
+  return { store, damage, clock, record, created, createMany, read, listed, ids }
 }

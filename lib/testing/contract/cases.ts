@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
-import { MINUTE, newId, newPrincipal, NotApplicable, type Bench } from './bench.js'
+import { MINUTE, newId, newPrincipal, NotApplicable, pagesOf, type Bench } from './bench.js'
 
 /** Texts that cause trouble in file systems, databases, patterns and encodings. */
 const odd = [
@@ -82,7 +82,7 @@ export const cases = {
   },
 
   async 'a session that is live from the first page to the last is listed, whatever happens in between' (bench: Bench) {
-    const { store, clock, created, createMany, pages } = bench
+    const { store, clock, created, createMany } = bench
     for (const limit of [1, 2, 10]) {
       const principal = newPrincipal()
       const expiring = await createMany(3, { principal, expiresAt: clock.now() + 1 })
@@ -90,7 +90,7 @@ export const cases = {
       const passing = await createMany(20, { principal })
       const [found, ended] = [new Set<string>(), new Set<string>()]
       let count = 0
-      for await (const { sessions } of pages(principal, limit)) {
+      for await (const { sessions } of pagesOf(store, principal, limit)) {
         for (const { id } of sessions) assert.ok(!ended.has(id) && found.add(id), 'a session that has ended is on no page')
         await clock.advance(1)
         // Delete the last session of this page, whose id may be the cursor, and a session of a later page.
@@ -112,14 +112,14 @@ export const cases = {
     }
   },
 
-  async 'list, create and deleteAll handle more sessions than one batch' ({ store, record, created, createMany, read, pages, ids }: Bench) {
+  async 'list, create and deleteAll handle more sessions than one batch' ({ store, record, created, createMany, read, ids }: Bench) {
     const principal = newPrincipal()
     const others = [await created({ principal: principal + 'x' }), await created()]
     const all = [...await createMany(1199, { principal }), newId()]
     const counted = await store.create(all[1199]!, record({ principal }))
     assert.ok(counted === true || counted === 1200, `1200 sessions, counted ${counted}`)
     const found = new Set<string>()
-    for await (const { sessions } of pages(principal, 100)) {
+    for await (const { sessions } of pagesOf(store, principal, 100)) {
       assert.ok(sessions.length <= 600, `a page is about as long as its limit: ${sessions.length} for 100`)
       for (const { id } of sessions) found.add(id)
     }
