@@ -121,9 +121,7 @@ export class JournalDirectory {
 
   /** Releases the directory. If its disk is out of order, the next process finds out that this one has ended. */
   async close (): Promise<void> {
-    try {
-      await (await this.#open()).write('free', 0)
-    } catch {}
+    await this.#open().then((file) => file.write('free', 0)).catch(() => {})
     await this.#file?.close().catch(() => {})
   }
 

@@ -54,15 +54,12 @@ function location (): string {
 
 /** Returns when a process started, or `undefined` if it is not running. Returns an empty text if that is unknown. */
 function startTimeOf (pid: number): string | undefined {
-  try {
-    // proc_pid_stat(5): the name in parentheses may hold anything; the state is field 3 and the start time field 22.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' ? undefined : fields[19]
-  } catch {
-    // Reached for a running process only on systems without /proc.
-    return answersSignals(pid) ? '' : undefined
-  }
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  // A process runs without this file only on systems without /proc.
+  if (stat === undefined) return answersSignals(pid) ? '' : undefined
+  // proc_pid_stat(5): the name in parentheses may hold anything; the state is field 3 and the start time field 22.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields[0] === 'Z' ? undefined : fields[19]
 }
 
 function answersSignals (pid: number): boolean {
