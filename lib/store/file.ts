@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { invalidOptions, refuseUnknown } from '../errors.js'
 import { JournalDirectory } from './file/directory.js'
-import { type Change, encode, replay } from './file/lines.js'
+import { type Change, FULL, nextLine, replay } from './file/lines.js'
 import { MemoryStore, type MemoryStoreOptions } from './memory.js'
 import { ReportingStore } from './shared/reporting.js'
 import { Sweeper } from './shared/sweeper.js'
@@ -162,8 +162,8 @@ export class FileStore extends ReportingStore implements SessionStore {
       this.#saving = this.#sessions.unsaved
       this.#sessions.unsaved = new Set()
       try {
-        const lines = encode(this.#sessions.changes(this.#saving))
-        for (let isLast = false; !isLast;) isLast = await this.#append(lines)
+        const changes = this.#sessions.changes(this.#saving)
+        for (let isLast = false; !isLast;) isLast = await this.#append(changes)
         this.#hasFailed = false
       } catch (error) {
         this.#hasFailed = true
@@ -177,11 +177,11 @@ export class FileStore extends ReportingStore implements SessionStore {
 
   #inTurn (task: () => Promise<void>): Promise<void> { return this.#last = this.#last.then(task, task) }
 
-  /** Appends the next line. Returns true if it is the last. A line has the sessions as they are when it is made. */
-  async #append (lines: Generator<string, string>): Promise<boolean> {
-    const { value, done } = lines.next()
-    await this.#directory.append(value)
-    return done === true
+  /** Appends a line with the next changes. Returns true if it is the last. A line has the sessions as they are when it is made. */
+  async #append (changes: Iterator<Change, void>): Promise<boolean> {
+    const line = nextLine(changes)
+    await this.#directory.append(line)
+    return line.length < FULL
   }
 
   /** Shows a sign of life, and rewrites the journal if that is due. */
@@ -200,9 +200,9 @@ export class FileStore extends ReportingStore implements SessionStore {
   async #rewrite (stopped: () => boolean): Promise<void> {
     if (this.#directory.older.length === 0) await this.#inTurn(() => this.#directory.rollOver())
     this.#sessions.written = 0
-    const lines = encode(this.#sessions.changes(this.#sessions.ids()))
+    const changes = this.#sessions.changes(this.#sessions.ids())
     for (let isLast = false; !isLast;) {
-      await this.#inTurn(async () => { isLast = await this.#append(lines) })
+      await this.#inTurn(async () => { isLast = await this.#append(changes) })
       if (!isLast && stopped()) return
     }
     await this.#inTurn(() => this.#directory.removeOlder())

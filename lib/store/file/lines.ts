@@ -5,8 +5,8 @@ import type { SessionRecord } from '../store.js'
 /** A session after its last change. Without a record, it has ended. */
 export type Change = readonly [id: string, record?: SessionRecord | undefined]
 
-/** The longest line in characters, unless a single session is longer. Encoding it takes about two milliseconds. */
-const LONGEST = 2 ** 18
+/** A line ends when it has this many characters. To encode it takes about two milliseconds, unless a single session is longer. */
+export const FULL = 2 ** 18
 /** How many bytes are read at once. */
 const CHUNK = 2 ** 20
 /** The length of a SHA-256 in base64url. */
@@ -14,25 +14,18 @@ const DIGEST = 43
 
 const digest = (text: string | Buffer): string => hash('sha256', text, 'base64url')
 
-function lineOf (changes: readonly string[]): string {
-  const json = `[${changes.join()}]`
-  return changes.length === 0 ? '' : `${digest(json)} ${json}\n`
-}
-
-/** Yields lines of a journal, and returns the last, which may be empty: the SHA-256 of the rest, and changes as JSON. */
-export function * encode (changes: Iterable<Change>): Generator<string, string> {
-  let texts: string[] = []
-  let length = 0
-  for (const change of changes) {
-    const text = JSON.stringify(change)
+/** Returns the next line: changes as JSON, after their SHA-256. It is empty without changes. A line shorter than `FULL` is the last. */
+export function nextLine (changes: Iterator<Change, void>): string {
+  const texts: string[] = []
+  for (let length = 0; length < FULL;) {
+    const next = changes.next()
+    if (next.done === true) break
+    const text = JSON.stringify(next.value)
     texts.push(text)
     length += text.length
-    if (length < LONGEST) continue
-    yield lineOf(texts)
-    texts = []
-    length = 0
   }
-  return lineOf(texts)
+  const json = `[${texts.join()}]`
+  return texts.length === 0 ? '' : `${digest(json)} ${json}\n`
 }
 
 /**
