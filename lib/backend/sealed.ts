@@ -75,9 +75,9 @@ class SealedBackend implements Backend {
   readonly #context: SealedContext
   readonly #ciphers: Cipher[] = []
   /** Sessions that this process has ended. Browsers may still send their cookies, which must not be sealed again. */
-  readonly #ended = new Recent<true>(ENDED)
+  readonly #ended = new Recent<true>(ENDED, () => 1)
   /** The sessions of the cookies that were opened or saved last, so that a page opens a cookie once. None has a former name. */
-  readonly #recent = new Recent<Opened | undefined>(OPENED)
+  readonly #recent = new Recent<Opened | undefined>(OPENED, (opened) => opened?.cookie.length ?? 1)
 
   constructor (keys: readonly KeyObject[], context: SealedContext) {
     this.#keys = keys
@@ -105,7 +105,7 @@ class SealedBackend implements Backend {
     if ('reason' in decoded) return report({ type: 'discarded', ...decoded, id })
     const cookie = copyText(value)
     const session = { ...decoded, id: copyText(id), version: 1, expiresAt: Number(end), stale: isFormer || opened.key > 0, cookie }
-    if (!isFormer) this.#recent.set(nonceOf(cookie), session, cookie.length)
+    if (!isFormer) this.#recent.set(nonceOf(cookie), session)
     return session
   }
 
@@ -127,7 +127,7 @@ class SealedBackend implements Backend {
       const isMove = id !== base.id
       const times = isMove ? withLogin(base.times, this.#context.now()) : base.times
       const saved = this.#seal(id, times, content, renewal === undefined ? content.expiresAt : undefined)
-      this.#recent.set(nonceOf(saved.value), saved.snapshot, saved.value.length)
+      this.#recent.set(nonceOf(saved.value), saved.snapshot)
       // Few requests will send the cookie of before. Garbage collections take longer for each session that is kept.
       this.#recent.set(nonceOf((base as Opened).cookie), undefined)
       if (isMove) this.#ended.set(base.id, true)

@@ -10,16 +10,24 @@ export class Recent<T> {
   #older = new Map<string, T>()
   #size = 0
   readonly #generation: number
+  readonly #sizeOf: (value: T) => number
 
-  /** @param generation - the size of each generation, in the unit of `set` */
-  constructor (generation: number) { this.#generation = generation }
+  /**
+   * @param generation - the size of each generation
+   * @param sizeOf - how much of a generation a value takes, such as the length of the text that it was made of
+   */
+  constructor (generation: number, sizeOf: (value: T) => number) {
+    this.#generation = generation
+    this.#sizeOf = sizeOf
+  }
+
   get (key: string): T | undefined { return this.#newer.get(key) ?? this.#older.get(key) }
 
-  /** @param size - how much of a generation the value takes, such as the length of the text that it was made of */
-  set (key: string, value: T, size = 1): void {
+  set (key: string, value: T): void {
+    const replaced = this.#newer.get(key)
     // A map keeps the key that it has.
-    this.#newer.set(this.#newer.has(key) ? key : copyText(key), value)
-    this.#size += size
+    this.#newer.set(replaced === undefined ? copyText(key) : key, value)
+    this.#size += this.#sizeOf(value) - (replaced === undefined ? 0 : this.#sizeOf(replaced))
     if (this.#size < this.#generation) return
     this.#older = this.#newer
     this.#newer = new Map()
@@ -38,7 +46,7 @@ interface Entry { readonly payload: string, readonly decoded: Decoded }
  * session is live and what its payload is. The contents are never changed.
  */
 export class RecentPayloads {
-  readonly #entries = new Recent<Entry>(GENERATION)
+  readonly #entries = new Recent<Entry>(GENERATION, ({ payload }) => payload.length)
   readonly #codec: Codec
   /** The JSON of objects in large data. Nothing changes these objects, and the next version of the data shares most of them. */
   readonly #texts = new WeakMap<object, string>()
@@ -50,7 +58,7 @@ export class RecentPayloads {
     const seen = this.#entries.get(id)
     if (seen?.payload === payload) return seen.decoded
     const decoded = this.#codec.decode(payload)
-    if (!('reason' in decoded)) this.#entries.set(id, { payload, decoded }, payload.length)
+    if (!('reason' in decoded)) this.#entries.set(id, { payload, decoded })
     return decoded
   }
 
@@ -60,7 +68,7 @@ export class RecentPayloads {
     const isLarge = (this.#entries.get(id)?.payload.length ?? 0) >= LARGE
     const text = isLarge ? `{${Object.keys(data).map((key) => `${JSON.stringify(key)}:${this.#textOf(data[key])}`).join()}}` : undefined
     const payload = this.#codec.encode(decoded, text)
-    this.#entries.set(id, { payload, decoded }, payload.length)
+    this.#entries.set(id, { payload, decoded })
     return payload
   }
 
