@@ -2,13 +2,17 @@ import { SessionError, unavailable } from './errors.js'
 import { TimeLimit, type Timed } from './store/shared/time-limit.js'
 import type { Awaitable } from './store/store.js'
 
+/** Returns true for anything that `await` waits for, which may be a function. */
 export function isPromise<T> (value: Awaitable<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && typeof (value as { then?: unknown }).then === 'function'
 }
+
+/** Returns a promise itself. Makes one of another thenable, such as a query, because its `then` may throw or return nothing. */
+function native<T> (value: PromiseLike<T>): Promise<T> { return Promise.resolve(value) }
 
 /** Calls `next` with a value: at once, or when the promise resolves. Makes no promise if the value is not one. */
 export function chain<T, U> (value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
-  return isPromise(value) ? value.then(next) : next(value)
+  return isPromise(value) ? native(value).then(next) : next(value)
 }
 
 /** Calls `next` with all values: at once, or when all promises among them resolve. */
@@ -30,7 +34,7 @@ export function settle<T, U> (work: () => Awaitable<T>, next: (value: T) => Awai
   } catch (error) {
     return recover(error)
   }
-  return isPromise(result) ? result.then(next, recover) : next(result)
+  return isPromise(result) ? native(result).then(next, recover) : next(result)
 }
 
 /** Returns the result of `work`, or the result of `recover` if `work` throws or rejects. */
@@ -60,7 +64,7 @@ function waitFor<T> (result: PromiseLike<T>, limit: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const call: Timed = { due: 0, older: undefined, newer: undefined, onTimeout: () => { reject(failure(new Error(`the store did not respond within ${limit} ms`))) } }
     timeLimit.add(call)
-    result.then((value) => {
+    native(result).then((value) => {
       timeLimit.delete(call)
       resolve(value)
     }, (error: unknown) => {

@@ -78,7 +78,8 @@ export class RequestScope implements Scope {
     const notFound = this.request.is404 ? planOf(this.request) : null
     const isStale = this.#phase === 'open' && performance.now() - this.#loadedAt >= RECHECK_AFTER
     if (!isStale && (notFound === null || notFound === this.#plan)) return undefined
-    const reloads = isStale ? this.#sessions.map((_session, index) => this.#handle(index).reload()) : []
+    // Asynchronous, so that a reload that throws at once leaves no other that rejects later without a listener.
+    const reloads = isStale ? this.#sessions.map(async (_session, index) => { await this.#handle(index).reload() }) : []
     return chainAll(reloads, () => authorize(this.request, notFound ?? this.#plan, this.#sessions))
   }
 

@@ -21,9 +21,11 @@ interface Failure extends Challenge { readonly kind: 'unauthenticated' | 'forbid
  * @throws `FST_SESSION_REQUIRED` (401), `FST_SESSION_FORBIDDEN` (403), or what a verifier throws
  */
 export function authorize (request: FastifyRequest, plan: Plan, sessions: readonly Candidate[], failures: Failure[] = []): Awaitable<void> {
+  const { alternatives } = plan.requirement
   // A list without alternatives requires nothing.
-  const conditions = plan.requirement.alternatives[failures.length] ?? []
-  if (failures.length > 0 && failures.length === plan.requirement.alternatives.length) throw refusal(request, sessions, failures)
+  if (alternatives.length === 0) return undefined
+  const conditions = alternatives[failures.length]
+  if (conditions === undefined) throw refusal(request, sessions, failures)
   const failed = findFirst(conditions, ({ scheme, scopes, verifier }): Awaitable<Failure | undefined> => {
     for (const found of sessions) if (verifier === undefined && found.scheme.name === scheme) return checkSession(found, scopes, plan)
     // If a session holds and another scheme does not, a 401 would make the user sign in again, which would not help.

@@ -3,7 +3,8 @@ import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { SessionError } from 'fastify-openapi-session'
 import { createGate } from '../support/gate.js'
-import { ask, guarded, optional, reported, setCookies, stopTimers, type World } from '../support/harness.js'
+import { ask, guarded, managerOf, optional, plugin, reported, setCookies, stopTimers, type World } from '../support/harness.js'
+import { ProbeStore } from '../support/probe-store.js'
 import { anySession, setUp, type VisitorSession } from './support.js'
 
 const ada = { userId: 'ada', roles: [], cart: {} }
@@ -51,6 +52,13 @@ t.test('load: a store that is down is a 503 with Retry-After wherever a session 
   t.same((await client.get('/data')).json(), ada, 'no user was signed out')
 })
 
+t.test('load: a store that returns what cannot be awaited is a store that fails', async (t) => {
+  const { client, store } = await world(t)
+  // oxlint-disable-next-line unicorn/no-thenable -- some query builders throw when they are awaited instead of executed
+  store.read = (): any => ({ then: down })
+  isUnavailable(t, await client.get('/guarded'))
+})
+
 t.test('load: a store that hangs is a store that fails, within its time limit', async (t) => {
   const setup = await world(t)
   const { client, store } = setup
@@ -91,6 +99,35 @@ t.test('load: an error that comes after the time limit does no harm', async (t) 
   await turn()
   store.before = undefined
   t.equal((await client.get('/optional')).json().exists, true)
+})
+
+t.test('load: where one session fails at once and another later, before a late handler, the second error does no harm', async (t) => {
+  const [slow, quick] = [new ProbeStore(), new ProbeStore()]
+  const { app } = await setUp(t, { store: slow })
+  await app.register(plugin, { scheme: 'admin', cookie: { name: '__Host-admin' }, store: quick })
+  const { now } = performance
+  const fail = createGate()
+  const preValidation = async (): Promise<void> => {
+    t.intercept(performance, 'now', { value: () => now.call(performance) + 2000 })
+    slow.before = async () => { await fail.pass(); down() }
+    quick.read = down
+  }
+  app.post('/', { schema: { security: [{ session: [], admin: [] }] }, preValidation }, async () => t.fail('entered'))
+  const cookies = [await managerOf(app).issue(ada), await managerOf(app, 'admin').issue({})].map(({ cookie }) => cookie)
+  const unheard: unknown[] = []
+  const listener = (error: unknown): void => { unheard.push(error) }
+  const others = process.rawListeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection').on('unhandledRejection', listener)
+  t.teardown(() => {
+    process.removeListener('unhandledRejection', listener)
+    for (const other of others) process.on('unhandledRejection', other as (error: unknown) => void)
+  })
+  const response = ask(app, 'POST /', cookies.join('; '))
+  await fail.reached
+  fail.open()
+  isUnavailable(t, await response)
+  await turn()
+  t.same(unheard, [])
 })
 
 t.test('load: an error handler sees no session, and each of its members but exists and get() throws the same error', async (t) => {

@@ -119,6 +119,17 @@ t.test('alternatives of several schemes are an OR of ANDs', async (t) => {
   t.same(await answers(t, security, bearer), { nobody: 401, guest: 401, ada: 403, admin: 403 })
 })
 
+t.test('a verifier and roles may return a thenable whose then() returns nothing, even a function: it is waited for, and never counts as granted', async (t) => {
+  // oxlint-disable-next-line unicorn/no-thenable -- a promise of another kind is what is tested
+  const then = (value: unknown) => ({ then (resolve: (value: unknown) => void) { setImmediate(resolve, value) } })
+  const callable = (value: unknown): any => Object.assign(() => {}, then(value))
+  for (const later of [then as (value: unknown) => any, callable]) for (const security of [[{ bearer: [] }], [{ session: ['admin'] }, { bearer: [] }]]) {
+    const refused = { nobody: 401, guest: 401, ada: security.length === 1 ? 401 : 403, admin: security.length === 1 ? 401 : 200 }
+    t.same(await answers(t, security, {}, { verifiers: { bearer: () => later(false) }, roles: (data) => later(data.roles) }), refused)
+    t.same(await answers(t, security, {}, { verifiers: { bearer: () => later(true) }, roles: () => later([]) }), all(200))
+  }
+})
+
 t.test('a verifier gets the request and the scopes, and is asked only when it matters', async (t) => {
   const asked: unknown[] = []
   const setup = await setUp(t, {
