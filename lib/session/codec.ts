@@ -1,6 +1,7 @@
+import { attempt } from '../attempt.js'
 import { invalidData, invalidOptions, tooLarge } from '../errors.js'
 import { copyJson, type Data, freezeJson, isObject, toJson } from './json.js'
-import { attempt, type DataSchema } from './schema/schema.js'
+import type { DataSchema } from './schema/schema.js'
 import type { Times } from './times.js'
 
 /** Data that fit their schema: a private copy, frozen before a function of the app gets it. And their principal. */

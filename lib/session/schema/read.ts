@@ -1,5 +1,6 @@
+import { attempt } from '../../attempt.js'
 import { must } from '../../errors.js'
-import { anyObject, attempt, type DataSchema } from './schema.js'
+import { anyObject, type DataSchema } from './schema.js'
 import { isStandard, standardSchema } from './standard.js'
 import { classicTypeBoxSchema, isClassicTypeBox, isTypeBox, typeBoxSchema } from './typebox.js'
 

@@ -1,3 +1,4 @@
+import { attempt } from '../../attempt.js'
 import { copyJson, type Data, isObject } from '../json.js'
 
 /** A part of data that does not fit. The two names of its JSON Pointer are those of the libraries. A fault of the schema has no place. */
@@ -42,12 +43,3 @@ export function checkedBy (schema: object, { fill, ...others }: Checker): DataSc
 }
 
 function first<T> ([item]: Iterable<T>): T | undefined { return item }
-
-/** Returns the result of `work`, `undefined` if it throws. */
-export function attempt<T, A> (work: (argument: A) => T, argument?: A): T | undefined {
-  try {
-    return work(argument as A)
-  } catch {
-    return undefined
-  }
-}

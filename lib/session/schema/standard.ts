@@ -1,6 +1,7 @@
+import { attempt } from '../../attempt.js'
 import { must } from '../../errors.js'
 import { type Data, isObject, isPlain, own, put, toJson } from '../json.js'
-import { attempt, checked, type DataSchema, type Fault } from './schema.js'
+import { checked, type DataSchema, type Fault } from './schema.js'
 
 /** A Standard Schema (version 1, standardschema.dev): Zod, Valibot, ArkType and others. */
 interface Standard { readonly '~standard': { readonly vendor: string, validate (value: unknown): Result | PromiseLike<Result> } }

@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module'
 import type { TSchema } from '@sinclair/typebox'
+import { attempt } from '../../attempt.js'
 import { invalidOptions, must } from '../../errors.js'
 import type { Data } from '../json.js'
-import { attempt, checkedBy, type DataSchema, type Fault } from './schema.js'
+import { checkedBy, type DataSchema, type Fault } from './schema.js'
 
 type Classic = typeof import('@sinclair/typebox')
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import { attempt } from '../../attempt.js'
 import { isObject, isPlain } from '../../session/json.js'
-import { attempt } from '../../session/schema/schema.js'
 import type { SessionRecord, StoredSession } from '../store.js'
 
 /** Returns the session object that keeps a record. Its `cookie` has the time left, by the real clock: records may use another. */

@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { attempt } from '../../session/schema/schema.js'
+import { attempt } from '../../attempt.js'
 import { firstLine } from './lines.js'
 
 /** Milliseconds without a sign of life after which another process takes over. */
